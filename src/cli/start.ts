@@ -1,0 +1,74 @@
+import type { Command } from "commander";
+import { type Config, ConfigError, loadConfig } from "../config/index.ts";
+import { createLog } from "../observability/log.ts";
+import { type RunningServer, startServer } from "../server.ts";
+import { VERSION } from "../version.ts";
+
+/** `headroom start`: runs the balancer until it is told to stop. */
+export function register(program: Command): void {
+  program
+    .command("start")
+    .description("run the balancer until SIGTERM or SIGINT")
+    .option("-c, --config <file>", "configuration file (default: ./headroom.yaml when there is one)")
+    .action(async (options: { config?: string }) => run(options.config));
+}
+
+async function run(file: string | undefined): Promise<void> {
+  let config: Config;
+  try {
+    config = loadConfig(file, process.env);
+  } catch (error) {
+    fail(error);
+  }
+  const log = createLog(config.log.level);
+  // A fault that nobody foresaw is logged and survived: an exit would cost every ongoing call.
+  process.on("uncaughtException", (error) => log.error({ err: error }, "unexpected fault: going on"));
+  process.on("unhandledRejection", (error) => log.error({ err: error }, "unexpected rejection: going on"));
+  for (const notice of config.notices) log.warn({}, notice);
+
+  let server: RunningServer;
+  try {
+    server = await startServer(config, log);
+  } catch (error) {
+    fail(error);
+  }
+  log.info({ version: VERSION, node: process.version, sip: server.sip, management: server.managementUrl, config: config.file ?? "defaults" }, "headroom is running");
+  let stopping = false;
+  const stop = (signal: string): void => {
+    if (stopping) process.exit(0); // asked twice: leave at once
+    stopping = true;
+    log.info({ signal }, "stopping: new calls are refused");
+    server.stop().then(
+      () => {
+        log.info({}, "stopped");
+        process.exit(0);
+      },
+      (error: unknown) => {
+        log.error({ err: error }, "stopped with an error");
+        process.exit(0);
+      },
+    );
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+  process.on("SIGHUP", () => {
+    reload(server, file).then(
+      () => log.info({}, "configuration and destinations reloaded"),
+      (error: unknown) => log.error({}, `reload refused, everything stays as it was: ${textOf(error)}`),
+    );
+  });
+}
+
+async function reload(server: RunningServer, file: string | undefined): Promise<void> {
+  await server.reload(loadConfig(file, process.env));
+}
+
+function textOf(error: unknown): string {
+  if (error instanceof ConfigError) return error.message;
+  return error instanceof Error ? error.message : String(error);
+}
+
+function fail(error: unknown): never {
+  process.stderr.write(`${textOf(error)}\n`);
+  process.exit(1);
+}

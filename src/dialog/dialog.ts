@@ -1,0 +1,167 @@
+import { CallLoad } from "../balancer/index.ts";
+import { H, parseNameAddr, type SipMessage, type SipRequest, type SipResponse } from "../sip/index.ts";
+import type { Endpoint, Timer, TimerOwner } from "../transaction/index.ts";
+
+/** States as the OpenSIPS dialog module numbers them (`dlg_hash.h`). */
+export const DialogState = { Unconfirmed: 1, Early: 2, ConfirmedNoAck: 3, Confirmed: 4, Deleted: 5 } as const;
+export type DialogState = (typeof DialogState)[keyof typeof DialogState];
+
+/** Who sent an in-dialog request: downstream is from the caller to the callee. */
+export type Direction = "downstream" | "upstream";
+
+/** Legs of one forked call that are remembered; further forks are carried but cannot be ended by us. */
+export const MAX_LEGS = 16;
+/** Hops of a route set that are remembered. */
+export const MAX_ROUTE_SET = 16;
+
+/** One callee of the call: a forking destination may answer with several To tags (RFC 3261 §12.1). */
+export interface CalleeLeg {
+  readonly tag: string;
+  contact: string;
+  /** Hops between us and the callee, nearest first. */
+  routeSet: readonly string[];
+  /** Highest CSeq number of the requests that the callee sent; 0 before the first. */
+  cseq: number;
+  state: "early" | "confirmed" | "ended";
+}
+
+/** One ongoing call, and the owner of what it counts (RFC 3261 §12; OpenSIPS dialog module). */
+export class Dialog implements TimerOwner {
+  readonly did: string;
+  readonly callId: string;
+  readonly fromTag: string;
+  readonly fromUri: string;
+  readonly toUri: string;
+  /** From and To header values of the INVITE, with the caller's tag in the first: needed to end the call ourselves. */
+  readonly fromValue: string;
+  readonly toValue: string;
+  readonly legs: CalleeLeg[] = [];
+  readonly load = new CallLoad();
+  /** Where the INVITE came from. */
+  readonly callerEndpoint: Endpoint;
+  /** Where the INVITE went last; undefined before the first branch. */
+  calleeEndpoint: Endpoint | undefined = undefined;
+  state: DialogState = DialogState.Unconfirmed;
+  callerContact: string;
+  readonly callerRouteSet: readonly string[];
+  callerCseq: number;
+  /** Wall clock, milliseconds, when the 2xx passed; 0 before. */
+  startedAtMs = 0;
+  /** Wall clock, milliseconds, when the lifetime ends; 0 before the 2xx. */
+  expiresAtMs = 0;
+  flags = 0;
+  /** Lifetime, or the wait before an ended dialog is forgotten. */
+  timer: Timer | undefined = undefined;
+  endReason = "";
+  /** The INVITE that is not answered yet: how to end the call before it is up. */
+  pending: { abort(status: number, reason: string): void } | undefined = undefined;
+  readonly #onTimer: (dialog: Dialog) => void;
+
+  constructor(did: string, invite: SipRequest, source: Endpoint, onTimer: (dialog: Dialog) => void) {
+    this.did = did;
+    this.#onTimer = onTimer;
+    this.callId = invite.callId;
+    this.fromTag = invite.fromTag;
+    this.fromUri = invite.from.uri;
+    this.toUri = invite.to.uri;
+    this.fromValue = invite.value(H.From) ?? "";
+    this.toValue = invite.value(H.To) ?? "";
+    this.callerEndpoint = source;
+    this.callerContact = contactUri(invite);
+    this.callerRouteSet = invite.indexOf(H.RecordRoute) === -1 ? NO_ROUTES : invite.list(H.RecordRoute).slice(0, MAX_ROUTE_SET);
+    this.callerCseq = invite.cseqNumber;
+    this.load.opened = true;
+  }
+
+  timerFired(): void {
+    this.#onTimer(this);
+  }
+
+  /** The leg that talks: the first confirmed one, else the first. */
+  get leg(): CalleeLeg | undefined {
+    return this.legs.find((leg) => leg.state === "confirmed") ?? this.legs[0];
+  }
+
+  get toTag(): string {
+    return this.leg?.tag ?? "";
+  }
+
+  get calleeContact(): string {
+    return this.leg?.contact ?? "";
+  }
+
+  get calleeRouteSet(): readonly string[] {
+    return this.leg?.routeSet ?? NO_ROUTES;
+  }
+
+  get calleeCseq(): number {
+    return this.leg?.cseq ?? 0;
+  }
+
+  findLeg(tag: string): CalleeLeg | undefined {
+    for (const leg of this.legs) if (leg.tag === tag) return leg;
+    return undefined;
+  }
+
+  /** Which way a request goes, by its tags; undefined when they are not those of this dialog (RFC 3261 §12.2.2). */
+  directionOf(request: SipRequest): Direction | undefined {
+    const { fromTag, toTag } = request;
+    if (fromTag === this.fromTag) return this.#knows(toTag) ? "downstream" : undefined;
+    if (toTag === this.fromTag) return this.#knows(fromTag) ? "upstream" : undefined;
+    return undefined;
+  }
+
+  /** A response to the INVITE passes: its To tag becomes a leg, or the leg learns its remote target (RFC 3261 §12.1.2). */
+  learnLeg(response: SipResponse, state: "early" | "confirmed"): CalleeLeg | undefined {
+    const tag = response.toTag;
+    if (tag === "") return undefined;
+    let leg = this.findLeg(tag);
+    if (leg === undefined) {
+      if (this.legs.length >= MAX_LEGS) return undefined;
+      leg = { tag, contact: contactUri(response), routeSet: this.#calleeRoutes(response), cseq: 0, state };
+      this.legs.push(leg);
+      return leg;
+    }
+    if (state === "confirmed" && leg.state === "early") {
+      leg.state = "confirmed";
+      leg.contact = contactUri(response) || leg.contact;
+      leg.routeSet = this.#calleeRoutes(response);
+    }
+    return leg;
+  }
+
+  /** Legs of a destination that was given up are forgotten: their tags are no longer part of the call. */
+  forgetEarlyLegs(): void {
+    for (let i = this.legs.length - 1; i >= 0; i--) if (this.legs[i]!.state === "early") this.legs.splice(i, 1);
+  }
+
+  #knows(tag: string): boolean {
+    if (this.findLeg(tag) !== undefined) return true;
+    // Before the 2xx a fork may speak whose 1xx was lost; afterwards only the tags that we saw are of this call.
+    return this.state < DialogState.ConfirmedNoAck || this.legs.length >= MAX_LEGS;
+  }
+
+  /** Record-Routes before ours came from hops behind us; the nearest is the last of them (RFC 3261 §12.1.2). */
+  #calleeRoutes(response: SipResponse): readonly string[] {
+    if (response.indexOf(H.RecordRoute) === -1) return NO_ROUTES;
+    const routes = response.list(H.RecordRoute);
+    const mark = `did=${this.did}`;
+    const ours = routes.findIndex((route) => route.includes(mark));
+    if (ours <= 0) return NO_ROUTES;
+    return routes.slice(0, ours).reverse().slice(0, MAX_ROUTE_SET);
+  }
+}
+
+const NO_ROUTES: readonly string[] = [];
+
+/** URI of the first Contact; empty when there is none that can be read. */
+export function contactUri(message: SipMessage): string {
+  const value = message.value(H.Contact);
+  if (value === undefined || value === "*") return "";
+  const first = value.includes(",") ? (message.list(H.Contact)[0] ?? "") : value;
+  try {
+    return parseNameAddr(first).uri;
+  } catch {
+    return ""; // the peer is then reached where it was last seen
+  }
+}

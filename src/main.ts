@@ -1,0 +1,35 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from "commander";
+import { VERSION } from "./version.ts";
+
+const EXIT_REFUSED = 1;
+const EXIT_USAGE = 2;
+
+const program = new Command("headroom")
+  .description("A SIP proxy that sends every call to the destination with the largest free slot.")
+  .version(VERSION)
+  .showHelpAfterError("(headroom --help tells more)")
+  .exitOverride();
+
+/** Commands are loaded when they are wanted: `mi` must not wait for SQLite. */
+const COMMANDS: Record<string, () => Promise<{ register(program: Command): void }>> = {
+  start: () => import("./cli/start.ts"),
+  check: () => import("./cli/check.ts"),
+  mi: () => import("./cli/mi.ts"),
+  destinations: () => import("./cli/destinations.ts"),
+  demo: () => import("./cli/demo.ts"),
+};
+
+const wanted = COMMANDS[process.argv[2] ?? ""];
+for (const load of wanted === undefined ? Object.values(COMMANDS) : [wanted]) (await load()).register(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof CommanderError)) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(EXIT_REFUSED);
+  }
+  // Help and version are an answer, everything else is wrong usage.
+  process.exit(error.exitCode === 0 || error.code === "commander.help" ? 0 : EXIT_USAGE);
+}

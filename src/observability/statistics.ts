@@ -1,0 +1,76 @@
+import type { Balancer } from "../balancer/index.ts";
+import type { DialogTable } from "../dialog/index.ts";
+import type { Proxy, ProxyCounters } from "../proxy/index.ts";
+import type { TransactionLayer } from "../transaction/index.ts";
+import type { TransportCounters } from "../transport/udp.ts";
+
+export interface StatisticsSources {
+  readonly layer: TransactionLayer;
+  readonly proxy: Proxy;
+  readonly proxyCounters: ProxyCounters;
+  readonly transport: TransportCounters;
+  readonly dialogs: DialogTable;
+  readonly balancer: Balancer;
+  /** Seconds since the start. */
+  readonly uptimeS: () => number;
+}
+
+/** Statistics by group and name, under the names of OpenSIPS where it has them. */
+export function readStatistics(sources: StatisticsSources): Record<string, Record<string, number>> {
+  const { layer, proxyCounters: proxy, transport, dialogs, balancer } = sources;
+  const tm = layer.counters;
+  const destinations = balancer.destinations();
+  const malformed = [...sources.proxy.malformed].map(([code, count]) => [`malformed_${code.replaceAll("-", "_")}`, count] as const);
+  return {
+    core: {
+      rcv_requests: tm.received_requests,
+      rcv_replies: tm.received_replies,
+      fwd_requests: proxy.fwd_requests,
+      fwd_replies: proxy.fwd_replies,
+      drop_requests: proxy.drop_requests,
+      drop_replies: proxy.drop_replies,
+      err_requests: proxy.err_requests,
+      bad_msg_hdr: malformed.reduce((sum, [, count]) => sum + count, 0),
+      ...Object.fromEntries(malformed),
+      loops: proxy.loops,
+      too_many_hops: proxy.too_many_hops,
+      foreign_routes: proxy.foreign_route,
+      not_allowed: proxy.not_allowed,
+      script_errors: proxy.script_errors,
+      timestamp: sources.uptimeS(),
+    },
+    net: { ...transport },
+    tm: {
+      received_replies: tm.received_replies,
+      relayed_replies: proxy.fwd_replies,
+      local_replies: tm.local_replies,
+      UAS_transactions: tm.uas_transactions,
+      UAC_transactions: tm.uac_transactions,
+      "2xx_transactions": proxy.requests_2xx,
+      "3xx_transactions": proxy.requests_3xx,
+      "4xx_transactions": proxy.requests_4xx,
+      "5xx_transactions": proxy.requests_5xx,
+      "6xx_transactions": proxy.requests_6xx,
+      inuse_transactions: layer.serverCount,
+      retransmission_req: tm.retransmitted_requests,
+      retransmission_rpl: tm.retransmitted_responses,
+      absorbed_req: tm.absorbed_requests,
+      stray_replies: tm.stray_replies,
+      stray_acks: tm.stray_acks,
+      merged_requests: tm.merged_requests,
+      refused_overload: tm.refused_overload,
+      timeout_finalresponse: proxy.timeouts_other,
+      timeout_finalresponse_inv: proxy.timeouts_invite,
+      transport_errors: proxy.transport_errors,
+      failovers: proxy.failovers,
+      late_answers: proxy.late_answers,
+      orphans_ended: proxy.orphans_ended,
+    },
+    dialog: { ...dialogs.counters, unknown_dialog: proxy.unknown_dialog },
+    load_balancer: {
+      ...balancer.counters,
+      destinations: destinations.length,
+      destinations_enabled: destinations.filter((destination) => balancer.isEnabled(destination)).length,
+    },
+  };
+}

@@ -1,0 +1,177 @@
+import type { Destination } from "../balancer/index.ts";
+import { buildAck, buildCancel, parseMessage, type SipRequest, type SipResponse } from "../sip/index.ts";
+import { CANCEL_WAIT_MS, type ClientTransaction, type ClientUser, type Endpoint, State, type Timer, type TimerOwner } from "../transaction/index.ts";
+import type { ProxyCore } from "./core.ts";
+import type { FailureCause } from "./ports.ts";
+
+/** Who is told what becomes of a branch. */
+export interface BranchOwner {
+  branchProvisional(branch: Branch, response: SipResponse): void;
+  /** Every 2xx, also copies and those of a branch that was given up. */
+  branchSuccess(branch: Branch, response: SipResponse): void;
+  /** Once, unless the branch succeeded. */
+  branchFailure(branch: Branch, response: SipResponse | undefined, cause: FailureCause): void;
+}
+
+const TIMER_C = 1;
+const CANCEL_WAIT = 2;
+const FORGET = 3;
+
+/** Answers to a CANCEL are of no interest: the INVITE's own answer tells the outcome (RFC 3261 §9.1). */
+const IGNORE: ClientUser = { response() {}, timeout() {}, transportError() {} };
+
+/** One attempt to have the request answered by one target (RFC 3261 §16.6 and §16.7). */
+export class Branch implements ClientUser, TimerOwner {
+  readonly id: string;
+  readonly target: Endpoint;
+  /** What the balancer counted for this attempt; counted again when this branch wins after it was given up. */
+  readonly destination: Destination | undefined;
+  readonly cells: readonly number[];
+  readonly #core: ProxyCore;
+  readonly #owner: BranchOwner;
+  readonly #isInvite: boolean;
+  readonly #transaction: ClientTransaction;
+  readonly #text: string;
+  #failed = false;
+  #succeeded = false;
+  #cancelWanted = false;
+  #cancelSent = false;
+  #cancelReason: string | undefined;
+  #timer: Timer | undefined;
+
+  constructor(
+    core: ProxyCore,
+    owner: BranchOwner,
+    request: { method: string; text: string; branch: string; target: Endpoint; destination: Destination | undefined; cells: readonly number[] },
+  ) {
+    this.#core = core;
+    this.#owner = owner;
+    this.id = request.branch;
+    this.target = request.target;
+    this.destination = request.destination;
+    this.cells = request.cells;
+    this.#text = request.text;
+    this.#isInvite = request.method === "INVITE";
+    core.counters.fwd_requests++;
+    const { method, text, branch, target } = request;
+    this.#transaction = core.layer.send({ method, text, branch, target, timeoutMs: core.timeouts.frMs }, this);
+  }
+
+  response(_transaction: ClientTransaction, response: SipResponse): void {
+    const status = response.status;
+    if (status < 200) this.#provisional(response);
+    else if (status < 300) this.#success(response);
+    else this.#fail(response, "response");
+  }
+
+  timeout(): void {
+    if (this.#isInvite) this.#core.counters.timeouts_invite++;
+    else this.#core.counters.timeouts_other++;
+    if (this.#isInvite) this.#waitForLateAnswer();
+    this.#fail(undefined, "timeout");
+  }
+
+  transportError(_transaction: ClientTransaction, reason: string): void {
+    this.#core.counters.transport_errors++;
+    this.#core.log.warn({ target: `${this.target.address}:${this.target.port}`, reason }, "cannot send request to target");
+    this.#fail(undefined, "transport-error");
+  }
+
+  /**
+   * Takes the attempt back. Before a provisional response the CANCEL waits for one (RFC 3261 §9.1).
+   * @param reason value of a Reason header (RFC 3326)
+   */
+  cancel(reason?: string): void {
+    if (!this.#isInvite || this.#cancelWanted || this.#succeeded) return;
+    this.#cancelWanted = true;
+    this.#cancelReason = reason;
+    if (this.#transaction.state === State.Proceeding) this.#sendCancel();
+  }
+
+  /** An answer to a branch whose transaction timed out: it would leave a call that nobody knows of. */
+  lateAnswer(response: SipResponse): void {
+    this.#core.counters.late_answers++;
+    const status = response.status;
+    if (status < 200) {
+      this.#cancelWanted = true;
+      this.#sendCancel();
+    } else if (status < 300) {
+      this.#owner.branchSuccess(this, response);
+    } else {
+      const sent = this.#sent();
+      if (sent !== undefined) this.#core.layer.wire.send(buildAck(sent, response), this.target);
+    }
+  }
+
+  timerFired(kind: number): void {
+    this.#timer = undefined;
+    if (kind === FORGET) {
+      this.#core.abandoned.delete(this.id);
+      return;
+    }
+    if (kind === TIMER_C) {
+      this.#core.counters.timeouts_invite++;
+      this.cancel('SIP;cause=408;text="Request Timeout"');
+    } else {
+      this.#transaction.abandon();
+      this.#waitForLateAnswer();
+    }
+    this.#fail(undefined, "timeout");
+  }
+
+  #provisional(response: SipResponse): void {
+    if (!this.#isInvite) {
+      if (response.status > 100) this.#owner.branchProvisional(this, response);
+      return;
+    }
+    if (this.#cancelWanted) {
+      this.#sendCancel();
+      return;
+    }
+    // RFC 3261 §16.7 step 2: Timer C starts again with each 1xx but 100, which here starts it for the first time.
+    if (response.status > 100 || this.#timer === undefined) this.#startTimer(this.#core.timeouts.frInviteMs, TIMER_C);
+    if (response.status > 100) this.#owner.branchProvisional(this, response);
+  }
+
+  #success(response: SipResponse): void {
+    this.#succeeded = true;
+    this.#stopTimer();
+    this.#owner.branchSuccess(this, response);
+  }
+
+  #fail(response: SipResponse | undefined, cause: FailureCause): void {
+    if (cause === "response") this.#stopTimer();
+    if (this.#failed || this.#succeeded) return;
+    this.#failed = true;
+    this.#owner.branchFailure(this, response, cause);
+  }
+
+  #sendCancel(): void {
+    if (this.#cancelSent) return;
+    const sent = this.#sent();
+    if (sent === undefined) return;
+    this.#cancelSent = true;
+    const text = buildCancel(sent, this.#cancelReason);
+    this.#core.layer.send({ method: "CANCEL", text, branch: this.id, target: this.target, timeoutMs: this.#core.timeouts.frMs }, IGNORE);
+    if (this.#transaction.state === State.Proceeding) this.#startTimer(CANCEL_WAIT_MS, CANCEL_WAIT);
+  }
+
+  #waitForLateAnswer(): void {
+    this.#core.abandoned.set(this.id, this);
+    this.#startTimer(CANCEL_WAIT_MS, FORGET);
+  }
+
+  #sent(): SipRequest | undefined {
+    const sent = parseMessage(this.#text);
+    return sent.kind === "request" ? (sent as SipRequest) : undefined;
+  }
+
+  #startTimer(ms: number, kind: number): void {
+    this.#stopTimer();
+    this.#timer = this.#core.wheel.schedule(ms, this, kind, this.#core.nowMs());
+  }
+
+  #stopTimer(): void {
+    this.#timer = this.#core.wheel.cancel(this.#timer);
+  }
+}

@@ -1,0 +1,77 @@
+import type { Balancer } from "../balancer/index.ts";
+import type { DialogTable } from "../dialog/index.ts";
+import type { SipUri } from "../sip/index.ts";
+import type { Endpoint, Listener, TimerWheel, TransactionLayer } from "../transaction/index.ts";
+import type { Branch } from "./branch.ts";
+import type { Log, Router } from "./ports.ts";
+
+/** Addresses and names, as the proxy needs them. */
+export interface Network {
+  /** Whether host and port are one of our listeners, or our advertised address. `host` without brackets, lower case. */
+  isOwn(host: string, port: number): boolean;
+  /** The peer as we can reach it: through `preferred` when it fits, else through a listener of the same transport and family; undefined when there is none. */
+  endpoint(address: string, port: number, transport: string, preferred: Listener): Endpoint | undefined;
+  /** An address of a host name; literal addresses are not asked for. Undefined when it has none. */
+  resolve(host: string): string | undefined | Promise<string | undefined>;
+  /** Whether this source may send initial requests (`sip.allow`). */
+  isAllowed(source: Endpoint): boolean;
+}
+
+export interface ProxyTimeouts {
+  /** No answer at all to an INVITE, or no final one to another request (`fr_timeout`). */
+  readonly frMs: number;
+  /** Timer C: no final answer to an INVITE that was answered provisionally (`fr_inv_timeout`, RFC 3261 §16.8). */
+  readonly frInviteMs: number;
+}
+
+/** Messages that the proxy itself refused or dropped, and what it forwarded. */
+export class ProxyCounters {
+  fwd_requests = 0;
+  fwd_replies = 0;
+  drop_requests = 0;
+  drop_replies = 0;
+  err_requests = 0;
+  loops = 0;
+  too_many_hops = 0;
+  unknown_dialog = 0;
+  foreign_route = 0;
+  not_allowed = 0;
+  script_errors = 0;
+  failovers = 0;
+  late_answers = 0;
+  orphans_ended = 0;
+  requests_2xx = 0;
+  requests_3xx = 0;
+  requests_4xx = 0;
+  requests_5xx = 0;
+  requests_6xx = 0;
+  timeouts_invite = 0;
+  timeouts_other = 0;
+  transport_errors = 0;
+}
+
+/** What every part of the proxy works with. */
+export interface ProxyCore {
+  readonly layer: TransactionLayer;
+  readonly wheel: TimerWheel;
+  readonly nowMs: () => number;
+  readonly dialogs: DialogTable;
+  readonly balancer: Balancer;
+  readonly network: Network;
+  readonly router: Router;
+  readonly timeouts: ProxyTimeouts;
+  readonly defaultMaxForwards: number;
+  readonly serverHeader: string;
+  readonly log: Log;
+  readonly counters: ProxyCounters;
+  /** INVITE branches that were given up before anybody answered: a late answer must still be cancelled or hung up. */
+  readonly abandoned: Map<string, Branch>;
+}
+
+export const DEFAULT_PORT = 5060;
+export const DEFAULT_TLS_PORT = 5061;
+
+/** Port of a URI (RFC 3261 §19.1.2). */
+export function uriPort(uri: SipUri): number {
+  return uri.port ?? (uri.scheme === "sips" ? DEFAULT_TLS_PORT : DEFAULT_PORT);
+}

@@ -1,0 +1,64 @@
+import { MessageEdit, type SipRequest } from "../sip/index.ts";
+import { type Endpoint, type Listener, stampVia } from "../transaction/index.ts";
+
+/** How a request is changed on its way (RFC 3261 §16.6). */
+export interface ForwardPlan {
+  readonly branch: string;
+  readonly target: Endpoint;
+  /** New Request-URI; undefined leaves it. */
+  readonly requestUri: string | undefined;
+  /** Route values of ours on top, to be removed. */
+  readonly popRoutes: number;
+  /** The last Route became the Request-URI: remove it there (RFC 3261 §16.4). */
+  readonly dropLastRoute: boolean;
+  /** Route to add at the end: the Request-URI before a strict router (RFC 3261 §16.6 step 6). */
+  readonly appendRoute: string | undefined;
+  readonly pushRoutes: readonly string[];
+  /** Value for Max-Forwards when the request has none. */
+  readonly defaultMaxForwards: number;
+  /** `did` to record-route with; undefined: do not stay in the path. */
+  readonly did: string | undefined;
+  readonly addHeaders: readonly (readonly [string, string])[];
+  readonly removeHeaders: readonly string[];
+}
+
+/** Text of the request as it leaves us. */
+export function forwardedRequest(request: SipRequest, source: Endpoint, plan: ForwardPlan): string {
+  const edit = new MessageEdit(request);
+  const { target } = plan;
+  if (plan.requestUri !== undefined && plan.requestUri !== request.uri) edit.setRequestUri(plan.requestUri);
+  const stamp = stampVia(request.topVia, source);
+  if (stamp !== "") edit.markTopVia(stamp);
+  edit.prependVia(viaValue(target, plan.branch));
+  if (plan.popRoutes > 0) edit.removeTopRoutes(plan.popRoutes);
+  if (plan.dropLastRoute) edit.removeLastRoute();
+  for (let i = plan.pushRoutes.length - 1; i >= 0; i--) edit.prependRoute(plan.pushRoutes[i]!);
+  if (plan.appendRoute !== undefined) edit.appendRoute(`<${plan.appendRoute}>`);
+  if (plan.did !== undefined) edit.prependRecordRoute(recordRoute(source, target, plan.did));
+  const hops = request.maxForwards;
+  edit.setMaxForwards(hops === undefined ? plan.defaultMaxForwards : hops - 1);
+  for (const name of plan.removeHeaders) edit.removeHeader(name);
+  for (const [name, value] of plan.addHeaders) edit.addHeader(name, value);
+  return edit.toString();
+}
+
+/** Our Via for a message to `target`. */
+export function viaValue(target: Endpoint, branch: string): string {
+  return `SIP/2.0/${target.transport.toUpperCase()} ${target.listener.sentByFor(target.address)};branch=${branch}`;
+}
+
+/**
+ * Our Record-Route. When the caller and the destination reach us at different addresses there are two of them,
+ * so that each side sees an address that it can use (RFC 5658 §4); `r2=on` says that the next one is ours too.
+ */
+function recordRoute(source: Endpoint, target: Endpoint, did: string): string {
+  const inside = routeUri(target.listener, target.address);
+  const outside = routeUri(source.listener, source.address);
+  if (inside === outside) return `<${inside};lr;did=${did}>`;
+  return `<${inside};lr;did=${did};r2=on>, <${outside};lr;did=${did};r2=on>`;
+}
+
+function routeUri(listener: Listener, remoteAddress: string): string {
+  const host = listener.sentByFor(remoteAddress);
+  return listener.transport === "udp" ? `sip:${host}` : `sip:${host};transport=${listener.transport}`;
+}

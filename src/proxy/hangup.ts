@@ -1,0 +1,105 @@
+import type { CalleeLeg, Dialog } from "../dialog/index.ts";
+import { buildRequest, parseNameAddr, type SipResponse } from "../sip/index.ts";
+import type { ClientUser, Endpoint } from "../transaction/index.ts";
+import type { ProxyCore } from "./core.ts";
+import { viaValue } from "./forward.ts";
+import { makeBranch } from "./branch-id.ts";
+import { nextHop } from "./next-hop.ts";
+
+const NO_FINGERPRINT = "00000000";
+const MAX_FORWARDS = 70;
+
+/** A call that we end ourselves has ended, whatever the peers say to our BYE. */
+const IGNORE: ClientUser = { response() {}, timeout() {}, transportError() {} };
+
+type Headers = readonly (readonly [string, string])[];
+
+/** One request inside a dialog, in the name of one side. */
+interface Inside {
+  readonly from: string;
+  readonly to: string;
+  readonly cseq: number;
+  readonly contact: string;
+  readonly routes: readonly string[];
+  /** Where the peer was last seen: used when its Contact names no address that we can reach. */
+  readonly fallback: Endpoint;
+}
+
+/** Sends BYE to both sides of a call (OpenSIPS `dlg_end_dlg`). Lost or refused BYEs change nothing: the dialog has ended for us. */
+export function hangUpBoth(core: ProxyCore, dialog: Dialog, headers: Headers = []): void {
+  for (const leg of dialog.legs) if (leg.state === "confirmed") send(core, dialog, "BYE", towardsCallee(dialog, leg, dialog.callerCseq + 1), headers);
+  const leg = dialog.leg;
+  if (leg !== undefined) send(core, dialog, "BYE", towardsCaller(dialog, leg), headers);
+}
+
+/** A destination answered 2xx to a call that its caller knows as failed: acknowledge it and hang up, or it would ring on forever. */
+export function endOrphan(core: ProxyCore, dialog: Dialog, response: SipResponse): void {
+  const leg = dialog.findLeg(response.toTag) ?? dialog.learnLeg(response, "confirmed");
+  if (leg === undefined) return;
+  core.counters.orphans_ended++;
+  send(core, dialog, "ACK", towardsCallee(dialog, leg, response.cseqNumber), []);
+  if (leg.state === "ended") return; // a copy of the 2xx: only its ACK was lost
+  leg.state = "ended";
+  send(core, dialog, "BYE", towardsCallee(dialog, leg, response.cseqNumber + 1), []);
+}
+
+function towardsCallee(dialog: Dialog, leg: CalleeLeg, cseq: number): Inside {
+  return {
+    from: dialog.fromValue,
+    to: withTag(dialog.toValue, leg.tag),
+    cseq,
+    contact: leg.contact,
+    routes: leg.routeSet,
+    fallback: dialog.calleeEndpoint ?? dialog.callerEndpoint,
+  };
+}
+
+function towardsCaller(dialog: Dialog, leg: CalleeLeg): Inside {
+  return {
+    from: withTag(dialog.toValue, leg.tag),
+    to: dialog.fromValue,
+    cseq: leg.cseq + 1,
+    contact: dialog.callerContact,
+    routes: dialog.callerRouteSet,
+    fallback: dialog.callerEndpoint,
+  };
+}
+
+function withTag(value: string, tag: string): string {
+  return `${value};tag=${tag}`;
+}
+
+function send(core: ProxyCore, dialog: Dialog, method: "ACK" | "BYE", inside: Inside, headers: Headers): void {
+  const listener = inside.fallback.listener;
+  const uri = inside.contact || `sip:${inside.fallback.address.includes(":") ? `[${inside.fallback.address}]` : inside.fallback.address}:${inside.fallback.port}`;
+  const hop = inside.routes.length > 0 ? routeUriOf(inside.routes[0]!) : uri;
+  const found = nextHop(core.network, hop, listener);
+  if (found instanceof Promise) found.then((target) => transmit(target ?? inside.fallback)).catch(() => undefined);
+  else transmit(found ?? inside.fallback);
+
+  function transmit(target: Endpoint): void {
+    const branch = makeBranch(NO_FINGERPRINT, core.layer.chance.token());
+    const text = buildRequest({
+      method,
+      uri,
+      via: viaValue(target, branch),
+      from: inside.from,
+      to: inside.to,
+      callId: dialog.callId,
+      cseq: inside.cseq,
+      maxForwards: MAX_FORWARDS,
+      routes: inside.routes,
+      headers,
+    });
+    if (method === "ACK") core.layer.wire.send(text, target);
+    else core.layer.send({ method, text, branch, target, timeoutMs: core.timeouts.frMs }, IGNORE);
+  }
+}
+
+function routeUriOf(route: string): string {
+  try {
+    return parseNameAddr(route).uri;
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,69 @@
+import type { CallLoad, Destination } from "../balancer/index.ts";
+import type { SipRequest, SipResponse } from "../sip/index.ts";
+import type { Endpoint } from "../transaction/ports.ts";
+
+/** Why a branch ended without a usable answer, or that it ended with one. */
+export type FailureCause = "response" | "timeout" | "transport-error";
+
+/**
+ * One request that needs a routing decision, and later the branches that the decision made.
+ * This is all that the routing floor sees of the proxy (RFC 3261 §16.2: the response context).
+ */
+export interface ProxyCall {
+  readonly request: SipRequest;
+  readonly source: Endpoint;
+  readonly callId: string;
+  /** What this call counts: its leases and its load-balancing session. */
+  readonly load: CallLoad;
+  /** Makes the dialog that owns the leases. Idempotent; to be called before the first lease is taken. No effect for a request other than INVITE. */
+  openDialog(): void;
+  /** Request-URI of what relay() sends (OpenSIPS `$ru`). */
+  requestUri: string;
+  /** Where relay() sends, when set (OpenSIPS `$du`); else the topmost Route or the Request-URI decide. */
+  destinationUri: string | undefined;
+  /** The caller sent CANCEL: relay() answers false. */
+  readonly cancelled: boolean;
+  /** In failure(): the negative final response; undefined when the failure was made here. */
+  readonly response: SipResponse | undefined;
+  /** In failure() and reply(): the status code; 408 for a time-out, 503 for a transport error made here. 0 before. */
+  readonly status: number;
+  readonly failureCause: FailureCause | undefined;
+  /** Branches that have been tried and have failed. */
+  readonly failovers: number;
+  /** The destination whose resolved address goes with `destinationUri`; undefined: resolve the URI itself. */
+  setTarget(destination: Destination | undefined): void;
+  /** Forwards the request. False when it was cancelled or answered already, or when the target cannot be used. */
+  relay(): boolean;
+  /** Answers the request. False when a final response was sent already. */
+  reply(status: number, reason?: string, headers?: readonly (readonly [string, string])[]): boolean;
+  /** Ends the request without any answer. */
+  drop(): void;
+  readonly variables: Map<string, unknown>;
+  /** Adds a header to what relay() sends. */
+  addHeader(name: string, value: string): void;
+  /** Removes every header of that name from what relay() sends. */
+  removeHeader(name: string): void;
+}
+
+/**
+ * Decides where requests go. The routing floor implements it.
+ *
+ * Handlers may be asynchronous. A throw or a rejection is answered 500, logged with the Call-ID, and the leases are released.
+ * A request() without a decision is answered 500; a failure() without one lets the best response go upstream.
+ */
+export interface Router {
+  request(call: ProxyCall): void | Promise<void>;
+  failure(call: ProxyCall): void | Promise<void>;
+  /** Sees every response on its way to the caller; cannot change it. */
+  reply?(call: ProxyCall, response: SipResponse): void;
+  /** Whether an initial request of this method may be routed at all; the proxy answers 405 otherwise (RFC 3261 §21.4.6). */
+  handles(method: string): boolean;
+}
+
+/** Where the proxy's log lines go; the shape of pino. */
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}

@@ -1,0 +1,159 @@
+import { type Dialog, DialogState } from "../dialog/index.ts";
+import { type MalformedMessage, parseMessage, SipSyntaxError, type SipRequest, type SipResponse, tryParseSipUri } from "../sip/index.ts";
+import type { Endpoint, ServerTransaction, TransactionUser } from "../transaction/index.ts";
+import { loopFingerprint } from "./branch-id.ts";
+import type { ProxyCore } from "./core.ts";
+import { hangUpBoth } from "./hangup.ts";
+import { forwardAck, InDialogContext } from "./in-dialog.ts";
+import { isOwnUri, planRoute, type RoutePlan } from "./loose-route.ts";
+import { RequestContext } from "./request-context.ts";
+import { type Refusal, validate } from "./validate.ts";
+
+const ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, MESSAGE";
+
+/** A stateful proxy that stays in the path of the calls it balances (RFC 3261 §16). */
+export class Proxy implements TransactionUser {
+  readonly #core: ProxyCore;
+  /** Malformed messages by what is wrong with them. */
+  readonly malformed = new Map<string, number>();
+  #acceptsCalls = true;
+
+  constructor(core: ProxyCore) {
+    this.#core = core;
+    core.layer.user = this;
+    core.dialogs.onExpired = (dialog) => hangUpBoth(core, dialog);
+  }
+
+  /** New calls are refused from now on; ongoing ones go on. */
+  stopAccepting(): void {
+    this.#acceptsCalls = false;
+  }
+
+  /** One message from the wire, one character a byte (latin1). Never throws. */
+  receive(text: string, source: Endpoint): void {
+    const message = parseMessage(text);
+    if (message.kind === "malformed") this.#refuseMalformed(message as MalformedMessage, source);
+    else this.#core.layer.receive(message as SipRequest | SipResponse, source);
+  }
+
+  request(transaction: ServerTransaction): void {
+    const { request } = transaction;
+    const fingerprint = loopFingerprint(request);
+    const refusal = validate(request, fingerprint, this.#core);
+    if (refusal !== undefined) {
+      this.#refuse(transaction, refusal);
+      return;
+    }
+    let route: RoutePlan;
+    try {
+      route = planRoute(request, this.#core.network);
+    } catch (error) {
+      if (!(error instanceof SipSyntaxError)) throw error;
+      this.#refuse(transaction, { status: 400, reason: "Bad Route" });
+      return;
+    }
+    if (request.toTag === "") this.#initial(transaction, route, fingerprint);
+    else this.#inDialog(transaction, route, fingerprint);
+  }
+
+  ack(request: SipRequest, source: Endpoint): void {
+    const { layer, dialogs, counters } = this.#core;
+    if (request.toTag === "" || request.maxForwards === 0) {
+      layer.counters.stray_acks++;
+      return;
+    }
+    try {
+      const route = planRoute(request, this.#core.network);
+      const match = dialogs.match(route.did, request);
+      if (match === undefined) {
+        layer.counters.stray_acks++;
+        counters.drop_requests++;
+      } else forwardAck(this.#core, request, source, match, route);
+    } catch (error) {
+      if (!(error instanceof SipSyntaxError)) throw error;
+      counters.drop_requests++;
+    }
+  }
+
+  strayResponse(response: SipResponse): void {
+    const branch = this.#core.abandoned.get(response.topVia.branch);
+    if (branch !== undefined && response.cseqMethod === "INVITE") branch.lateAnswer(response);
+    else this.#core.counters.drop_replies++;
+  }
+
+  /** Ends a call from our side (OpenSIPS `dlg_end_dlg`): BYE to both when it is up, else CANCEL and 487. */
+  endDialog(dialog: Dialog, headers: readonly (readonly [string, string])[] = []): void {
+    if (dialog.state >= DialogState.ConfirmedNoAck) {
+      hangUpBoth(this.#core, dialog, headers);
+      this.#core.dialogs.end(dialog, "MI Termination");
+      return;
+    }
+    dialog.pending?.abort(487, "Request Terminated");
+    this.#core.dialogs.end(dialog, "MI Termination");
+  }
+
+  #initial(transaction: ServerTransaction, route: RoutePlan, fingerprint: string): void {
+    const { request, source } = transaction;
+    const core = this.#core;
+    const routed = request.method === "INVITE" || core.router.handles(request.method);
+    if (!core.network.isAllowed(source)) {
+      core.counters.not_allowed++;
+      this.#refuse(transaction, { status: 403, reason: "Forbidden" });
+    } else if (route.nextRoute !== undefined) {
+      // A Route that is not ours would have us send where the sender likes: we are no open relay.
+      core.counters.foreign_route++;
+      this.#refuse(transaction, { status: 403, reason: "Preloaded Route Not Allowed" });
+    } else if (!routed && request.method === "OPTIONS" && this.#isForUs(route.requestUri)) {
+      transaction.reply(200, "OK", [
+        ["Allow", ALLOW],
+        ["Accept", "application/sdp"],
+        ["Server", core.serverHeader],
+      ]);
+    } else if (!routed) {
+      this.#refuse(transaction, { status: 405, reason: "Method Not Allowed", headers: [["Allow", ALLOW]] });
+    } else if (request.maxForwards === 0) {
+      core.counters.too_many_hops++;
+      this.#refuse(transaction, { status: 483, reason: "Too Many Hops" });
+    } else if (request.fromTag === "" && request.method === "INVITE") {
+      this.#refuse(transaction, { status: 400, reason: "Bad From: tag is missing" });
+    } else if (!this.#acceptsCalls || (request.method === "INVITE" && core.dialogs.full)) {
+      this.#refuse(transaction, { status: 503, reason: "Service Unavailable", headers: [["Retry-After", "10"]] });
+    } else {
+      new RequestContext(core, transaction, route, fingerprint).start();
+    }
+  }
+
+  #inDialog(transaction: ServerTransaction, route: RoutePlan, fingerprint: string): void {
+    const { request } = transaction;
+    const match = this.#core.dialogs.match(route.did, request);
+    const over = match !== undefined && match.dialog.state === DialogState.Deleted && request.method !== "BYE";
+    if (match === undefined || over) {
+      this.#core.counters.unknown_dialog++;
+      this.#refuse(transaction, { status: 481, reason: "Call/Transaction Does Not Exist" });
+    } else if (request.maxForwards === 0) {
+      this.#refuse(transaction, { status: 483, reason: "Too Many Hops" });
+    } else {
+      new InDialogContext(this.#core, transaction, match, route).start(fingerprint);
+    }
+  }
+
+  #isForUs(uriText: string): boolean {
+    const uri = tryParseSipUri(uriText);
+    return uri !== undefined && isOwnUri(uri, this.#core.network);
+  }
+
+  #refuse(transaction: ServerTransaction, refusal: Refusal): void {
+    this.#core.counters.err_requests++;
+    transaction.reply(refusal.status, refusal.reason, refusal.headers);
+  }
+
+  #refuseMalformed(message: MalformedMessage, source: Endpoint): void {
+    this.malformed.set(message.code, (this.malformed.get(message.code) ?? 0) + 1);
+    if (message.answerable === undefined) {
+      this.#core.counters.drop_requests++;
+      return;
+    }
+    this.#core.counters.err_requests++;
+    this.#core.layer.replyStateless(message.answerable, source, message.status, message.reason);
+  }
+}

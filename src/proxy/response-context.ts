@@ -1,0 +1,156 @@
+import { H, MessageEdit, reasonPhrase, type SipRequest, type SipResponse } from "../sip/index.ts";
+import type { ServerTransaction, ServerUser } from "../transaction/index.ts";
+import type { Branch, BranchOwner } from "./branch.ts";
+import type { ProxyCore } from "./core.ts";
+import type { FailureCause } from "./ports.ts";
+
+/** Responses that a UAC can act on are preferred among the 4xx (RFC 3261 §16.7 step 6). */
+const PREFERRED_4XX = new Set([401, 407, 415, 420, 484]);
+
+/**
+ * One request on its way and the responses to it (RFC 3261 §16.2). At most one branch is waited for at a time;
+ * those before it were given up.
+ */
+export abstract class ResponseContext implements BranchOwner, ServerUser {
+  cancelled = false;
+  protected readonly core: ProxyCore;
+  protected readonly transaction: ServerTransaction;
+  /** The branch that is waited for. */
+  protected branch: Branch | undefined;
+  /** Status of the final response that went to the caller; 0 before. */
+  protected finalStatus = 0;
+  #best: SipResponse | undefined;
+  #bestStatus = 0;
+
+  constructor(core: ProxyCore, transaction: ServerTransaction) {
+    this.core = core;
+    this.transaction = transaction;
+    transaction.user = this;
+  }
+
+  /** A 1xx passes to the caller. */
+  protected abstract onProvisional(branch: Branch, response: SipResponse): void;
+  /** A 2xx is about to pass to the caller. */
+  protected abstract onSuccess(branch: Branch, response: SipResponse): void;
+  /** A 2xx came after the caller was told that the call failed. */
+  protected abstract onOrphan(branch: Branch, response: SipResponse): void;
+  /** The branch failed; the context still has no answer and was not cancelled. */
+  protected abstract onFailure(response: SipResponse | undefined, cause: FailureCause): void;
+  /** A final response of 300 or more went to the caller. */
+  protected abstract onRejected(status: number): void;
+
+  branchProvisional(branch: Branch, response: SipResponse): void {
+    if (branch !== this.branch || this.finalStatus !== 0 || this.cancelled) return;
+    this.onProvisional(branch, response);
+    this.#forward(response);
+  }
+
+  branchSuccess(branch: Branch, response: SipResponse): void {
+    if (this.finalStatus >= 300) {
+      this.onOrphan(branch, response);
+      return;
+    }
+    if (branch !== this.branch) this.branch?.cancel('SIP;cause=200;text="Call completed elsewhere"');
+    this.branch = branch;
+    this.onSuccess(branch, response);
+    this.finalStatus = response.status;
+    this.core.counters.requests_2xx++;
+    this.#forward(response);
+  }
+
+  branchFailure(branch: Branch, response: SipResponse | undefined, cause: FailureCause): void {
+    if (branch !== this.branch) return;
+    this.branch = undefined;
+    if (this.finalStatus !== 0) return;
+    this.noteFailure(response?.status ?? (cause === "timeout" ? 408 : 503), response);
+    if (this.cancelled) this.#endCancelled(response);
+    else this.onFailure(response, cause);
+  }
+
+  /** Remembers an answer if it is better than those before. */
+  protected noteFailure(status: number, response?: SipResponse): void {
+    if (this.#bestStatus !== 0 && rank(status) >= rank(this.#bestStatus)) return;
+    this.#best = response;
+    this.#bestStatus = status;
+  }
+
+  /** RFC 3261 §16.10. The CANCEL itself is answered by the transaction layer. */
+  cancel(cancel: SipRequest): void {
+    if (this.finalStatus !== 0 || this.cancelled) return;
+    this.cancelled = true;
+    if (this.branch === undefined) this.reject(487, "Request Terminated");
+    else this.branch.cancel(cancel.value(H.Reason));
+  }
+
+  /** Sends the best response there is (RFC 3261 §16.7 step 6). */
+  protected sendBest(): void {
+    if (this.finalStatus !== 0) return;
+    const best = this.#best;
+    // A 503 says that a whole server is overloaded; it is not true of us, so the caller is told 500.
+    if (this.#bestStatus === 503) this.reject(500, best?.reason ?? "Destination Unreachable");
+    else if (best === undefined && this.transaction.request.method !== "INVITE" && this.#bestStatus === 408) this.#fallSilent();
+    else if (best === undefined) this.reject(this.#bestStatus || 500, reasonPhrase(this.#bestStatus || 500));
+    else this.#finish(best);
+  }
+
+  /** Answers with a final response of our own. */
+  protected reject(status: number, reason: string, headers?: readonly (readonly [string, string])[]): boolean {
+    if (this.finalStatus !== 0) return false;
+    this.finalStatus = status;
+    this.#count(status);
+    this.transaction.reply(status, reason, headers);
+    if (status >= 300) this.onRejected(status);
+    return true;
+  }
+
+  /** A 408 would come after the caller's own time-out: it must not be sent for a request other than INVITE (RFC 4320 §4.1). */
+  #fallSilent(): void {
+    this.finalStatus = 408;
+    this.#count(408);
+    this.transaction.silence();
+    this.onRejected(408);
+  }
+
+  #finish(response: SipResponse): void {
+    this.finalStatus = response.status;
+    this.#count(response.status);
+    this.#forward(response);
+    this.onRejected(response.status);
+  }
+
+  #endCancelled(response: SipResponse | undefined): void {
+    if (response?.status === 487) this.#finish(response);
+    else this.reject(487, "Request Terminated");
+  }
+
+  #forward(response: SipResponse): void {
+    if (!hasNextVia(response)) {
+      this.core.counters.drop_replies++;
+      return;
+    }
+    this.core.counters.fwd_replies++;
+    this.transaction.respond(response.status, new MessageEdit(response).removeTopVia().toString());
+  }
+
+  #count(status: number): void {
+    const counters = this.core.counters;
+    if (status < 300) counters.requests_2xx++;
+    else if (status < 400) counters.requests_3xx++;
+    else if (status < 500) counters.requests_4xx++;
+    else if (status < 600) counters.requests_5xx++;
+    else counters.requests_6xx++;
+  }
+}
+
+/** Lower is better: 6xx, then the lowest class, in it what the caller can act on; 503 and our own 408 last in their class. */
+function rank(status: number): number {
+  const group = status >= 600 ? 0 : Math.trunc(status / 100);
+  const within = PREFERRED_4XX.has(status) ? 0 : status === 503 || status === 408 ? 2 : 1;
+  return group * 10 + within;
+}
+
+/** Whether anyone is left to forward the response to, once our Via is gone. */
+function hasNextVia(response: SipResponse): boolean {
+  const first = response.indexOf(H.Via);
+  return response.indexOf(H.Via, first + 1) !== -1 || response.headerValueAt(first).includes(",");
+}

@@ -1,0 +1,31 @@
+import { H, type SipRequest, uriScheme } from "../sip/index.ts";
+import { isLoop } from "./branch-id.ts";
+import type { ProxyCore } from "./core.ts";
+
+/** Why a request is not processed: the answer that it gets (RFC 3261 §16.3). */
+export interface Refusal {
+  readonly status: number;
+  readonly reason: string;
+  readonly headers?: readonly (readonly [string, string])[];
+}
+
+/** Schemes whose requests can be routed: the first two by their host, a telephone number by the balancer's choice. */
+const SCHEMES = new Set(["sip", "sips", "tel", "urn"]);
+
+/** RFC 3261 §16.3, steps 2 to 5. @param fingerprint of the request, see loopFingerprint */
+export function validate(request: SipRequest, fingerprint: string, core: ProxyCore): Refusal | undefined {
+  if (!SCHEMES.has(uriScheme(request.uri))) return { status: 416, reason: "Unsupported URI Scheme" };
+  if (request.maxForwards === 0 && request.method !== "OPTIONS") {
+    core.counters.too_many_hops++;
+    return { status: 483, reason: "Too Many Hops" };
+  }
+  if (isLoop(request, fingerprint, core.network)) {
+    core.counters.loops++;
+    return { status: 482, reason: "Loop Detected" };
+  }
+  if (request.indexOf(H.ProxyRequire) !== -1) {
+    // No extension of the proxy is supported that a request could require.
+    return { status: 420, reason: "Bad Extension", headers: [["Unsupported", request.list(H.ProxyRequire).join(", ")]] };
+  }
+  return undefined;
+}

@@ -1,0 +1,12 @@
+export type { ClientRequest, ClientUser } from "./client-transaction.ts";
+export { ClientTransaction } from "./client-transaction.ts";
+export type { LayerOptions, TransactionUser } from "./layer.ts";
+export { MAGIC_COOKIE, MAX_SERVER_TRANSACTIONS, TransactionCounters, TransactionLayer } from "./layer.ts";
+export type { Chance, Endpoint, Listener, SendOwner, Wire } from "./ports.ts";
+export { responseTarget, stampVia } from "./response-routing.ts";
+export type { ServerUser } from "./server-transaction.ts";
+export { ServerTransaction } from "./server-transaction.ts";
+export { State } from "./step.ts";
+export type { TimerOwner } from "./timer-wheel.ts";
+export { TICK_MS, Timer, TimerWheel } from "./timer-wheel.ts";
+export * from "./timers.ts";

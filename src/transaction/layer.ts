@@ -1,0 +1,226 @@
+import { buildResponse, type SipRequest, type SipResponse } from "../sip/index.ts";
+import { type ClientRequest, ClientTransaction, type ClientUser } from "./client-transaction.ts";
+import type { Chance, Endpoint, Wire } from "./ports.ts";
+import { responseTarget } from "./response-routing.ts";
+import { ServerTransaction } from "./server-transaction.ts";
+import { State } from "./step.ts";
+import type { Timer, TimerOwner, TimerWheel } from "./timer-wheel.ts";
+
+/** Marks a branch of RFC 3261, unique in space and time (§8.1.1.7). */
+export const MAGIC_COOKIE = "z9hG4bK";
+/** Server transactions at a time. Each is held up to 32 s after its end, so this is some 6,000 requests a second; beyond it requests are refused 503. */
+export const MAX_SERVER_TRANSACTIONS = 200_000;
+/** Seconds that a refused caller is asked to stay away. */
+const RETRY_AFTER_S = "5";
+
+/** The core above the transactions (RFC 3261 §17: the TU). */
+export interface TransactionUser {
+  /** A new request other than ACK and CANCEL. */
+  request(transaction: ServerTransaction): void;
+  /** An ACK that belongs to no INVITE transaction of ours, or to one that was answered 2xx. */
+  ack(request: SipRequest, source: Endpoint): void;
+  /** A response that no client transaction waits for. */
+  strayResponse(response: SipResponse): void;
+}
+
+/** Plain counters, read by the statistics. */
+export class TransactionCounters {
+  received_requests = 0;
+  received_replies = 0;
+  local_replies = 0;
+  uas_transactions = 0;
+  uac_transactions = 0;
+  retransmitted_requests = 0;
+  retransmitted_responses = 0;
+  /** Copies of requests that a server transaction absorbed. */
+  absorbed_requests = 0;
+  stray_replies = 0;
+  stray_acks = 0;
+  merged_requests = 0;
+  refused_overload = 0;
+  timeouts = 0;
+  transport_errors = 0;
+}
+
+export interface LayerOptions {
+  readonly wire: Wire;
+  readonly wheel: TimerWheel;
+  readonly chance: Chance;
+  /** Monotonic milliseconds. */
+  readonly nowMs: () => number;
+  readonly maxServerTransactions?: number;
+}
+
+/** Finds the transaction of each message and makes new ones (RFC 3261 §17.1.3, §17.2.3). */
+export class TransactionLayer {
+  readonly wire: Wire;
+  readonly chance: Chance;
+  readonly counters = new TransactionCounters();
+  user!: TransactionUser;
+  readonly #wheel: TimerWheel;
+  readonly #nowMs: () => number;
+  readonly #maxServers: number;
+  readonly #servers = new Map<string, ServerTransaction>();
+  readonly #clients = new Map<string, ClientTransaction>();
+  /** Requests in progress by what stays the same when one request arrives over several ways (RFC 3261 §8.2.2.2). */
+  readonly #merged = new Map<string, ServerTransaction>();
+
+  constructor(options: LayerOptions) {
+    this.wire = options.wire;
+    this.chance = options.chance;
+    this.#wheel = options.wheel;
+    this.#nowMs = options.nowMs;
+    this.#maxServers = options.maxServerTransactions ?? MAX_SERVER_TRANSACTIONS;
+  }
+
+  get serverCount(): number {
+    return this.#servers.size;
+  }
+
+  /** Requests that still wait for their final response. Looks at all of them: for a stop, not for a message. */
+  get unansweredCount(): number {
+    let count = 0;
+    for (const transaction of this.#servers.values()) if (!transaction.answered) count++;
+    return count;
+  }
+
+  get clientCount(): number {
+    return this.#clients.size;
+  }
+
+  startTimer(ms: number, owner: TimerOwner, kind: number): Timer {
+    return this.#wheel.schedule(ms, owner, kind, this.#nowMs());
+  }
+
+  stopTimer(timer: Timer | undefined): undefined {
+    return this.#wheel.cancel(timer);
+  }
+
+  receive(message: SipRequest | SipResponse, source: Endpoint): void {
+    if (message.kind === "response") this.#receiveResponse(message as SipResponse);
+    else this.#receiveRequest(message as SipRequest, source);
+  }
+
+  /** Sends a request of ours; its responses go to `user`. */
+  send(request: ClientRequest, user: ClientUser): ClientTransaction {
+    this.counters.uac_transactions++;
+    const transaction = new ClientTransaction(this, request, user);
+    if (transaction.state !== State.Terminated) this.#clients.set(clientKey(request.method, request.branch), transaction);
+    return transaction;
+  }
+
+  /** Refuses a request without keeping any state (RFC 3261 §8.2.7). */
+  replyStateless(request: SipRequest, source: Endpoint, status: number, reason: string, headers?: readonly (readonly [string, string])[]): void {
+    if (request.method === "ACK") return;
+    this.countSent(status);
+    const options = headers === undefined ? { toTag: this.chance.token() } : { toTag: this.chance.token(), headers };
+    this.wire.send(buildResponse(request, status, reason, options), responseTarget(request.topVia, source));
+  }
+
+  countSent(status: number): void {
+    if (status >= 100) this.counters.local_replies++;
+  }
+
+  forgetServer(transaction: ServerTransaction): void {
+    this.#servers.delete(transaction.key);
+    const request = transaction.request;
+    const merged = mergeKey(request);
+    if (this.#merged.get(merged) === transaction) this.#merged.delete(merged);
+  }
+
+  forgetClient(transaction: ClientTransaction): void {
+    this.#clients.delete(clientKey(transaction.method, transaction.branch));
+  }
+
+  #receiveResponse(response: SipResponse): void {
+    this.counters.received_replies++;
+    const transaction = this.#clients.get(clientKey(response.cseqMethod, response.topVia.branch));
+    if (transaction !== undefined) {
+      transaction.receive(response);
+      return;
+    }
+    this.counters.stray_replies++;
+    this.user.strayResponse(response);
+  }
+
+  #receiveRequest(request: SipRequest, source: Endpoint): void {
+    this.counters.received_requests++;
+    const method = request.method;
+    if (method === "ACK") {
+      this.#receiveAck(request, source);
+      return;
+    }
+    const key = serverKey(request, method);
+    const known = this.#servers.get(key);
+    if (known !== undefined) {
+      this.counters.absorbed_requests++;
+      known.receiveCopy();
+      return;
+    }
+    if (this.#servers.size >= this.#maxServers) {
+      this.counters.refused_overload++;
+      this.replyStateless(request, source, 503, "Too Many Transactions", [["Retry-After", RETRY_AFTER_S]]);
+      return;
+    }
+    const transaction = new ServerTransaction(this, key, request, source);
+    this.#servers.set(key, transaction);
+    this.counters.uas_transactions++;
+    if (method === "CANCEL") this.#receiveCancel(transaction);
+    else if (this.#isMerged(transaction)) transaction.reply(482, "Request Merged");
+    else this.user.request(transaction);
+  }
+
+  #receiveAck(request: SipRequest, source: Endpoint): void {
+    const transaction = this.#servers.get(serverKey(request, "INVITE"));
+    if (transaction?.receiveAck()) return;
+    this.user.ack(request, source);
+  }
+
+  /** RFC 3261 §9.2: the CANCEL is answered whatever becomes of the INVITE. */
+  #receiveCancel(cancel: ServerTransaction): void {
+    const invite = this.#servers.get(serverKey(cancel.request, "INVITE"));
+    if (invite === undefined) {
+      cancel.reply(481, "Call/Transaction Does Not Exist");
+      return;
+    }
+    cancel.useTag(invite.localTag());
+    cancel.reply(200, "canceling");
+    if (!invite.answered) invite.user?.cancel(cancel.request);
+  }
+
+  /** RFC 3261 §8.2.2.2. A request that comes back to us with another Request-URI is a spiral, which is legal (§16.3). */
+  #isMerged(transaction: ServerTransaction): boolean {
+    const request = transaction.request;
+    if (request.toTag !== "") return false;
+    const key = mergeKey(request);
+    const other = this.#merged.get(key);
+    if (other !== undefined && other.key !== transaction.key) {
+      this.counters.merged_requests++;
+      return true;
+    }
+    this.#merged.set(key, transaction);
+    return false;
+  }
+}
+
+function clientKey(method: string, branch: string): string {
+  // A CANCEL has the branch of the INVITE that it cancels (RFC 3261 §9.1).
+  return method === "CANCEL" ? `CANCEL ${branch}` : branch;
+}
+
+/** @param method that of the transaction: INVITE for its ACK and CANCEL */
+function serverKey(request: SipRequest, method: string): string {
+  const via = request.topVia;
+  const id = via.branch.startsWith(MAGIC_COOKIE) ? `${via.branch} ${via.sentBy}` : oldKey(request);
+  return method === "INVITE" ? id : `${method} ${id}`;
+}
+
+/** Peers of RFC 2543 have no unique branch (RFC 3261 §17.2.3). */
+function oldKey(request: SipRequest): string {
+  const via = request.topVia;
+  return `${request.fromTag} ${request.callId} ${request.cseqNumber} ${request.uri} ${via.sentBy} ${via.branch}`;
+}
+
+function mergeKey(request: SipRequest): string {
+  return `${request.callId} ${request.fromTag} ${request.cseqNumber} ${request.method} ${request.uri}`;
+}

@@ -1,0 +1,37 @@
+/** Where a message came from, and so where its answers go (RFC 3261 §18.2.2, RFC 3581). */
+export interface Endpoint {
+  readonly transport: "udp" | "tcp" | "tls" | "ws" | "wss";
+  /** Address of the peer, as text without brackets. */
+  readonly address: string;
+  readonly port: number;
+  /** The listener that received the message, and that sends the answers. */
+  readonly listener: Listener;
+}
+
+/** One listening socket of ours. */
+export interface Listener {
+  readonly transport: Endpoint["transport"];
+  /** The address that was bound; may be a wildcard. */
+  readonly address: string;
+  readonly port: number;
+  readonly family: 4 | 6;
+  /** What peers at `remoteAddress` should use to reach this listener: host[:port] for Via and Record-Route, IPv6 in brackets. */
+  sentByFor(remoteAddress: string): string;
+}
+
+/** Is told when what it sent could not be sent. */
+export interface SendOwner {
+  transportError(reason: string): void;
+}
+
+/** The wire, as the core sees it. Sending never throws. */
+export interface Wire {
+  /** @param owner told of a transport error, later or never, never during this call */
+  send(text: string, to: Endpoint, owner?: SendOwner): void;
+}
+
+/** Chance, as the core sees it. */
+export interface Chance {
+  /** Unguessable token of at least 96 bits in characters legal in a SIP token. */
+  token(): string;
+}

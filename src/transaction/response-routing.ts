@@ -1,0 +1,25 @@
+import type { Via } from "../sip/index.ts";
+import type { Endpoint } from "./ports.ts";
+
+const DEFAULT_PORT = 5060;
+const DEFAULT_TLS_PORT = 5061;
+
+/**
+ * Where the responses to a request go: to its source when the transport is reliable or `rport` was asked for,
+ * else to the source address and the port of sent-by (RFC 3261 §18.2.2, RFC 3581 §4).
+ * A `maddr` parameter is not obeyed: it would let anyone point our answers at a third party.
+ */
+export function responseTarget(via: Via, source: Endpoint): Endpoint {
+  if (via.hasRport || source.transport !== "udp") return source;
+  const port = via.port ?? (via.transport === "TLS" ? DEFAULT_TLS_PORT : DEFAULT_PORT);
+  return port === source.port ? source : { transport: source.transport, address: source.address, port, listener: source.listener };
+}
+
+/**
+ * Parameters to add to the top Via of a received request: `received` when sent-by is not the source address, and both when
+ * `rport` was asked for (RFC 3261 §18.2.1, RFC 3581 §4). Empty when there is nothing to add.
+ */
+export function stampVia(via: Via, source: Endpoint): string {
+  if (via.hasRport) return `;received=${source.address};rport=${source.port}`;
+  return via.host === source.address ? "" : `;received=${source.address}`;
+}

@@ -1,0 +1,164 @@
+import { buildResponse, H, type SipRequest, withParams } from "../sip/index.ts";
+import type { TransactionLayer } from "./layer.ts";
+import type { Endpoint } from "./ports.ts";
+import { responseTarget, stampVia } from "./response-routing.ts";
+import { Act, inviteServerStep, On, State, serverStep, stateOf } from "./step.ts";
+import type { Timer, TimerOwner } from "./timer-wheel.ts";
+import { T1_MS, T2_MS, T4_MS, TIMER_64_T1_MS } from "./timers.ts";
+
+/** The transaction user of a server transaction, once it has taken the request on. */
+export interface ServerUser {
+  /** A CANCEL for this INVITE came; it is answered 200 already (RFC 3261 §16.10). */
+  cancel(cancel: SipRequest): void;
+  /** Timer H: the final response was never acknowledged. Nothing can be done but to know it. */
+  ackTimeout?(): void;
+}
+
+const RETRANSMIT = 1;
+const TIMEOUT = 2;
+const LINGER = 3;
+
+/** One request that we received and the responses that we sent to it (RFC 3261 §17.2). */
+export class ServerTransaction implements TimerOwner {
+  readonly request: SipRequest;
+  readonly source: Endpoint;
+  readonly key: string;
+  state: State;
+  user: ServerUser | undefined = undefined;
+  readonly #layer: TransactionLayer;
+  readonly #target: Endpoint;
+  readonly #isInvite: boolean;
+  #last = "";
+  #toTag = "";
+  #retransmitMs = T1_MS;
+  #retransmit: Timer | undefined;
+  #timeout: Timer | undefined;
+  #linger: Timer | undefined;
+
+  constructor(layer: TransactionLayer, key: string, request: SipRequest, source: Endpoint) {
+    this.#layer = layer;
+    this.key = key;
+    this.request = request;
+    this.source = source;
+    this.#target = responseTarget(request.topVia, source);
+    this.#isInvite = request.method === "INVITE";
+    this.state = this.#isInvite ? State.Proceeding : State.Trying;
+  }
+
+  /** A final response was sent. */
+  get answered(): boolean {
+    return this.state >= State.Accepted;
+  }
+
+  /** Answers with a response of our own. False when a final response was sent before. */
+  reply(status: number, reason: string, headers?: readonly (readonly [string, string])[]): boolean {
+    if (this.answered) return false;
+    const via = stampVia(this.request.topVia, this.source);
+    const options = {
+      ...(via === "" ? {} : { via: withParams(this.request.list(H.Via)[0] ?? "", via) }),
+      ...(status > 100 ? { toTag: this.localTag() } : {}),
+      ...(headers === undefined ? {} : { headers }),
+    };
+    this.#layer.countSent(status);
+    this.respond(status, buildResponse(this.request, status, reason, options));
+    return true;
+  }
+
+  /** The To tag of the responses that we make ourselves: one a transaction (RFC 3261 §8.2.6.2). */
+  localTag(): string {
+    if (this.#toTag === "") this.#toTag = this.#layer.chance.token();
+    return this.#toTag;
+  }
+
+  /** Answers with this To tag: that of the INVITE, for its CANCEL (RFC 3261 §9.2). */
+  useTag(tag: string): void {
+    this.#toTag = tag;
+  }
+
+  /** Sends a response that is ready: one that came from a destination, without our Via. */
+  respond(status: number, text: string): void {
+    this.#apply(status < 200 ? On.Provisional : status < 300 ? On.Success : On.Failure, text);
+  }
+
+  receiveCopy(): void {
+    this.#apply(On.Request);
+  }
+
+  /** An ACK with the branch of this transaction. True when it was for us (non-2xx), false when it belongs to the TU. */
+  receiveAck(): boolean {
+    const passed = this.state === State.Accepted;
+    this.#apply(On.Ack);
+    return !passed;
+  }
+
+  timerFired(kind: number): void {
+    this.#apply(kind === RETRANSMIT ? On.Retransmit : kind === TIMEOUT ? On.Timeout : On.Linger);
+  }
+
+  /** Never answers: copies are absorbed until their sender gives up (RFC 4320 §4.1). */
+  silence(): void {
+    this.state = State.Completed;
+    this.#last = "";
+    this.#linger = this.#layer.startTimer(TIMER_64_T1_MS, this, LINGER);
+  }
+
+  /** Forgets the transaction without an answer. */
+  drop(): void {
+    if (this.state !== State.Terminated) this.#terminate();
+  }
+
+  #apply(event: On, text = ""): void {
+    const before = this.state;
+    const step = (this.#isInvite ? inviteServerStep : serverStep)(before, event, this.#reliable);
+    this.state = stateOf(step);
+    if (step & Act.Send) this.#send(text);
+    if (step & Act.Resend && this.#last !== "") {
+      this.#layer.counters.retransmitted_responses++;
+      this.#layer.wire.send(this.#last, this.#target);
+    }
+    if (step & Act.StopRetransmit) this.#retransmit = this.#layer.stopTimer(this.#retransmit);
+    if (step & Act.StopTimeout) this.#timeout = this.#layer.stopTimer(this.#timeout);
+    if (step & Act.StartRetransmit) this.#startRetransmit(T1_MS);
+    if (step & Act.DoubleRetransmit) this.#startRetransmit(Math.min(this.#retransmitMs * 2, T2_MS));
+    if (step & Act.StartTimeout) this.#timeout = this.#layer.startTimer(TIMER_64_T1_MS, this, TIMEOUT);
+    if (step & Act.StartLinger) this.#startLinger();
+    if (this.state === State.Terminated && before !== State.Terminated) this.#terminate();
+    if (step & Act.ReportTimeout) this.user?.ackTimeout?.();
+  }
+
+  get #reliable(): boolean {
+    return this.source.transport !== "udp";
+  }
+
+  #send(text: string): void {
+    // In Accepted nothing is ever repeated by the transaction, so nothing is kept.
+    this.#last = this.state === State.Accepted ? "" : text;
+    this.#layer.wire.send(text, this.#target);
+  }
+
+  #startRetransmit(ms: number): void {
+    this.#retransmitMs = ms;
+    this.#retransmit = this.#layer.startTimer(ms, this, RETRANSMIT);
+  }
+
+  #startLinger(): void {
+    const timerI = this.#reliable ? 0 : T4_MS;
+    const timerJ = this.#reliable ? 0 : TIMER_64_T1_MS;
+    const ms = !this.#isInvite ? timerJ : this.state === State.Accepted ? TIMER_64_T1_MS : timerI;
+    if (ms === 0) {
+      this.state = State.Terminated;
+      this.#terminate();
+      return;
+    }
+    this.#linger = this.#layer.startTimer(ms, this, LINGER);
+  }
+
+  #terminate(): void {
+    this.state = State.Terminated;
+    this.#retransmit = this.#layer.stopTimer(this.#retransmit);
+    this.#timeout = this.#layer.stopTimer(this.#timeout);
+    this.#linger = this.#layer.stopTimer(this.#linger);
+    this.#layer.forgetServer(this);
+    this.#last = "";
+  }
+}

@@ -1,0 +1,74 @@
+import type { Network } from "../proxy/core.ts";
+import type { Endpoint, Listener, SendOwner, Wire } from "../transaction/index.ts";
+import type { LocalAddresses } from "./local-address.ts";
+import type { UdpListener } from "./udp.ts";
+
+export interface NetworkOptions {
+  readonly locals: LocalAddresses;
+  /** host[:port] under which peers know us, besides the bound addresses. */
+  readonly advertised: string | null;
+  readonly resolve: (host: string) => string | undefined | Promise<string | undefined>;
+  readonly isAllowed: (source: Endpoint) => boolean;
+}
+
+const DEFAULT_PORT = 5060;
+
+/** All listeners together, as the core sees them. */
+export class SipNetwork implements Network, Wire {
+  readonly #options: NetworkOptions;
+  readonly #listeners: UdpListener[] = [];
+  readonly #own = new Set<string>();
+  readonly #wildcardPorts = new Set<number>();
+
+  constructor(options: NetworkOptions) {
+    this.#options = options;
+  }
+
+  add(listener: UdpListener): void {
+    this.#listeners.push(listener);
+    if (listener.isWildcard) this.#wildcardPorts.add(listener.port);
+    else this.#own.add(`${listener.address.toLowerCase()} ${listener.port}`);
+    if (listener.address === "127.0.0.1" || listener.address === "::1" || listener.isWildcard) this.#own.add(`localhost ${listener.port}`);
+    const advertised = this.#options.advertised;
+    if (advertised !== null) this.#own.add(ownKey(advertised, listener.port));
+  }
+
+  get listeners(): readonly UdpListener[] {
+    return this.#listeners;
+  }
+
+  isOwn(host: string, port: number): boolean {
+    if (this.#own.has(`${host} ${port}`)) return true;
+    return this.#wildcardPorts.has(port) && this.#options.locals.has(host);
+  }
+
+  endpoint(address: string, port: number, transport: string, preferred: Listener): Endpoint | undefined {
+    if (transport !== "udp" || port < 1 || port > 65_535) return undefined;
+    const family = address.includes(":") ? 6 : 4;
+    if (preferred.transport === transport && preferred.family === family) return { transport, address, port, listener: preferred };
+    const listener = this.#listeners.find((other) => other.transport === transport && other.family === family);
+    return listener === undefined ? undefined : { transport, address, port, listener };
+  }
+
+  resolve(host: string): string | undefined | Promise<string | undefined> {
+    return this.#options.resolve(host);
+  }
+
+  isAllowed(source: Endpoint): boolean {
+    return this.#options.isAllowed(source);
+  }
+
+  send(text: string, to: Endpoint, owner?: SendOwner): void {
+    (to.listener as UdpListener).send(text, to, owner);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
+  }
+}
+
+function ownKey(advertised: string, listenerPort: number): string {
+  const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(advertised.toLowerCase());
+  const host = match?.[1] ?? match?.[2] ?? advertised.toLowerCase();
+  return `${host} ${match?.[3] ?? (listenerPort || DEFAULT_PORT)}`;
+}

@@ -1,0 +1,151 @@
+import { createSocket, type Socket } from "node:dgram";
+import type { LookupOptions } from "node:dns";
+import type { Endpoint, Listener, SendOwner } from "../transaction/index.ts";
+import type { LocalAddresses } from "./local-address.ts";
+
+/** Asked of the kernel for bursts; it may give less. */
+const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
+/** Shorter datagrams are keep-alives (RFC 5626 §3.5.1: CRLF; others send NUL). */
+const SHORTEST_MESSAGE_BYTES = 8;
+
+/** What a listener tells about its traffic. */
+export class TransportCounters {
+  received_messages = 0;
+  sent_messages = 0;
+  received_bytes = 0;
+  sent_bytes = 0;
+  keepalives = 0;
+  send_errors = 0;
+  receive_faults = 0;
+}
+
+export interface UdpListenerOptions {
+  /** Address to bind, without brackets; may be a wildcard. */
+  readonly address: string;
+  readonly port: number;
+  /** host[:port] for Via and Record-Route; null: the bound address, or that of the interface which faces the peer. */
+  readonly advertised: string | null;
+  readonly locals: LocalAddresses;
+  readonly counters: TransportCounters;
+  readonly receive: (text: string, source: Endpoint) => void;
+  /** Something failed that nobody can be told of on the wire. */
+  readonly fault: (error: unknown, action: string) => void;
+}
+
+/** Addresses only: names are looked up before anything is sent. */
+function noLookup(
+  hostname: string,
+  _options: LookupOptions,
+  callback: (error: NodeJS.ErrnoException | null, address: string, family: number) => void,
+): void {
+  callback(null, hostname, hostname.includes(":") ? 6 : 4);
+}
+
+/** A UDP socket that receives and sends SIP (RFC 3261 §18). */
+export class UdpListener implements Listener {
+  readonly transport = "udp";
+  readonly address: string;
+  readonly port: number;
+  readonly family: 4 | 6;
+  readonly #socket: Socket;
+  readonly #options: UdpListenerOptions;
+  readonly #wildcard: boolean;
+  readonly #fixedSentBy: string | undefined;
+  #closed = false;
+
+  /** @throws Error that names the address, when it cannot be bound */
+  static async open(options: UdpListenerOptions): Promise<UdpListener> {
+    const family = options.address.includes(":") ? 6 : 4;
+    const socket = createSocket({ type: family === 6 ? "udp6" : "udp4", ipv6Only: family === 6, lookup: noLookup });
+    await new Promise<void>((resolve, reject) => {
+      socket.once("error", (error: NodeJS.ErrnoException) => {
+        socket.close();
+        reject(new Error(`Cannot listen on udp:${bracketed(options.address)}:${options.port}: ${bindHint(error)}`, { cause: error }));
+      });
+      socket.bind({ address: options.address, port: options.port, exclusive: true }, () => {
+        socket.removeAllListeners("error");
+        resolve();
+      });
+    });
+    return new UdpListener(socket, family, options);
+  }
+
+  private constructor(socket: Socket, family: 4 | 6, options: UdpListenerOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    this.family = family;
+    this.address = options.address;
+    this.port = socket.address().port;
+    this.#wildcard = options.address === "0.0.0.0" || options.address === "::";
+    if (options.advertised !== null) this.#fixedSentBy = withPort(options.advertised, this.port);
+    else if (!this.#wildcard) this.#fixedSentBy = `${bracketed(this.address)}:${this.port}`;
+    try {
+      socket.setRecvBufferSize(SOCKET_BUFFER_BYTES);
+      socket.setSendBufferSize(SOCKET_BUFFER_BYTES);
+    } catch (error) {
+      options.fault(error, "set socket buffer sizes");
+    }
+    socket.on("error", (error) => options.fault(error, "receive on socket"));
+    socket.on("message", (bytes, peer) => this.#received(bytes, peer.address, peer.port));
+  }
+
+  get isWildcard(): boolean {
+    return this.#wildcard;
+  }
+
+  sentByFor(remoteAddress: string): string {
+    return this.#fixedSentBy ?? `${bracketed(this.#options.locals.towards(remoteAddress))}:${this.port}`;
+  }
+
+  send(text: string, to: Endpoint, owner?: SendOwner): void {
+    if (this.#closed) return;
+    const { counters } = this.#options;
+    const bytes = Buffer.from(text, "latin1");
+    counters.sent_messages++;
+    counters.sent_bytes += bytes.length;
+    this.#socket.send(bytes, to.port, to.address, (error) => {
+      if (error === null) return;
+      counters.send_errors++;
+      owner?.transportError(error.message);
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await new Promise<void>((resolve) => this.#socket.close(() => resolve()));
+  }
+
+  #received(bytes: Buffer, address: string, port: number): void {
+    const { counters, receive, fault } = this.#options;
+    counters.received_messages++;
+    counters.received_bytes += bytes.length;
+    if (bytes.length < SHORTEST_MESSAGE_BYTES) {
+      counters.keepalives++;
+      return;
+    }
+    try {
+      receive(bytes.toString("latin1"), { transport: "udp", address, port, listener: this });
+    } catch (error) {
+      // A fault of ours in one message must not cost any other call.
+      counters.receive_faults++;
+      fault(error, "process received message");
+    }
+  }
+}
+
+export function bracketed(address: string): string {
+  return address.includes(":") ? `[${address}]` : address;
+}
+
+function withPort(host: string, port: number): string {
+  const hasPort = host.startsWith("[") ? host.includes("]:") : host.includes(":");
+  return hasPort ? host : `${host}:${port}`;
+}
+
+function bindHint(error: NodeJS.ErrnoException): string {
+  if (error.code === "EADDRINUSE") return "another program uses this address and port; stop it, or change sip.listen";
+  if (error.code === "EADDRNOTAVAIL") return "this machine has no such address; change sip.listen";
+  if (error.code === "EACCES") return "not permitted; ports below 1024 need more rights";
+  return error.message;
+}
