@@ -5,7 +5,7 @@ import { type Config, parseHttpListen, parseListen } from "./config/index.ts";
 import { DialogTable } from "./dialog/index.ts";
 import { createManagementServer, type ManagementServer } from "./management/index.ts";
 import { readStatistics } from "./observability/statistics.ts";
-import { Proxy, type ProxyCore, ProxyCounters, type ProxyCall, type Router } from "./proxy/index.ts";
+import { type ProxyCall, type ProxyCore, ProxyCounters, type Router, SipProxy } from "./proxy/index.ts";
 import { compileCidr, createDefaultRouter, createScriptRouter, parseIp } from "./routing/index.ts";
 import { loadScript } from "./script-loader.ts";
 import type { SipResponse } from "./sip/index.ts";
@@ -96,7 +96,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     counters,
     abandoned: new Map(),
   };
-  const proxy = new Proxy(core);
+  const proxy = new SipProxy(core);
 
   const ticker = setInterval(() => wheel.advance(nowMs()), TICK_MS);
   opened.push(async () => clearInterval(ticker));
@@ -117,7 +117,8 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
       }),
     );
   }
-  if (network.listeners.length === 0) throw new Error(`Cannot start: sip.listen has no address that this version can serve; want one such as "udp:0.0.0.0:5060"`);
+  if (network.listeners.length === 0)
+    throw new Error(`Cannot start: sip.listen has no address that this version can serve; want one such as "udp:0.0.0.0:5060"`);
   const sip = network.listeners.map((listener) => `udp:${bracketed(listener.address)}:${listener.port}`);
 
   async function reload(next?: Config): Promise<void> {
@@ -144,10 +145,22 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
           if (found !== undefined) proxy.endDialog(found, headers);
         },
         statistics: () =>
-          readStatistics({ layer, proxy, proxyCounters: counters, transport, dialogs, balancer, uptimeS: () => Math.trunc((Date.now() - startedAtMs) / 1000) }),
+          readStatistics({
+            layer,
+            proxy,
+            proxyCounters: counters,
+            transport,
+            dialogs,
+            balancer,
+            uptimeS: () => Math.trunc((Date.now() - startedAtMs) / 1000),
+          }),
         processes: () => [
           { ID: 0, PID: process.pid, Type: "attendant" },
-          ...network.listeners.map((listener, i) => ({ ID: i + 1, PID: process.pid, Type: `SIP receiver udp:${listener.address}:${listener.port}` })),
+          ...network.listeners.map((listener, i) => ({
+            ID: i + 1,
+            PID: process.pid,
+            Type: `SIP receiver udp:${listener.address}:${listener.port}`,
+          })),
           { ID: network.listeners.length + 1, PID: process.pid, Type: `HTTPD ${config.mi_http.listen}` },
         ],
         startedAtMs,
@@ -173,7 +186,13 @@ async function loadTable(store: DestinationStore, balancer: Balancer, log: Logge
   const change = balancer.replaceTable(rows);
   for (const { id, reason } of skipped) log.warn({ id }, reason);
   log.info(
-    { destinations: rows.length, skipped: skipped.length, added: change.added.length, removed: change.removed.length, changed: change.changed.length },
+    {
+      destinations: rows.length,
+      skipped: skipped.length,
+      added: change.added.length,
+      removed: change.removed.length,
+      changed: change.changed.length,
+    },
     "destinations loaded",
   );
   if (rows.length === 0) {

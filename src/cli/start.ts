@@ -32,7 +32,10 @@ async function run(file: string | undefined): Promise<void> {
   } catch (error) {
     fail(error);
   }
-  log.info({ version: VERSION, node: process.version, sip: server.sip, management: server.managementUrl, config: config.file ?? "defaults" }, "headroom is running");
+  log.info(
+    { version: VERSION, node: process.version, sip: server.sip, management: server.managementUrl, config: config.file ?? "defaults" },
+    "headroom is running",
+  );
   let stopping = false;
   const stop = (signal: string): void => {
     if (stopping) process.exit(0); // asked twice: leave at once

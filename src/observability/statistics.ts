@@ -1,12 +1,12 @@
 import type { Balancer } from "../balancer/index.ts";
 import type { DialogTable } from "../dialog/index.ts";
-import type { Proxy, ProxyCounters } from "../proxy/index.ts";
+import type { ProxyCounters, SipProxy } from "../proxy/index.ts";
 import type { TransactionLayer } from "../transaction/index.ts";
 import type { TransportCounters } from "../transport/udp.ts";
 
 export interface StatisticsSources {
   readonly layer: TransactionLayer;
-  readonly proxy: Proxy;
+  readonly proxy: SipProxy;
   readonly proxyCounters: ProxyCounters;
   readonly transport: TransportCounters;
   readonly dialogs: DialogTable;

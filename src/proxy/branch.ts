@@ -1,6 +1,14 @@
 import type { Destination } from "../balancer/index.ts";
 import { buildAck, buildCancel, parseMessage, type SipRequest, type SipResponse } from "../sip/index.ts";
-import { CANCEL_WAIT_MS, type ClientTransaction, type ClientUser, type Endpoint, State, type Timer, type TimerOwner } from "../transaction/index.ts";
+import {
+  CANCEL_WAIT_MS,
+  type ClientTransaction,
+  type ClientUser,
+  type Endpoint,
+  State,
+  type Timer,
+  type TimerOwner,
+} from "../transaction/index.ts";
 import type { ProxyCore } from "./core.ts";
 import type { FailureCause } from "./ports.ts";
 
@@ -42,7 +50,14 @@ export class Branch implements ClientUser, TimerOwner {
   constructor(
     core: ProxyCore,
     owner: BranchOwner,
-    request: { method: string; text: string; branch: string; target: Endpoint; destination: Destination | undefined; cells: readonly number[] },
+    request: {
+      method: string;
+      text: string;
+      branch: string;
+      target: Endpoint;
+      destination: Destination | undefined;
+      cells: readonly number[];
+    },
   ) {
     this.#core = core;
     this.#owner = owner;

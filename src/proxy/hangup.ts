@@ -1,9 +1,9 @@
 import type { CalleeLeg, Dialog } from "../dialog/index.ts";
 import { buildRequest, parseNameAddr, type SipResponse } from "../sip/index.ts";
 import type { ClientUser, Endpoint } from "../transaction/index.ts";
+import { makeBranch } from "./branch-id.ts";
 import type { ProxyCore } from "./core.ts";
 import { viaValue } from "./forward.ts";
-import { makeBranch } from "./branch-id.ts";
 import { nextHop } from "./next-hop.ts";
 
 const NO_FINGERPRINT = "00000000";
@@ -27,7 +27,8 @@ interface Inside {
 
 /** Sends BYE to both sides of a call (OpenSIPS `dlg_end_dlg`). Lost or refused BYEs change nothing: the dialog has ended for us. */
 export function hangUpBoth(core: ProxyCore, dialog: Dialog, headers: Headers = []): void {
-  for (const leg of dialog.legs) if (leg.state === "confirmed") send(core, dialog, "BYE", towardsCallee(dialog, leg, dialog.callerCseq + 1), headers);
+  for (const leg of dialog.legs)
+    if (leg.state === "confirmed") send(core, dialog, "BYE", towardsCallee(dialog, leg, dialog.callerCseq + 1), headers);
   const leg = dialog.leg;
   if (leg !== undefined) send(core, dialog, "BYE", towardsCaller(dialog, leg), headers);
 }
@@ -71,7 +72,9 @@ function withTag(value: string, tag: string): string {
 
 function send(core: ProxyCore, dialog: Dialog, method: "ACK" | "BYE", inside: Inside, headers: Headers): void {
   const listener = inside.fallback.listener;
-  const uri = inside.contact || `sip:${inside.fallback.address.includes(":") ? `[${inside.fallback.address}]` : inside.fallback.address}:${inside.fallback.port}`;
+  const uri =
+    inside.contact ||
+    `sip:${inside.fallback.address.includes(":") ? `[${inside.fallback.address}]` : inside.fallback.address}:${inside.fallback.port}`;
   const hop = inside.routes.length > 0 ? routeUriOf(inside.routes[0]!) : uri;
   const found = nextHop(core.network, hop, listener);
   if (found instanceof Promise) found.then((target) => transmit(target ?? inside.fallback)).catch(() => undefined);

@@ -30,7 +30,8 @@ function planInDialog(core: ProxyCore, match: DialogMatch, route: RoutePlan): In
     return { hop: route.nextRoute, requestUri: route.nextRoute, appendRoute: route.requestUri, pushRoutes: NONE };
   }
   const uri = tryParseSipUri(route.requestUri);
-  if (uri === undefined || !isOwnUri(uri, core.network)) return { hop: route.requestUri, requestUri: route.requestUri, appendRoute: undefined, pushRoutes: NONE };
+  if (uri === undefined || !isOwnUri(uri, core.network))
+    return { hop: route.requestUri, requestUri: route.requestUri, appendRoute: undefined, pushRoutes: NONE };
   // The peer addresses us instead of the other side: it lost the Contact or the route set. The dialog knows both.
   const { dialog, direction } = match;
   const contact = direction === "downstream" ? dialog.calleeContact : dialog.callerContact;
@@ -103,7 +104,8 @@ export class InDialogContext extends ResponseContext {
     }
     const plan = planInDialog(core, this.#match, this.#route);
     const found = nextHop(core.network, plan.hop, preferredListener(this.#match, source));
-    if (found instanceof Promise) found.then((target) => this.#send(plan, target, fingerprint)).catch(() => this.reject(500, "Internal Error"));
+    if (found instanceof Promise)
+      found.then((target) => this.#send(plan, target, fingerprint)).catch(() => this.reject(500, "Internal Error"));
     else this.#send(plan, found, fingerprint);
     if (request.method === "BYE") core.dialogs.bye(this.#match, request);
   }
@@ -113,7 +115,10 @@ export class InDialogContext extends ResponseContext {
     const { core, transaction } = this;
     const { request, source } = transaction;
     if (target === undefined) {
-      core.log.warn({ callId: request.callId, uri: plan.hop }, `cannot forward ${request.method} inside the dialog: its target has no address that can be reached`);
+      core.log.warn(
+        { callId: request.callId, uri: plan.hop },
+        `cannot forward ${request.method} inside the dialog: its target has no address that can be reached`,
+      );
       this.reject(500, "Next Hop Unreachable");
       return;
     }

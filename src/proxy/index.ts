@@ -2,4 +2,4 @@ export { loopFingerprint, makeBranch } from "./branch-id.ts";
 export type { Network, ProxyCore, ProxyTimeouts } from "./core.ts";
 export { ProxyCounters } from "./core.ts";
 export type { FailureCause, Log, ProxyCall, Router } from "./ports.ts";
-export { Proxy } from "./proxy.ts";
+export { SipProxy } from "./proxy.ts";

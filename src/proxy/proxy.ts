@@ -1,5 +1,5 @@
 import { type Dialog, DialogState } from "../dialog/index.ts";
-import { type MalformedMessage, parseMessage, SipSyntaxError, type SipRequest, type SipResponse, tryParseSipUri } from "../sip/index.ts";
+import { type MalformedMessage, parseMessage, type SipRequest, type SipResponse, SipSyntaxError, tryParseSipUri } from "../sip/index.ts";
 import type { Endpoint, ServerTransaction, TransactionUser } from "../transaction/index.ts";
 import { loopFingerprint } from "./branch-id.ts";
 import type { ProxyCore } from "./core.ts";
@@ -12,7 +12,7 @@ import { type Refusal, validate } from "./validate.ts";
 const ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, MESSAGE";
 
 /** A stateful proxy that stays in the path of the calls it balances (RFC 3261 §16). */
-export class Proxy implements TransactionUser {
+export class SipProxy implements TransactionUser {
   readonly #core: ProxyCore;
   /** Malformed messages by what is wrong with them. */
   readonly malformed = new Map<string, number>();

@@ -249,7 +249,10 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
     if (target === undefined) {
       const uri = this.destinationUri ?? this.requestUri;
       this.core.counters.transport_errors++;
-      this.core.log.warn({ callId: this.callId, uri }, "cannot relay request: its target has no address that can be reached from a listener of its transport");
+      this.core.log.warn(
+        { callId: this.callId, uri },
+        "cannot relay request: its target has no address that can be reached from a listener of its transport",
+      );
       this.#failUnsent();
       return;
     }

@@ -110,7 +110,13 @@ export class TransactionLayer {
   }
 
   /** Refuses a request without keeping any state (RFC 3261 §8.2.7). */
-  replyStateless(request: SipRequest, source: Endpoint, status: number, reason: string, headers?: readonly (readonly [string, string])[]): void {
+  replyStateless(
+    request: SipRequest,
+    source: Endpoint,
+    status: number,
+    reason: string,
+    headers?: readonly (readonly [string, string])[],
+  ): void {
     if (request.method === "ACK") return;
     this.countSent(status);
     const options = headers === undefined ? { toTag: this.chance.token() } : { toTag: this.chance.token(), headers };

@@ -1,5 +1,5 @@
-import { networkInterfaces } from "node:os";
 import { BlockList, isIPv6 } from "node:net";
+import { networkInterfaces } from "node:os";
 
 /** Interfaces may come and go (floating addresses): what was read is used for this long, in milliseconds. */
 const REFRESH_MS = 5_000;
