@@ -164,6 +164,7 @@ export class DialogTable {
     this.#ongoing--;
     if (reason === "Lifetime Timeout") this.counters.expired_dialogs++;
     else if (!wasUp) this.counters.failed_dialogs++;
+    dialog.load.closed = true;
     this.#options.release(dialog.load);
     this.onEnded?.(dialog);
     if (wasUp) this.#startTimer(dialog, ENDED_LINGER_MS);

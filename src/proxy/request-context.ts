@@ -57,7 +57,11 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
 
   get load(): CallLoad {
     if (this.dialog !== undefined) return this.dialog.load;
-    this.#looseLoad ??= new CallLoad();
+    if (this.#looseLoad === undefined) {
+      this.#looseLoad = new CallLoad();
+      // A handler that wakes up after the answer must not count what nobody would end.
+      this.#looseLoad.closed = this.finalStatus !== 0 || this.#dropped;
+    }
     return this.#looseLoad;
   }
 
@@ -311,6 +315,9 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
     if (this.dialog !== undefined) {
       this.dialog.pending = undefined;
       this.core.dialogs.end(this.dialog, reason);
-    } else if (this.#looseLoad !== undefined) this.core.balancer.release(this.#looseLoad);
+    } else if (this.#looseLoad !== undefined) {
+      this.#looseLoad.closed = true;
+      this.core.balancer.release(this.#looseLoad);
+    }
   }
 }

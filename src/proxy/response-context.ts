@@ -53,8 +53,8 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
     if (branch !== this.branch) this.branch?.cancel('SIP;cause=200;text="Call completed elsewhere"');
     this.branch = branch;
     this.onSuccess(branch, response);
+    if (this.finalStatus === 0) this.core.counters.requests_2xx++;
     this.finalStatus = response.status;
-    this.core.counters.requests_2xx++;
     this.#forward(response);
   }
 

@@ -1,0 +1,257 @@
+import type { FailureCause } from "../proxy/ports.ts";
+import { type NameAddr, nameAddrParam, type SipResponse } from "../sip/index.ts";
+import { type CallContext, mayAct } from "./call-context.ts";
+import { type LbDestination, LoadBalancing } from "./load-balancing.ts";
+import { replaceUser, splitUri } from "./request-uri.ts";
+import { checkHeaderName, checkReply, checkUri } from "./script-values.ts";
+import { decodeText, encodeLine, encodeText } from "./text.ts";
+
+/** Where a request came from. */
+export interface CallSource {
+  readonly transport: "udp" | "tcp" | "tls" | "ws" | "wss";
+  readonly address: string;
+  readonly port: number;
+}
+
+/** One side of a call, as its From or To header names it. */
+export interface CallParty {
+  readonly uri: string;
+  readonly user: string;
+  readonly host: string;
+  readonly displayName: string;
+  /** "" when there is none. */
+  readonly tag: string;
+}
+
+/** A response as scripts see it. */
+export interface CallResponse {
+  readonly status: number;
+  readonly reason: string;
+  header(name: string): string | undefined;
+  headers(name: string): string[];
+}
+
+/** Log lines of a script; each carries the Call-ID. */
+export interface CallLog {
+  debug(message: string, fields?: object): void;
+  info(message: string, fields?: object): void;
+  warn(message: string, fields?: object): void;
+  error(message: string, fields?: object): void;
+}
+
+/**
+ * One call, as the handlers of a route module see it: the script API.
+ *
+ * Texts are ordinary strings; on the wire they are UTF-8. A value that cannot be used throws `RoutingError`, which answers the
+ * request 500 when the script does not catch it. `docs/scripting.md` maps the functions and variables of opensips.cfg to this class.
+ */
+export class Call {
+  /** The load-balancing functions. */
+  readonly lb: LoadBalancing;
+  readonly log: CallLog;
+  readonly #context: CallContext;
+
+  constructor(context: CallContext) {
+    this.#context = context;
+    this.lb = new LoadBalancing(context);
+    this.log = logFor(context);
+  }
+
+  /** `$rm` */
+  get method(): string {
+    return this.#context.proxyCall.request.method;
+  }
+
+  /** `$ci` */
+  get callId(): string {
+    return decodeText(this.#context.proxyCall.callId);
+  }
+
+  /** `$ru`, settable: the Request-URI of what relay() sends. */
+  get requestUri(): string {
+    return decodeText(this.#context.proxyCall.requestUri);
+  }
+
+  set requestUri(uri: string) {
+    checkUri("the Request-URI", uri);
+    this.#context.proxyCall.requestUri = encodeText(uri);
+  }
+
+  /** `$rU`, settable: user part of the Request-URI, escapes as they stand, without a password; of a tel URI the number. */
+  get ruriUser(): string {
+    return decodeText(splitUri(this.#context.proxyCall.requestUri).user);
+  }
+
+  set ruriUser(user: string) {
+    this.#context.proxyCall.requestUri = replaceUser(this.#context.proxyCall.requestUri, user);
+  }
+
+  /** `$rd`: host of the Request-URI, lower case, an IPv6 address without brackets. */
+  get ruriHost(): string {
+    return decodeText(splitUri(this.#context.proxyCall.requestUri).host);
+  }
+
+  /** `$du`, settable: where relay() sends, whatever the Request-URI says. The lb functions set it. */
+  get destinationUri(): string | undefined {
+    const uri = this.#context.proxyCall.destinationUri;
+    return uri === undefined ? undefined : decodeText(uri);
+  }
+
+  set destinationUri(uri: string | undefined) {
+    if (uri !== undefined) checkUri("the destination URI", uri);
+    this.#context.proxyCall.destinationUri = uri === undefined ? undefined : encodeText(uri);
+    this.#context.proxyCall.setTarget(undefined);
+  }
+
+  /** `$si`, `$sp`, `$sP`: where the request came from. */
+  get source(): CallSource {
+    const { transport, address, port } = this.#context.proxyCall.source;
+    return { transport, address, port };
+  }
+
+  /** The destination that is selected now. */
+  get destination(): LbDestination | undefined {
+    return this.#context.proxyCall.load.destination;
+  }
+
+  /** `$fu`, `$fU`, `$fd`, `$fn`, `$ft` */
+  get from(): CallParty {
+    return party(this.#context.proxyCall.request.from);
+  }
+
+  /** `$tu`, `$tU`, `$td`, `$tn`, `$tt` */
+  get to(): CallParty {
+    return party(this.#context.proxyCall.request.to);
+  }
+
+  /** `$hdr(name)`: the first header of that name in the request. */
+  header(name: string): string | undefined {
+    const value = this.#context.proxyCall.request.header(name);
+    return value === undefined ? undefined : decodeText(value);
+  }
+
+  /** Every header of that name in the request, in order. */
+  headers(name: string): string[] {
+    return this.#context.proxyCall.request.headers(name).map(decodeText);
+  }
+
+  /** `$rb`: the body of the request. */
+  get body(): string {
+    return decodeText(this.#context.proxyCall.request.body);
+  }
+
+  /** Adds a header to what relay() sends; line breaks in the value become spaces. */
+  addHeader(name: string, value: string): void {
+    checkHeaderName("add", name);
+    this.#context.proxyCall.addHeader(name, encodeLine(String(value)));
+  }
+
+  /** Removes every header of that name from what relay() sends. */
+  removeHeader(name: string): void {
+    checkHeaderName("remove", name);
+    this.#context.proxyCall.removeHeader(name);
+  }
+
+  /** What the script remembers about this call from handler to handler (`$var`, `$avp`, `$dlg_val`). */
+  get vars(): Map<string, unknown> {
+    return this.#context.proxyCall.variables;
+  }
+
+  /** `t_was_cancelled()`: the caller has hung up already. */
+  get cancelled(): boolean {
+    return this.#context.proxyCall.cancelled;
+  }
+
+  /** `$T_reply_code`, in failure() and reply(): 408 also for a time-out, 503 also for a transport error. 0 in request(). */
+  get status(): number {
+    return this.#context.response?.status ?? this.#context.proxyCall.status;
+  }
+
+  /** `t_check_status()`: whether the status matches a regular expression as a whole, such as `408|5..`. */
+  statusIs(pattern: string): boolean {
+    return this.#context.patterns.matches(pattern, this.status);
+  }
+
+  /** In failure(): what ended the branch. `t_local_replied()` is true for the last two. */
+  get failureCause(): FailureCause | undefined {
+    return this.#context.proxyCall.failureCause;
+  }
+
+  /** How many branches have been tried and have failed. */
+  get failovers(): number {
+    return this.#context.proxyCall.failovers;
+  }
+
+  /** In failure() and reply(): the response, unless there is none because the failure was made here. */
+  get response(): CallResponse | undefined {
+    const response = this.#context.response ?? this.#context.proxyCall.response;
+    return response && viewResponse(response);
+  }
+
+  /** `t_relay()`: forwards the request. False, without effect, when it was decided or cancelled before or the target cannot be used. */
+  relay(): boolean {
+    if (!mayAct(this.#context, "relay")) return false;
+    const relayed = this.#context.proxyCall.relay();
+    if (relayed) this.#context.decided = true;
+    return relayed;
+  }
+
+  /**
+   * `t_reply()`, `sl_send_reply()`: answers the request. False, without effect, when it was decided before.
+   *
+   * @param status 100 to 699; not 2xx for an INVITE, which only a callee can accept
+   * @param reason the standard phrase when not given
+   * @param headers further headers by name, such as `{ "Retry-After": "10" }`
+   */
+  reply(status: number, reason?: string, headers: Readonly<Record<string, string>> = {}): boolean {
+    checkReply(this.method, status);
+    const lines = Object.entries(headers).map(([name, value]): readonly [string, string] => {
+      checkHeaderName("send", name);
+      return [name, encodeLine(String(value))];
+    });
+    if (!mayAct(this.#context, "reply")) return false;
+    const replied = this.#context.proxyCall.reply(status, reason === undefined ? undefined : encodeLine(String(reason)), lines);
+    if (replied && status >= 200) this.#context.decided = true;
+    return replied;
+  }
+
+  /** `drop()`: ends the request without any answer; for scanners, to which every answer is news. */
+  drop(): void {
+    if (!mayAct(this.#context, "drop")) return;
+    this.#context.proxyCall.drop();
+    this.#context.decided = true;
+  }
+}
+
+function party(address: NameAddr): CallParty {
+  const { user, host } = splitUri(address.uri);
+  return {
+    uri: decodeText(address.uri),
+    user: decodeText(user),
+    host: decodeText(host),
+    displayName: decodeText(address.displayName),
+    tag: nameAddrParam(address, "tag") ?? "",
+  };
+}
+
+function viewResponse(response: SipResponse): CallResponse {
+  return {
+    status: response.status,
+    reason: decodeText(response.reason),
+    header(name) {
+      const value = response.header(name);
+      return value === undefined ? undefined : decodeText(value);
+    },
+    headers: (name) => response.headers(name).map(decodeText),
+  };
+}
+
+function logFor({ log, proxyCall }: CallContext): CallLog {
+  const withCallId = (fields: object | undefined) => ({ ...fields, callId: proxyCall.callId });
+  return {
+    debug: (message, fields) => log.debug(withCallId(fields), message),
+    info: (message, fields) => log.info(withCallId(fields), message),
+    warn: (message, fields) => log.warn(withCallId(fields), message),
+    error: (message, fields) => log.error(withCallId(fields), message),
+  };
+}

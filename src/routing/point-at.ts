@@ -1,0 +1,9 @@
+import type { ProxyCall } from "../proxy/ports.ts";
+
+/** Sends the call to the balancer's current pick: sets the destination URI and the resolved address that goes with it. */
+export function pointAtPick(call: ProxyCall): void {
+  const { destination } = call.load;
+  if (!destination) return;
+  call.destinationUri = destination.uri;
+  call.setTarget(destination);
+}

@@ -1,0 +1,66 @@
+import { RoutingError } from "./errors.ts";
+
+/** Status codes are 100 to 699 (RFC 3261 §7.2). */
+const STATUS_END = 700;
+/** How many patterns of scripts are remembered: each is written in a script's text, so few exist, unless a script builds them from traffic. */
+const MAX_CACHED_PATTERNS = 256;
+
+/** A set of status codes, one byte for each code. */
+export type StatusSet = Uint8Array;
+
+/** Whether a set holds a status code; false for what is no status code. */
+export function holdsStatus(set: StatusSet, status: number): boolean {
+  return set[status] === 1;
+}
+
+/**
+ * Compiles a rule's list such as `["408", "5xx"]`; `x` stands for any digit. Only what can fail a branch may be named: 300 to 699.
+ *
+ * @param key the configuration key, for the message
+ * @throws {RoutingError} for anything else
+ */
+export function compileStatusList(key: string, list: readonly (string | number)[]): StatusSet {
+  const set = new Uint8Array(STATUS_END);
+  for (const entry of list) {
+    const text = String(entry);
+    if (!/^[3-6][0-9xX]{2}$/.test(text)) {
+      throw new RoutingError(`Cannot use ${key} "${text}": want a status code from 300 to 699, such as "408", "50x" or "5xx"`);
+    }
+    const expression = new RegExp(`^${text.replace(/[xX]/g, "[0-9]")}$`);
+    fill(set, expression);
+  }
+  return set;
+}
+
+/** Compiles the patterns of `call.statusIs()` once each: a regular expression that must match all three digits. */
+export class StatusPatterns {
+  readonly #sets = new Map<string, StatusSet>();
+
+  /** @throws {RoutingError} when the pattern is no regular expression */
+  matches(pattern: string, status: number): boolean {
+    let set = this.#sets.get(pattern);
+    if (!set) {
+      set = compileStatusPattern(pattern);
+      if (this.#sets.size >= MAX_CACHED_PATTERNS) this.#sets.clear();
+      this.#sets.set(pattern, set);
+    }
+    return holdsStatus(set, status);
+  }
+}
+
+function compileStatusPattern(pattern: string): StatusSet {
+  let expression: RegExp;
+  try {
+    expression = new RegExp(`^(?:${pattern})$`);
+  } catch (cause) {
+    throw new RoutingError(`Cannot use status pattern "${pattern}": want a regular expression, such as "408|5.."`, { cause });
+  }
+  return fill(new Uint8Array(STATUS_END), expression);
+}
+
+function fill(set: StatusSet, expression: RegExp): StatusSet {
+  for (let status = 100; status < STATUS_END; status++) {
+    if (expression.test(String(status))) set[status] = 1;
+  }
+  return set;
+}
