@@ -121,7 +121,15 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     throw new Error(`Cannot start: sip.listen has no address that this version can serve; want one such as "udp:0.0.0.0:5060"`);
   const sip = network.listeners.map((listener) => `udp:${bracketed(listener.address)}:${listener.port}`);
 
-  async function reload(next?: Config): Promise<void> {
+  // One reload at a time: the last one asked for is the one that stays.
+  let reloading: Promise<void> = Promise.resolve();
+  function reload(next?: Config): Promise<void> {
+    const turn = reloading.then(() => reloadNow(next));
+    reloading = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async function reloadNow(next?: Config): Promise<void> {
     const nextRouter = next === undefined ? undefined : await createRouter(next, balancer, log);
     await loadTable(store, balancer, log);
     if (next === undefined || nextRouter === undefined) return;

@@ -1,0 +1,87 @@
+/** A management result as text for a terminal: a table where there are rows, else lines of `key: value`. */
+export function formatResult(result: unknown): string {
+  if (isObject(result)) {
+    const [only, ...others] = Object.entries(result);
+    if (only !== undefined && others.length === 0) {
+      const [key, value] = only;
+      if (key === "Destinations" && Array.isArray(value)) return formatDestinations(value);
+      if (isTable(value))
+        return formatTable(
+          Object.keys(value[0]!),
+          value.map((row) => Object.values(row).map(plain)),
+        );
+      if (Array.isArray(value) && value.length === 0) return `No ${key.toLowerCase()}`;
+    }
+  }
+  return lines(result, "").join("\n");
+}
+
+function formatDestinations(destinations: readonly unknown[]): string {
+  if (destinations.length === 0) return 'No destinations: add one with "headroom destinations add", then run "headroom mi lb_reload"';
+  const rows = destinations
+    .filter(isObject)
+    .map((destination) => [
+      plain(destination["id"]),
+      plain(destination["group"]),
+      plain(destination["uri"]),
+      resourceCells(destination["Resources"]),
+      destination["enabled"] === "yes" ? "enabled" : "disabled",
+      plain(destination["auto-reenable"]),
+      plain(destination["attrs"]),
+    ]);
+  return formatTable(["ID", "Group", "URI", "Resources", "Status", "Auto re-enable", "Attributes"], rows);
+}
+
+/** `name=load/max` for each resource, as opensips-cp shows them. */
+function resourceCells(resources: unknown): string {
+  if (!Array.isArray(resources)) return "";
+  return resources
+    .filter(isObject)
+    .map(({ name, load, max }) => `${plain(name)}=${plain(load)}/${plain(max)}`)
+    .join(" ");
+}
+
+function formatTable(titles: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = titles.map((title, column) => Math.max(title.length, ...rows.map((row) => (row[column] ?? "").length)));
+  return [titles, ...rows]
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+function lines(value: unknown, indent: string): string[] {
+  if (Array.isArray(value)) {
+    if (value.every((item) => !isNested(item))) return value.map((item) => indent + plain(item));
+    return value.flatMap((item, index) => [...(index > 0 ? [""] : []), ...lines(item, indent)]);
+  }
+  if (!isObject(value)) return [indent + plain(value)];
+  return Object.entries(value).flatMap(([key, member]) => {
+    if (!isNested(member)) return [`${indent}${plain(key)}: ${plain(member)}`];
+    const inner = lines(member, `${indent}  `);
+    return inner.length > 0 ? [`${indent}${plain(key)}:`, ...inner] : [`${indent}${plain(key)}: none`];
+  });
+}
+
+/** Rows that all have the same keys and no nested values. */
+function isTable(value: unknown): value is Record<string, unknown>[] {
+  if (!Array.isArray(value) || value.length === 0 || !value.every(isObject)) return false;
+  const keys = Object.keys(value[0] ?? {}).join();
+  return value.every((row) => Object.keys(row).join() === keys && Object.values(row).every((cell) => !isNested(cell)));
+}
+
+function isNested(value: unknown): boolean {
+  return typeof value === "object" && value !== null;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return isNested(value) && !Array.isArray(value);
+}
+
+// Attributes and SIP headers come from elsewhere: what they hold must not steer the terminal.
+function plain(value: unknown): string {
+  return (value === null ? "-" : String(value ?? "")).replace(/[\u0000-\u001f\u007f-\u009f]/g, "?");
+}

@@ -1,0 +1,155 @@
+import type { Command } from "commander";
+import { formatResult } from "./mi-format.ts";
+
+/** Where the management interface listens unless the configuration says otherwise. */
+const DEFAULT_URL = "http://127.0.0.1:8888/mi";
+/** Longer than the server lets a method take. */
+const TIMEOUT_MS = 30_000;
+/** Methods whose one parameter is a list: what stands on the command line goes into it. */
+const LIST_PARAMETER: Readonly<Record<string, string>> = {
+  get_statistics: "statistics",
+  list_statistics: "statistics",
+  reset_statistics: "statistics",
+  "statistics:get": "statistics",
+  "statistics:list": "statistics",
+  "statistics:reset": "statistics",
+};
+
+export interface MiOptions {
+  readonly url: string;
+  /** Print the result as JSON. */
+  readonly json: boolean;
+  readonly token?: string | undefined;
+}
+
+/** Where output goes; a test gives its own. */
+export interface MiOutput {
+  out(text: string): void;
+  error(text: string): void;
+}
+
+/** Exit codes: 0 done, 1 refused or not reached, 2 bad usage. */
+export type ExitCode = 0 | 1 | 2;
+
+/** Adds `headroom mi` to the command line. */
+export function register(program: Command): void {
+  program
+    .command("mi")
+    .description("run a management method of a running balancer, such as lb_list; `mi which` lists them all")
+    .usage("METHOD [PARAMS...] [options]")
+    .argument("[method]", "name of the method, such as lb_list or load_balancer:list")
+    .argument("[params...]", "parameters in their order, or all as name=value")
+    .option("--url <url>", "address of the management interface", DEFAULT_URL)
+    .option("--json", "print the result as JSON", false)
+    .option("--token <token>", "bearer token, when the balancer asks for one (default: HEADROOM_MI_TOKEN of the environment)")
+    .action(async (method: string | undefined, params: string[], options: MiOptions) => {
+      const token = options.token ?? process.env["HEADROOM_MI_TOKEN"];
+      process.exitCode = await runMi(method, params, { ...options, token }, standardOutput());
+    });
+}
+
+/** Sends one method to the balancer and prints what it answers. */
+export async function runMi(method: string | undefined, words: readonly string[], options: MiOptions, output: MiOutput): Promise<ExitCode> {
+  if (method === undefined) {
+    output.error('Cannot run mi: want a METHOD, such as "headroom mi lb_list"; "headroom mi which" lists them');
+    return 2;
+  }
+  const { protocol } = URL.parse(options.url) ?? { protocol: "" };
+  if (protocol !== "http:" && protocol !== "https:") {
+    output.error(`Cannot use --url "${options.url}": want an address such as ${DEFAULT_URL}`);
+    return 2;
+  }
+  try {
+    const result = await send(method, readParams(method, words), options);
+    output.out(options.json ? JSON.stringify(result, null, 2) : formatResult(result));
+    return 0;
+  } catch (error) {
+    if (!(error instanceof MiFailure)) throw error;
+    output.error(`Cannot run ${method}: ${error.message}`);
+    return 1;
+  }
+}
+
+/**
+ * Parameters from the command line: by name when every word is `name=value`, else by position (as opensips-cli does).
+ * All values are sent as strings; the server reads numbers out of them.
+ */
+export function readParams(method: string, words: readonly string[]): readonly unknown[] | Record<string, unknown> {
+  const list = Object.hasOwn(LIST_PARAMETER, method) ? LIST_PARAMETER[method] : undefined;
+  const pairs = words.map((word) => /^([A-Za-z][A-Za-z0-9_.-]*)=([\s\S]*)$/.exec(word));
+  if (words.length > 0 && pairs.every((pair) => pair !== null)) {
+    return Object.fromEntries(
+      pairs.map(([, name = "", value = ""]) => [name, name === list ? value.split(/[\s,]+/).filter(Boolean) : value]),
+    );
+  }
+  if (list !== undefined) return words.length > 0 ? [words] : [];
+  return words;
+}
+
+/** What the person at the terminal is told. */
+class MiFailure extends Error {
+  override readonly name = "MiFailure";
+}
+
+async function send(method: string, params: unknown, { url, token }: MiOptions): Promise<unknown> {
+  const { status, text } = await post(url, JSON.stringify({ jsonrpc: "2.0", id: "1", method, params }), token);
+  const answer = parseAnswer(text);
+  if (status === 401) throw new MiFailure("the balancer wants another bearer token: give it with --token or HEADROOM_MI_TOKEN");
+  if (isRpcError(answer?.error)) throw new MiFailure(errorSentence(answer.error));
+  if (answer === undefined || !("result" in answer)) {
+    throw new MiFailure(`${url} answered HTTP ${status} without a JSON-RPC answer: is this the management interface?`);
+  }
+  return answer.result;
+}
+
+async function post(url: string, body: string, token: string | undefined): Promise<{ status: number; text: string }> {
+  const headers = { "content-type": "application/json", ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) };
+  try {
+    const response = await fetch(url, { method: "POST", headers, body, redirect: "error", signal: AbortSignal.timeout(TIMEOUT_MS) });
+    return { status: response.status, text: await response.text() };
+  } catch (error) {
+    throw new MiFailure(connectionSentence(url, error));
+  }
+}
+
+function connectionSentence(url: string, error: unknown): string {
+  if (error instanceof Error && error.name === "TimeoutError") return `no answer from ${url} within ${TIMEOUT_MS / 1000} s`;
+  const cause = error instanceof Error ? error.cause : undefined;
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  if (code === "ECONNREFUSED") return `nothing listens at ${url}: start the balancer with "headroom start", or say where it is with --url`;
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return `the host of ${url} has no address: check --url`;
+  return `cannot reach ${url}: ${cause instanceof Error && cause.message !== "" ? cause.message : String(error)}`;
+}
+
+interface RpcAnswer {
+  readonly result?: unknown;
+  readonly error?: unknown;
+}
+
+function parseAnswer(text: string): RpcAnswer | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+interface RpcError {
+  readonly code: number;
+  readonly message: string;
+  readonly data?: unknown;
+}
+
+function isRpcError(error: unknown): error is RpcError {
+  return typeof error === "object" && error !== null && "code" in error && "message" in error;
+}
+
+function errorSentence({ code, message, data }: RpcError): string {
+  return `${message} (${code})${data === undefined ? "" : `: ${data}`}`;
+}
+
+function standardOutput(): MiOutput {
+  process.stdout.on("error", () => process.exit()); // whoever read it has gone
+  return { out: (text) => void process.stdout.write(`${text}\n`), error: (text) => void process.stderr.write(`${text}\n`) };
+}

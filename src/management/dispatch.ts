@@ -1,0 +1,141 @@
+import { setImmediate } from "node:timers/promises";
+import type { Method, MethodContext, MethodRegistry } from "./define-method.ts";
+import {
+  errorText,
+  INVALID_REQUEST,
+  METHOD_NOT_FOUND,
+  MiError,
+  PARSE_ERROR,
+  type RpcCall,
+  readRequest,
+  resultText,
+  SERVER_ERROR,
+} from "./jsonrpc.ts";
+import { MAX_BATCH, MAX_BATCH_ANSWER_CHARS, MAX_LOGGED_LENGTH } from "./limits.ts";
+import { matchParams } from "./params.ts";
+import type { ManagementPorts } from "./ports.ts";
+
+/** Status 202 goes with an empty body: there were only notifications. */
+export interface Answer {
+  readonly status: 200 | 202;
+  readonly body: string;
+}
+
+/** What one HTTP body may use up. */
+interface Budget {
+  /** On the clock of `performance.now()`. */
+  readonly endsAtMs: number;
+  spent: boolean;
+  /** Characters that the answers of a batch may still have; the last one may go beyond. */
+  charsLeft: number;
+}
+
+/** Runs the methods that HTTP bodies ask for. It never throws: each failure is an answer, and the unexpected ones are logged. */
+export class Dispatcher {
+  readonly #methods: MethodRegistry;
+  readonly #ports: ManagementPorts;
+  readonly #timeoutMs: number;
+
+  /** @param timeoutMs for one request, or for a whole batch */
+  constructor(methods: MethodRegistry, ports: ManagementPorts, timeoutMs: number) {
+    this.#methods = methods;
+    this.#ports = ports;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** @param client address for the log */
+  async answer(body: string, client: string): Promise<Answer> {
+    const budget: Budget = { endsAtMs: performance.now() + this.#timeoutMs, spent: false, charsLeft: MAX_BATCH_ANSWER_CHARS };
+    let parsed: unknown;
+    try {
+      parsed = JSON.parse(body);
+    } catch {
+      return found(errorText(new MiError(PARSE_ERROR, "Parse error"), null));
+    }
+    if (!Array.isArray(parsed)) return found(await this.#one(parsed, client, budget));
+    if (parsed.length === 0) return found(errorText(new MiError(INVALID_REQUEST, "Invalid Request"), null));
+    if (parsed.length > MAX_BATCH) {
+      const detail = `Cannot run a batch of ${parsed.length} requests: at most ${MAX_BATCH} are accepted`;
+      return found(errorText(new MiError(INVALID_REQUEST, "Invalid Request", detail), null));
+    }
+    const answers: string[] = [];
+    // One after the other: a client that resizes and then lists wants to see the new size.
+    for (const item of parsed) {
+      const text = await this.#one(item, client, budget);
+      if (text === undefined) continue;
+      answers.push(text);
+      budget.charsLeft -= text.length;
+      // Calls get their turn between two answers.
+      await setImmediate();
+    }
+    return found(answers.length > 0 ? `[${answers.join(",")}]` : undefined);
+  }
+
+  /** @returns undefined for a notification */
+  async #one(value: unknown, client: string, budget: Budget): Promise<string | undefined> {
+    const call = readRequest(value);
+    if (call.kind === "invalid") return errorText(new MiError(INVALID_REQUEST, "Invalid Request"), call.id);
+    try {
+      const result = await this.#run(call, client, budget);
+      return call.id === undefined ? undefined : resultText(result, call.id);
+    } catch (error) {
+      if (error instanceof MiError) return call.id === undefined ? undefined : errorText(error, call.id);
+      this.#ports.log.error({ err: error, method: shortened(call.method), client }, "management method failed");
+      return call.id === undefined
+        ? undefined
+        : errorText(new MiError(SERVER_ERROR, "Server error", "Command failed, the log says why"), call.id);
+    }
+  }
+
+  async #run(call: RpcCall, client: string, budget: Budget): Promise<unknown> {
+    const method = this.#methods.find(call.method);
+    if (method === undefined) throw new MiError(METHOD_NOT_FOUND, "Method not found");
+    const params = matchParams(method.recipes, call.params, method.namedOnly ?? false);
+    if (budget.spent || performance.now() >= budget.endsAtMs) {
+      throw new MiError(SERVER_ERROR, "Server error", `Not run: the batch took longer than ${this.#timeoutMs} ms`);
+    }
+    if (budget.charsLeft <= 0) {
+      throw new MiError(
+        SERVER_ERROR,
+        "Server error",
+        `Not run: the answers of the batch are longer than ${MAX_BATCH_ANSWER_CHARS} characters`,
+      );
+    }
+    const context: MethodContext = { ports: this.#ports, methods: this.#methods };
+    const outcome = method.run(params, context);
+    const result = outcome instanceof Promise ? await this.#within(budget, outcome, method) : outcome;
+    if (method.writes?.(params) === true) {
+      this.#ports.log.info({ method: method.name, params: shortened(JSON.stringify(call.params ?? [])), client }, "management method done");
+    }
+    return result;
+  }
+
+  /** Waits for `work` as long as the budget lasts. Work that comes later still ends; only its answer is lost, so its failure is logged. */
+  async #within(budget: Budget, work: Promise<unknown>, method: Method): Promise<unknown> {
+    let timer: NodeJS.Timeout | undefined;
+    work.catch((error: unknown) => {
+      if (budget.spent) this.#ports.log.error({ err: error, method: method.name }, "management method failed after its time was over");
+    });
+    const over = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        budget.spent = true;
+        reject(
+          new MiError(SERVER_ERROR, "Server error", `No answer from ${method.name} within ${this.#timeoutMs} ms: it may still finish`),
+        );
+      }, budget.endsAtMs - performance.now());
+    });
+    try {
+      return await Promise.race([work, over]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+function found(text: string | undefined): Answer {
+  return text === undefined ? { status: 202, body: "" } : { status: 200, body: text };
+}
+
+function shortened(text: string): string {
+  return text.length > MAX_LOGGED_LENGTH ? `${text.slice(0, MAX_LOGGED_LENGTH)}...` : text;
+}

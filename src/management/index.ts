@@ -1,0 +1,3 @@
+export { isLoopback } from "./access.ts";
+export type { Log, ManagedDialog, ManagedDialogs, ManagementPorts, ProcessEntry } from "./ports.ts";
+export { createManagementServer, type ManagementConfig, type ManagementServer } from "./server.ts";

@@ -1,0 +1,21 @@
+/** Largest HTTP body in bytes. OpenSIPS takes 1,024 (`httpd` `post_buf_size`); a full batch of resizes with named parameters needs about 16 KiB. */
+export const MAX_BODY_BYTES = 64 * 1024;
+/** Requests in one JSON-RPC batch. They run one after the other on the thread that also carries the calls. */
+export const MAX_BATCH = 100;
+/** Characters in the answers of a batch; the requests after that are not run. Room for one list of the most dialogs. */
+export const MAX_BATCH_ANSWER_CHARS = 16 * 1024 * 1024;
+/** Time in ms for a client to deliver one whole HTTP request, so that a slow or silent client cannot hold a connection. */
+export const REQUEST_RECEIVE_TIMEOUT_MS = 10_000;
+/** How often in ms Node.js looks for connections that are over that time. */
+export const CONNECTION_CHECK_INTERVAL_MS = 5_000;
+/** Time in ms for a method, or a whole batch, to answer. A reload waits for the database and for DNS. */
+export const METHOD_TIMEOUT_MS = 20_000;
+/** Connections open at the same time: panels and scripts need a handful. */
+export const MAX_CONNECTIONS = 64;
+/** Dialogs in one answer: about 8 MB of JSON. Larger tables are read with `index` and `counter`. */
+export const MAX_LISTED_DIALOGS = 10_000;
+/** Headers that `dlg_end_dlg` may add to a BYE, and their length in characters together. */
+export const MAX_EXTRA_HEADERS = 16;
+export const MAX_EXTRA_HEADERS_LENGTH = 2_048;
+/** Characters of a caller's text that go into a log line. */
+export const MAX_LOGGED_LENGTH = 200;

@@ -1,0 +1,14 @@
+import { defineMethod } from "../define-method.ts";
+import { selectStatistics } from "../statistics.ts";
+
+/** `statistics:get`: values of statistics, each under `group:name`. */
+export const getStatistics = defineMethod({
+  name: "statistics:get",
+  aliases: ["get_statistics"],
+  help: "tells the values of statistics: 'all', a group such as 'dialog:', or single names",
+  recipes: [["statistics"]],
+  run(params, { ports }) {
+    const found = selectStatistics(ports, params.texts("statistics"));
+    return Object.fromEntries(found.map(({ group, name, value }) => [`${group}:${name}`, value]));
+  },
+});

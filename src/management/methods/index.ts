@@ -1,0 +1,47 @@
+import type { Method } from "../define-method.ts";
+import { arg } from "./arg.ts";
+import { dlgEndDlg } from "./dlg-end-dlg.ts";
+import { dlgList } from "./dlg-list.ts";
+import { dlgListCtx } from "./dlg-list-ctx.ts";
+import { getStatistics } from "./get-statistics.ts";
+import { help } from "./help.ts";
+import { lbList } from "./lb-list.ts";
+import { lbReload } from "./lb-reload.ts";
+import { lbResize } from "./lb-resize.ts";
+import { lbStatus } from "./lb-status.ts";
+import { listAllProfiles } from "./list-all-profiles.ts";
+import { listStatistics } from "./list-statistics.ts";
+import { profileGetSize } from "./profile-get-size.ts";
+import { profileGetValues } from "./profile-get-values.ts";
+import { profileListDlgs } from "./profile-list-dlgs.ts";
+import { ps } from "./ps.ts";
+import { pwd } from "./pwd.ts";
+import { resetStatistics } from "./reset-statistics.ts";
+import { uptime } from "./uptime.ts";
+import { version } from "./version.ts";
+import { which } from "./which.ts";
+
+/** Every management method, in the order in which `which` lists them. */
+export const allMethods: readonly Method[] = [
+  getStatistics,
+  listStatistics,
+  resetStatistics,
+  uptime,
+  version,
+  pwd,
+  arg,
+  which,
+  ps,
+  help,
+  dlgList,
+  dlgListCtx,
+  dlgEndDlg,
+  profileGetSize,
+  profileListDlgs,
+  profileGetValues,
+  listAllProfiles,
+  lbReload,
+  lbResize,
+  lbList,
+  lbStatus,
+];

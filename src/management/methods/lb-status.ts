@@ -1,0 +1,26 @@
+import { defineMethod } from "../define-method.ts";
+import { MiError } from "../jsonrpc.ts";
+
+/** `load_balancer:status`: tells or sets whether calls go to a destination. 0 disables it and keeps probes from enabling it; any other number enables it. */
+export const lbStatus = defineMethod({
+  name: "load_balancer:status",
+  aliases: ["lb_status"],
+  help: "tells whether a destination is enabled or, with new_status, enables (1) or disables (0) it",
+  recipes: [["destination_id"], ["destination_id", "new_status"]],
+  writes: (params) => params.has("new_status"),
+  run(params, { ports: { balancer } }) {
+    const id = params.int("destination_id");
+    if (params.has("new_status")) {
+      if (!balancer.setStatus(id, params.int("new_status") !== 0, "mi")) throw notFound();
+      return "OK";
+    }
+    const destination = balancer.destination(id);
+    if (destination === undefined) throw notFound();
+    const { attrs } = destination;
+    return { enable: balancer.isEnabled(destination) ? "yes" : "no", ...(attrs ? { attrs } : {}) };
+  },
+});
+
+function notFound(): MiError {
+  return new MiError(404, "Destination ID not found");
+}

@@ -1,0 +1,17 @@
+import { defineMethod } from "../define-method.ts";
+import { profileSize, profileValue, resourceOf } from "../profiles.ts";
+
+/** `dialog:profile_get_values`: calls of a resource by destination, without those that have none. */
+export const profileGetValues = defineMethod({
+  name: "dialog:profile_get_values",
+  aliases: ["profile_get_values"],
+  help: "tells how many calls are counted for each value (destination id in hexadecimal) of a profile",
+  recipes: [["profile"]],
+  run(params, { ports }) {
+    const resource = resourceOf(ports, params.text("profile"));
+    return ports.balancer
+      .destinations()
+      .map(({ id }) => ({ value: profileValue(id), count: profileSize(ports, resource, profileValue(id)) }))
+      .filter(({ count }) => count > 0);
+  },
+});

@@ -1,0 +1,12 @@
+import { defineMethod } from "../define-method.ts";
+
+/** `core:version`: name, version, processor and system, in the form of OpenSIPS. */
+export const version = defineMethod({
+  name: "core:version",
+  aliases: ["version"],
+  help: "tells the version of the running program",
+  recipes: [[]],
+  run(_params, { ports }) {
+    return { Server: `Headroom (${ports.version} (${process.arch}/${process.platform}))` };
+  },
+});

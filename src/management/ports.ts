@@ -1,0 +1,80 @@
+import type { Balancer } from "../balancer/index.ts";
+import type { Dialog } from "../dialog/index.ts";
+
+/** Structured logging, as pino does it. */
+export interface Log {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** What management reads of one dialog. */
+export type ManagedDialog = Pick<
+  Dialog,
+  | "did"
+  | "state"
+  | "flags"
+  | "callId"
+  | "fromTag"
+  | "fromUri"
+  | "toUri"
+  | "startedAtMs"
+  | "expiresAtMs"
+  | "callerContact"
+  | "callerRouteSet"
+  | "calleeCseq"
+  | "callerCseq"
+  | "callerEndpoint"
+  | "calleeEndpoint"
+  | "legs"
+> & { readonly load: { readonly leases: readonly number[] } };
+
+/** What management reads of the dialog table. */
+export interface ManagedDialogs {
+  list(): Iterable<ManagedDialog>;
+  byDid(did: string): ManagedDialog | undefined;
+  byCallId(callId: string, fromTag?: string): ManagedDialog | undefined;
+  readonly size: number;
+}
+
+/** One process or thread, with the keys that `ps` answers. */
+export interface ProcessEntry {
+  readonly ID: number;
+  readonly PID: number;
+  readonly Type: string;
+}
+
+/** What the management methods need of the rest of the program. */
+export interface ManagementPorts {
+  readonly balancer: Pick<
+    Balancer,
+    | "destinations"
+    | "destination"
+    | "load"
+    | "maxLoad"
+    | "isEnabled"
+    | "isAutoReenable"
+    | "resize"
+    | "setStatus"
+    | "profileSize"
+    | "resourceNames"
+  >;
+  readonly dialogs: ManagedDialogs;
+  /** Loads the destination table again. Rejects when it cannot; the table in use then stays. */
+  reload(): Promise<void>;
+  /** Ends a dialog as OpenSIPS does: BYE to both sides, CANCEL while it is early. */
+  endDialog(dialog: ManagedDialog, extraHeaders?: readonly (readonly [string, string])[]): void;
+  /** Values of all statistics, by group and name. */
+  statistics(): Record<string, Record<string, number>>;
+  /** Names such as `dialog:active_dialogs` that tell a current value, not a count since the start. Default: those of `statistics.ts`. */
+  readonly gauges?: ReadonlySet<string>;
+  /** Sets one counter to 0. Absent: `reset_statistics` is not offered. */
+  resetStatistic?(group: string, name: string): void;
+  processes(): readonly ProcessEntry[];
+  /** Wall clock in ms since 1970. */
+  readonly startedAtMs: number;
+  nowMs(): number;
+  /** Version of the program, such as `0.1.0`. */
+  readonly version: string;
+  readonly log: Log;
+}

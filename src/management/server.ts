@@ -1,0 +1,185 @@
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
+import { BearerTokens, isForeignOrigin, isLoopback } from "./access.ts";
+import { MethodRegistry } from "./define-method.ts";
+import { Dispatcher } from "./dispatch.ts";
+import { errorText, INVALID_REQUEST, MiError, PARSE_ERROR } from "./jsonrpc.ts";
+import {
+  CONNECTION_CHECK_INTERVAL_MS,
+  MAX_BODY_BYTES,
+  MAX_CONNECTIONS,
+  MAX_LOGGED_LENGTH,
+  METHOD_TIMEOUT_MS,
+  REQUEST_RECEIVE_TIMEOUT_MS,
+} from "./limits.ts";
+import { allMethods } from "./methods/index.ts";
+import type { ManagementPorts } from "./ports.ts";
+
+export interface ManagementConfig {
+  /** Address to listen on; without tokens it must be a loopback address. */
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  /** First part of the path, without slashes: `mi`. */
+  readonly root: string;
+  /** Any of these opens the door; empty: no token is asked for. */
+  readonly bearerTokens: readonly string[];
+  /** For tests. @default METHOD_TIMEOUT_MS */
+  readonly methodTimeoutMs?: number;
+}
+
+export interface ManagementServer {
+  /** Address that clients use, with the port that was really taken. */
+  readonly url: string;
+  /** Stops listening and ends every connection. */
+  close(): Promise<void>;
+}
+
+// The texts of OpenSIPS httpd and mi_http for what is no MI request.
+const UNKNOWN_URL = "<html><body>Unable to parse URL!</body></html>";
+const UNSUPPORTED_METHOD = "<html><body>Unsupported HTTP request!</body></html>";
+
+const REALM = 'Bearer realm="Headroom MI"';
+
+/**
+ * Starts the management interface: JSON-RPC 2.0 at POST `/mi`, as OpenSIPS `mi_http` offers it.
+ *
+ * @throws Error when the address is not free, or when it is open to others and no token protects it
+ */
+export async function createManagementServer(ports: ManagementPorts, config: ManagementConfig): Promise<ManagementServer> {
+  const { host, port, bearerTokens, methodTimeoutMs = METHOD_TIMEOUT_MS } = config;
+  if (bearerTokens.length === 0 && !isLoopback(host)) {
+    throw new Error(`Cannot open management on ${host}:${port}: an address that is not loopback wants at least one bearer token`);
+  }
+  const methods = new MethodRegistry(allMethods.filter((method) => method.available?.(ports) ?? true));
+  const dispatcher = new Dispatcher(methods, ports, methodTimeoutMs);
+  const root = config.root.replace(/^\/+|\/+$/g, "");
+  const path = root === "" ? "" : `/${root}`;
+
+  const app = createApp();
+  const tokens = new BearerTokens(bearerTokens);
+  function guard(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+    if (tokens.required) {
+      if (tokens.accepts(request.headers.authorization)) done();
+      else refuse(reply.header("www-authenticate", REALM), 401, "A bearer token is wanted in the Authorization header");
+    } else if (isForeignOrigin(request.headers.origin)) {
+      refuse(reply, 403, "Cross-origin requests are not accepted");
+    } else {
+      done();
+    }
+  }
+  for (const url of [path === "" ? "/" : path, `${path}/*`]) {
+    app.post(url, { onRequest: guard }, (request, reply) => handlePost(dispatcher, request, reply));
+  }
+  app.setNotFoundHandler((request, reply) => {
+    const [pathname = ""] = request.url.split("?", 1);
+    return refuseMethod(request, reply, pathname === path || pathname.startsWith(`${path}/`));
+  });
+  app.setErrorHandler((error, request, reply) => refuseError(ports, error, request, reply));
+
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    await app.close();
+    const detail = error instanceof Error ? error.message : String(error);
+    throw new Error(`Cannot open management on ${host}:${port}: ${detail}`, { cause: error });
+  }
+  const address = app.server.address();
+  const takenPort = typeof address === "object" && address !== null ? address.port : port;
+  const name = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
+  return { url: `http://${name}:${takenPort}${path}`, close: () => app.close() };
+}
+
+function createApp(): FastifyInstance {
+  const app = fastify({
+    logger: false,
+    bodyLimit: MAX_BODY_BYTES,
+    requestTimeout: REQUEST_RECEIVE_TIMEOUT_MS,
+    forceCloseConnections: true,
+    http: { headersTimeout: REQUEST_RECEIVE_TIMEOUT_MS, connectionsCheckingInterval: CONNECTION_CHECK_INTERVAL_MS },
+    frameworkErrors: (_error, _request, reply) => sendHtml(reply as FastifyReply, 400, UNKNOWN_URL),
+  });
+  app.server.maxConnections = MAX_CONNECTIONS;
+  // Every type is read as bytes and judged in handlePost, so that a wrong one gets a sentence.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+  return app;
+}
+
+async function handlePost(dispatcher: Dispatcher, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  const [type = ""] = (request.headers["content-type"] ?? "").split(";", 1);
+  const mediaType = type.trim().toLowerCase().slice(0, MAX_LOGGED_LENGTH);
+  const body = request.body instanceof Buffer ? request.body : Buffer.alloc(0);
+  if (mediaType !== "application/json") {
+    // OpenSIPS starts to answer 400 to a form and never ends; it breaks the connection on the others.
+    const status = mediaType === "application/x-www-form-urlencoded" ? 400 : 415;
+    return sendText(reply, status, `Cannot read a body of type "${mediaType}": Content-Type must be application/json\n`);
+  }
+  if (body.length === 0) return sendText(reply, 400, "Cannot read an empty body: a JSON-RPC 2.0 request is wanted\n");
+  const text = decodeUtf8(body);
+  if (text === undefined) return sendJson(reply, 200, errorText(new MiError(PARSE_ERROR, "Parse error"), null));
+  const answer = await dispatcher.answer(text, request.ip);
+  return sendJson(reply, answer.status, answer.body);
+}
+
+/** Everything but POST to our path. */
+function refuseMethod(request: FastifyRequest, reply: FastifyReply, ours: boolean): FastifyReply {
+  reply.header("connection", "close");
+  if (!ours) return sendHtml(reply, 400, UNKNOWN_URL);
+  reply.header("allow", "POST");
+  if (request.method !== "GET") return sendHtml(reply, 406, UNSUPPORTED_METHOD);
+  return sendText(
+    reply,
+    405,
+    "Management answers POST only: send a JSON-RPC 2.0 request such as " +
+      '{"jsonrpc":"2.0","id":1,"method":"which"} with Content-Type: application/json\n',
+  );
+}
+
+/** A request that could not be read, or a fault of our own: fastify tells them apart by the status code. */
+function refuseError(ports: ManagementPorts, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const status = error instanceof Error && "statusCode" in error && typeof error.statusCode === "number" ? error.statusCode : 500;
+  if (status === 413) {
+    reply.header("connection", "close");
+    return sendJson(
+      reply,
+      413,
+      errorText(new MiError(INVALID_REQUEST, "Invalid Request", `Cannot read a body of more than ${MAX_BODY_BYTES} bytes`), null),
+    );
+  }
+  if (status >= 500) ports.log.error({ err: error, client: request.ip }, "management request failed");
+  return sendText(
+    reply,
+    status,
+    status >= 500 ? "Cannot answer: the log says why\n" : `Cannot read the request: ${(error as Error).message}\n`,
+  );
+}
+
+function refuse(reply: FastifyReply, code: 401 | 403, detail: string): FastifyReply {
+  reply.header("connection", "close");
+  return sendJson(reply, code, errorText(new MiError(code, code === 401 ? "Unauthorized" : "Forbidden", detail), null));
+}
+
+function sendJson(reply: FastifyReply, status: number, text: string): FastifyReply {
+  return send(reply, status, "application/json", text);
+}
+
+function sendHtml(reply: FastifyReply, status: number, text: string): FastifyReply {
+  return send(reply, status, "text/html", text);
+}
+
+function sendText(reply: FastifyReply, status: number, text: string): FastifyReply {
+  return send(reply, status, "text/plain", text);
+}
+
+// As bytes: fastify would add a charset to the type of a string, which OpenSIPS does not send.
+function send(reply: FastifyReply, status: number, type: string, text: string): FastifyReply {
+  return reply.code(status).header("content-type", type).send(Buffer.from(text));
+}
+
+function decodeUtf8(bytes: Buffer): string | undefined {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}

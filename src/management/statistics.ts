@@ -1,0 +1,44 @@
+import type { ManagementPorts } from "./ports.ts";
+
+/** One statistic, found by a client's word. */
+export interface Statistic {
+  readonly group: string;
+  readonly name: string;
+  readonly value: number;
+}
+
+/** Statistics that tell a current value. Every other one counts since the start. Names as in OpenSIPS. */
+const GAUGES: ReadonlySet<string> = new Set([
+  "core:timestamp",
+  "dialog:active_dialogs",
+  "dialog:early_dialogs",
+  "load_balancer:destinations",
+  "load_balancer:destinations_enabled",
+  "tm:inuse_transactions",
+]);
+
+export function isGauge(ports: ManagementPorts, statistic: Statistic): boolean {
+  return (ports.gauges ?? GAUGES).has(`${statistic.group}:${statistic.name}`);
+}
+
+/**
+ * Statistics that a client's words select: `all`, `group:`, a name of any group (case does not matter, the first group wins), or `group:name`.
+ * Words that select nothing are passed over, as in OpenSIPS.
+ */
+export function selectStatistics(ports: ManagementPorts, words: readonly string[]): Statistic[] {
+  const all = allStatistics(ports);
+  return words.flatMap((word) => {
+    if (word === "all") return all;
+    if (word.endsWith(":")) return all.filter(({ group }) => `${group}:` === word);
+    const wanted = word.toLowerCase();
+    const named =
+      all.find(({ name }) => name.toLowerCase() === wanted) ?? all.find(({ group, name }) => `${group}:${name}`.toLowerCase() === wanted);
+    return named === undefined ? [] : [named];
+  });
+}
+
+export function allStatistics(ports: ManagementPorts): Statistic[] {
+  return Object.entries(ports.statistics()).flatMap(([group, values]) =>
+    Object.entries(values).map(([name, value]) => ({ group, name, value })),
+  );
+}
