@@ -1,0 +1,149 @@
+import { isIPv4, isIPv6 } from "node:net";
+import { parseRequestedResources } from "../balancer/index.ts";
+import { compileCidr } from "../routing/cidr.ts";
+import { compilePattern } from "../routing/pattern.ts";
+import { checkMethod as checkInitialMethod } from "../routing/rules.ts";
+import { compileStatusList } from "../routing/status-set.ts";
+import { tryParseSipUri } from "../sip/index.ts";
+import { parseHttpListen, parseListen } from "./listen.ts";
+
+/**
+ * Looks at a text value of the right type: `undefined` when it can be used, else what is wanted, without a final period;
+ * or why it cannot be used, then ", want" and what is wanted.
+ */
+export type TextCheck = (text: string) => string | undefined;
+
+/** A SIP token (RFC 3261 §25.1), which methods, header names and tags are. */
+const TOKEN = /^[A-Za-z0-9\-.!%*_+`'~]+$/;
+/** Labels of letters, digits, hyphens and underscores: host names as they are found in practice, not only as RFC 1123 §2.1 wants them. */
+const HOST_NAME = /^(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})(?:\.[A-Za-z0-9_-]{1,63})*\.?$/;
+/** An SQL name that never needs more than the usual quotes. */
+const TABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
+/** What a resource may be called: the name of a dialog profile, with OpenSIPS's sharing suffix (`dlg_profile.c`). */
+const RESOURCE_NAME = /^[A-Za-z0-9_-]{1,64}(?:\/[sb])?$/;
+/** RFC 6750 §2.1, b64token. */
+const BEARER_TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
+const MAX_PORT = 65_535;
+
+export function checkListen(text: string): string | undefined {
+  return wantedBy(() => parseListen(text));
+}
+
+export function checkHttpListen(text: string): string | undefined {
+  return wantedBy(() => parseHttpListen(text));
+}
+
+export function checkCidr(text: string): string | undefined {
+  return wantedBy(() => compileCidr(text));
+}
+
+export function checkPattern(text: string): string | undefined {
+  return wantedBy(() => compilePattern("pattern", text));
+}
+
+export function checkStatusPattern(text: string): string | undefined {
+  return wantedBy(() => compileStatusList("status", [text]));
+}
+
+export function checkHostPort(text: string): string | undefined {
+  const parts = /^(\[[^\]]*\]|[^:[\]]+)(?::(\d{1,5}))?$/.exec(text);
+  const host = parts?.[1] ?? "";
+  const port = Number(parts?.[2] ?? 1);
+  if (isHost(host) && port >= 1 && port <= MAX_PORT) return undefined;
+  return 'a host or host:port, such as "203.0.113.5:5060", "sip.example.net" or "[2001:db8::1]:5060"';
+}
+
+export function checkHeaderText(text: string): string | undefined {
+  return /^[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?$/.test(text) ? undefined : "1 to 200 printable ASCII characters";
+}
+
+export function checkToken(text: string): string | undefined {
+  return TOKEN.test(text) ? undefined : "a name of letters, digits and -.!%*_+`'~";
+}
+
+export function checkMethod(text: string): string | undefined {
+  // Methods are case-sensitive (RFC 3261 §7.1) and all that are in use are upper case, so "invite" is a slip.
+  return TOKEN.test(text) && text === text.toUpperCase() ? undefined : 'a SIP method in upper case, such as "INVITE"';
+}
+
+/** A method that a rule may route: one of an initial request. */
+export function checkRoutedMethod(text: string): string | undefined {
+  return wantedBy(() => checkInitialMethod("method", text));
+}
+
+export function checkHost(text: string): string | undefined {
+  return isHost(text) ? undefined : 'a host without a port, such as "sip.example.net", "203.0.113.5" or "[2001:db8::1]"';
+}
+
+export function checkSipUri(text: string): string | undefined {
+  return tryParseSipUri(text) ? undefined : 'a SIP URI, such as "sip:prober@localhost"';
+}
+
+/** A resource list as lb_start takes it: names only, no capacities, none twice (OpenSIPS answers -4 to a name given twice). */
+export function checkResourceList(text: string): string | undefined {
+  const wanted = 'resource names with ";" between them, such as "transcoding;conference"';
+  if (text.includes("=")) return `${wanted}, without capacities: these stand in the database`;
+  const names = parseRequestedResources(text);
+  if (!names) return wanted;
+  const bad = names.find((name) => !RESOURCE_NAME.test(name));
+  if (bad !== undefined) return `${wanted}: "${bad}" is not made of 1 to 64 letters, digits, "-" and "_", then optionally "/s" or "/b"`;
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  return twice === undefined ? undefined : `${wanted}: "${twice}" is named twice`;
+}
+
+export function checkFlags(text: string): string | undefined {
+  return /^[nrs]*$/.test(text) ? undefined : 'letters out of "n", "r" and "s"';
+}
+
+export function checkTableName(text: string): string | undefined {
+  return TABLE_NAME.test(text) ? undefined : "a table name of letters, digits and _, not starting with a digit, at most 64 characters";
+}
+
+export function checkDatabaseUrl(text: string): string | undefined {
+  if (/^sqlite:(?!\/\/(?!\/)).+$/s.test(text) && !text.includes("\0")) return undefined;
+  if (/^(?:mysql|postgres|postgresql):\/\/[^/].*$/s.test(text) && URL.canParse(text)) return undefined;
+  return "sqlite:FILE, sqlite:///ABSOLUTE/FILE, mysql://USER:PASSWORD@HOST/DATABASE or postgres://USER:PASSWORD@HOST/DATABASE";
+}
+
+export function checkRedisUrl(text: string): string | undefined {
+  // URL does not take redis+sentinel://host,host/name: only the scheme and the presence of a host are looked at here.
+  if (/^(?:rediss?|redis\+sentinel):\/\/[^/\s][^\s]*$/.test(text)) return undefined;
+  return "redis://HOST:PORT, rediss://HOST:PORT or redis+sentinel://HOST:PORT/NAME";
+}
+
+export function checkSharingTag(text: string): string | undefined {
+  return /^[A-Za-z0-9_.-]{1,64}\/\d{1,9}=(?:active|backup)$/.test(text)
+    ? undefined
+    : 'NAME/CLUSTER=active or NAME/CLUSTER=backup, such as "vip/1=active"';
+}
+
+export function checkBlacklist(text: string): string | undefined {
+  return /^\s*[A-Za-z0-9_-]{1,64}\s*=\s*\d{1,9}(?:\s*,\s*\d{1,9})*\s*$/.test(text)
+    ? undefined
+    : 'a name and group numbers, such as "list= 1,4,3"';
+}
+
+export function checkHttpRoot(text: string): string | undefined {
+  return /^[A-Za-z0-9_-]+(?:\/[A-Za-z0-9_-]+)*$/.test(text) ? undefined : 'a path without a leading slash, such as "mi"';
+}
+
+export function checkBearerToken(text: string): string | undefined {
+  return BEARER_TOKEN.test(text) ? undefined : "letters, digits and -._~+/ only, with = at the end or not (RFC 6750)";
+}
+
+/** An IP address, an IPv6 one in brackets, or a host name; digits and dots alone are no name. */
+function isHost(text: string): boolean {
+  if (text.startsWith("[") && text.endsWith("]")) return isIPv6(text.slice(1, -1));
+  return isIPv4(text) || (HOST_NAME.test(text) && !/^[\d.]+$/.test(text));
+}
+
+/** Turns the sentence that a parser throws into what is wanted: all of it behind "want", or behind the quoted value. */
+function wantedBy(parse: () => unknown): string | undefined {
+  try {
+    parse();
+    return undefined;
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    return /: want (.*)$/s.exec(message)?.[1] ?? /": (.*)$/s.exec(message)?.[1] ?? message;
+  }
+}

@@ -1,0 +1,61 @@
+import { isLoopback, parseHttpListen, parseListen } from "./listen.ts";
+import type { Reading } from "./read-values.ts";
+import type { ConfigValues, RoutingRule } from "./schema.ts";
+
+/** The part of a reading that these checks look at. */
+type Found = Pick<Reading, "set" | "report" | "refused">;
+
+/**
+ * What no key shows alone: sockets that clash, a management interface open to anybody, rules that say two things.
+ *
+ * What was refused by itself is not looked at again.
+ */
+export function checkTogether(values: ConfigValues, found: Found): void {
+  if (isRight("sip.listen", found)) checkListens(values.sip.listen, found);
+  if (isRight("mi_http", found)) checkManagement(values.mi_http, found);
+  checkRules(values.routing.rules, found);
+}
+
+function checkRules(rules: readonly RoutingRule[], found: Found): void {
+  for (const [i, rule] of rules.entries()) {
+    const path = `routing.rules[${i}]`;
+    const other = rule.dispatch ? "dispatch" : rule.distribute === undefined ? undefined : "distribute";
+    if (other === undefined || !isRight(path, found)) continue;
+    if (rule.dispatch && rule.distribute !== undefined) report(found, path, "found both dispatch and distribute, want one of them");
+    const balanced = ["group", "resources", "flags"].filter((name) => found.set.has(`${path}.${name}`));
+    if (balanced.length > 0) report(found, path, `found ${other} together with ${balanced.join(", ")}, want one or the other`);
+  }
+}
+
+function checkListens(listens: readonly string[], found: Found): void {
+  const taken = new Map<string, string>();
+  for (const [i, text] of listens.entries()) {
+    const { transport, address, port } = parseListen(text);
+    if (port === 0) continue; // the system chooses, each time another
+    // tls, ws and wss are TCP sockets as well.
+    const socket = `${transport === "udp" ? "udp" : "tcp"} ${address.toLowerCase()} ${port}`;
+    const other = taken.get(socket);
+    if (other !== undefined)
+      report(found, `sip.listen[${i}]`, `found "${text}", which takes the same socket as "${other}", want each once`);
+    taken.set(socket, text);
+  }
+  if (!listens.some((text) => parseListen(text).transport === "udp")) {
+    report(found, "sip.listen", "found no udp entry, want at least one: this version listens on UDP only");
+  }
+}
+
+function checkManagement(management: ConfigValues["mi_http"], found: Found): void {
+  const { address } = parseHttpListen(management.listen);
+  if (isLoopback(address) || management.auth.bearer_tokens.length > 0) return;
+  const message = `found "${management.listen}", which others can reach, without mi_http.auth.bearer_tokens: want a loopback address or at least one token`;
+  report(found, "mi_http.listen", message);
+}
+
+/** Whether nothing of a key was refused. */
+function isRight(path: string, { refused }: Found): boolean {
+  return !refused.some((bad) => bad.startsWith(path) && !/[a-z_]/.test(bad[path.length] ?? ""));
+}
+
+function report(found: Found, path: string, message: string): void {
+  found.report(found.set.get(path) ?? { line: 1, column: 1 }, `${path}: ${message}`);
+}

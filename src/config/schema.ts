@@ -1,0 +1,388 @@
+import { type Static, type TSchema, Type } from "typebox";
+import {
+  checkBearerToken,
+  checkBlacklist,
+  checkCidr,
+  checkDatabaseUrl,
+  checkFlags,
+  checkHeaderText,
+  checkHost,
+  checkHostPort,
+  checkHttpListen,
+  checkHttpRoot,
+  checkListen,
+  checkMethod,
+  checkPattern,
+  checkRedisUrl,
+  checkResourceList,
+  checkRoutedMethod,
+  checkSharingTag,
+  checkSipUri,
+  checkStatusPattern,
+  checkTableName,
+  checkToken,
+  type TextCheck,
+} from "./checks.ts";
+
+/** Longest text value of the file: no key needs more, and messages quote what they found. */
+export const MAX_TEXT_LENGTH = 1024;
+/** Longest list of the file, rules included. */
+export const MAX_LIST_LENGTH = 1000;
+/** One year: a call that lasts longer than this is not one. */
+const MAX_SECONDS = 31_536_000;
+const MAX_INT32 = 2_147_483_647;
+
+/** What a key's schema may hold beside JSON Schema's own words. The loader and the reference read these. */
+export interface KeyOptions {
+  /** Refuses a text that has the right type but cannot be used; answers what is wanted. */
+  check?: TextCheck;
+  /** How the unit or form is called in a message: "want a whole number of seconds from 1 to 600". */
+  unit?: string;
+  /** For a list: one value alone stands for a list of it. */
+  single?: boolean;
+  /** A number stands for its text: a status code may stand without quotes. */
+  numberIsText?: boolean;
+  /** For a mapping of free names: refuses a name. */
+  nameCheck?: TextCheck;
+  /** Set for a secret: a message never quotes what stands there. */
+  secret?: boolean;
+  /** Set while the feature behind the key does not exist; says so, as the second half of a sentence. */
+  unbuilt?: string;
+  /** The value that asks for nothing, so that it is no surprise that nothing happens; the default when it is left out. */
+  harmless?: unknown;
+}
+
+function text(description: string, value: string, options: KeyOptions = {}) {
+  return Type.String({ description, default: value, maxLength: MAX_TEXT_LENGTH, ...options });
+}
+
+function optionalText(description: string, options: KeyOptions = {}) {
+  return Type.Union([Type.String({ maxLength: MAX_TEXT_LENGTH, ...options }), Type.Null()], { description, default: null, ...options });
+}
+
+function whole(description: string, value: number, minimum: number, maximum: number, options: KeyOptions = {}) {
+  return Type.Integer({ description, default: value, minimum, maximum, ...options });
+}
+
+function flag(description: string, value: boolean, options: KeyOptions = {}) {
+  return Type.Boolean({ description, default: value, ...options });
+}
+
+function list<Item extends TSchema>(description: string, item: Item, value: unknown[], options: KeyOptions = {}) {
+  return Type.Array(item, { description, default: value, maxItems: MAX_LIST_LENGTH, ...options });
+}
+
+function item(options: KeyOptions & { description?: string } = {}) {
+  return Type.String({ maxLength: MAX_TEXT_LENGTH, ...options });
+}
+
+/** A condition that one value or one of several can meet. */
+function several(description: string, options: KeyOptions) {
+  return Type.Optional(Type.Array(item(options), { description, minItems: 1, maxItems: MAX_LIST_LENGTH, single: true }));
+}
+
+const NO_PROBING = "this version does not probe destinations";
+const NO_TLS = "this version listens on UDP only";
+const NO_CLUSTER = "this version runs alone, without a cluster";
+const NO_FREESWITCH = "this version does not ask FreeSWITCH for its load";
+const NO_DISPATCHER = "this version has no dispatcher";
+const NO_DISTRIBUTOR = "this version has no distributor";
+
+const SipSchema = Type.Object(
+  {
+    listen: list(
+      "Where SIP is taken: transport, address and port, the transport being udp, tcp, tls, ws or wss. An IPv6 address stands in brackets: udp:[::1]:5060. This version serves udp.",
+      item({ check: checkListen }),
+      ["udp:0.0.0.0:5060"],
+      { single: true },
+    ),
+    advertised_address: optionalText(
+      "Host, or host:port, to write into Via and Record-Route in place of the address of the socket, when the balancer stands behind NAT.",
+      { check: checkHostPort },
+    ),
+    workers: whole("SIP worker threads.", 1, 1, 64, { unbuilt: "this version runs one SIP worker thread" }),
+    server_header: text("What the Server header of own responses says.", "headroom", { check: checkHeaderText }),
+    max_forwards: whole("Max-Forwards given to a request that has none.", 70, 1, 255),
+    tls: Type.Object(
+      {
+        certificate: optionalText("File with the certificate chain, PEM.", { unbuilt: NO_TLS }),
+        private_key: optionalText("File with the private key, PEM.", { unbuilt: NO_TLS }),
+        ca: optionalText("File with the certificate authorities that peers are checked against, PEM.", { unbuilt: NO_TLS }),
+        verify_client: flag("Ask clients for a certificate and refuse those without a good one.", false, { unbuilt: NO_TLS }),
+      },
+      { description: "Certificates of tls and wss.", additionalProperties: false },
+    ),
+    allow: list(
+      "Addresses and CIDR blocks that may send initial requests. Empty: anybody may. Destinations always may.",
+      item({ check: checkCidr }),
+      [],
+      { single: true },
+    ),
+  },
+  { description: "SIP sockets and messages.", additionalProperties: false },
+);
+
+const TmSchema = Type.Object(
+  {
+    fr_timeout: whole("How long to wait for a final reply to a request other than INVITE, or for any reply to an INVITE.", 5, 1, 600, {
+      unit: "seconds",
+    }),
+    fr_inv_timeout: whole("How long an INVITE that got a provisional reply may go on without a final one (Timer C).", 120, 1, 3600, {
+      unit: "seconds",
+    }),
+  },
+  { description: "Transactions.", additionalProperties: false },
+);
+
+const LoadBalancerSchema = Type.Object(
+  {
+    db_url: text(
+      "The database with the destinations. sqlite:FILE, from the working directory, or sqlite:///ABSOLUTE/FILE.",
+      "sqlite:headroom.db",
+      {
+        check: checkDatabaseUrl,
+        secret: true,
+      },
+    ),
+    db_table: text("The table with the destinations: OpenSIPS's load_balancer table, version 3.", "load_balancer", {
+      check: checkTableName,
+    }),
+    probing_interval: whole("Time between two probes of a destination. 0: off.", 30, 0, 86_400, {
+      unit: "seconds",
+      unbuilt: NO_PROBING,
+      harmless: 0,
+    }),
+    probing_method: text("SIP method of a probe.", "OPTIONS", { check: checkMethod, unbuilt: NO_PROBING }),
+    probing_from: text("From URI of a probe.", "sip:prober@localhost", { check: checkSipUri, unbuilt: NO_PROBING }),
+    probing_reply_codes: list("Replies to a probe that count as alive besides 200.", Type.Integer({ minimum: 100, maximum: 699 }), [], {
+      unbuilt: NO_PROBING,
+    }),
+    probing_verbose: flag("Log every change that probes make.", false, { unbuilt: NO_PROBING }),
+    lb_define_blacklist: list('Lists of groups to keep out of other routing, such as "list= 1,4,3".', item({ check: checkBlacklist }), [], {
+      unbuilt: "this version has no blacklists",
+    }),
+    fetch_freeswitch_stats: flag("Take capacities from FreeSWITCH for resources of the form name=fs://.", false, {
+      unbuilt: NO_FREESWITCH,
+    }),
+    initial_freeswitch_load: whole("Capacity of a FreeSWITCH destination before its first heartbeat.", 1000, 0, MAX_INT32, {
+      unit: "calls",
+      unbuilt: NO_FREESWITCH,
+    }),
+    cluster_id: whole("Cluster that statuses are shared in. 0: none.", 0, 0, MAX_INT32, { unbuilt: NO_CLUSTER }),
+    cluster_sharing_tag: optionalText("Sharing tag whose active node probes and tells the others.", {
+      check: checkToken,
+      unbuilt: NO_CLUSTER,
+    }),
+  },
+  { description: "Destinations and how they are chosen: the parameters of OpenSIPS's load_balancer module.", additionalProperties: false },
+);
+
+const DialogSchema = Type.Object(
+  {
+    default_timeout: whole("Longest duration of a call, from its 2xx. It is then ended and no longer counted.", 43_200, 1, MAX_SECONDS, {
+      unit: "seconds",
+    }),
+    persistence: Type.Enum(["off", "sqlite"], {
+      description: "Where calls and what they count are kept so that they survive a crash.",
+      default: "off",
+      unbuilt: "this version keeps calls in memory only",
+    }),
+  },
+  { description: "Ongoing calls.", additionalProperties: false },
+);
+
+const MatchSchema = Type.Object(
+  {
+    method: several("Method of the request, or a list of them. INVITE when it is not given.", { check: checkRoutedMethod }),
+    ruri_user: Type.Optional(item({ description: "Regular expression for the user part of the Request-URI.", check: checkPattern })),
+    ruri_host: several("Host of the Request-URI, or a list of them. Upper and lower case are alike.", { check: checkHost }),
+    source: several("Address or CIDR block that the request comes from, or a list of them.", { check: checkCidr }),
+    header: Type.Optional(
+      Type.Record(Type.String(), item({ check: checkPattern }), {
+        description: "Header names, each with a regular expression for its value.",
+        nameCheck: checkToken,
+      }),
+    ),
+  },
+  { description: "What a request must be like; all that is named must hold. Empty: every INVITE.", additionalProperties: false },
+);
+
+const RuleSchema = Type.Object(
+  {
+    match: MatchSchema,
+    group: whole("Group of destinations to choose from.", 1, 0, MAX_INT32),
+    resources: text("Resources that the call needs, separated by semicolons: the call is counted for each.", "pstn", {
+      check: checkResourceList,
+    }),
+    flags: text("n: go over capacity rather than refuse. r: compare free percentages. s: choose at random among equals.", "", {
+      check: checkFlags,
+    }),
+    failover_on: list(
+      "Final replies after which the next destination is tried; x stands for any digit. A silent destination counts as 408.",
+      item({ check: checkStatusPattern, numberIsText: true }),
+      ["408", "5xx"],
+      { single: true },
+    ),
+    max_failovers: whole("How many more destinations may be tried after the first. 0: none.", 3, 0, 100),
+    disable_on: list(
+      "Final replies after which the destination is disabled.",
+      item({ check: checkStatusPattern, numberIsText: true }),
+      ["408"],
+      { single: true },
+    ),
+    dispatch: Type.Optional(
+      Type.Object(
+        {
+          set: Type.Integer({ minimum: 0, maximum: MAX_INT32, default: 1, description: "Dispatcher set." }),
+          algorithm: Type.Integer({ minimum: 0, maximum: 64, default: 4, description: "Kamailio's number of the algorithm." }),
+        },
+        {
+          description: "Take the destination from a dispatcher set in place of a group.",
+          additionalProperties: false,
+          unbuilt: NO_DISPATCHER,
+        },
+      ),
+    ),
+    distribute: Type.Optional(
+      Type.String({
+        description: "Take the destination from a distributor list in place of a group.",
+        maxLength: MAX_TEXT_LENGTH,
+        minLength: 1,
+        unbuilt: NO_DISTRIBUTOR,
+      }),
+    ),
+  },
+  { description: "One rule. It says group, resources and flags, or dispatch, or distribute.", additionalProperties: false },
+);
+
+const RoutingSchema = Type.Object(
+  {
+    script: optionalText("A route module (.ts or .js) that exports request, failure and reply handlers. The rules are not used then."),
+    rules: list("The first rule that matches a request decides.", RuleSchema, [{}]),
+    reject: Type.Object(
+      {
+        no_capacity: whole("Every destination that could take the call is full.", 503, 300, 699),
+        no_destination: whole("No destination is left that could take the call.", 503, 300, 699),
+        bad_resource: whole("A requested resource exists at no destination.", 500, 300, 699),
+      },
+      { description: "Status codes of refused calls.", additionalProperties: false },
+    ),
+  },
+  { description: "Where calls go.", additionalProperties: false },
+);
+
+const MiHttpSchema = Type.Object(
+  {
+    listen: text("Address and port of the management interface.", "127.0.0.1:8888", { check: checkHttpListen }),
+    root: text("Path of the management interface: JSON-RPC 2.0 at POST /mi.", "mi", { check: checkHttpRoot }),
+    auth: Type.Object(
+      {
+        bearer_tokens: list(
+          "Tokens that may use the management interface. Required as soon as it does not listen on a loopback address.",
+          Type.String({ minLength: 8, maxLength: MAX_TEXT_LENGTH, secret: true, check: checkBearerToken }),
+          [],
+        ),
+      },
+      { description: "Who may use the management interface.", additionalProperties: false },
+    ),
+  },
+  { description: "Management over HTTP.", additionalProperties: false },
+);
+
+const FreeswitchSchema = Type.Object(
+  {
+    event_heartbeat_interval: whole("Time between two heartbeats asked of FreeSWITCH.", 1, 1, 3600, {
+      unit: "seconds",
+      unbuilt: NO_FREESWITCH,
+    }),
+    esl_connect_timeout: whole("How long a connection to the Event Socket may take.", 5000, 100, 120_000, {
+      unit: "milliseconds",
+      unbuilt: NO_FREESWITCH,
+    }),
+  },
+  { description: "FreeSWITCH's Event Socket.", additionalProperties: false },
+);
+
+const ClusterSchema = Type.Object(
+  {
+    node_id: whole("Number of this node.", 1, 1, MAX_INT32, { unbuilt: NO_CLUSTER }),
+    redis_url: optionalText("redis://, rediss:// or redis+sentinel:// address that the nodes share.", {
+      check: checkRedisUrl,
+      secret: true,
+      unbuilt: NO_CLUSTER,
+    }),
+    sharing_tags: list('Sharing tags with their state at start, such as "vip/1=active".', item({ check: checkSharingTag }), [], {
+      unbuilt: NO_CLUSTER,
+    }),
+    load_sharing: Type.Enum(["off", "shared", "exact"], {
+      description: "Whether the nodes count calls together.",
+      default: "off",
+      unbuilt: NO_CLUSTER,
+    }),
+  },
+  { description: "Several balancers side by side.", additionalProperties: false },
+);
+
+const DispatcherSchema = Type.Object(
+  {
+    list_file: optionalText("File with lines of: set, URI, flags, priority, attributes.", { unbuilt: NO_DISPATCHER }),
+    db_url: optionalText("The database with Kamailio's dispatcher table.", {
+      check: checkDatabaseUrl,
+      secret: true,
+      unbuilt: NO_DISPATCHER,
+    }),
+    table_name: text("The dispatcher table.", "dispatcher", { check: checkTableName, unbuilt: NO_DISPATCHER }),
+    ds_ping_interval: whole("Time between two probes. 0: off.", 0, 0, 86_400, { unit: "seconds", unbuilt: NO_DISPATCHER }),
+    ds_probing_mode: whole("Which destinations are probed, by Kamailio's numbers.", 0, 0, 3, { unbuilt: NO_DISPATCHER }),
+    ds_probing_threshold: whole("Failed probes until a destination is inactive.", 1, 1, 1000, { unbuilt: NO_DISPATCHER }),
+    ds_inactive_threshold: whole("Good probes until a destination is active again.", 1, 1, 1000, { unbuilt: NO_DISPATCHER }),
+  },
+  { description: "Kamailio's dispatcher, with its names.", additionalProperties: false },
+);
+
+const DistributorSchema = Type.Object(
+  { list_file: optionalText("FreeSWITCH's distributor.conf.xml.", { unbuilt: NO_DISTRIBUTOR }) },
+  { description: "FreeSWITCH's mod_distributor.", additionalProperties: false },
+);
+
+const LogSchema = Type.Object(
+  {
+    level: Type.Enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"], {
+      description: "The least important lines that are written.",
+      default: "info",
+    }),
+  },
+  { description: "The log, on standard output.", additionalProperties: false },
+);
+
+/** Every key of the configuration file with its type, bounds, default and description. No other place supplies a default. */
+export const ConfigSchema = Type.Object(
+  {
+    sip: SipSchema,
+    tm: TmSchema,
+    load_balancer: LoadBalancerSchema,
+    dialog: DialogSchema,
+    routing: RoutingSchema,
+    mi_http: MiHttpSchema,
+    freeswitch: FreeswitchSchema,
+    cluster: ClusterSchema,
+    dispatcher: DispatcherSchema,
+    distributor: DistributorSchema,
+    log: LogSchema,
+  },
+  { additionalProperties: false },
+);
+
+/** The values of a configuration file with the defaults filled in. */
+export type ConfigValues = Static<typeof ConfigSchema>;
+
+/** One entry of `routing.rules`. The loader leaves out rules with `dispatch` or `distribute`, with a notice, while these do not exist. */
+export type RoutingRule = Static<typeof RuleSchema>;
+
+/** A configuration that is ready to be used. */
+export interface Config extends ConfigValues {
+  /** The file that was read; undefined when there was none and everything is default. */
+  readonly file: string | undefined;
+  /** One sentence for each key that is set to something this version does not do. */
+  readonly notices: readonly string[];
+}

@@ -1,0 +1,13 @@
+export type { StoredRow } from "./connection.ts";
+export { MEMORY, sqliteFile } from "./database-url.ts";
+export { StoreError, type StoreErrorCode } from "./errors.ts";
+export type { Resolve, ResolveLimits } from "./resolve.ts";
+export {
+  type DestinationStore,
+  faultsOf,
+  type LoadedDestinations,
+  type NewRow,
+  openStore,
+  type SkippedRow,
+  type StoreOptions,
+} from "./store.ts";

@@ -1,0 +1,233 @@
+import type { Address, DestinationRow } from "../balancer/index.ts";
+import { asStoreError, type Connection, connect, type StoredRow, tableName } from "./connection.ts";
+import { MEMORY, sqliteFile } from "./database-url.ts";
+import { StoreError } from "./errors.ts";
+import { type Resolve, type ResolveLimits, resolveAll, resolveBySystem } from "./resolve.ts";
+import { type CheckedRow, checkRow, DECLARED_LENGTHS, LOADED_LENGTHS, type RawRow, type Target } from "./row.ts";
+
+/** Most rows that are loaded. A larger table is not meant for this program, or is not a table of destinations. */
+const MAX_ROWS = 100_000;
+
+/** How a store is opened. */
+export interface StoreOptions {
+  /** Name of the table of destinations. */
+  readonly table: string;
+  /** "migrate", the default, makes the file and its tables when they are missing; "inspect" changes nothing and wants them to be there. */
+  readonly mode?: "migrate" | "inspect";
+  /** Finds the addresses of a host; the system's resolver when it is left out. */
+  readonly resolve?: Resolve;
+  readonly limits?: ResolveLimits;
+}
+
+/** A row that was not loaded, and why: `reason` is one sentence that names the row. */
+export interface SkippedRow {
+  /** Undefined when the id itself is no number. */
+  readonly id: number | undefined;
+  readonly reason: string;
+}
+
+export interface LoadedDestinations {
+  /** In the order of their ids, which are all different. */
+  readonly rows: readonly DestinationRow[];
+  readonly skipped: readonly SkippedRow[];
+}
+
+/** A row to be written. What is left out gets the column's default. */
+export interface NewRow {
+  /** The next free one when it is left out. */
+  readonly id?: number;
+  readonly group_id?: number;
+  readonly dst_uri: string;
+  readonly resources: string;
+  readonly probe_mode?: number;
+  readonly attrs?: string | null;
+  readonly description?: string | null;
+}
+
+/** The destinations in a database. Every method rejects with a {@link StoreError} that an operator can read. */
+export interface DestinationStore {
+  /** The rows that can be used, their hosts resolved; a bad one is skipped and the others load. */
+  loadDestinations(): Promise<LoadedDestinations>;
+  /** Every row as it stands, good or bad, by id. */
+  list(): Promise<readonly StoredRow[]>;
+  /** Writes a row and answers its id. */
+  add(row: NewRow): Promise<number>;
+  /** Writes all rows or none, and answers their ids. */
+  import(rows: readonly NewRow[]): Promise<readonly number[]>;
+  /** Removes a row and answers it; undefined when there was none. */
+  remove(id: number): Promise<StoredRow | undefined>;
+  /** Ends a database in memory; a file is never held open between two calls. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the database with the destinations, makes its tables when they are missing, and looks at the version of what is there.
+ *
+ * @param dbUrl `sqlite:FILE`, `sqlite:///ABSOLUTE/FILE` or `sqlite::memory:`
+ * @throws {StoreError} when it cannot be used: see {@link StoreErrorCode}
+ */
+export async function openStore(dbUrl: string, options: StoreOptions): Promise<DestinationStore> {
+  const file = sqliteFile(dbUrl);
+  checkTableName(options.table);
+  const connection = await connect({ file, table: options.table, mode: options.mode ?? "migrate" });
+  if (file === MEMORY) return new SqliteStore(file, options, connection);
+  await connection.destroy();
+  return new SqliteStore(file, options);
+}
+
+/**
+ * What is wrong with a row that is to be written, each with its column; empty when nothing is.
+ * Whether its host can be resolved is not looked at: the name may come to exist later.
+ */
+export function faultsOf(row: NewRow): readonly string[] {
+  const checked = checkRow(rawOf(row), DECLARED_LENGTHS);
+  return "faults" in checked ? checked.faults : [];
+}
+
+/**
+ * A store that opens its file for each piece of work and closes it again. An administrator may put another file in its place at any time;
+ * a file that is held open meanwhile would be read on without a name, and its write-ahead log, which SQLite finds by its name, would be
+ * replayed into the new one.
+ */
+class SqliteStore implements DestinationStore {
+  readonly #file: string;
+  readonly #options: StoreOptions;
+  /** The one connection of a database in memory, which ends with it. */
+  readonly #lasting: Connection | undefined;
+
+  constructor(file: string, options: StoreOptions, lasting?: Connection) {
+    this.#file = file;
+    this.#options = options;
+    this.#lasting = lasting;
+  }
+
+  async loadDestinations(): Promise<LoadedDestinations> {
+    const { resolve = resolveBySystem, limits } = this.#options;
+    const checked: CheckedRow[] = [];
+    const skipped: SkippedRow[] = [];
+    const ids = new Set<number>();
+    for (const raw of await this.#rows()) {
+      const result = checkRow(raw, LOADED_LENGTHS);
+      if ("faults" in result) {
+        skipped.push(skip(raw.id, result.faults));
+      } else if (ids.has(result.row.id)) {
+        skipped.push(skip(raw.id, ["the id stands twice: want each id once"])); // a view may answer that
+      } else {
+        ids.add(result.row.id);
+        checked.push(result.row);
+      }
+    }
+    const names = checked.filter(({ target }) => !target.isAddress).map(({ target }) => target.host);
+    const resolutions = await resolveAll(names, resolve, limits);
+    const rows: DestinationRow[] = [];
+    for (const { target, ...row } of checked) {
+      const resolution = target.isAddress ? { addresses: [target.host] } : resolutions.get(target.host);
+      if (resolution && "addresses" in resolution) {
+        rows.push({ ...row, addresses: resolution.addresses.map((ip) => addressOf(ip, target)) });
+      } else {
+        skipped.push(skip(row.id, [`dst_uri "${row.uri}": host "${target.host}" cannot be resolved: ${resolution?.reason}`]));
+      }
+    }
+    return { rows, skipped: skipped.sort((a, b) => (a.id ?? -1) - (b.id ?? -1)) };
+  }
+
+  list(): Promise<readonly StoredRow[]> {
+    return this.#rows();
+  }
+
+  async add(row: NewRow): Promise<number> {
+    const [id] = await this.import([row]);
+    if (id === undefined) throw new StoreError("FAILED", `Cannot add a destination to database "${this.#file}": it gave no id`);
+    return id;
+  }
+
+  async import(rows: readonly NewRow[]): Promise<readonly number[]> {
+    for (const [i, row] of rows.entries()) {
+      const faults = faultsOf(row);
+      if (faults.length > 0) throw new StoreError("BAD_ROW", `Cannot add destination ${i + 1} of ${rows.length}: ${faults.join("; ")}`);
+    }
+    const table = tableName(this.#options.table);
+    return this.#run((db) =>
+      db.transaction().execute(async (transaction) => {
+        const ids: number[] = [];
+        for (const [i, row] of rows.entries()) {
+          if (row.id !== undefined) await checkFree(transaction, table, row.id, `${i + 1} of ${rows.length}`);
+          const result = await transaction.insertInto(table).values(valuesOf(row)).executeTakeFirstOrThrow();
+          ids.push(Number(result.insertId));
+        }
+        return ids;
+      }),
+    );
+  }
+
+  remove(id: number): Promise<StoredRow | undefined> {
+    const table = tableName(this.#options.table);
+    return this.#run(async (db) => {
+      const row = await db.selectFrom(table).selectAll().where("id", "=", id).executeTakeFirst();
+      if (row) await db.deleteFrom(table).where("id", "=", id).execute();
+      return row;
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#lasting?.destroy();
+  }
+
+  async #rows(): Promise<StoredRow[]> {
+    const { table } = this.#options;
+    const rows = await this.#run((db) =>
+      db
+        .selectFrom(tableName(table))
+        .select(["id", "group_id", "dst_uri", "resources", "probe_mode", "attrs", "description"])
+        .orderBy("id")
+        .limit(MAX_ROWS + 1)
+        .execute(),
+    );
+    if (rows.length > MAX_ROWS) {
+      throw new StoreError("TOO_MANY_ROWS", `Cannot load table "${table}" of database "${this.#file}": it has more than ${MAX_ROWS} rows`);
+    }
+    return rows;
+  }
+
+  async #run<T>(query: (db: Connection) => Promise<T>): Promise<T> {
+    const connection = this.#lasting ?? (await connect({ file: this.#file, table: this.#options.table, mode: "inspect" }));
+    try {
+      return await query(connection);
+    } catch (cause) {
+      throw asStoreError(cause, this.#file);
+    } finally {
+      if (connection !== this.#lasting) await connection.destroy();
+    }
+  }
+}
+
+function checkTableName(table: string): void {
+  if (/^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(table) && !/^(?:version$|sqlite_|headroom_migration)/i.test(table)) return;
+  throw new StoreError(
+    "BAD_TABLE",
+    `Cannot use "${table}" as the table of destinations: want a table name of letters, digits and _ that is not taken`,
+  );
+}
+
+async function checkFree(db: Connection, table: "load_balancer", id: number, place: string): Promise<void> {
+  const taken = await db.selectFrom(table).select("dst_uri").where("id", "=", id).executeTakeFirst();
+  if (!taken) return;
+  throw new StoreError("BAD_ROW", `Cannot add destination ${place}: id ${id} is taken by "${taken.dst_uri}", want another or none`);
+}
+
+/** A row as the checks look at it: an id that the database will give is none of the caller's. */
+function rawOf(row: NewRow): RawRow {
+  return { ...valuesOf(row), id: row.id ?? 0 };
+}
+
+function valuesOf({ id, group_id = 0, dst_uri, resources, probe_mode = 0, attrs = null, description = null }: NewRow) {
+  return { ...(id !== undefined && { id }), group_id, dst_uri, resources, probe_mode, attrs, description };
+}
+
+function addressOf(ip: string, { port, transport }: Target): Address {
+  return { ip, port, transport };
+}
+
+function skip(id: unknown, faults: readonly string[]): SkippedRow {
+  return { id: typeof id === "number" ? id : undefined, reason: `Row ${String(id)} is skipped: ${faults.join("; ")}` };
+}

@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { existsSync, writeFileSync } from "node:fs";
+import { after, before, describe, it } from "node:test";
+import Database from "better-sqlite3";
+import { register } from "../../src/cli/check.ts";
+import { openStore } from "../../src/store/index.ts";
+import { makeWorkplace, runCommand, type Workplace } from "../support/cli.ts";
+
+let place: Workplace;
+before(() => {
+  place = makeWorkplace();
+});
+after(() => place.remove());
+
+const check = () => runCommand(register, "check", "--config", place.config);
+const configure = (text = "") => writeFileSync(place.config, `load_balancer: { db_url: "sqlite:${place.database}" }\n${text}`);
+
+describe("headroom check", () => {
+  it("says everything that is wrong with the configuration and ends with 1", async () => {
+    writeFileSync(place.config, "sip: { workers: 0 }\nlog: { level: loud }\n");
+    const { printed, complained, exitCode } = await check();
+    assert.deepEqual(printed, []);
+    assert.equal(complained.length, 2);
+    assert.match(complained[0] ?? "", /^error: .*headroom\.yaml:1:17: sip\.workers: found 0, want/);
+    assert.equal(exitCode, 1);
+  });
+
+  it("does not mind a database that is not there yet, and does not make it", async () => {
+    configure();
+    const { printed, complained, exitCode } = await check();
+    assert.match(
+      printed.join("\n"),
+      /^notice: Cannot open database ".*": there is no such file; headroom start makes it.*\n.*headroom\.yaml can be used$/,
+    );
+    assert.deepEqual([complained, exitCode, existsSync(place.database)], [[], 0, false]);
+  });
+
+  it("prints notices, which are no errors", async () => {
+    configure("sip: { workers: 2 }\n");
+    const { printed, exitCode } = await check();
+    assert.match(printed[0] ?? "", /^notice: .*headroom\.yaml:2:17: sip\.workers has no effect/);
+    assert.equal(exitCode, 0);
+  });
+
+  it("looks at the rows of the database and changes nothing", async () => {
+    configure();
+    const store = await openStore(`sqlite:${place.database}`, { table: "load_balancer" });
+    await store.add({ dst_uri: "sip:192.0.2.1", resources: "a=1", probe_mode: 2 });
+    await store.close();
+    const clean = await check();
+    assert.deepEqual(clean.complained, []);
+    assert.deepEqual(clean.printed.slice(0, 2), [
+      '1 of 1 destinations of table "load_balancer" can be used',
+      "notice: probe_mode of 1 destinations has no effect: this version does not probe destinations",
+    ]);
+
+    const database = new Database(place.database);
+    database.exec("INSERT INTO load_balancer (dst_uri, resources) VALUES ('sip:x', 'a=\u001b[31m'), ('nothing', 'a=1')");
+    database.close();
+    const { complained, printed, exitCode } = await check();
+    assert.equal(printed[0], '1 of 3 destinations of table "load_balancer" can be used');
+    assert.equal(complained.length, 2);
+    assert.match(complained[0] ?? "", /^error: Row 2 is skipped: resources "a=\\x1b\[31m": capacity/);
+    assert.match(complained[1] ?? "", /^error: Row 3 is skipped: dst_uri "nothing": want a URI/);
+    assert.equal(exitCode, 1);
+  });
+
+  it("refuses a table of another version", async () => {
+    configure();
+    const database = new Database(place.database);
+    database.exec("UPDATE version SET table_version = 2");
+    database.close();
+    const { complained, exitCode } = await check();
+    assert.match(complained[0] ?? "", /the "version" table names version 2 of it, want version 3/);
+    assert.equal(exitCode, 1);
+  });
+
+  it("loads the route module that the configuration names", async () => {
+    configure(`routing: { script: "${place.path("none.ts")}" }\n`);
+    const { complained, exitCode } = await check();
+    assert.match(complained.join("\n"), /Cannot load route module/);
+    assert.equal(exitCode, 1);
+  });
+
+  it("refuses a database of another kind, and does not repeat its password", async () => {
+    writeFileSync(place.config, 'load_balancer: { db_url: "mysql://u:hush@h/d" }\n');
+    const { printed, complained, exitCode } = await check();
+    assert.match(complained.join("\n"), /this version opens SQLite files only/);
+    assert.doesNotMatch([...printed, ...complained].join("\n"), /hush/);
+    assert.equal(exitCode, 1);
+  });
+});
