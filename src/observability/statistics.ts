@@ -2,13 +2,13 @@ import type { Balancer } from "../balancer/index.ts";
 import type { DialogTable } from "../dialog/index.ts";
 import type { ProxyCounters, SipProxy } from "../proxy/index.ts";
 import type { TransactionLayer } from "../transaction/index.ts";
-import type { TransportCounters } from "../transport/udp.ts";
 
 export interface StatisticsSources {
   readonly layer: TransactionLayer;
   readonly proxy: SipProxy;
   readonly proxyCounters: ProxyCounters;
-  readonly transport: TransportCounters;
+  /** Plain counters of the listeners. */
+  readonly transport: object;
   readonly dialogs: DialogTable;
   readonly balancer: Balancer;
   /** Seconds since the start. */

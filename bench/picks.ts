@@ -1,0 +1,113 @@
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { Balancer, CallLoad, type DestinationRow } from "../src/balancer/index.ts";
+
+/** One number of a benchmark. */
+interface Figure {
+  name: string;
+  unit: string;
+  value: number;
+}
+
+const DESTINATIONS = [10, 100, 1_000, 10_000];
+
+/** Steps before measuring, so that the compiler has settled. */
+const WARM_UP_MS = 300;
+const MEASURE_MS = 700;
+const HEAP_PICKS = 1_000_000;
+
+/**
+ * Picks of the balancer over tables of several sizes, two resources a destination and one asked for, with every destination half full.
+ * "start and release" is a whole call; "pick" is a start of a call that has a pick already (its slot is freed and the largest is chosen anew);
+ * "new call" adds what a call allocates for itself. Heap growth is measured over a million picks without a collection in between.
+ */
+export async function run(): Promise<Figure[]> {
+  const figures: Figure[] = [];
+  for (const destinations of DESTINATIONS) {
+    const balancer = balancerOver(destinations);
+    const call = new CallLoad();
+    const pick = () => balancer.start(call, 1, "transcoding");
+    const both = () => {
+      balancer.start(call, 1, "transcoding");
+      balancer.release(call);
+    };
+    const relative = () => balancer.start(call, 1, "transcoding;conference", "rs");
+    const fresh = () => {
+      const own = new CallLoad();
+      balancer.start(own, 1, "transcoding");
+      balancer.release(own);
+    };
+    const name = `${destinations} destinations`;
+    const pickNs = nanosecondsEach(pick);
+    figures.push({ name: `${name}: pick`, unit: "ns", value: pickNs });
+    figures.push({ name: `${name}: picks`, unit: "1/s", value: 1e9 / pickNs });
+    figures.push({ name: `${name}: start and release`, unit: "ns", value: nanosecondsEach(both) });
+    figures.push({ name: `${name}: start and release of a new call`, unit: "ns", value: nanosecondsEach(fresh) });
+    figures.push({ name: `${name}: pick over two resources, flags rs`, unit: "ns", value: nanosecondsEach(relative) });
+    if (destinations <= 100) {
+      figures.push({ name: `${name}: heap growth per pick`, unit: "bytes", value: heapBytesEach(pick) });
+      figures.push({ name: `${name}: heap growth per start and release`, unit: "bytes", value: heapBytesEach(both) });
+    }
+  }
+  return figures;
+}
+
+function balancerOver(destinations: number): Balancer {
+  let random = 1;
+  const balancer = new Balancer({
+    below(n) {
+      random = (Math.imul(random, 1_664_525) + 1_013_904_223) >>> 0;
+      return Math.floor((random / 2 ** 32) * n);
+    },
+  });
+  const rows = Array.from({ length: destinations }, (_, i): DestinationRow => {
+    const ip = `10.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}`;
+    const resources = [
+      { name: "transcoding", capacity: 20 + (i % 7) },
+      { name: "conference", capacity: 30 },
+    ];
+    const addresses = [{ ip, port: 5060, transport: "udp" as const }];
+    return { id: i + 1, group: 1, uri: `sip:${ip}:5060`, resources, probeMode: 0, attrs: undefined, description: undefined, addresses };
+  });
+  balancer.replaceTable(rows);
+  for (let i = 0; i < destinations * 10; i++) balancer.start(new CallLoad(), 1, "transcoding;conference");
+  return balancer;
+}
+
+function nanosecondsEach(step: () => void): number {
+  const batch = repeatFor(step, WARM_UP_MS).steps;
+  const { steps, elapsedNs } = repeatFor(step, MEASURE_MS, Math.max(1, Math.min(10_000, batch >> 4)));
+  return elapsedNs / steps;
+}
+
+function repeatFor(step: () => void, durationMs: number, batch = 1): { steps: number; elapsedNs: number } {
+  const started = process.hrtime.bigint();
+  let steps = 0;
+  let elapsedNs = 0;
+  while (elapsedNs < durationMs * 1e6) {
+    for (let i = 0; i < batch; i++) step();
+    steps += batch;
+    elapsedNs = Number(process.hrtime.bigint() - started);
+  }
+  return { steps, elapsedNs };
+}
+
+/** The smallest of several runs: a collection in the middle makes growth look smaller than nothing, other work makes it look larger. */
+function heapBytesEach(step: () => void): number {
+  let best = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < 5; round++) {
+    const before = process.memoryUsage().heapUsed;
+    for (let i = 0; i < HEAP_PICKS; i++) step();
+    const growth = process.memoryUsage().heapUsed - before;
+    if (growth >= 0) best = Math.min(best, growth);
+  }
+  return best / HEAP_PICKS;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { values } = parseArgs({ options: { json: { type: "boolean", default: false } } });
+  const figures = await run();
+  if (values.json) console.log(JSON.stringify(figures, undefined, 2));
+  else
+    for (const { name, unit, value } of figures) console.log(`${name.padEnd(64)} ${value.toFixed(value < 1 ? 4 : 0).padStart(12)} ${unit}`);
+}

@@ -1,0 +1,60 @@
+import type { Destination } from "./destination.ts";
+
+/** What a call remembers between start, next and reset: the OpenSIPS AVPs `__lb_grp`, `__lb_res`, `__lb_flg` and `__lb_mask`. */
+export class LbSession {
+  group = 0;
+  /** The list as start was given it. */
+  resources = "";
+  /** Bit set of `FLAG_*`. */
+  flags = 0;
+  /** Identities ({@link Destination.key}) that this session has chosen: they outlive a reload, where row numbers would not. */
+  readonly tried: string[] = [];
+}
+
+/**
+ * What one call has counted, and its LB session. A **lease** is one unit of load: an entry of a cell in {@link leases}.
+ * Only the balancer changes it, apart from `opened` and `closed`, which belong to the call's dialog.
+ */
+export class CallLoad {
+  /** The cells in which this call is counted, once for each unit; in no order. */
+  readonly leases: number[] = [];
+  /** Those of {@link leases} that the current pick holds. A unit that was undone stands here no more, so nothing ends it twice. */
+  readonly picked: number[] = [];
+  /** A dialog exists for this call, as `lb_reset` demands. */
+  opened = false;
+  /** The call is over for good: start, next and counting answer -1, so that a route that wakes up late counts nothing that nobody ends. */
+  closed = false;
+  /** Set by the balancer: the current pick. */
+  currentDestination: Destination | undefined = undefined;
+  /** Set by the balancer: there is an LB session. */
+  started = false;
+  /** Made with the call, so that a start allocates nothing. */
+  readonly #session = new LbSession();
+
+  /** The LB session, while there is one. */
+  get session(): LbSession | undefined {
+    return this.started ? this.#session : undefined;
+  }
+
+  /** The destination that the last start or next chose; none after a failure or a reset. */
+  get destination(): Destination | undefined {
+    return this.currentDestination;
+  }
+
+  /** Begins a new LB session; what another one has counted is the balancer's to end first. */
+  beginSession(group: number, resources: string, flags: number): LbSession {
+    const session = this.#session;
+    session.group = group;
+    session.resources = resources;
+    session.flags = flags;
+    while (session.tried.length > 0) session.tried.pop();
+    this.started = true;
+    return session;
+  }
+
+  /** Forgets the LB session. */
+  endSession(): void {
+    this.started = false;
+    this.currentDestination = undefined;
+  }
+}

@@ -1,0 +1,79 @@
+import type { Destination } from "./destination.ts";
+import { parseRequestedResources } from "./resources.ts";
+
+/** The rows of one group that have every resource of one request, for one generation of the table. */
+export interface Candidates {
+  /** Row numbers in table order. */
+  readonly rows: Int32Array;
+  /** `width` cells for each row, in the order of the request. */
+  readonly cells: Int32Array;
+  /** Number of resources asked for. */
+  readonly width: number;
+}
+
+/** Most that the cache keeps, in 32-bit numbers (16 MiB): a route may build groups and resource lists from what callers send. */
+const MAX_CACHED_NUMBERS = 1 << 22;
+
+/** What an entry costs besides its arrays, in 32-bit numbers. */
+const ENTRY_OVERHEAD_NUMBERS = 64;
+
+/**
+ * Finds the candidates of a request and keeps them while the table stays, so that a start looks two keys up and allocates nothing.
+ * The cache is emptied when it grows too large: the requests in use fill it again at once.
+ */
+export class CandidateCache {
+  readonly #destinations: readonly Destination[];
+  readonly #resourceNames: ReadonlySet<string>;
+  readonly #byGroup = new Map<number, Map<string, Candidates>>();
+  #cachedNumbers = 0;
+
+  constructor(destinations: readonly Destination[], resourceNames: ReadonlySet<string>) {
+    this.#destinations = destinations;
+    this.#resourceNames = resourceNames;
+  }
+
+  /** The candidates, or -1 when the list cannot be read, or -4 when a name is unknown to every destination or stands twice. */
+  find(group: number, resources: string): Candidates | -1 | -4 {
+    return this.#byGroup.get(group)?.get(resources) ?? this.#build(group, resources);
+  }
+
+  #build(group: number, resources: string): Candidates | -1 | -4 {
+    const names = parseRequestedResources(resources);
+    if (names === undefined) return -1;
+    if (new Set(names).size !== names.length) return -4;
+    for (const name of names) {
+      if (!this.#resourceNames.has(name)) return -4;
+    }
+    const candidates = this.#collect(group, names);
+    this.#keep(group, resources, candidates);
+    return candidates;
+  }
+
+  #collect(group: number, names: readonly string[]): Candidates {
+    const rows: number[] = [];
+    const cells: number[] = [];
+    for (const [row, destination] of this.#destinations.entries()) {
+      if (destination.group !== group) continue;
+      const found = names.map((name) => destination.resources.find((resource) => resource.name === name)?.cell ?? -1);
+      if (found.includes(-1)) continue;
+      rows.push(row);
+      cells.push(...found);
+    }
+    return { rows: Int32Array.from(rows), cells: Int32Array.from(cells), width: names.length };
+  }
+
+  #keep(group: number, resources: string, candidates: Candidates): void {
+    const cost = candidates.rows.length + candidates.cells.length + resources.length + ENTRY_OVERHEAD_NUMBERS;
+    if (this.#cachedNumbers + cost > MAX_CACHED_NUMBERS) {
+      this.#byGroup.clear();
+      this.#cachedNumbers = 0;
+    }
+    this.#cachedNumbers += cost;
+    let byResources = this.#byGroup.get(group);
+    if (byResources === undefined) {
+      byResources = new Map();
+      this.#byGroup.set(group, byResources);
+    }
+    byResources.set(resources, candidates);
+  }
+}

@@ -1,0 +1,25 @@
+/**
+ * Answer of a balancing function, with the numbers of the OpenSIPS functions:
+ * 1 a destination was chosen (or the step was done), -1 a parameter or the state of the call does not allow it,
+ * -2 destinations are up but all are full, -3 no destination is left, -4 a named resource does not exist.
+ */
+export type LbCode = 1 | -1 | -2 | -3 | -4;
+
+/** Flag `n`: a destination without a free slot may be chosen too. */
+export const FLAG_NEGATIVE = 1;
+/** Flag `r`: compare the free percentage, not the free number. */
+export const FLAG_RELATIVE = 2;
+/** Flag `s`: choose among equals by chance, not the first. */
+export const FLAG_RANDOM = 4;
+
+/** Reads the flag letters `n`, `r`, `s` into a bit set. Other letters are ignored, as OpenSIPS does. */
+export function parseFlags(flags: string): number {
+  let bits = 0;
+  for (let i = 0; i < flags.length; i++) {
+    const code = flags.charCodeAt(i);
+    if (code === 0x6e) bits |= FLAG_NEGATIVE;
+    else if (code === 0x72) bits |= FLAG_RELATIVE;
+    else if (code === 0x73) bits |= FLAG_RANDOM;
+  }
+  return bits;
+}

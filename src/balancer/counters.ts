@@ -1,0 +1,42 @@
+/** How often each thing happened since the start. The four refusals count start, next, reset, disable and count together. */
+export interface BalancerCounters {
+  starts: number;
+  nexts: number;
+  /** Picks that start and next made. */
+  selected: number;
+  /** Answers -2. */
+  no_capacity: number;
+  /** Answers -3. */
+  no_destination: number;
+  /** Answers -4. */
+  bad_resource: number;
+  /** Answers -1. */
+  internal_error: number;
+  resets: number;
+  /** Destinations that routes disabled. */
+  disables: number;
+  counted: number;
+  uncounted: number;
+  reloads: number;
+  /** Contradictions inside the balancer: any but 0 is a bug. */
+  faults: number;
+}
+
+/** All zero. */
+export function newCounters(): BalancerCounters {
+  return {
+    starts: 0,
+    nexts: 0,
+    selected: 0,
+    no_capacity: 0,
+    no_destination: 0,
+    bad_resource: 0,
+    internal_error: 0,
+    resets: 0,
+    disables: 0,
+    counted: 0,
+    uncounted: 0,
+    reloads: 0,
+    faults: 0,
+  };
+}

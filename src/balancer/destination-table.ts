@@ -1,0 +1,86 @@
+import { CandidateCache } from "./candidates.ts";
+import type { Destination } from "./destination.ts";
+import { canonicalIp } from "./ip.ts";
+import type { RowState } from "./selection.ts";
+
+interface AddressEntry {
+  readonly row: number;
+  readonly port: number;
+}
+
+/** Largest stamp that an Int32Array holds. */
+const MAX_STAMP = 2_147_483_647;
+
+/**
+ * One generation of the destination table: the rows in id order with their indexes and statuses. A reload makes a new one and swaps it in.
+ */
+export class DestinationTable implements RowState {
+  readonly destinations: readonly Destination[];
+  /** Names that some row has, in row order. */
+  readonly resourceNames: ReadonlySet<string>;
+  readonly candidates: CandidateCache;
+  readonly status: Uint8Array;
+  readonly best: Int32Array;
+  readonly triedStamps: Int32Array;
+  #stamp = 0;
+  readonly #rowByKey = new Map<string, number>();
+  readonly #rowById = new Map<number, number>();
+  readonly #byIp = new Map<string, AddressEntry[]>();
+
+  constructor(destinations: readonly Destination[]) {
+    const names = new Set<string>();
+    this.destinations = destinations;
+    this.status = new Uint8Array(destinations.length);
+    this.best = new Int32Array(destinations.length);
+    this.triedStamps = new Int32Array(destinations.length);
+    for (const [row, destination] of destinations.entries()) {
+      this.#rowByKey.set(destination.key, row);
+      this.#rowById.set(destination.id, row);
+      for (const { name } of destination.resources) names.add(name);
+      for (const { ip, port } of destination.addresses) this.#addAddress(canonicalIp(ip) ?? ip, { row, port });
+    }
+    this.resourceNames = names;
+    this.candidates = new CandidateCache(destinations, names);
+  }
+
+  /** Row of an identity, or -1. */
+  rowOfKey(key: string): number {
+    return this.#rowByKey.get(key) ?? -1;
+  }
+
+  /** Row of an id, or -1. */
+  rowOfId(id: number): number {
+    return this.#rowById.get(id) ?? -1;
+  }
+
+  /** Rows with this address in id order; a port of 0 on either side matches every port. The first that `accept` agrees to is answered, else -1. */
+  rowOfAddress(ip: string, port: number, accept: (row: number) => boolean): number {
+    const entries = this.#byIp.get(ip) ?? this.#byIp.get(canonicalIp(ip) ?? "");
+    if (entries === undefined) return -1;
+    for (const entry of entries) {
+      if ((port === 0 || entry.port === 0 || entry.port === port) && accept(entry.row)) return entry.row;
+    }
+    return -1;
+  }
+
+  /** Stamps the rows of these identities and answers the stamp; -1, which no row holds, when there are none. */
+  stampTried(keys: readonly string[]): number {
+    if (keys.length === 0) return -1;
+    if (this.#stamp === MAX_STAMP) {
+      this.#stamp = 0;
+      this.triedStamps.fill(0);
+    }
+    this.#stamp++;
+    for (const key of keys) {
+      const row = this.rowOfKey(key);
+      if (row !== -1) this.triedStamps[row] = this.#stamp;
+    }
+    return this.#stamp;
+  }
+
+  #addAddress(ip: string, entry: AddressEntry): void {
+    const entries = this.#byIp.get(ip);
+    if (entries === undefined) this.#byIp.set(ip, [entry]);
+    else entries.push(entry);
+  }
+}

@@ -1,0 +1,108 @@
+import { BalancerError } from "./errors.ts";
+import { checkResources, type ResourceSpec } from "./resources.ts";
+
+/** Where a destination is reached: `ip` is IPv4 or IPv6 without brackets; `port` 0 stands for every port. */
+export interface Address {
+  readonly ip: string;
+  readonly port: number;
+  readonly transport: "udp" | "tcp" | "tls" | "ws" | "wss";
+}
+
+/** A row of the `load_balancer` table, checked and resolved. */
+export interface DestinationRow {
+  /** Primary key, not negative. */
+  readonly id: number;
+  /** Not negative. */
+  readonly group: number;
+  readonly uri: string;
+  readonly resources: readonly ResourceSpec[];
+  /** 0 never, 1 when disabled, 2 always. */
+  readonly probeMode: 0 | 1 | 2;
+  readonly attrs: string | undefined;
+  readonly description: string | undefined;
+  /** Resolved addresses, at least one. */
+  readonly addresses: readonly Address[];
+}
+
+/** A resource of a destination: its name, and the cell of the load table that holds its load and its `max_load`. */
+export interface DestinationResource {
+  readonly name: string;
+  readonly cell: number;
+}
+
+/** A destination as calls see it. A reload makes a new object unless nothing of the row changed. */
+export interface Destination {
+  readonly id: number;
+  readonly group: number;
+  readonly uri: string;
+  /** Identity over reloads: id, group and URI without regard to case. */
+  readonly key: string;
+  /** In the order of the `resources` column. */
+  readonly resources: readonly DestinationResource[];
+  readonly probeMode: 0 | 1 | 2;
+  readonly attrs: string | undefined;
+  readonly description: string | undefined;
+  readonly addresses: readonly Address[];
+}
+
+/** What a reload did, as destination ids. A row whose group or URI changed is a new destination: its id stands in `added` and in `removed`. */
+export interface TableChange {
+  readonly added: readonly number[];
+  readonly removed: readonly number[];
+  /** Same identity, other resources, attributes, description, probe mode or addresses. */
+  readonly changed: readonly number[];
+  readonly kept: readonly number[];
+}
+
+/** Who changed a status: a management command, the route of a call, or a probe. */
+export type StatusCause = "mi" | "script" | "probe";
+
+/** A change of `enabled` or of `autoReenable`; `wasEnabled` differs from `enabled` when calls are concerned. */
+export interface StatusChange {
+  readonly destination: Destination;
+  readonly enabled: boolean;
+  readonly wasEnabled: boolean;
+  readonly autoReenable: boolean;
+  readonly cause: StatusCause;
+}
+
+/** Identity of a destination over reloads: id, group and URI without regard to case (OpenSIPS `load_balancer.c`, inheriting of states). */
+export function identityKey(row: { readonly id: number; readonly group: number; readonly uri: string }): string {
+  return `${row.id} ${row.group} ${row.uri.toLowerCase()}`;
+}
+
+/** Throws {@link BalancerError} unless every row can be used and ids are unique. */
+export function checkRows(rows: readonly DestinationRow[]): void {
+  const ids = new Set<number>();
+  for (const row of rows) {
+    if (!Number.isSafeInteger(row.id) || row.id < 0) {
+      throw new BalancerError("BAD_DESTINATION", `Cannot load destination "${row.uri}": id ${row.id} must be a whole number from 0`);
+    }
+    if (!Number.isSafeInteger(row.group) || row.group < 0) {
+      throw new BalancerError("BAD_DESTINATION", `Cannot load destination ${row.id}: group ${row.group} must be a whole number from 0`);
+    }
+    if (ids.has(row.id)) {
+      throw new BalancerError("DUPLICATE_DESTINATION", `Cannot load destination ${row.id}: the id stands twice; want each id once`);
+    }
+    ids.add(row.id);
+    checkResources(row.resources);
+  }
+}
+
+/** True when nothing of the row differs from what `destination` was made of, its capacities being `capacities`. */
+export function isUnchanged(destination: Destination, capacities: readonly number[], row: DestinationRow): boolean {
+  return (
+    destination.uri === row.uri &&
+    destination.probeMode === row.probeMode &&
+    destination.attrs === row.attrs &&
+    destination.description === row.description &&
+    destination.resources.length === row.resources.length &&
+    row.resources.every(({ name, capacity }, i) => destination.resources[i]?.name === name && capacities[i] === capacity) &&
+    destination.addresses.length === row.addresses.length &&
+    row.addresses.every((address, i) => sameAddress(address, destination.addresses[i]))
+  );
+}
+
+function sameAddress(a: Address, b: Address | undefined): boolean {
+  return b !== undefined && a.ip === b.ip && a.port === b.port && a.transport === b.transport;
+}

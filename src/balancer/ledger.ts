@@ -1,0 +1,95 @@
+import type { CallLoad } from "./call-load.ts";
+import { CellTable } from "./cell-table.ts";
+
+/** A cell whose load is not what the calls hold. */
+export interface LoadDifference {
+  readonly cell: number;
+  /** What the load table says. */
+  readonly counted: number;
+  /** What the leases of the calls add up to. */
+  readonly actual: number;
+}
+
+/**
+ * The only place where loads change. Each unit of load is a lease of one call, so a load can neither fall below zero nor be left over
+ * when its calls are gone; should the two ever disagree, the fault is reported and the load stays at zero or above.
+ */
+export class Ledger {
+  readonly cells = new CellTable();
+  readonly #onFault: (text: string) => void;
+
+  constructor(onFault: (text: string) => void) {
+    this.#onFault = onFault;
+  }
+
+  /** Counts the call once more in a cell. */
+  lease(call: CallLoad, cell: number): void {
+    call.leases.push(cell);
+    this.cells.load[cell]!++;
+  }
+
+  /** Counts the call once more in a cell, on behalf of its current pick. */
+  leasePick(call: CallLoad, cell: number): void {
+    this.lease(call, cell);
+    call.picked.push(cell);
+  }
+
+  /** Ends the leases of the current pick, those that were undone excepted. */
+  endPick(call: CallLoad): void {
+    const { picked } = call;
+    for (let cell = picked.pop(); cell !== undefined; cell = picked.pop()) this.#end(call, cell);
+  }
+
+  /** Takes back one unit in a cell: one that was counted without choosing if there is one, else that of the pick. Nothing to take back is no fault. */
+  undo(call: CallLoad, cell: number): void {
+    const { leases, picked } = call;
+    const at = leases.indexOf(cell);
+    if (at === -1) return;
+    const pickedAt = picked.indexOf(cell);
+    if (pickedAt !== -1 && leases.lastIndexOf(cell) === at) picked.splice(pickedAt, 1);
+    this.#end(call, cell);
+  }
+
+  /** Ends every lease of the call. */
+  release(call: CallLoad): void {
+    const { leases, picked } = call;
+    while (picked.length > 0) picked.pop();
+    for (let cell = leases.pop(); cell !== undefined; cell = leases.pop()) this.#discount(cell);
+  }
+
+  /** Adds up the leases of all calls and answers the cells whose load differs, in cell order. */
+  recount(calls: Iterable<CallLoad>): LoadDifference[] {
+    const actual = new Map<number, number>();
+    for (let cell = 0; cell < this.cells.size; cell++) actual.set(cell, 0);
+    for (const call of calls) {
+      for (const cell of call.leases) actual.set(cell, (actual.get(cell) ?? 0) + 1);
+    }
+    const differences: LoadDifference[] = [];
+    for (const [cell, count] of actual) {
+      const counted = this.cells.load[cell] ?? 0;
+      if (counted !== count) differences.push({ cell, counted, actual: count });
+    }
+    return differences.sort((a, b) => a.cell - b.cell);
+  }
+
+  #end(call: CallLoad, cell: number): void {
+    const { leases } = call;
+    const at = leases.lastIndexOf(cell);
+    if (at === -1) {
+      this.#onFault(`Cannot end a lease in cell ${cell}: the call has none there`);
+      return;
+    }
+    const last = leases.pop()!;
+    if (at < leases.length) leases[at] = last;
+    this.#discount(cell);
+  }
+
+  #discount(cell: number): void {
+    const load = this.cells.load[cell] ?? 0;
+    if (load <= 0) {
+      this.#onFault(`Cannot end a lease in cell ${cell}: its load is ${load}`);
+      return;
+    }
+    this.cells.load[cell] = load - 1;
+  }
+}
