@@ -1,6 +1,6 @@
 import { performance } from "node:perf_hooks";
 import type { Logger } from "pino";
-import { Balancer } from "./balancer/index.ts";
+import { Balancer, type StatusChange } from "./balancer/index.ts";
 import { type Config, parseHttpListen, parseListen } from "./config/index.ts";
 import { DialogTable } from "./dialog/index.ts";
 import { createManagementServer, type ManagementServer } from "./management/index.ts";
@@ -53,7 +53,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   const wheel = new TimerWheel(nowMs(), (error) => log.error({ err: error }, "timer handler failed"));
   const balancer = new Balancer({
     below,
-    onStatus: (change) => log.info({ ...change }, "destination status changed"),
+    onStatus: (change) => logStatus(change, log),
     onFault: (text) => log.error({}, text),
   });
   const dialogs = new DialogTable({
@@ -186,6 +186,17 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     while (layer.unansweredCount > 0 && nowMs() < until) await new Promise((resolve) => setTimeout(resolve, STOP_POLL_MS));
     for (const close of opened.reverse()) await close();
   }
+}
+
+/** A destination went up or down. The words for what an operator or a script did are those of OpenSIPS. */
+function logStatus({ destination, enabled, wasEnabled, cause }: StatusChange, log: Logger): void {
+  if (enabled === wasEnabled) return;
+  const { id, group, uri } = destination;
+  const action = enabled ? "enable" : "disable";
+  const origin = cause === "script" ? " from script" : "";
+  const what =
+    cause === "probe" ? `${action} destination ${id} <${uri}> after a probe` : `manually ${action} destination ${id} <${uri}>${origin}`;
+  log.info({ id, group, uri, enabled, cause }, what);
 }
 
 /** The table in use is replaced only when all of the new one could be read. */
