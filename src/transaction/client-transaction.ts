@@ -62,12 +62,6 @@ export class ClientTransaction implements TimerOwner, SendOwner {
     return this.target.transport !== "udp";
   }
 
-  /** The request as it was sent, parsed again: needed for CANCEL and ACK only. Empty after termination. */
-  sentRequest(): SipRequest | undefined {
-    const sent = parseMessage(this.#text);
-    return sent.kind === "request" ? sent : undefined;
-  }
-
   receive(response: SipResponse): void {
     const status = response.status;
     this.#apply(status < 200 ? On.Provisional : status < 300 ? On.Success : On.Failure, response);
@@ -116,8 +110,11 @@ export class ClientTransaction implements TimerOwner, SendOwner {
 
   #sendAck(response: SipResponse): void {
     if (this.#ack === "") {
-      const sent = this.sentRequest();
-      if (sent !== undefined) this.#ack = buildAck(sent, response);
+      const sent = parseMessage(this.#text);
+      // Our own Via may have taken a request over a limit that it kept when it came: it must be acknowledged all the same.
+      const request = sent.kind === "malformed" ? sent.answerable : sent;
+      if (request === undefined) return;
+      this.#ack = buildAck(request as SipRequest, response);
     }
     this.#layer.wire.send(this.#ack, this.target);
   }
@@ -128,12 +125,8 @@ export class ClientTransaction implements TimerOwner, SendOwner {
     const timerD = this.#reliable ? 0 : TIMER_64_T1_MS;
     // Timer M waits for forked 2xx on every transport.
     const ms = this.method !== "INVITE" ? timerK : this.state === State.Accepted ? TIMER_64_T1_MS : timerD;
-    if (ms === 0) {
-      this.state = State.Terminated;
-      this.#terminate();
-      return;
-    }
-    this.#linger = this.#layer.startTimer(ms, this, LINGER);
+    if (ms === 0) this.state = State.Terminated;
+    else this.#linger = this.#layer.startTimer(ms, this, LINGER);
   }
 
   #terminate(): void {

@@ -1,8 +1,9 @@
 import { buildResponse, type SipRequest, type SipResponse } from "../sip/index.ts";
 import { type ClientRequest, ClientTransaction, type ClientUser } from "./client-transaction.ts";
 import type { Chance, Endpoint, Wire } from "./ports.ts";
-import { responseTarget } from "./response-routing.ts";
+import { responseTarget, stampedVia } from "./response-routing.ts";
 import { ServerTransaction } from "./server-transaction.ts";
+import { statelessTag } from "./stateless-tag.ts";
 import { State } from "./step.ts";
 import type { Timer, TimerOwner, TimerWheel } from "./timer-wheel.ts";
 
@@ -38,8 +39,6 @@ export class TransactionCounters {
   stray_acks = 0;
   merged_requests = 0;
   refused_overload = 0;
-  timeouts = 0;
-  transport_errors = 0;
 }
 
 export interface LayerOptions {
@@ -64,6 +63,7 @@ export class TransactionLayer {
   readonly #clients = new Map<string, ClientTransaction>();
   /** Requests in progress by what stays the same when one request arrives over several ways (RFC 3261 §8.2.2.2). */
   readonly #merged = new Map<string, ServerTransaction>();
+  #tagBase: string | undefined;
 
   constructor(options: LayerOptions) {
     this.wire = options.wire;
@@ -118,13 +118,12 @@ export class TransactionLayer {
     headers?: readonly (readonly [string, string])[],
   ): void {
     if (request.method === "ACK") return;
-    this.countSent(status);
-    const options = headers === undefined ? { toTag: this.chance.token() } : { toTag: this.chance.token(), headers };
-    this.wire.send(buildResponse(request, status, reason, options), responseTarget(request.topVia, source));
-  }
-
-  countSent(status: number): void {
-    if (status >= 100) this.counters.local_replies++;
+    this.#tagBase ??= this.chance.token();
+    const toTag = statelessTag(this.#tagBase, request);
+    const via = stampedVia(request, source);
+    const text = buildResponse(request, status, reason, { via, toTag, headers });
+    this.counters.local_replies++;
+    this.wire.send(text, responseTarget(request.topVia, source));
   }
 
   forgetServer(transaction: ServerTransaction): void {
@@ -141,7 +140,7 @@ export class TransactionLayer {
   #receiveResponse(response: SipResponse): void {
     this.counters.received_replies++;
     const transaction = this.#clients.get(clientKey(response.cseqMethod, response.topVia.branch));
-    if (transaction !== undefined) {
+    if (transaction !== undefined && transaction.method === response.cseqMethod) {
       transaction.receive(response);
       return;
     }
@@ -163,7 +162,7 @@ export class TransactionLayer {
       known.receiveCopy();
       return;
     }
-    if (this.#servers.size >= this.#maxServers) {
+    if (this.#servers.size >= this.#maxServers && !this.#cancelsSomething(request)) {
       this.counters.refused_overload++;
       this.replyStateless(request, source, 503, "Too Many Transactions", [["Retry-After", RETRY_AFTER_S]]);
       return;
@@ -173,7 +172,22 @@ export class TransactionLayer {
     this.counters.uas_transactions++;
     if (method === "CANCEL") this.#receiveCancel(transaction);
     else if (this.#isMerged(transaction)) transaction.reply(482, "Request Merged");
-    else this.user.request(transaction);
+    else this.#handOver(transaction);
+  }
+
+  /** A fault of the TU must not leave a transaction behind that nobody ends. */
+  #handOver(transaction: ServerTransaction): void {
+    try {
+      this.user.request(transaction);
+    } catch (error) {
+      transaction.reply(500, "Server Internal Error");
+      throw error;
+    }
+  }
+
+  /** Then it is taken also when there is no room: it makes some, and there is at most one for each INVITE. */
+  #cancelsSomething(request: SipRequest): boolean {
+    return request.method === "CANCEL" && this.#servers.has(serverKey(request, "INVITE"));
   }
 
   #receiveAck(request: SipRequest, source: Endpoint): void {
@@ -221,7 +235,7 @@ function serverKey(request: SipRequest, method: string): string {
   return method === "INVITE" ? id : `${method} ${id}`;
 }
 
-/** Peers of RFC 2543 have no unique branch (RFC 3261 §17.2.3). */
+/** Peers of RFC 2543 have no unique branch (RFC 3261 §17.2.3). Without the To tag: the ACK has one that its INVITE had not. */
 function oldKey(request: SipRequest): string {
   const via = request.topVia;
   return `${request.fromTag} ${request.callId} ${request.cseqNumber} ${request.uri} ${via.sentBy} ${via.branch}`;

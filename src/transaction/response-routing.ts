@@ -1,4 +1,4 @@
-import type { Via } from "../sip/index.ts";
+import { H, type SipRequest, type Via, withParams } from "../sip/index.ts";
 import type { Endpoint } from "./ports.ts";
 
 const DEFAULT_PORT = 5060;
@@ -21,5 +21,15 @@ export function responseTarget(via: Via, source: Endpoint): Endpoint {
  */
 export function stampVia(via: Via, source: Endpoint): string {
   if (via.hasRport) return `;received=${source.address};rport=${source.port}`;
-  return via.host === source.address ? "" : `;received=${source.address}`;
+  // A `received` that the sender wrote itself is not to be believed by the hops behind us.
+  return via.host === source.address && via.received === undefined ? "" : `;received=${source.address}`;
+}
+
+/** The top Via value as it goes back in a response of ours, with these parameters; undefined when it goes back as it came. */
+export function stampedVia(request: SipRequest, source: Endpoint): string | undefined {
+  const params = stampVia(request.topVia, source);
+  if (params === "") return undefined;
+  const value = request.list(H.Via)[0] ?? "";
+  // A quoted parameter may hold a NUL, which is never written: such a Via goes back without a mark.
+  return value.includes("\0") ? undefined : withParams(value, params);
 }

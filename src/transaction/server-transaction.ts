@@ -1,7 +1,7 @@
-import { buildResponse, H, type SipRequest, withParams } from "../sip/index.ts";
+import { buildResponse, type SipRequest } from "../sip/index.ts";
 import type { TransactionLayer } from "./layer.ts";
 import type { Endpoint } from "./ports.ts";
-import { responseTarget, stampVia } from "./response-routing.ts";
+import { responseTarget, stampedVia } from "./response-routing.ts";
 import { Act, inviteServerStep, On, State, serverStep, stateOf } from "./step.ts";
 import type { Timer, TimerOwner } from "./timer-wheel.ts";
 import { T1_MS, T2_MS, T4_MS, TIMER_64_T1_MS } from "./timers.ts";
@@ -53,14 +53,11 @@ export class ServerTransaction implements TimerOwner {
   /** Answers with a response of our own. False when a final response was sent before. */
   reply(status: number, reason: string, headers?: readonly (readonly [string, string])[]): boolean {
     if (this.answered) return false;
-    const via = stampVia(this.request.topVia, this.source);
-    const options = {
-      ...(via === "" ? {} : { via: withParams(this.request.list(H.Via)[0] ?? "", via) }),
-      ...(status > 100 ? { toTag: this.localTag() } : {}),
-      ...(headers === undefined ? {} : { headers }),
-    };
-    this.#layer.countSent(status);
-    this.respond(status, buildResponse(this.request, status, reason, options));
+    const via = stampedVia(this.request, this.source);
+    const toTag = status > 100 ? this.localTag() : undefined;
+    const text = buildResponse(this.request, status, reason, { via, toTag, headers });
+    this.#layer.counters.local_replies++;
+    this.respond(status, text);
     return true;
   }
 
@@ -95,8 +92,9 @@ export class ServerTransaction implements TimerOwner {
     this.#apply(kind === RETRANSMIT ? On.Retransmit : kind === TIMEOUT ? On.Timeout : On.Linger);
   }
 
-  /** Never answers: copies are absorbed until their sender gives up (RFC 4320 §4.1). */
+  /** Never answers: copies are absorbed until their sender gives up (RFC 4320 §4.1). Harmless when a final response was sent before. */
   silence(): void {
+    if (this.answered) return;
     this.state = State.Completed;
     this.#last = "";
     this.#linger = this.#layer.startTimer(TIMER_64_T1_MS, this, LINGER);
@@ -145,12 +143,9 @@ export class ServerTransaction implements TimerOwner {
     const timerI = this.#reliable ? 0 : T4_MS;
     const timerJ = this.#reliable ? 0 : TIMER_64_T1_MS;
     const ms = !this.#isInvite ? timerJ : this.state === State.Accepted ? TIMER_64_T1_MS : timerI;
-    if (ms === 0) {
-      this.state = State.Terminated;
-      this.#terminate();
-      return;
-    }
-    this.#linger = this.#layer.startTimer(ms, this, LINGER);
+    this.#layer.stopTimer(this.#linger); // that of silence(), when an ACK came all the same
+    if (ms === 0) this.state = State.Terminated;
+    else this.#linger = this.#layer.startTimer(ms, this, LINGER);
   }
 
   #terminate(): void {

@@ -3,7 +3,7 @@
  *
  * A step takes a state and an event and returns the next state with the actions to carry out, packed into one number:
  * the low four bits are the state, each action is a bit above them. Nothing is allocated on the path of a message,
- * and every rule of the RFC is tested without a socket or a clock. `transaction.ts` carries the actions out.
+ * and every rule of the RFC is tested without a socket or a clock. `ClientTransaction` and `ServerTransaction` carry the actions out.
  */
 export const State = { Calling: 1, Trying: 2, Proceeding: 3, Accepted: 4, Completed: 5, Confirmed: 6, Terminated: 7 } as const;
 export type State = (typeof State)[keyof typeof State];
@@ -162,6 +162,8 @@ export function inviteServerStep(state: State, event: On, reliable: boolean): nu
           return State.Confirmed | Act.StopRetransmit | Act.StopTimeout | Act.StartLinger;
         case On.Timeout:
           return State.Terminated | Act.ReportTimeout;
+        case On.Linger: // of an INVITE that is never answered: there is no ACK to wait for
+          return State.Terminated;
         default:
           return state;
       }
