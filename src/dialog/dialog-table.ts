@@ -1,7 +1,7 @@
 import type { CallLoad } from "../balancer/index.ts";
 import type { SipRequest, SipResponse } from "../sip/index.ts";
 import type { Chance, Endpoint, TimerWheel } from "../transaction/index.ts";
-import { type CalleeLeg, Dialog, DialogState, type Direction } from "./dialog.ts";
+import { Dialog, DialogState, type Direction } from "./dialog.ts";
 
 /** Ongoing calls at a time; beyond it new calls are refused. A dialog costs some 3 KB. */
 export const MAX_DIALOGS = 1_000_000;
@@ -128,16 +128,18 @@ export class DialogTable {
     this.#setState(dialog, DialogState.Early);
   }
 
-  /** A 2xx passed: the call is up, its lifetime starts. Later 2xx of forks add legs. */
+  /** A 2xx passed: the call is up, its lifetime starts. Later 2xx of forks add legs. A leg that was sent BYE before has ended already. */
   confirmed(dialog: Dialog, response: SipResponse): void {
     if (dialog.state === DialogState.Deleted) return;
-    dialog.learnLeg(response, "confirmed");
+    const leg = dialog.learnLeg(response, "confirmed");
     if (dialog.state >= DialogState.ConfirmedNoAck) return;
+    dialog.load.closed = true; // what the call counts is settled: a route handler that is still busy must not count it elsewhere
     this.#setState(dialog, DialogState.ConfirmedNoAck);
     const { wallMs, defaultTimeoutMs } = this.#options;
     dialog.startedAtMs = wallMs();
     dialog.expiresAtMs = dialog.startedAtMs + defaultTimeoutMs;
     this.#startTimer(dialog, defaultTimeoutMs);
+    if (leg?.state === "ended") this.end(dialog, "Downstream BYE");
   }
 
   /** The ACK of the 2xx passed. */
@@ -145,12 +147,12 @@ export class DialogTable {
     if (dialog.state === DialogState.ConfirmedNoAck) this.#setState(dialog, DialogState.Confirmed);
   }
 
-  /** A BYE passes. A fork that is hung up does not end the call while another one talks; a BYE before the 2xx ends nothing yet (its INVITE will fail). */
+  /** A BYE passes. A fork that is hung up does not end the call while another one talks; a BYE before the 2xx ends nothing yet: the INVITE's answer will. */
   bye(match: DialogMatch, request: SipRequest): void {
     const { dialog, direction } = match;
-    if (dialog.state === DialogState.Deleted || dialog.state < DialogState.ConfirmedNoAck) return;
-    const leg: CalleeLeg | undefined = dialog.findLeg(direction === "downstream" ? request.toTag : request.fromTag);
-    if (leg !== undefined) leg.state = "ended";
+    if (dialog.state === DialogState.Deleted) return;
+    dialog.endLeg(direction === "downstream" ? request.toTag : request.fromTag);
+    if (dialog.state < DialogState.ConfirmedNoAck) return;
     if (dialog.legs.some((other) => other.state === "confirmed")) return;
     this.end(dialog, direction === "downstream" ? "Downstream BYE" : "Upstream BYE");
   }
@@ -193,8 +195,11 @@ export class DialogTable {
       this.#forget(dialog);
       return;
     }
-    this.onExpired?.(dialog);
-    this.end(dialog, "Lifetime Timeout");
+    try {
+      this.onExpired?.(dialog);
+    } finally {
+      this.end(dialog, "Lifetime Timeout");
+    }
   }
 
   #forget(dialog: Dialog): void {

@@ -130,9 +130,17 @@ export class Dialog implements TimerOwner {
     return leg;
   }
 
+  /** A BYE passes for the leg with this tag, which a 1xx may not have told of: a 2xx that it crosses brings nothing up. */
+  endLeg(tag: string): void {
+    const leg = this.findLeg(tag);
+    if (leg !== undefined) leg.state = "ended";
+    else if (this.state < DialogState.ConfirmedNoAck && this.legs.length < MAX_LEGS)
+      this.legs.push({ tag, contact: "", routeSet: NO_ROUTES, cseq: 0, state: "ended" });
+  }
+
   /** Legs of a destination that was given up are forgotten: their tags are no longer part of the call. */
   forgetEarlyLegs(): void {
-    for (let i = this.legs.length - 1; i >= 0; i--) if (this.legs[i]!.state === "early") this.legs.splice(i, 1);
+    for (let i = this.legs.length - 1; i >= 0; i--) if (this.legs[i]!.state !== "confirmed") this.legs.splice(i, 1);
   }
 
   #knows(tag: string): boolean {

@@ -4,6 +4,7 @@ import type { ClientUser, Endpoint } from "../transaction/index.ts";
 import { makeBranch } from "./branch-id.ts";
 import type { ProxyCore } from "./core.ts";
 import { viaValue } from "./forward.ts";
+import { isStrictRouter } from "./loose-route.ts";
 import { nextHop } from "./next-hop.ts";
 
 const NO_FINGERPRINT = "00000000";
@@ -27,31 +28,35 @@ interface Inside {
 
 /** Sends BYE to both sides of a call (OpenSIPS `dlg_end_dlg`). Lost or refused BYEs change nothing: the dialog has ended for us. */
 export function hangUpBoth(core: ProxyCore, dialog: Dialog, headers: Headers = []): void {
-  for (const leg of dialog.legs)
-    if (leg.state === "confirmed") send(core, dialog, "BYE", towardsCallee(dialog, leg, dialog.callerCseq + 1), headers);
-  const leg = dialog.leg;
-  if (leg !== undefined) send(core, dialog, "BYE", towardsCaller(dialog, leg), headers);
+  for (const leg of dialog.legs) {
+    if (leg.state !== "confirmed") continue;
+    send(core, dialog, "BYE", towardsCallee(dialog, leg, dialog.callerCseq + 1), headers);
+    send(core, dialog, "BYE", towardsCaller(dialog, leg), headers);
+  }
 }
 
-/** A destination answered 2xx to a call that its caller knows as failed: acknowledge it and hang up, or it would ring on forever. */
-export function endOrphan(core: ProxyCore, dialog: Dialog, response: SipResponse): void {
-  const leg = dialog.findLeg(response.toTag) ?? dialog.learnLeg(response, "confirmed");
+/**
+ * A destination answered 2xx to a call that is over for its caller: acknowledge it and hang up, or it would wait for the caller forever.
+ * @param target where the INVITE of that answer went
+ */
+export function endOrphan(core: ProxyCore, dialog: Dialog, response: SipResponse, target: Endpoint): void {
+  const leg = dialog.learnLeg(response, "confirmed");
   if (leg === undefined) return;
   core.counters.orphans_ended++;
-  send(core, dialog, "ACK", towardsCallee(dialog, leg, response.cseqNumber), []);
+  send(core, dialog, "ACK", towardsCallee(dialog, leg, response.cseqNumber, target), []);
   if (leg.state === "ended") return; // a copy of the 2xx: only its ACK was lost
   leg.state = "ended";
-  send(core, dialog, "BYE", towardsCallee(dialog, leg, response.cseqNumber + 1), []);
+  send(core, dialog, "BYE", towardsCallee(dialog, leg, dialog.callerCseq + 1, target), []);
 }
 
-function towardsCallee(dialog: Dialog, leg: CalleeLeg, cseq: number): Inside {
+function towardsCallee(dialog: Dialog, leg: CalleeLeg, cseq: number, target = dialog.calleeEndpoint): Inside {
   return {
     from: dialog.fromValue,
     to: withTag(dialog.toValue, leg.tag),
     cseq,
     contact: leg.contact,
     routes: leg.routeSet,
-    fallback: dialog.calleeEndpoint ?? dialog.callerEndpoint,
+    fallback: target ?? dialog.callerEndpoint,
   };
 }
 
@@ -71,14 +76,18 @@ function withTag(value: string, tag: string): string {
 }
 
 function send(core: ProxyCore, dialog: Dialog, method: "ACK" | "BYE", inside: Inside, headers: Headers): void {
-  const listener = inside.fallback.listener;
-  const uri =
-    inside.contact ||
-    `sip:${inside.fallback.address.includes(":") ? `[${inside.fallback.address}]` : inside.fallback.address}:${inside.fallback.port}`;
-  const hop = inside.routes.length > 0 ? routeUriOf(inside.routes[0]!) : uri;
-  const found = nextHop(core.network, hop, listener);
-  if (found instanceof Promise) found.then((target) => transmit(target ?? inside.fallback)).catch(() => undefined);
-  else transmit(found ?? inside.fallback);
+  const { fallback } = inside;
+  const host = fallback.address.includes(":") ? `[${fallback.address}]` : fallback.address;
+  const contact = inside.contact || `sip:${host}:${fallback.port}`;
+  const first = inside.routes[0];
+  const hop = first === undefined ? contact : routeUriOf(first);
+  // A strict router wants itself in the Request-URI, and the target in the last Route (RFC 3261 §12.2.1.1).
+  const strict = first !== undefined && isStrictRouter(hop);
+  const uri = strict ? hop : contact;
+  const routes = strict ? [...inside.routes.slice(1), `<${contact}>`] : inside.routes;
+  const found = nextHop(core.network, hop, fallback.listener);
+  if (found instanceof Promise) found.then((target) => transmit(target ?? fallback)).catch(() => undefined);
+  else transmit(found ?? fallback);
 
   function transmit(target: Endpoint): void {
     const branch = makeBranch(NO_FINGERPRINT, core.layer.chance.token());
@@ -91,7 +100,7 @@ function send(core: ProxyCore, dialog: Dialog, method: "ACK" | "BYE", inside: In
       callId: dialog.callId,
       cseq: inside.cseq,
       maxForwards: MAX_FORWARDS,
-      routes: inside.routes,
+      routes,
       headers,
     });
     if (method === "ACK") core.layer.wire.send(text, target);

@@ -1,11 +1,11 @@
 import { contactUri, type DialogMatch } from "../dialog/index.ts";
-import { parseNameAddr, type SipRequest, type SipResponse, tryParseSipUri, uriParam } from "../sip/index.ts";
+import { parseNameAddr, type SipRequest, type SipResponse, tryParseSipUri } from "../sip/index.ts";
 import type { Endpoint, ServerTransaction } from "../transaction/index.ts";
 import { Branch } from "./branch.ts";
 import { loopFingerprint, makeBranch } from "./branch-id.ts";
 import type { ProxyCore } from "./core.ts";
 import { type ForwardPlan, forwardedRequest } from "./forward.ts";
-import { isOwnUri, type RoutePlan } from "./loose-route.ts";
+import { isOwnUri, isStrictRouter, type RoutePlan } from "./loose-route.ts";
 import { nextHop } from "./next-hop.ts";
 import type { FailureCause } from "./ports.ts";
 import { ResponseContext } from "./response-context.ts";
@@ -23,9 +23,8 @@ interface InDialogPlan {
 /** RFC 3261 §16.5 and §16.6 step 6 for a request inside a dialog. */
 function planInDialog(core: ProxyCore, match: DialogMatch, route: RoutePlan): InDialogPlan {
   if (route.nextRoute !== undefined) {
-    const next = tryParseSipUri(route.nextRoute);
-    const strict = next !== undefined && uriParam(next, "lr") === undefined;
-    if (!strict) return { hop: route.nextRoute, requestUri: route.requestUri, appendRoute: undefined, pushRoutes: NONE };
+    if (!isStrictRouter(route.nextRoute))
+      return { hop: route.nextRoute, requestUri: route.requestUri, appendRoute: undefined, pushRoutes: NONE };
     // The next hop is a strict router: it wants itself in the Request-URI, and the target in the last Route.
     return { hop: route.nextRoute, requestUri: route.nextRoute, appendRoute: route.requestUri, pushRoutes: NONE };
   }
@@ -45,7 +44,8 @@ function forwardPlan(core: ProxyCore, route: RoutePlan, plan: InDialogPlan, bran
     branch,
     target,
     requestUri: plan.requestUri,
-    popRoutes: route.popRoutes,
+    // The Route that became the Request-URI is taken out too.
+    popRoutes: route.popRoutes + (plan.appendRoute === undefined ? 0 : 1),
     dropLastRoute: route.dropLastRoute,
     appendRoute: plan.appendRoute,
     pushRoutes: plan.pushRoutes,
@@ -102,12 +102,12 @@ export class InDialogContext extends ResponseContext {
       const leg = dialog.findLeg(request.fromTag);
       if (leg !== undefined) leg.cseq = Math.max(leg.cseq, request.cseqNumber);
     }
+    if (request.method === "BYE") core.dialogs.bye(this.#match, request);
     const plan = planInDialog(core, this.#match, this.#route);
     const found = nextHop(core.network, plan.hop, preferredListener(this.#match, source));
     if (found instanceof Promise)
       found.then((target) => this.#send(plan, target, fingerprint)).catch(() => this.reject(500, "Internal Error"));
     else this.#send(plan, found, fingerprint);
-    if (request.method === "BYE") core.dialogs.bye(this.#match, request);
   }
 
   #send(plan: InDialogPlan, target: Endpoint | undefined, fingerprint: string): void {

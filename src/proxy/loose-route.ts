@@ -1,4 +1,4 @@
-import { H, parseNameAddr, type SipRequest, type SipUri, tryParseSipUri, uriParam } from "../sip/index.ts";
+import { H, parseNameAddr, parseSipUri, type SipRequest, type SipUri, tryParseSipUri, uriParam } from "../sip/index.ts";
 import { type Network, uriPort } from "./core.ts";
 
 /** What the Route headers and the Request-URI of a request say once our own entries are taken out (RFC 3261 §16.4). */
@@ -15,7 +15,8 @@ export interface RoutePlan {
   readonly did: string | undefined;
 }
 
-const NO_ROUTE_LIMIT = 2; // a call passes us once, with at most two Record-Routes (RFC 5658)
+/** Record-Routes of ours for one pass of a call: two, marked `r2`, when its sides reach us at different addresses (RFC 5658). */
+const MAX_OWN_ROUTES = 2;
 
 /** @throws SipSyntaxError when a Route cannot be read */
 export function planRoute(request: SipRequest, network: Network): RoutePlan {
@@ -23,21 +24,33 @@ export function planRoute(request: SipRequest, network: Network): RoutePlan {
   let requestUri = request.uri;
   let dropLastRoute = false;
   let did = didOf(requestUri, network);
+  let paired = false;
+  let limit = MAX_OWN_ROUTES;
   // A strict router before us put our Record-Route into the Request-URI and the real target into the last Route.
   if (did !== undefined && routes.length > 0) {
+    paired = uriParam(parseSipUri(requestUri), "r2") !== undefined;
+    limit = paired ? 1 : 0;
     requestUri = routes.pop()!;
     dropLastRoute = true;
   }
   let popRoutes = 0;
-  while (popRoutes < NO_ROUTE_LIMIT && popRoutes < routes.length) {
+  while (popRoutes < limit && popRoutes < routes.length) {
     const uri = tryParseSipUri(routes[popRoutes]!);
     if (uri === undefined || !isOwnUri(uri, network)) break;
-    if (popRoutes > 0 && uriParam(uri, "r2") === undefined) break;
+    const isHalf = uriParam(uri, "r2") !== undefined;
+    if (paired && !isHalf) break;
     did ??= uriParam(uri, "did");
     popRoutes++;
-    if (uriParam(uri, "r2") === undefined) break;
+    if (!isHalf) break;
+    paired = true;
   }
   return { requestUri, dropLastRoute, popRoutes, nextRoute: routes[popRoutes], did };
+}
+
+/** Whether the URI of a Route is that of a strict router, of RFC 2543: it has no `lr` (RFC 3261 §16.6 step 6). */
+export function isStrictRouter(uriText: string): boolean {
+  const uri = tryParseSipUri(uriText);
+  return uri !== undefined && uriParam(uri, "lr") === undefined;
 }
 
 /** Whether host and port of the URI are ours. */

@@ -31,9 +31,14 @@ export class SipProxy implements TransactionUser {
 
   /** One message from the wire, one character a byte (latin1). Never throws. */
   receive(text: string, source: Endpoint): void {
-    const message = parseMessage(text);
-    if (message.kind === "malformed") this.#refuseMalformed(message as MalformedMessage, source);
-    else this.#core.layer.receive(message as SipRequest | SipResponse, source);
+    try {
+      const message = parseMessage(text);
+      if (message.kind === "malformed") this.#refuseMalformed(message as MalformedMessage, source);
+      else this.#core.layer.receive(message as SipRequest | SipResponse, source);
+    } catch (error) {
+      // One message that shows a fault of ours must not end the calls of all others.
+      this.#core.log.error({ err: error, source: `${source.address}:${source.port}` }, "cannot process a message: internal error");
+    }
   }
 
   request(transaction: ServerTransaction): void {
@@ -83,6 +88,7 @@ export class SipProxy implements TransactionUser {
 
   /** Ends a call from our side (OpenSIPS `dlg_end_dlg`): BYE to both when it is up, else CANCEL and 487. */
   endDialog(dialog: Dialog, headers: readonly (readonly [string, string])[] = []): void {
+    if (dialog.state === DialogState.Deleted) return;
     if (dialog.state >= DialogState.ConfirmedNoAck) {
       hangUpBoth(this.#core, dialog, headers);
       this.#core.dialogs.end(dialog, "MI Termination");

@@ -15,6 +15,8 @@ import { ResponseContext } from "./response-context.ts";
 /** How long a handler may take before the caller is answered 500: Timer C of the hop before us is longer. */
 const HANDLER_TIMEOUT_MS = 30_000;
 const NO_CELLS: readonly number[] = [];
+/** What a dropped request counts as: refused. Never sent. */
+const DROPPED_STATUS = 403;
 
 /**
  * An initial request: the router decides where it goes, and decides again when that fails (RFC 3261 §16.5, §16.7).
@@ -38,7 +40,10 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
   #addHeaders: [string, string][] = [];
   #removeHeaders: string[] = [];
   #decided = false;
-  #dropped = false;
+  /** A target is being looked up, or is known to be unusable and the router not told yet. */
+  #sending = false;
+  /** Which run of a handler is the present one: what an earlier one does when it comes to its end decides nothing. */
+  #turn = 0;
   #tryingSent = false;
   #handlerTimer: Timer | undefined;
 
@@ -60,7 +65,7 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
     if (this.#looseLoad === undefined) {
       this.#looseLoad = new CallLoad();
       // A handler that wakes up after the answer must not count what nobody would end.
-      this.#looseLoad.closed = this.finalStatus !== 0 || this.#dropped;
+      this.#looseLoad.closed = this.finalStatus !== 0;
     }
     return this.#looseLoad;
   }
@@ -94,19 +99,20 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
   }
 
   relay(): boolean {
-    if (this.cancelled || this.finalStatus !== 0 || this.branch !== undefined || this.#dropped) return false;
+    if (this.cancelled || this.finalStatus !== 0 || this.branch !== undefined || this.#sending) return false;
     this.#decided = true;
     this.openDialog();
     this.#trying();
     const found = this.#resolveTarget();
     if (found instanceof Promise) {
+      this.#sending = true;
       found.then((target) => this.#send(target)).catch((error: unknown) => this.#scriptError(error));
     } else this.#send(found);
     return true;
   }
 
   reply(status: number, reason: string = reasonPhrase(status), headers?: readonly (readonly [string, string])[]): boolean {
-    if (this.finalStatus !== 0 || this.#dropped) return false;
+    if (this.finalStatus !== 0) return false;
     if (status < 200) {
       this.transaction.reply(status, reason, headers);
       return true;
@@ -122,10 +128,10 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
   drop(): void {
     if (this.finalStatus !== 0) return;
     this.#decided = true;
-    this.#dropped = true;
     this.core.counters.drop_requests++;
-    this.transaction.silence();
-    this.#end("Rejected");
+    this.branch?.cancel();
+    this.branch = undefined;
+    this.fallSilent(DROPPED_STATUS);
   }
 
   /** Ends a call that is not up yet: the destination gets CANCEL, the caller this answer. */
@@ -137,6 +143,7 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
 
   timerFired(): void {
     this.#handlerTimer = undefined;
+    if (this.#decided || this.finalStatus !== 0) return; // it may take its time for whatever else it does
     this.#scriptError(new Error(`Cannot wait longer for the route handler: no decision within ${HANDLER_TIMEOUT_MS} ms`));
   }
 
@@ -151,8 +158,9 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
       this.#end("Rejected");
     } else if (dialog.state < DialogState.ConfirmedNoAck) {
       // A destination that was given up answered after all: the call is there, so it is counted there.
-      if (branch.destination !== undefined && dialog.load.destination !== branch.destination) {
-        core.balancer.moveTo(dialog.load, branch.destination, branch.cells);
+      if (dialog.load.destination !== branch.destination) {
+        if (branch.destination === undefined) core.balancer.reset(dialog.load);
+        else core.balancer.moveTo(dialog.load, branch.destination, branch.cells);
       }
       dialog.calleeEndpoint = branch.target;
       dialog.pending = undefined;
@@ -161,8 +169,13 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
     this.#observe(response);
   }
 
-  protected override onOrphan(_branch: Branch, response: SipResponse): void {
-    if (this.dialog !== undefined) endOrphan(this.core, this.dialog, response);
+  protected override isStranded(response: SipResponse): boolean {
+    const { dialog } = this;
+    return dialog?.state === DialogState.Deleted && dialog.findLeg(response.toTag) === undefined;
+  }
+
+  protected override onOrphan(branch: Branch, response: SipResponse): void {
+    if (this.dialog !== undefined) endOrphan(this.core, this.dialog, response, branch.target);
   }
 
   protected override onFailure(response: SipResponse | undefined, cause: FailureCause): void {
@@ -181,6 +194,7 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
 
   #decide(handler: "request" | "failure"): void {
     this.#decided = false;
+    const turn = ++this.#turn;
     let outcome: void | Promise<void>;
     try {
       outcome = this.core.router[handler](this);
@@ -189,7 +203,7 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
       return;
     }
     if (!(outcome instanceof Promise)) {
-      this.#settle(handler);
+      this.#settle(handler, turn);
       return;
     }
     this.#trying();
@@ -199,7 +213,7 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
     outcome.then(
       () => {
         this.core.wheel.cancel(timer);
-        this.#settle(handler);
+        this.#settle(handler, turn);
       },
       (error: unknown) => {
         this.core.wheel.cancel(timer);
@@ -215,8 +229,8 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
     this.transaction.reply(100, "Trying");
   }
 
-  #settle(handler: "request" | "failure"): void {
-    if (this.#decided || this.finalStatus !== 0) return;
+  #settle(handler: "request" | "failure", turn: number): void {
+    if (turn !== this.#turn || this.#decided || this.finalStatus !== 0) return;
     if (handler === "failure") {
       this.sendBest();
       return;
@@ -245,6 +259,7 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
   }
 
   #send(target: Endpoint | undefined): void {
+    this.#sending = false;
     if (this.finalStatus !== 0) return;
     if (this.cancelled) {
       this.reject(487, "Request Terminated");
@@ -284,7 +299,9 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
 
   /** There is nothing to send to: as a transport error, but not while the handler that asked for it still runs. */
   #failUnsent(): void {
+    this.#sending = true;
     queueMicrotask(() => {
+      this.#sending = false;
       if (this.finalStatus !== 0 || this.branch !== undefined) return;
       this.noteFailure(503);
       if (this.cancelled) this.reject(487, "Request Terminated");

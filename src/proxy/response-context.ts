@@ -17,7 +17,7 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
   protected readonly transaction: ServerTransaction;
   /** The branch that is waited for. */
   protected branch: Branch | undefined;
-  /** Status of the final response that went to the caller; 0 before. */
+  /** Status of the final response that went to the caller, or of the one that was kept back on purpose; 0 before. */
   protected finalStatus = 0;
   #best: SipResponse | undefined;
   #bestStatus = 0;
@@ -32,7 +32,7 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
   protected abstract onProvisional(branch: Branch, response: SipResponse): void;
   /** A 2xx is about to pass to the caller. */
   protected abstract onSuccess(branch: Branch, response: SipResponse): void;
-  /** A 2xx came after the caller was told that the call failed. */
+  /** A 2xx came that the caller can do nothing with: it was told that the call failed, or has ended the call. */
   protected abstract onOrphan(branch: Branch, response: SipResponse): void;
   /** The branch failed; the context still has no answer and was not cancelled. */
   protected abstract onFailure(response: SipResponse | undefined, cause: FailureCause): void;
@@ -45,8 +45,13 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
     this.#forward(response);
   }
 
+  /** Whether the call that this 2xx belongs to is over for its caller. */
+  protected isStranded(_response: SipResponse): boolean {
+    return false;
+  }
+
   branchSuccess(branch: Branch, response: SipResponse): void {
-    if (this.finalStatus >= 300) {
+    if (this.finalStatus >= 300 || this.isStranded(response)) {
       this.onOrphan(branch, response);
       return;
     }
@@ -88,8 +93,10 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
     const best = this.#best;
     // A 503 says that a whole server is overloaded; it is not true of us, so the caller is told 500.
     if (this.#bestStatus === 503) this.reject(500, best?.reason ?? "Destination Unreachable");
-    else if (best === undefined && this.transaction.request.method !== "INVITE" && this.#bestStatus === 408) this.#fallSilent();
-    else if (best === undefined) this.reject(this.#bestStatus || 500, reasonPhrase(this.#bestStatus || 500));
+    else if (best === undefined && this.transaction.request.method !== "INVITE" && this.#bestStatus === 408) {
+      this.#count(408);
+      this.fallSilent(408);
+    } else if (best === undefined) this.reject(this.#bestStatus || 500, reasonPhrase(this.#bestStatus || 500));
     else this.#finish(best);
   }
 
@@ -103,12 +110,15 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
     return true;
   }
 
-  /** A 408 would come after the caller's own time-out: it must not be sent for a request other than INVITE (RFC 4320 §4.1). */
-  #fallSilent(): void {
-    this.finalStatus = 408;
-    this.#count(408);
+  /**
+   * Ends the request as if this status had been sent. For a script that wants silence, and for a 408 to another request than INVITE:
+   * it would come after the caller's own time-out and must not be sent (RFC 4320 §4.1).
+   */
+  protected fallSilent(status: number): void {
+    if (this.finalStatus !== 0) return;
+    this.finalStatus = status;
     this.transaction.silence();
-    this.onRejected(408);
+    this.onRejected(status);
   }
 
   #finish(response: SipResponse): void {

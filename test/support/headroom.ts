@@ -1,0 +1,197 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import Database from "better-sqlite3";
+import { parse, stringify } from "yaml";
+import { freeTcpPort } from "../../src/demo/free-ports.ts";
+import { onProcessExit } from "./cleanup.ts";
+import { freeUdpPort, waitFor } from "./net.ts";
+
+const MAIN = resolve(import.meta.dirname, "../../src/main.ts");
+const START_TIMEOUT_MS = 20_000; // a second on an idle machine
+const STOP_TIMEOUT_MS = 10_000;
+const MI_TIMEOUT_MS = 5_000;
+
+/** A row of table `load_balancer`; ids are given in order, from 1. */
+export interface Row {
+  group?: number;
+  uri: string;
+  resources: string;
+  probeMode?: 0 | 1 | 2;
+  attrs?: string;
+}
+
+/** One destination as `lb_list` shows it. */
+export interface ListedDestination {
+  uri: string;
+  id: number;
+  group: number;
+  enabled: "yes" | "no";
+  "auto-reenable": "on" | "off";
+  Resources: { name: string; max: number; load: number }[];
+  attrs?: string;
+}
+
+/** The program, running in a child process with a table of its own. */
+export interface Headroom {
+  /** Where it takes SIP over UDP. */
+  readonly address: string;
+  readonly port: number;
+  readonly folder: string;
+  /** Everything it has written so far, standard output and error. */
+  log(): string;
+  /** Calls a management method. @throws Error on a JSON-RPC error */
+  mi(method: string, params?: readonly unknown[] | Record<string, unknown>): Promise<unknown>;
+  list(): Promise<ListedDestination[]>;
+  /** Load of the first resource of each destination, in the order of their ids. */
+  loads(): Promise<number[]>;
+  /** Replaces the table and reloads it. */
+  replaceRows(rows: readonly Row[]): Promise<void>;
+  /** Waits until every load of every resource is 0 and no dialog is left. */
+  untilIdle(timeoutMs?: number): Promise<void>;
+  signal(name: NodeJS.Signals): void;
+  /** Asks it to stop (SIGTERM). @throws Error when it does not, or its exit code is not 0 */
+  stop(): Promise<void>;
+}
+
+type Settings = { [key: string]: Settings | unknown };
+
+function isSettings(value: unknown): value is Settings {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function merge(base: Settings, over: Settings): Settings {
+  const merged: Settings = { ...base };
+  for (const [key, value] of Object.entries(over)) {
+    const below = merged[key];
+    merged[key] = isSettings(below) && isSettings(value) ? merge(below, value) : value;
+  }
+  return merged;
+}
+
+/**
+ * Starts the program on a loopback address and waits until it answers.
+ *
+ * @param configText YAML laid over the test's defaults (a rule for group 1 and resource "pstn", fr_timeout 1 s, free ports)
+ * @param rows what its table holds
+ * @param address its loopback address; sipp and other peers take others
+ */
+export async function startHeadroom(configText = "", rows: readonly Row[] = [], address = "127.0.0.2"): Promise<Headroom> {
+  const folder = mkdtempSync(join(tmpdir(), "headroom-e2e-"));
+  const port = await freeUdpPort(address);
+  const miPort = await freeTcpPort("127.0.0.1");
+  const database = join(folder, "headroom.db");
+  const defaults: Settings = {
+    sip: { listen: [`udp:${address}:${port}`] },
+    tm: { fr_timeout: 1, fr_inv_timeout: 30 },
+    load_balancer: { db_url: `sqlite:${database}`, probing_interval: 0 },
+    routing: { rules: [{ group: 1, resources: "pstn", failover_on: ["408", "5xx"], max_failovers: 3, disable_on: ["408"] }] },
+    mi_http: { listen: `127.0.0.1:${miPort}` },
+  };
+  const over: unknown = parse(configText) ?? {};
+  if (!isSettings(over)) throw new Error(`Cannot use configuration "${configText}": want a YAML mapping`);
+  const configFile = join(folder, "headroom.yaml");
+  writeFileSync(configFile, stringify(merge(defaults, over)));
+
+  const child = spawn(process.execPath, [MAIN, "start", "--config", configFile], { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
+  let log = "";
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text: string) => (log += text));
+  const exited = once(child, "exit");
+  const forget = onProcessExit(() => {
+    child.kill("SIGKILL");
+    rmSync(folder, { recursive: true, force: true });
+  });
+  let requestId = 0;
+
+  async function mi(method: string, params?: readonly unknown[] | Record<string, unknown>): Promise<unknown> {
+    requestId += 1;
+    const reply = await fetch(`http://127.0.0.1:${miPort}/mi`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ jsonrpc: "2.0", id: requestId, method, ...(params === undefined ? {} : { params }) }),
+      signal: AbortSignal.timeout(MI_TIMEOUT_MS),
+    });
+    const answer = (await reply.json()) as { result?: unknown; error?: { code: number; message: string } };
+    if (answer.error !== undefined) throw new Error(`${method} was refused: ${answer.error.code} ${answer.error.message}`);
+    return answer.result;
+  }
+
+  async function list(): Promise<ListedDestination[]> {
+    const { Destinations } = (await mi("lb_list")) as { Destinations: ListedDestination[] };
+    return Destinations.sort((a, b) => a.id - b.id);
+  }
+
+  const headroom: Headroom = {
+    address,
+    port,
+    folder,
+    log: () => log,
+    mi,
+    list,
+    async loads() {
+      return (await list()).map(({ Resources }) => Resources[0]?.load ?? Number.NaN);
+    },
+    async replaceRows(replacement) {
+      const table = new Database(database);
+      const insert = table.prepare(
+        "INSERT INTO load_balancer (id, group_id, dst_uri, resources, probe_mode, attrs) VALUES (?, ?, ?, ?, ?, ?)",
+      );
+      table.transaction(() => {
+        table.exec("DELETE FROM load_balancer");
+        replacement.forEach(({ group = 1, uri, resources, probeMode = 0, attrs = null }, index) => {
+          insert.run(index + 1, group, uri, resources, probeMode, attrs);
+        });
+      })();
+      table.close();
+      await mi("lb_reload");
+    },
+    async untilIdle(timeoutMs = 3_000) {
+      let seen = "";
+      await waitFor("every load at zero and no dialog left", timeoutMs, async () => {
+        const loads = (await list()).flatMap(({ Resources }) => Resources.map(({ load }) => load));
+        const { Dialogs } = (await mi("dlg_list")) as { Dialogs: unknown[] };
+        seen = `loads ${loads.join(", ")}, ${Dialogs.length} dialogs`;
+        return loads.every((load) => load === 0) && Dialogs.length === 0;
+      }).catch((error: unknown) => {
+        throw new Error(`${String(error)}; now: ${seen}\n${log}`);
+      });
+    },
+    signal(name) {
+      child.kill(name);
+    },
+    async stop() {
+      if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
+      await endOf(child, exited).finally(() => {
+        forget();
+        rmSync(folder, { recursive: true, force: true });
+      });
+      if (child.exitCode !== 0) throw new Error(`Headroom ended with ${child.exitCode ?? child.signalCode}, want 0\n${log}`);
+    },
+  };
+
+  try {
+    await waitFor("the management interface answers", START_TIMEOUT_MS, async () => {
+      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`it ended with ${child.exitCode ?? child.signalCode}`);
+      return await list().then(
+        () => true,
+        () => false,
+      );
+    });
+    if (rows.length > 0) await headroom.replaceRows(rows);
+    return headroom;
+  } catch (error) {
+    child.kill("SIGKILL");
+    await exited;
+    forget();
+    rmSync(folder, { recursive: true, force: true });
+    throw new Error(`Cannot start Headroom: ${String(error)}\n${log}`);
+  }
+}
+
+async function endOf(child: ChildProcess, exited: Promise<unknown>): Promise<void> {
+  const timer = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
+  await exited;
+  clearTimeout(timer);
+}

@@ -1,0 +1,37 @@
+import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { freeUdpPorts } from "../../src/demo/free-ports.ts";
+
+const POLL_MS = 20;
+
+/** A UDP port of `address` that nobody uses. */
+export async function freeUdpPort(address: string): Promise<number> {
+  const [port = 0] = await freeUdpPorts(address, 1);
+  return port;
+}
+
+/** Waits until `fact` gives something other than undefined or false. @throws Error naming `what` after `timeoutMs` */
+export async function waitFor<T>(
+  what: string,
+  timeoutMs: number,
+  fact: () => T | undefined | false | Promise<T | undefined | false>,
+): Promise<T> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const answer = await fact();
+    if (answer !== undefined && answer !== false) return answer;
+    if (performance.now() > deadline) throw new Error(`Waited ${timeoutMs} ms in vain: ${what}`);
+    await sleep(POLL_MS);
+  }
+}
+
+/** True when some process has bound the IPv4 UDP `address:port`. Linux only, as sipp's package is. */
+export function isUdpBound(address: string, port: number): boolean {
+  const hexAddress = address
+    .split(".")
+    .reverse() // the kernel prints the address in the byte order of the machine
+    .map((part) => Number(part).toString(16).padStart(2, "0"))
+    .join("");
+  const local = `${hexAddress}:${port.toString(16).padStart(4, "0")}`.toUpperCase();
+  return readFileSync("/proc/net/udp", "latin1").includes(` ${local} `);
+}

@@ -1,0 +1,178 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { onProcessExit } from "./cleanup.ts";
+import { freeUdpPort, isUdpBound, waitFor } from "./net.ts";
+
+const SCENARIOS = resolve(import.meta.dirname, "../e2e/scenarios");
+const START_TIMEOUT_MS = 5_000;
+const CALLEE_MAX_CALLS = 2_000; // at a time; sipp warns when this nears the limit of open files
+const QUIT_TIMEOUT_MS = 3_000; // how long a callee may take to finish its last calls
+
+/** What one sipp did, from the last row of its statistics. */
+export interface SippStatistics {
+  readonly created: number;
+  readonly successful: number;
+  readonly failed: number;
+  /** Messages that sipp sent again. */
+  readonly retransmissions: number;
+  /** Counters that the scenario names with `counter="1"` … `counter="3"`. */
+  readonly counters: readonly number[];
+  /** Unexpected messages and what sipp thought of them; "" when all went as the scenario says. */
+  readonly errors: string;
+  /** Every message, when `trace` was asked for, else "". */
+  readonly messages: string;
+}
+
+/** Options of one sipp. */
+export interface SippOptions {
+  /** A file of test/e2e/scenarios, without `.xml`. */
+  readonly scenario: string;
+  readonly address: string;
+  /** Default: one that is free. */
+  readonly port?: number;
+  /** Keep a copy of each message. */
+  readonly trace?: boolean;
+  /** Final response that the scenario writes `@status@`. */
+  readonly status?: number;
+  /** How long a `<pause/>` without a length takes. Default 0. */
+  readonly holdMs?: number;
+}
+
+/** Options of a sipp that makes calls. */
+export interface CallerOptions extends SippOptions {
+  /** `address:port` that the calls go to. */
+  readonly target: string;
+  readonly calls: number;
+  /** Calls a second; default 10. */
+  readonly rate?: number;
+  /** After this long without an end, sipp is ended and the promise rejects. */
+  readonly timeoutMs?: number;
+}
+
+/** A running sipp. */
+export interface Sipp {
+  readonly address: string;
+  readonly port: number;
+  /** `sip:address:port` */
+  readonly uri: string;
+  /** What it has counted so far, as of the last whole second. */
+  statistics(): SippStatistics;
+  /** Lets it finish its calls and quit; ends it by force when it does not. */
+  stop(): Promise<SippStatistics>;
+  /** Ends it at once, as a power cut does. */
+  kill(): Promise<void>;
+  /** Resolves when it has ended by itself. */
+  readonly ended: Promise<SippStatistics>;
+}
+
+/** Runs a callee: a sipp that waits for calls until it is stopped. */
+export async function startCallee(options: SippOptions): Promise<Sipp> {
+  return start(options, ["-l", String(CALLEE_MAX_CALLS)]);
+}
+
+/** Runs a caller and lets it go on while the test does something else. */
+export async function startCaller(options: CallerOptions): Promise<Sipp> {
+  const { calls, rate = 10, target, timeoutMs = 30_000 } = options;
+  return start(options, [
+    ...["-m", String(calls), "-r", String(rate), "-rp", "1000", "-l", String(calls + 1)],
+    ...["-timeout", `${Math.ceil(timeoutMs / 1000)}s`, "-timeout_error", "-timer_resol", "1", target],
+  ]);
+}
+
+/** Runs a caller to its end. */
+export async function runCaller(options: CallerOptions): Promise<SippStatistics> {
+  const caller = await startCaller(options);
+  return caller.ended;
+}
+
+async function start(options: SippOptions, more: readonly string[]): Promise<Sipp> {
+  const { scenario, address, trace = false, status = 503, holdMs = 0 } = options;
+  const port = options.port ?? (await freeUdpPort(address));
+  const mediaPort = await freeUdpPort(address);
+  const controlPort = await freeUdpPort("127.0.0.1");
+  const folder = mkdtempSync(join(tmpdir(), "headroom-sipp-"));
+  const files = { statistics: join(folder, "statistics.csv"), errors: join(folder, "errors.log"), messages: join(folder, "messages.log") };
+  const scenarioFile = join(folder, "scenario.xml");
+  writeFileSync(scenarioFile, readFileSync(join(SCENARIOS, `${scenario}.xml`), "latin1").replaceAll("@status@", String(status)));
+  const child = spawn(
+    "sipp",
+    [
+      ...["-sf", scenarioFile, "-d", String(holdMs), "-i", address, "-p", String(port), "-mi", address, "-mp", String(mediaPort)],
+      ...["-cp", String(controlPort), "-t", "u1", "-nostdin", "-trace_stat", "-stf", files.statistics, "-fd", "1"],
+      ...["-trace_err", "-error_file", files.errors, "-buff_size", "4194304"],
+      ...(trace ? ["-trace_msg", "-message_file", files.messages] : []),
+      ...more,
+    ],
+    { cwd: folder, stdio: ["ignore", "pipe", "pipe"] },
+  );
+  let screen = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("latin1").on("data", (text: string) => (screen = (screen + text).slice(-20_000)));
+  const forget = onProcessExit(() => {
+    child.kill("SIGKILL");
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const statistics = (): SippStatistics => readStatistics(files);
+  const exited = once(child, "exit");
+  const ended = exited.then(() => {
+    const last = statistics();
+    forget();
+    rmSync(folder, { recursive: true, force: true });
+    return last;
+  });
+  ended.catch(() => {}); // whoever needs the statistics awaits `ended` or stop()
+
+  try {
+    await waitFor(`sipp listens on ${address}:${port}`, START_TIMEOUT_MS, () => {
+      return child.exitCode !== null || child.signalCode !== null || isUdpBound(address, port);
+    });
+    if (child.exitCode !== null && child.exitCode !== 0 && !existsSync(files.statistics)) {
+      throw new Error(`sipp ended with ${child.exitCode}`);
+    }
+  } catch (error) {
+    child.kill("SIGKILL");
+    await exited;
+    throw new Error(`Cannot start sipp with scenario "${scenario}": ${String(error)}\n${screen}`);
+  }
+
+  return {
+    address,
+    port,
+    uri: `sip:${address}:${port}`,
+    statistics,
+    ended,
+    async stop() {
+      child.kill("SIGUSR1"); // finish what is going on, then quit
+      const timer = setTimeout(() => child.kill("SIGKILL"), QUIT_TIMEOUT_MS);
+      const last = await ended;
+      clearTimeout(timer);
+      return last;
+    },
+    async kill() {
+      child.kill("SIGKILL");
+      await ended;
+    },
+  };
+}
+
+function readStatistics(files: { statistics: string; errors: string; messages: string }): SippStatistics {
+  const text = (file: string): string => (existsSync(file) ? readFileSync(file, "latin1") : "");
+  const lines = text(files.statistics)
+    .split("\n")
+    .filter((line) => line.includes(";"));
+  const names = lines[0]?.split(";") ?? [];
+  const values = lines.length > 1 ? (lines.at(-1)?.split(";") ?? []) : [];
+  const count = (name: string): number => Number(values[names.indexOf(name)] ?? 0);
+  return {
+    created: count("TotalCallCreated"),
+    successful: count("SuccessfulCall(C)"),
+    failed: count("FailedCall(C)"),
+    retransmissions: count("Retransmissions(C)"),
+    counters: [1, 2, 3].map((number) => count(`GenericCounter${number}(C)`)),
+    errors: text(files.errors),
+    messages: text(files.messages),
+  };
+}

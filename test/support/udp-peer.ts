@@ -1,0 +1,82 @@
+import { createSocket, type Socket } from "node:dgram";
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import { waitFor } from "./net.ts";
+import { headerOf, statusOf } from "./sip-messages.ts";
+
+/** One end of SIP over UDP that does nothing by itself: for what sipp cannot be told to do, such as to lose a message. */
+export class UdpPeer {
+  readonly #socket: Socket;
+  /** Everything that came, in order. */
+  readonly received: string[] = [];
+  #taken = 0;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on("message", (bytes) => this.received.push(bytes.toString("latin1")));
+  }
+
+  static async open(address: string): Promise<UdpPeer> {
+    const socket = createSocket("udp4").unref(); // a test that fails before it closes its peers must not hang
+    socket.bind(0, address);
+    await once(socket, "listening");
+    return new UdpPeer(socket);
+  }
+
+  /** `address:port` */
+  get sentBy(): string {
+    const { address, port } = this.#socket.address();
+    return `${address}:${port}`;
+  }
+
+  send(text: string, to: { readonly address: string; readonly port: number }): void {
+    this.#socket.send(Buffer.from(text, "latin1"), to.port, to.address);
+  }
+
+  /** The next message, in order of arrival, that `wanted` accepts; those before it are passed over. */
+  async next(what: string, wanted: (message: string) => boolean, timeoutMs = 3_000): Promise<string> {
+    return waitFor(`${what} (received: ${this.received.map(startLine).join(" | ") || "nothing"})`, timeoutMs, () => {
+      while (this.#taken < this.received.length) {
+        const message = this.received[this.#taken] as string;
+        this.#taken += 1;
+        if (wanted(message)) return message;
+      }
+      return undefined;
+    });
+  }
+
+  /** The next request of this method. */
+  async nextRequest(method: string, timeoutMs?: number): Promise<string> {
+    return this.next(method, (message) => message.startsWith(`${method} `), timeoutMs);
+  }
+
+  /** The next final response to a request of this method. */
+  async nextFinal(method: string, timeoutMs?: number): Promise<string> {
+    return this.next(
+      `final response to ${method}`,
+      (message) => statusOf(message) >= 200 && headerOf(message, "CSeq").endsWith(` ${method}`),
+      timeoutMs,
+    );
+  }
+
+  /** How many messages came whose first line begins so. */
+  count(start: string): number {
+    return this.received.filter((message) => message.startsWith(start)).length;
+  }
+
+  /** Waits `ms` and tells whether nothing came in the meantime. */
+  async staysSilent(ms: number): Promise<boolean> {
+    const before = this.received.length;
+    await sleep(ms);
+    return this.received.length === before;
+  }
+
+  async close(): Promise<void> {
+    this.#socket.close();
+    await once(this.#socket, "close");
+  }
+}
+
+function startLine(message: string): string {
+  return message.slice(0, message.indexOf("\r\n"));
+}
