@@ -1,3 +1,4 @@
 export { isLoopback } from "./access.ts";
+export { drainCalls } from "./drain-calls.ts";
 export type { Log, ManagedDialog, ManagedDialogs, ManagementPorts, ProcessEntry } from "./ports.ts";
 export { createManagementServer, type ManagementConfig, type ManagementServer } from "./server.ts";

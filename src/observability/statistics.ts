@@ -1,7 +1,10 @@
 import type { Balancer } from "../balancer/index.ts";
 import type { DialogTable } from "../dialog/index.ts";
+import type { OutcomeCounters } from "../health/index.ts";
 import type { ProxyCounters, SipProxy } from "../proxy/index.ts";
+import type { RoutingCounters } from "../routing/index.ts";
 import type { TransactionLayer } from "../transaction/index.ts";
+import { type ProbeStatisticsSource, probeStatistics } from "./probe-statistics.ts";
 
 export interface StatisticsSources {
   readonly layer: TransactionLayer;
@@ -11,6 +14,13 @@ export interface StatisticsSources {
   readonly transport: object;
   readonly dialogs: DialogTable;
   readonly balancer: Balancer;
+  readonly routing?: RoutingCounters | undefined;
+  /** Absent when destinations are not judged by their calls. */
+  readonly outcomes?: OutcomeCounters | undefined;
+  /** Plain counters of drains and of the states that are written down. */
+  readonly operators?: object | undefined;
+  /** Absent when nothing is probed. */
+  readonly probing?: ProbeStatisticsSource | undefined;
   /** Seconds since the start. */
   readonly uptimeS: () => number;
 }
@@ -72,5 +82,8 @@ export function readStatistics(sources: StatisticsSources): Record<string, Recor
       destinations: destinations.length,
       destinations_enabled: destinations.filter((destination) => balancer.isEnabled(destination)).length,
     },
+    ...(sources.routing === undefined ? {} : { routing: { ...sources.routing } }),
+    health: { ...sources.outcomes, ...sources.operators },
+    ...(sources.probing === undefined ? {} : { probing: probeStatistics(sources.probing) }),
   };
 }
