@@ -7,6 +7,8 @@ import { Dialog, DialogState, type Direction } from "./dialog.ts";
 export const MAX_DIALOGS = 1_000_000;
 /** How long an ended call is still found, so that a crossed BYE or a late ACK reaches its peer (OpenSIPS `race_condition_timeout`). */
 export const ENDED_LINGER_MS = 5_000;
+/** How long a caller has to learn of a call whose callee has sent BYE already, before it is hung up. */
+const OVERTAKEN_BYE_MS = 1_000;
 
 /** Why calls end, in the words of the OpenSIPS dialog module. */
 export type EndReason =
@@ -139,7 +141,14 @@ export class DialogTable {
     dialog.startedAtMs = wallMs();
     dialog.expiresAtMs = dialog.startedAtMs + defaultTimeoutMs;
     this.#startTimer(dialog, defaultTimeoutMs);
-    if (leg?.state === "ended") this.end(dialog, "Downstream BYE");
+    if (leg?.state !== "ended") return;
+    if (leg.earlyBye === "downstream") {
+      this.end(dialog, "Downstream BYE");
+      return;
+    }
+    // The callee's BYE has overtaken its 2xx, and the caller knew no call that it could have ended: it is hung up when it does.
+    leg.state = "confirmed";
+    this.#startTimer(dialog, OVERTAKEN_BYE_MS);
   }
 
   /** The ACK of the 2xx passed. */
@@ -151,7 +160,7 @@ export class DialogTable {
   bye(match: DialogMatch, request: SipRequest): void {
     const { dialog, direction } = match;
     if (dialog.state === DialogState.Deleted) return;
-    dialog.endLeg(direction === "downstream" ? request.toTag : request.fromTag);
+    dialog.endLeg(direction === "downstream" ? request.toTag : request.fromTag, direction);
     if (dialog.state < DialogState.ConfirmedNoAck) return;
     if (dialog.legs.some((other) => other.state === "confirmed")) return;
     this.end(dialog, direction === "downstream" ? "Downstream BYE" : "Upstream BYE");
@@ -198,7 +207,7 @@ export class DialogTable {
     try {
       this.onExpired?.(dialog);
     } finally {
-      this.end(dialog, "Lifetime Timeout");
+      this.end(dialog, dialog.leg?.earlyBye === "upstream" ? "Upstream BYE" : "Lifetime Timeout");
     }
   }
 

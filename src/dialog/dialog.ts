@@ -23,6 +23,8 @@ export interface CalleeLeg {
   /** Highest CSeq number of the requests that the callee sent; 0 before the first. */
   cseq: number;
   state: "early" | "confirmed" | "ended";
+  /** Who sent BYE before the 2xx had passed. */
+  earlyBye?: Direction;
 }
 
 /** One ongoing call, and the owner of what it counts (RFC 3261 §12; OpenSIPS dialog module). */
@@ -122,20 +124,25 @@ export class Dialog implements TimerOwner {
       this.legs.push(leg);
       return leg;
     }
-    if (state === "confirmed" && leg.state === "early") {
-      leg.state = "confirmed";
+    if (state === "confirmed" && leg.state !== "confirmed") {
+      if (leg.state === "early") leg.state = "confirmed";
       leg.contact = contactUri(response) || leg.contact;
       leg.routeSet = this.#calleeRoutes(response);
     }
     return leg;
   }
 
-  /** A BYE passes for the leg with this tag, which a 1xx may not have told of: a 2xx that it crosses brings nothing up. */
-  endLeg(tag: string): void {
-    const leg = this.findLeg(tag);
-    if (leg !== undefined) leg.state = "ended";
-    else if (this.state < DialogState.ConfirmedNoAck && this.legs.length < MAX_LEGS)
-      this.legs.push({ tag, contact: "", routeSet: NO_ROUTES, cseq: 0, state: "ended" });
+  /** A BYE passes for the leg with this tag, of which no 1xx may have told: a 2xx that it crosses does not bring the leg up again. */
+  endLeg(tag: string, direction: Direction): void {
+    const isEarly = this.state < DialogState.ConfirmedNoAck;
+    let leg = this.findLeg(tag);
+    if (leg === undefined) {
+      if (!isEarly || this.legs.length >= MAX_LEGS) return;
+      leg = { tag, contact: "", routeSet: NO_ROUTES, cseq: 0, state: "ended", earlyBye: direction };
+      this.legs.push(leg);
+    }
+    leg.state = "ended";
+    if (isEarly) leg.earlyBye = direction;
   }
 
   /** Legs of a destination that was given up are forgotten: their tags are no longer part of the call. */

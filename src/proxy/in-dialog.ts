@@ -97,12 +97,12 @@ export class InDialogContext extends ResponseContext {
     const { request, source } = transaction;
     const { dialog, direction } = this.#match;
     if (request.method === "INVITE") transaction.reply(100, "Trying");
+    if (request.method === "BYE") core.dialogs.bye(this.#match, request);
     if (direction === "downstream") dialog.callerCseq = Math.max(dialog.callerCseq, request.cseqNumber);
     else {
       const leg = dialog.findLeg(request.fromTag);
       if (leg !== undefined) leg.cseq = Math.max(leg.cseq, request.cseqNumber);
     }
-    if (request.method === "BYE") core.dialogs.bye(this.#match, request);
     const plan = planInDialog(core, this.#match, this.#route);
     const found = nextHop(core.network, plan.hop, preferredListener(this.#match, source));
     if (found instanceof Promise)

@@ -11,6 +11,8 @@ import type { Timer, TimerOwner, TimerWheel } from "./timer-wheel.ts";
 export const MAGIC_COOKIE = "z9hG4bK";
 /** Server transactions at a time. Each is held up to 32 s after its end, so this is some 6,000 requests a second; beyond it requests are refused 503. */
 export const MAX_SERVER_TRANSACTIONS = 200_000;
+/** Requests inside a dialog get a quarter more. */
+const IN_DIALOG_RESERVE = 1.25;
 /** Seconds that a refused caller is asked to stay away. */
 const RETRY_AFTER_S = "5";
 
@@ -162,7 +164,7 @@ export class TransactionLayer {
       known.receiveCopy();
       return;
     }
-    if (this.#servers.size >= this.#maxServers && !this.#cancelsSomething(request)) {
+    if (this.#servers.size >= this.#limitFor(request) && !this.#cancelsSomething(request)) {
       this.counters.refused_overload++;
       this.replyStateless(request, source, 503, "Too Many Transactions", [["Retry-After", RETRY_AFTER_S]]);
       return;
@@ -183,6 +185,11 @@ export class TransactionLayer {
       transaction.reply(500, "Server Internal Error");
       throw error;
     }
+  }
+
+  /** A flood of new requests must not keep ongoing calls from ending. */
+  #limitFor(request: SipRequest): number {
+    return request.toTag === "" ? this.#maxServers : this.#maxServers * IN_DIALOG_RESERVE;
   }
 
   /** Then it is taken also when there is no room: it makes some, and there is at most one for each INVITE. */
@@ -214,7 +221,9 @@ export class TransactionLayer {
     if (request.toTag !== "") return false;
     const key = mergeKey(request);
     const other = this.#merged.get(key);
-    if (other !== undefined && other.key !== transaction.key) {
+    // After a negative answer the same request on another branch is a new try of a peer that has several of our addresses.
+    const failed = request.method === "INVITE" && (other?.state === State.Completed || other?.state === State.Confirmed);
+    if (other !== undefined && other.key !== transaction.key && !failed) {
       this.counters.merged_requests++;
       return true;
     }

@@ -297,6 +297,13 @@ describe("RFC 3261 §8.2.2.2: merged requests", () => {
     bench.accept(message({ method: "OPTIONS", branch: "z9hG4bKthree" }));
   });
 
+  it("an INVITE that was answered negatively may be tried again on another branch, as a peer with several of our addresses does", () => {
+    const bench = new TransactionBench();
+    bench.accept(message()).reply(503, "Service Unavailable");
+    bench.accept(message({ branch: "z9hG4bKtwo" }));
+    assert.equal(bench.layer.counters.merged_requests, 0);
+  });
+
   it("the end of a refused request does not make room for another copy", () => {
     const bench = new TransactionBench();
     bench.accept(message());
