@@ -1,5 +1,5 @@
 import { H, MessageEdit, reasonPhrase, type SipRequest, type SipResponse } from "../sip/index.ts";
-import type { ServerTransaction, ServerUser } from "../transaction/index.ts";
+import { type ServerTransaction, type ServerUser, stampedVia } from "../transaction/index.ts";
 import type { Branch, BranchOwner } from "./branch.ts";
 import type { ProxyCore } from "./core.ts";
 import type { FailureCause } from "./ports.ts";
@@ -134,12 +134,10 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
   }
 
   #forward(response: SipResponse): void {
-    if (!hasNextVia(response)) {
-      this.core.counters.drop_replies++;
-      return;
-    }
     this.core.counters.fwd_replies++;
-    this.transaction.respond(response.status, new MessageEdit(response).removeTopVia().toString());
+    const edit = new MessageEdit(response).removeTopVia();
+    if (!hasNextVia(response)) restoreVias(edit, this.transaction);
+    this.transaction.respond(response.status, edit.toString());
   }
 
   #count(status: number): void {
@@ -157,6 +155,13 @@ function rank(status: number): number {
   const group = status >= 600 ? 0 : Math.trunc(status / 100);
   const within = PREFERRED_4XX.has(status) ? 0 : status === 503 || status === 408 ? 2 : 1;
   return group * 10 + within;
+}
+
+/** Some peers send back only the Via that they saw on top. The caller must have its answer all the same: the others are known. */
+function restoreVias(edit: MessageEdit, { request, source }: ServerTransaction): void {
+  const values = request.list(H.Via);
+  values[0] = stampedVia(request, source) ?? values[0] ?? "";
+  for (const value of values.reverse()) if (!value.includes("\0")) edit.prependVia(value);
 }
 
 /** Whether anyone is left to forward the response to, once our Via is gone. */

@@ -240,7 +240,8 @@ function clientKey(method: string, branch: string): string {
 /** @param method that of the transaction: INVITE for its ACK and CANCEL */
 function serverKey(request: SipRequest, method: string): string {
   const via = request.topVia;
-  const id = via.branch.startsWith(MAGIC_COOKIE) ? `${via.branch} ${via.sentBy}` : oldKey(request);
+  // The Call-ID is not in the RFC's rule; it keeps a peer that repeats its branches from getting another call's answer.
+  const id = via.branch.startsWith(MAGIC_COOKIE) ? `${via.branch} ${via.sentBy} ${request.callId}` : oldKey(request);
   return method === "INVITE" ? id : `${method} ${id}`;
 }
 

@@ -83,7 +83,7 @@ describe("hostile messages", () => {
         }
         net.finish();
       }),
-      { numRuns: 400, seed: 4475 },
+      { numRuns: 250, seed: 4475 },
     );
   });
 });

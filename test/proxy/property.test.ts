@@ -6,7 +6,7 @@ import type { ProxyCall, Router } from "../../src/proxy/index.ts";
 import { balancingRouter, LIFETIME_MS, type LinkFaults, SimNetwork } from "../support/sim-network.ts";
 import { type CalleePlan, type CallerPlan, SimCallee, SimCaller } from "../support/sim-ua.ts";
 
-const RUNS = 300;
+const RUNS = 200;
 const DESTINATIONS = ["203.0.113.1", "203.0.113.2", "203.0.113.3"];
 /** Ticks of 10 ms. */
 const SECOND = 100;
