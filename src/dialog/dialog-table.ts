@@ -10,16 +10,11 @@ export const ENDED_LINGER_MS = 5_000;
 /** How long a caller has to learn of a call whose callee has sent BYE already, before it is hung up. */
 const OVERTAKEN_BYE_MS = 1_000;
 
+/** The same when a BYE was refused: as long as its sender may take for the next try. */
+const REFUSED_BYE_LINGER_MS = 32_000;
+
 /** Why calls end, in the words of the OpenSIPS dialog module. */
-export type EndReason =
-  | "Upstream BYE"
-  | "Downstream BYE"
-  | "Lifetime Timeout"
-  | "MI Termination"
-  | "Cancelled"
-  | "Rejected"
-  | "Script Error"
-  | "Shutdown";
+export type EndReason = "Upstream BYE" | "Downstream BYE" | "Lifetime Timeout" | "MI Termination" | "Cancelled" | "Rejected" | "Shutdown";
 
 /** Statistics of the OpenSIPS dialog module, under its names. */
 export class DialogCounters {
@@ -55,7 +50,6 @@ export class DialogTable {
   readonly counters = new DialogCounters();
   /** Is told when a lifetime ends, before the leases are given back: the shell then ends the call on both sides. */
   onExpired: ((dialog: Dialog) => void) | undefined = undefined;
-  onEnded: ((dialog: Dialog) => void) | undefined = undefined;
   readonly #options: DialogTableOptions;
   readonly #byDid = new Map<string, Dialog>();
   /** Usually one dialog a Call-ID; a spiral through us makes a second one. */
@@ -116,11 +110,21 @@ export class DialogTable {
     }
     const others = this.#byCallId.get(request.callId);
     if (others === undefined) return undefined;
+    // A call whose legs are these goes before one that rings and would take any tag.
+    for (const dialog of others) {
+      const direction = dialog.directionOf(request);
+      if (direction !== undefined && dialog.hasLegOf(request, direction)) return { dialog, direction };
+    }
     for (const dialog of others) {
       const direction = dialog.directionOf(request);
       if (direction !== undefined) return { dialog, direction };
     }
     return undefined;
+  }
+
+  /** Keeps an ended call longer: its BYE was refused and may come again (RFC 3261 §22.2). */
+  remember(dialog: Dialog): void {
+    if (dialog.state === DialogState.Deleted && dialog.timer !== undefined) this.#startTimer(dialog, REFUSED_BYE_LINGER_MS);
   }
 
   /** A 101–199 passed. */
@@ -177,7 +181,6 @@ export class DialogTable {
     else if (!wasUp) this.counters.failed_dialogs++;
     dialog.load.closed = true;
     this.#options.release(dialog.load);
-    this.onEnded?.(dialog);
     if (wasUp) this.#startTimer(dialog, ENDED_LINGER_MS);
     else this.#forget(dialog);
   }

@@ -116,14 +116,16 @@ export class Dialog implements TimerOwner {
   /** A response to the INVITE passes: its To tag becomes a leg, or the leg learns its remote target (RFC 3261 §12.1.2). */
   learnLeg(response: SipResponse, state: "early" | "confirmed"): CalleeLeg | undefined {
     const tag = response.toTag;
-    if (tag === "") return undefined;
+    // A callee of RFC 2543 has no tag: it is a leg once it answers (RFC 3261 §12.1.2).
+    if (tag === "" && state === "early") return undefined;
     let leg = this.findLeg(tag);
     if (leg === undefined) {
-      if (this.legs.length >= MAX_LEGS) return undefined;
+      if (!this.#makeRoomFor(state)) return undefined;
       leg = { tag, contact: contactUri(response), routeSet: this.#calleeRoutes(response), cseq: 0, state };
       this.legs.push(leg);
       return leg;
     }
+    if (state === "early" && leg.state === "early") leg.contact = contactUri(response) || leg.contact;
     if (state === "confirmed" && leg.state !== "confirmed") {
       if (leg.state === "early") leg.state = "confirmed";
       leg.contact = contactUri(response) || leg.contact;
@@ -150,10 +152,23 @@ export class Dialog implements TimerOwner {
     for (let i = this.legs.length - 1; i >= 0; i--) if (this.legs[i]!.state !== "confirmed") this.legs.splice(i, 1);
   }
 
+  /** Whether the callee's tag of this request is one that we saw. */
+  hasLegOf(request: SipRequest, direction: Direction): boolean {
+    return this.findLeg(direction === "downstream" ? request.toTag : request.fromTag) !== undefined;
+  }
+
+  /** An answer is worth more than the tags of forks that only rang, or that were invented. */
+  #makeRoomFor(state: "early" | "confirmed"): boolean {
+    if (this.legs.length < MAX_LEGS) return true;
+    const spare = state === "early" ? -1 : this.legs.findIndex((leg) => leg.state !== "confirmed");
+    if (spare !== -1) this.legs.splice(spare, 1);
+    return spare !== -1;
+  }
+
   #knows(tag: string): boolean {
     if (this.findLeg(tag) !== undefined) return true;
     // Before the 2xx a fork may speak whose 1xx was lost; afterwards only the tags that we saw are of this call.
-    return this.state < DialogState.ConfirmedNoAck || this.legs.length >= MAX_LEGS;
+    return this.state < DialogState.ConfirmedNoAck || (this.legs.length >= MAX_LEGS && this.legs.every((leg) => leg.state === "confirmed"));
   }
 
   /** Record-Routes before ours came from hops behind us; the nearest is the last of them (RFC 3261 §12.1.2). */

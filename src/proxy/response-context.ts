@@ -128,8 +128,10 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
     this.onRejected(response.status);
   }
 
+  /** What the callee itself said of a cancelled request passes (RFC 3261 §16.7 step 6); silence and server failures are 487 to the caller. */
   #endCancelled(response: SipResponse | undefined): void {
-    if (response?.status === 487) this.#finish(response);
+    const group = Math.trunc((response?.status ?? 0) / 100);
+    if (response !== undefined && (group === 4 || group === 6)) this.#finish(response);
     else this.reject(487, "Request Terminated");
   }
 
