@@ -4,7 +4,7 @@ import { Balancer, type StatusChange } from "./balancer/index.ts";
 import { type Config, parseHttpListen, parseListen } from "./config/index.ts";
 import { DialogTable } from "./dialog/index.ts";
 import { createManagementServer, type ManagementServer } from "./management/index.ts";
-import { readStatistics } from "./observability/statistics.ts";
+import { Statistics } from "./observability/statistics.ts";
 import { type ProxyCall, type ProxyCore, ProxyCounters, type Router, SipProxy } from "./proxy/index.ts";
 import { compileCidr, createDefaultRouter, createScriptRouter, parseIp } from "./routing/index.ts";
 import { loadScript } from "./script-loader.ts";
@@ -22,6 +22,8 @@ import { VERSION } from "./version.ts";
 /** How long a stop waits for requests in flight to be answered, in milliseconds. */
 const STOP_WAIT_MS = 3_000;
 const STOP_POLL_MS = 20;
+/** How long the last messages get to leave, and CANCELs to be answered. */
+const STOP_FLUSH_MS = 100;
 
 /** The running program. */
 export interface RunningServer {
@@ -79,7 +81,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     resolve: (host) => hosts.resolve(host),
     isAllowed: sourceFilter(config.sip.allow, balancer),
   });
-  const layer = new TransactionLayer({ wire: network, wheel, chance, nowMs });
+  const layer = new TransactionLayer({ wire: network, wheel, chance, nowMs, serverHeader: config.sip.server_header });
   const counters = new ProxyCounters();
   const core: ProxyCore = {
     layer,
@@ -91,12 +93,13 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     router,
     timeouts: { frMs: config.tm.fr_timeout * 1000, frInviteMs: config.tm.fr_inv_timeout * 1000 },
     defaultMaxForwards: config.sip.max_forwards,
-    serverHeader: config.sip.server_header,
     log,
     counters,
     abandoned: new Map(),
   };
   const proxy = new SipProxy(core);
+  const uptimeS = (): number => Math.trunc((Date.now() - startedAtMs) / 1000);
+  const statistics = new Statistics({ layer, proxy, proxyCounters: counters, transport, dialogs, balancer, uptimeS });
 
   const ticker = setInterval(() => wheel.advance(nowMs()), TICK_MS);
   opened.push(async () => clearInterval(ticker));
@@ -135,6 +138,8 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     if (next === undefined || nextRouter === undefined) return;
     router.current = nextRouter;
     log.level = next.log.level;
+    for (const notice of next.notices) log.warn({}, notice);
+    for (const key of keysForRestart(config, next)) log.warn({ key }, `${key} has changed: that takes effect at the next start`);
   }
 
   const management = await startManagement();
@@ -152,16 +157,8 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
           const found = dialogs.byDid(dialog.did);
           if (found !== undefined) proxy.endDialog(found, headers);
         },
-        statistics: () =>
-          readStatistics({
-            layer,
-            proxy,
-            proxyCounters: counters,
-            transport,
-            dialogs,
-            balancer,
-            uptimeS: () => Math.trunc((Date.now() - startedAtMs) / 1000),
-          }),
+        statistics: () => statistics.read(),
+        resetStatistic: (group, name) => statistics.reset(group, name),
         processes: () => [
           { ID: 0, PID: process.pid, Type: "attendant" },
           ...network.listeners.map((listener, i) => ({
@@ -183,7 +180,10 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   async function stop(): Promise<void> {
     proxy.stopAccepting();
     const until = nowMs() + STOP_WAIT_MS;
-    while (layer.unansweredCount > 0 && nowMs() < until) await new Promise((resolve) => setTimeout(resolve, STOP_POLL_MS));
+    while (layer.unansweredCount > 0 && nowMs() < until) await wait(STOP_POLL_MS);
+    // A call that still rings would be left without an answer: its caller is told, its destination gets CANCEL.
+    for (const dialog of dialogs.list()) dialog.pending?.abort(503, "Service Unavailable");
+    if (layer.unansweredCount > 0 || layer.clientCount > 0) await wait(STOP_FLUSH_MS);
     for (const close of opened.reverse()) await close();
   }
 }
@@ -197,6 +197,10 @@ function logStatus({ destination, enabled, wasEnabled, cause }: StatusChange, lo
   const what =
     cause === "probe" ? `${action} destination ${id} <${uri}> after a probe` : `manually ${action} destination ${id} <${uri}>${origin}`;
   log.info({ id, group, uri, enabled, cause }, what);
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** The table in use is replaced only when all of the new one could be read. */
@@ -220,6 +224,17 @@ async function loadTable(store: DestinationStore, balancer: Balancer, log: Logge
       'no destination to send calls to: add one with `headroom destinations add --group 1 --uri sip:192.0.2.10:5060 --resources "pstn=30"` (from a checkout: `npm run --silent headroom -- destinations add …`), then run `headroom mi lb_reload`',
     );
   }
+}
+
+/** Keys of the configuration whose new values need another start. `routing` and `log.level` take effect at once. */
+function keysForRestart(running: Config, next: Config): string[] {
+  const changed: string[] = [];
+  for (const section of ["sip", "tm", "load_balancer", "dialog", "mi_http"] as const) {
+    const before: Record<string, unknown> = running[section];
+    const after: Record<string, unknown> = next[section];
+    for (const key of Object.keys(after)) if (JSON.stringify(before[key]) !== JSON.stringify(after[key])) changed.push(`${section}.${key}`);
+  }
+  return changed;
 }
 
 async function createRouter(config: Config, balancer: Balancer, log: Logger): Promise<Router> {

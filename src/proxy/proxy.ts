@@ -130,7 +130,6 @@ export class SipProxy implements TransactionUser {
       transaction.reply(200, "OK", [
         ["Allow", ALLOW],
         ["Accept", "application/sdp"],
-        ["Server", core.serverHeader],
       ]);
     } else if (!routed) {
       this.#refuse(transaction, { status: 405, reason: "Method Not Allowed", headers: [["Allow", ALLOW_INITIAL]] });

@@ -1,4 +1,4 @@
-import { buildResponse, type SipRequest, type SipResponse } from "../sip/index.ts";
+import { buildResponse, type HeaderList, type SipRequest, type SipResponse } from "../sip/index.ts";
 import { type ClientRequest, ClientTransaction, type ClientUser } from "./client-transaction.ts";
 import type { Chance, Endpoint, Wire } from "./ports.ts";
 import { responseTarget, stampedVia } from "./response-routing.ts";
@@ -50,6 +50,8 @@ export interface LayerOptions {
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
   readonly maxServerTransactions?: number;
+  /** Server header of the responses that we make ourselves (RFC 3261 §20.35); none without it. */
+  readonly serverHeader?: string;
 }
 
 /** Finds the transaction of each message and makes new ones (RFC 3261 §17.1.3, §17.2.3). */
@@ -61,6 +63,7 @@ export class TransactionLayer {
   readonly #wheel: TimerWheel;
   readonly #nowMs: () => number;
   readonly #maxServers: number;
+  readonly #serverHeader: readonly [string, string] | undefined;
   readonly #servers = new Map<string, ServerTransaction>();
   readonly #clients = new Map<string, ClientTransaction>();
   /** Requests in progress by what stays the same when one request arrives over several ways (RFC 3261 §8.2.2.2). */
@@ -72,6 +75,7 @@ export class TransactionLayer {
     this.chance = options.chance;
     this.#wheel = options.wheel;
     this.#nowMs = options.nowMs;
+    this.#serverHeader = options.serverHeader === undefined ? undefined : ["Server", options.serverHeader];
     this.#maxServers = options.maxServerTransactions ?? MAX_SERVER_TRANSACTIONS;
   }
 
@@ -88,6 +92,12 @@ export class TransactionLayer {
 
   get clientCount(): number {
     return this.#clients.size;
+  }
+
+  /** Headers of a final response of ours: those given and the Server header. */
+  ownHeaders(status: number, headers: HeaderList | undefined): HeaderList | undefined {
+    if (this.#serverHeader === undefined || status < 200) return headers;
+    return headers === undefined ? [this.#serverHeader] : [...headers, this.#serverHeader];
   }
 
   startTimer(ms: number, owner: TimerOwner, kind: number): Timer {
@@ -123,7 +133,7 @@ export class TransactionLayer {
     this.#tagBase ??= this.chance.token();
     const toTag = statelessTag(this.#tagBase, request);
     const via = stampedVia(request, source);
-    const text = buildResponse(request, status, reason, { via, toTag, headers });
+    const text = buildResponse(request, status, reason, { via, toTag, headers: this.ownHeaders(status, headers) });
     this.counters.local_replies++;
     this.wire.send(text, responseTarget(request.topVia, source));
   }

@@ -108,7 +108,7 @@ export class SimNetwork implements Network, Wire {
       release: (load) => this.balancer.release(load),
       ...(options.maxDialogs === undefined ? {} : { maxDialogs: options.maxDialogs }),
     });
-    this.layer = new TransactionLayer({ wire: this, wheel: this.wheel, chance, nowMs });
+    this.layer = new TransactionLayer({ serverHeader: "headroom", wire: this, wheel: this.wheel, chance, nowMs });
     this.core = {
       layer: this.layer,
       wheel: this.wheel,
@@ -119,8 +119,7 @@ export class SimNetwork implements Network, Wire {
       router: (options.router ?? balancingRouter)(this.balancer),
       timeouts: { frMs: FR_MS, frInviteMs: FR_INVITE_MS },
       defaultMaxForwards: 70,
-      serverHeader: "headroom",
-      log: this.#log(),
+            log: this.#log(),
       counters: new ProxyCounters(),
       abandoned: new Map(),
     };
