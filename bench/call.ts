@@ -93,7 +93,6 @@ export async function run(): Promise<Figure[]> {
     router,
     timeouts: { frMs: 5_000, frInviteMs: 120_000 },
     defaultMaxForwards: 70,
-    serverHeader: "headroom",
     log: QUIET,
     counters: new ProxyCounters(),
     abandoned: new Map(),

@@ -30,6 +30,6 @@ try {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
     process.exit(EXIT_REFUSED);
   }
-  // Help and version are an answer, everything else is wrong usage.
-  process.exit(error.exitCode === 0 || error.code === "commander.help" ? 0 : EXIT_USAGE);
+  // Help that was asked for and the version are an answer, everything else is wrong usage.
+  process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE);
 }

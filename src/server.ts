@@ -6,7 +6,7 @@ import { type Dialog, DialogTable } from "./dialog/index.ts";
 import { CallOutcomes, outcomeSettings } from "./health/index.ts";
 import { createManagementServer, type ManagementServer } from "./management/index.ts";
 import { logBreaker, logRest } from "./observability/outcome-log.ts";
-import { readStatistics } from "./observability/statistics.ts";
+import { Statistics } from "./observability/statistics.ts";
 import { Prober, probeSettings, SlowStart, slowStartMs } from "./probing/index.ts";
 import { type ProxyCall, type ProxyCore, ProxyCounters, type Router, SipProxy } from "./proxy/index.ts";
 import {
@@ -37,6 +37,8 @@ import { VERSION } from "./version.ts";
 /** How long a stop waits for requests in flight to be answered, in milliseconds. */
 const STOP_WAIT_MS = 3_000;
 const STOP_POLL_MS = 20;
+/** How long the last messages get to leave, and CANCELs to be answered. */
+const STOP_FLUSH_MS = 100;
 
 /** The running program. */
 export interface RunningServer {
@@ -112,7 +114,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     resolve: (host) => hosts.resolve(host),
     isAllowed: sourceFilter(config.sip.allow, balancer),
   });
-  const layer = new TransactionLayer({ wire: network, wheel, chance, nowMs });
+  const layer = new TransactionLayer({ wire: network, wheel, chance, nowMs, serverHeader: config.sip.server_header });
   const counters = new ProxyCounters();
   const outcomes = createOutcomes();
   const core: ProxyCore = {
@@ -126,7 +128,6 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     outcomes,
     timeouts: { frMs: config.tm.fr_timeout * 1000, frInviteMs: config.tm.fr_inv_timeout * 1000 },
     defaultMaxForwards: config.sip.max_forwards,
-    serverHeader: config.sip.server_header,
     log,
     counters,
     abandoned: new Map(),
@@ -186,8 +187,23 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     if (next === undefined || nextRouter === undefined) return;
     router.current = nextRouter;
     log.level = next.log.level;
+    for (const notice of next.notices) log.warn({}, notice);
+    for (const key of keysForRestart(config, next)) log.warn({ key }, `${key} has changed: that takes effect at the next start`);
   }
 
+  const statistics = new Statistics({
+    layer,
+    proxy,
+    proxyCounters: counters,
+    transport,
+    dialogs,
+    balancer,
+    probing: prober,
+    outcomes: outcomes?.counters,
+    operators: operators.counters,
+    routing: routingCounters,
+    uptimeS: () => Math.trunc((Date.now() - startedAtMs) / 1000),
+  });
   const management = await startManagement();
   opened.push(() => management.close());
   return { sip, managementUrl: management.url, reload, stop };
@@ -245,20 +261,8 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
         endDialog,
         drains: operators.drains,
         probes: () => prober?.figures() ?? [],
-        statistics: () =>
-          readStatistics({
-            layer,
-            proxy,
-            proxyCounters: counters,
-            transport,
-            dialogs,
-            balancer,
-            probing: prober,
-            outcomes: outcomes?.counters,
-            operators: operators.counters,
-            routing: routingCounters,
-            uptimeS: () => Math.trunc((Date.now() - startedAtMs) / 1000),
-          }),
+        statistics: () => statistics.read(),
+        resetStatistic: (group, name) => statistics.reset(group, name),
         processes: () => [
           { ID: 0, PID: process.pid, Type: "attendant" },
           ...network.listeners.map((listener, i) => ({
@@ -280,7 +284,10 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   async function stop(): Promise<void> {
     proxy.stopAccepting();
     const until = nowMs() + STOP_WAIT_MS;
-    while (layer.unansweredCount > 0 && nowMs() < until) await new Promise((resolve) => setTimeout(resolve, STOP_POLL_MS));
+    while (layer.unansweredCount > 0 && nowMs() < until) await wait(STOP_POLL_MS);
+    // A call that still rings would be left without an answer: its caller is told, its destination gets CANCEL.
+    for (const dialog of dialogs.list()) dialog.pending?.abort(503, "Service Unavailable");
+    if (layer.unansweredCount > 0 || layer.clientCount > 0) await wait(STOP_FLUSH_MS);
     for (const close of opened.reverse()) await close();
   }
 }
@@ -292,6 +299,21 @@ async function createRouter({ routing, load_balancer }: Config, common: RoutingP
       ? routeOutbound(createDefaultRouter(routing, ports), routing.outbound, routing.reject, ports)
       : createScriptRouter(await loadScript(routing.script), ports);
   return denyTargets(router, routing.deny_targets, ports);
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Keys of the configuration whose new values need another start. `routing` and `log.level` take effect at once. */
+function keysForRestart(running: Config, next: Config): string[] {
+  const changed: string[] = [];
+  for (const section of ["sip", "tm", "load_balancer", "dialog", "mi_http", "health", "events", "explain"] as const) {
+    const before: Record<string, unknown> = running[section];
+    const after: Record<string, unknown> = next[section];
+    for (const key of Object.keys(after)) if (JSON.stringify(before[key]) !== JSON.stringify(after[key])) changed.push(`${section}.${key}`);
+  }
+  return changed.filter((key) => key !== "load_balancer.lb_define_blacklist"); // part of the routing
 }
 
 /** `sip.allow`: who may send initial requests. Destinations always may. */

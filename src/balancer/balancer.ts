@@ -59,10 +59,10 @@ export class Balancer extends Farm {
     return this.startOrNext(call, group, resources, flags);
   }
 
-  /** Ends the session and un-counts its pick; what countCall counted stays. -1 when the call has no dialog. Source: OpenSIPS `lb_reset`. */
+  /** Ends the session and un-counts its pick; what countCall counted stays. -1 when the call has no dialog, or is up or over. Source: OpenSIPS `lb_reset`. */
   reset(call: CallLoad): LbCode {
     this.counters.resets++;
-    if (!call.opened) return this.#refuse(-1);
+    if (!call.opened || call.closed) return this.#refuse(-1);
     this.ledger.endPick(call);
     call.endSession();
     return 1;

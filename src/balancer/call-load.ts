@@ -22,7 +22,7 @@ export class CallLoad {
   readonly picked: number[] = [];
   /** A dialog exists for this call, as `lb_reset` demands. */
   opened = false;
-  /** The call is over for good: start, next and counting answer -1, so that a route that wakes up late counts nothing that nobody ends. */
+  /** The call is up, or over for good: start, next, reset and counting answer -1, so that a route that wakes up late changes nothing of what it counts. */
   closed = false;
   /** Set by the balancer: the current pick. */
   currentDestination: Destination | undefined = undefined;

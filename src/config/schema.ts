@@ -42,7 +42,7 @@ const SipSchema = Type.Object(
       { check: checkHostPort },
     ),
     workers: whole("SIP worker threads.", 1, 1, 64, { unbuilt: "this version runs one SIP worker thread" }),
-    server_header: text("What the Server header of own responses says.", "headroom", { check: checkHeaderText }),
+    server_header: text("What the Server header of our own final responses says.", "headroom", { check: checkHeaderText }),
     max_forwards: whole("Max-Forwards given to a request that has none.", 70, 1, 255),
     tls: Type.Object(
       {
@@ -298,7 +298,7 @@ const LogSchema = Type.Object(
       default: "info",
     }),
   },
-  { description: "The log, on standard output.", additionalProperties: false },
+  { description: "The log, on standard error.", additionalProperties: false },
 );
 
 /** Every key of the configuration file with its type, bounds, default and description. No other place supplies a default. */

@@ -7,17 +7,14 @@ import { Dialog, DialogState, type Direction } from "./dialog.ts";
 export const MAX_DIALOGS = 1_000_000;
 /** How long an ended call is still found, so that a crossed BYE or a late ACK reaches its peer (OpenSIPS `race_condition_timeout`). */
 export const ENDED_LINGER_MS = 5_000;
+/** How long a caller has to learn of a call whose callee has sent BYE already, before it is hung up. */
+const OVERTAKEN_BYE_MS = 1_000;
+
+/** The same when a BYE was refused: as long as its sender may take for the next try. */
+const REFUSED_BYE_LINGER_MS = 32_000;
 
 /** Why calls end, in the words of the OpenSIPS dialog module. */
-export type EndReason =
-  | "Upstream BYE"
-  | "Downstream BYE"
-  | "Lifetime Timeout"
-  | "MI Termination"
-  | "Cancelled"
-  | "Rejected"
-  | "Script Error"
-  | "Shutdown";
+export type EndReason = "Upstream BYE" | "Downstream BYE" | "Lifetime Timeout" | "MI Termination" | "Cancelled" | "Rejected" | "Shutdown";
 
 /** Statistics of the OpenSIPS dialog module, under its names. */
 export class DialogCounters {
@@ -53,7 +50,6 @@ export class DialogTable {
   readonly counters = new DialogCounters();
   /** Is told when a lifetime ends, before the leases are given back: the shell then ends the call on both sides. */
   onExpired: ((dialog: Dialog) => void) | undefined = undefined;
-  onEnded: ((dialog: Dialog) => void) | undefined = undefined;
   readonly #options: DialogTableOptions;
   readonly #byDid = new Map<string, Dialog>();
   /** Usually one dialog a Call-ID; a spiral through us makes a second one. */
@@ -114,11 +110,21 @@ export class DialogTable {
     }
     const others = this.#byCallId.get(request.callId);
     if (others === undefined) return undefined;
+    // A call whose legs are these goes before one that rings and would take any tag.
+    for (const dialog of others) {
+      const direction = dialog.directionOf(request);
+      if (direction !== undefined && dialog.hasLegOf(request, direction)) return { dialog, direction };
+    }
     for (const dialog of others) {
       const direction = dialog.directionOf(request);
       if (direction !== undefined) return { dialog, direction };
     }
     return undefined;
+  }
+
+  /** Keeps an ended call longer: its BYE was refused and may come again (RFC 3261 §22.2). */
+  remember(dialog: Dialog): void {
+    if (dialog.state === DialogState.Deleted && dialog.timer !== undefined) this.#startTimer(dialog, REFUSED_BYE_LINGER_MS);
   }
 
   /** A 101–199 passed. */
@@ -139,7 +145,14 @@ export class DialogTable {
     dialog.startedAtMs = wallMs();
     dialog.expiresAtMs = dialog.startedAtMs + defaultTimeoutMs;
     this.#startTimer(dialog, defaultTimeoutMs);
-    if (leg?.state === "ended") this.end(dialog, "Downstream BYE");
+    if (leg?.state !== "ended") return;
+    if (leg.earlyBye === "downstream") {
+      this.end(dialog, "Downstream BYE");
+      return;
+    }
+    // The callee's BYE has overtaken its 2xx, and the caller knew no call that it could have ended: it is hung up when it does.
+    leg.state = "confirmed";
+    this.#startTimer(dialog, OVERTAKEN_BYE_MS);
   }
 
   /** The ACK of the 2xx passed. */
@@ -151,7 +164,7 @@ export class DialogTable {
   bye(match: DialogMatch, request: SipRequest): void {
     const { dialog, direction } = match;
     if (dialog.state === DialogState.Deleted) return;
-    dialog.endLeg(direction === "downstream" ? request.toTag : request.fromTag);
+    dialog.endLeg(direction === "downstream" ? request.toTag : request.fromTag, direction);
     if (dialog.state < DialogState.ConfirmedNoAck) return;
     if (dialog.legs.some((other) => other.state === "confirmed")) return;
     this.end(dialog, direction === "downstream" ? "Downstream BYE" : "Upstream BYE");
@@ -168,7 +181,6 @@ export class DialogTable {
     else if (!wasUp) this.counters.failed_dialogs++;
     dialog.load.closed = true;
     this.#options.release(dialog.load);
-    this.onEnded?.(dialog);
     if (wasUp) this.#startTimer(dialog, ENDED_LINGER_MS);
     else this.#forget(dialog);
   }
@@ -198,7 +210,7 @@ export class DialogTable {
     try {
       this.onExpired?.(dialog);
     } finally {
-      this.end(dialog, "Lifetime Timeout");
+      this.end(dialog, dialog.leg?.earlyBye === "upstream" ? "Upstream BYE" : "Lifetime Timeout");
     }
   }
 

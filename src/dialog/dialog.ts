@@ -23,6 +23,8 @@ export interface CalleeLeg {
   /** Highest CSeq number of the requests that the callee sent; 0 before the first. */
   cseq: number;
   state: "early" | "confirmed" | "ended";
+  /** Who sent BYE before the 2xx had passed. */
+  earlyBye?: Direction;
 }
 
 /** One ongoing call, and the owner of what it counts (RFC 3261 §12; OpenSIPS dialog module). */
@@ -114,28 +116,35 @@ export class Dialog implements TimerOwner {
   /** A response to the INVITE passes: its To tag becomes a leg, or the leg learns its remote target (RFC 3261 §12.1.2). */
   learnLeg(response: SipResponse, state: "early" | "confirmed"): CalleeLeg | undefined {
     const tag = response.toTag;
-    if (tag === "") return undefined;
+    // A callee of RFC 2543 has no tag: it is a leg once it answers (RFC 3261 §12.1.2).
+    if (tag === "" && state === "early") return undefined;
     let leg = this.findLeg(tag);
     if (leg === undefined) {
-      if (this.legs.length >= MAX_LEGS) return undefined;
+      if (!this.#makeRoomFor(state)) return undefined;
       leg = { tag, contact: contactUri(response), routeSet: this.#calleeRoutes(response), cseq: 0, state };
       this.legs.push(leg);
       return leg;
     }
-    if (state === "confirmed" && leg.state === "early") {
-      leg.state = "confirmed";
+    if (state === "early" && leg.state === "early") leg.contact = contactUri(response) || leg.contact;
+    if (state === "confirmed" && leg.state !== "confirmed") {
+      if (leg.state === "early") leg.state = "confirmed";
       leg.contact = contactUri(response) || leg.contact;
       leg.routeSet = this.#calleeRoutes(response);
     }
     return leg;
   }
 
-  /** A BYE passes for the leg with this tag, which a 1xx may not have told of: a 2xx that it crosses brings nothing up. */
-  endLeg(tag: string): void {
-    const leg = this.findLeg(tag);
-    if (leg !== undefined) leg.state = "ended";
-    else if (this.state < DialogState.ConfirmedNoAck && this.legs.length < MAX_LEGS)
-      this.legs.push({ tag, contact: "", routeSet: NO_ROUTES, cseq: 0, state: "ended" });
+  /** A BYE passes for the leg with this tag, of which no 1xx may have told: a 2xx that it crosses does not bring the leg up again. */
+  endLeg(tag: string, direction: Direction): void {
+    const isEarly = this.state < DialogState.ConfirmedNoAck;
+    let leg = this.findLeg(tag);
+    if (leg === undefined) {
+      if (!isEarly || this.legs.length >= MAX_LEGS) return;
+      leg = { tag, contact: "", routeSet: NO_ROUTES, cseq: 0, state: "ended", earlyBye: direction };
+      this.legs.push(leg);
+    }
+    leg.state = "ended";
+    if (isEarly) leg.earlyBye = direction;
   }
 
   /** Legs of a destination that was given up are forgotten: their tags are no longer part of the call. */
@@ -143,10 +152,23 @@ export class Dialog implements TimerOwner {
     for (let i = this.legs.length - 1; i >= 0; i--) if (this.legs[i]!.state !== "confirmed") this.legs.splice(i, 1);
   }
 
+  /** Whether the callee's tag of this request is one that we saw. */
+  hasLegOf(request: SipRequest, direction: Direction): boolean {
+    return this.findLeg(direction === "downstream" ? request.toTag : request.fromTag) !== undefined;
+  }
+
+  /** An answer is worth more than the tags of forks that only rang, or that were invented. */
+  #makeRoomFor(state: "early" | "confirmed"): boolean {
+    if (this.legs.length < MAX_LEGS) return true;
+    const spare = state === "early" ? -1 : this.legs.findIndex((leg) => leg.state !== "confirmed");
+    if (spare !== -1) this.legs.splice(spare, 1);
+    return spare !== -1;
+  }
+
   #knows(tag: string): boolean {
     if (this.findLeg(tag) !== undefined) return true;
     // Before the 2xx a fork may speak whose 1xx was lost; afterwards only the tags that we saw are of this call.
-    return this.state < DialogState.ConfirmedNoAck || this.legs.length >= MAX_LEGS;
+    return this.state < DialogState.ConfirmedNoAck || (this.legs.length >= MAX_LEGS && this.legs.every((leg) => leg.state === "confirmed"));
   }
 
   /** Record-Routes before ours came from hops behind us; the nearest is the last of them (RFC 3261 §12.1.2). */

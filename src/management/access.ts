@@ -1,12 +1,12 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import { isIPv4, isIPv6 } from "node:net";
+import { canonicalIp } from "../balancer/index.ts";
 
 /** Whether only this machine can connect to `host`: `localhost`, 127.0.0.0/8 or ::1, with or without brackets. */
 export function isLoopback(host: string): boolean {
   const bare = host.startsWith("[") && host.endsWith("]") ? host.slice(1, -1) : host;
   if (bare.toLowerCase() === "localhost") return true;
-  if (isIPv4(bare)) return bare.startsWith("127.");
-  return isIPv6(bare) && /^(0{0,4}:)*:?0{0,3}1$/.test(bare);
+  const address = canonicalIp(bare);
+  return address !== undefined && (address.startsWith("127.") || address === "0:0:0:0:0:0:0:1");
 }
 
 /** Checks `Authorization: Bearer` headers (RFC 6750 §2.1). Comparing takes the same time whatever is sent, and all tokens are always compared. */

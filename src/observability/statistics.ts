@@ -25,8 +25,37 @@ export interface StatisticsSources {
   readonly uptimeS: () => number;
 }
 
+type Values = Record<string, Record<string, number>>;
+
+/** The statistics since the start, or since somebody set one back (OpenSIPS `reset_statistics`). */
+export class Statistics {
+  readonly #sources: StatisticsSources;
+  /** What a counter stood at when it was set back; the counters themselves are never touched. */
+  readonly #setBackAt = new Map<string, number>();
+
+  constructor(sources: StatisticsSources) {
+    this.#sources = sources;
+  }
+
+  read(): Values {
+    const values = readStatistics(this.#sources);
+    for (const [key, base] of this.#setBackAt) {
+      const [group = "", name = ""] = key.split(" ");
+      const named = values[group];
+      if (named?.[name] !== undefined) named[name] -= base;
+    }
+    return values;
+  }
+
+  /** Counts this one from 0 again. The caller knows that it is a counter and no current value. */
+  reset(group: string, name: string): void {
+    const value = readStatistics(this.#sources)[group]?.[name];
+    if (value !== undefined) this.#setBackAt.set(`${group} ${name}`, value);
+  }
+}
+
 /** Statistics by group and name, under the names of OpenSIPS where it has them. */
-export function readStatistics(sources: StatisticsSources): Record<string, Record<string, number>> {
+function readStatistics(sources: StatisticsSources): Values {
   const { layer, proxyCounters: proxy, transport, dialogs, balancer } = sources;
   const tm = layer.counters;
   const destinations = balancer.destinations();

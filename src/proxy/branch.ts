@@ -1,5 +1,5 @@
 import type { Destination } from "../balancer/index.ts";
-import { buildAck, buildCancel, parseMessage, type SipRequest, type SipResponse } from "../sip/index.ts";
+import { buildAck, buildCancel, type MalformedMessage, parseMessage, type SipRequest, type SipResponse } from "../sip/index.ts";
 import {
   CANCEL_WAIT_MS,
   type ClientTransaction,
@@ -153,10 +153,7 @@ export class Branch implements ClientUser, TimerOwner {
   }
 
   #provisional(response: SipResponse): void {
-    if (!this.#isInvite) {
-      if (response.status > 100) this.#owner.branchProvisional(this, response);
-      return;
-    }
+    if (!this.#isInvite) return; // a 1xx to another request than INVITE must not be passed on (RFC 4320 §4.1)
     if (this.#cancelWanted) {
       this.#sendCancel();
       return;
@@ -195,8 +192,9 @@ export class Branch implements ClientUser, TimerOwner {
   }
 
   #sent(): SipRequest | undefined {
+    // Our Via may have taken it over a limit of what we accept: it was sent all the same.
     const sent = parseMessage(this.#text);
-    return sent.kind === "request" ? (sent as SipRequest) : undefined;
+    return sent.kind === "malformed" ? (sent as MalformedMessage).answerable : (sent as SipRequest);
   }
 
   #startTimer(ms: number, kind: number): void {

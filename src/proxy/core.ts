@@ -64,7 +64,6 @@ export interface ProxyCore {
   readonly outcomes?: OutcomePort | undefined;
   readonly timeouts: ProxyTimeouts;
   readonly defaultMaxForwards: number;
-  readonly serverHeader: string;
   readonly log: Log;
   readonly counters: ProxyCounters;
   /** INVITE branches that were given up before anybody answered: a late answer must still be cancelled or hung up. */

@@ -9,6 +9,8 @@ import { nextHop } from "./next-hop.ts";
 
 const NO_FINGERPRINT = "00000000";
 const MAX_FORWARDS = 70;
+/** RFC 3261 §8.1.1.5. A side that has used the last number cannot be followed: the BYE is then refused, but it ends the call for us. */
+const MAX_CSEQ = 2 ** 31 - 1;
 
 /** A call that we end ourselves has ended, whatever the peers say to our BYE. */
 const IGNORE: ClientUser = { response() {}, timeout() {}, transportError() {} };
@@ -72,7 +74,7 @@ function towardsCaller(dialog: Dialog, leg: CalleeLeg): Inside {
 }
 
 function withTag(value: string, tag: string): string {
-  return `${value};tag=${tag}`;
+  return tag === "" ? value : `${value};tag=${tag}`;
 }
 
 function send(core: ProxyCore, dialog: Dialog, method: "ACK" | "BYE", inside: Inside, headers: Headers): void {
@@ -98,7 +100,7 @@ function send(core: ProxyCore, dialog: Dialog, method: "ACK" | "BYE", inside: In
       from: inside.from,
       to: inside.to,
       callId: dialog.callId,
-      cseq: inside.cseq,
+      cseq: Math.min(inside.cseq, MAX_CSEQ),
       maxForwards: MAX_FORWARDS,
       routes,
       headers,
@@ -108,7 +110,8 @@ function send(core: ProxyCore, dialog: Dialog, method: "ACK" | "BYE", inside: In
   }
 }
 
-function routeUriOf(route: string): string {
+/** URI of a Route value; empty when it cannot be read. */
+export function routeUriOf(route: string): string {
   try {
     return parseNameAddr(route).uri;
   } catch {

@@ -1,51 +1,23 @@
 import { contactUri, type DialogMatch } from "../dialog/index.ts";
-import { parseNameAddr, type SipRequest, type SipResponse, tryParseSipUri } from "../sip/index.ts";
+import type { SipRequest, SipResponse } from "../sip/index.ts";
 import type { Endpoint, ServerTransaction } from "../transaction/index.ts";
 import { Branch } from "./branch.ts";
 import { loopFingerprint, makeBranch } from "./branch-id.ts";
 import type { ProxyCore } from "./core.ts";
 import { type ForwardPlan, forwardedRequest } from "./forward.ts";
-import { isOwnUri, isStrictRouter, type RoutePlan } from "./loose-route.ts";
-import { nextHop } from "./next-hop.ts";
+import { type InDialogPlan, planInDialog, targetOf } from "./in-dialog-target.ts";
+import type { RoutePlan } from "./loose-route.ts";
 import type { FailureCause } from "./ports.ts";
 import { ResponseContext } from "./response-context.ts";
 
 const NONE: readonly never[] = [];
-
-/** Where an in-dialog request goes and how it is changed, but for the branch and the target's address. */
-interface InDialogPlan {
-  readonly hop: string;
-  readonly requestUri: string;
-  readonly appendRoute: string | undefined;
-  readonly pushRoutes: readonly string[];
-}
-
-/** RFC 3261 §16.5 and §16.6 step 6 for a request inside a dialog. */
-function planInDialog(core: ProxyCore, match: DialogMatch, route: RoutePlan): InDialogPlan {
-  if (route.nextRoute !== undefined) {
-    if (!isStrictRouter(route.nextRoute))
-      return { hop: route.nextRoute, requestUri: route.requestUri, appendRoute: undefined, pushRoutes: NONE };
-    // The next hop is a strict router: it wants itself in the Request-URI, and the target in the last Route.
-    return { hop: route.nextRoute, requestUri: route.nextRoute, appendRoute: route.requestUri, pushRoutes: NONE };
-  }
-  const uri = tryParseSipUri(route.requestUri);
-  if (uri === undefined || !isOwnUri(uri, core.network))
-    return { hop: route.requestUri, requestUri: route.requestUri, appendRoute: undefined, pushRoutes: NONE };
-  // The peer addresses us instead of the other side: it lost the Contact or the route set. The dialog knows both.
-  const { dialog, direction } = match;
-  const contact = direction === "downstream" ? dialog.calleeContact : dialog.callerContact;
-  const routes = direction === "downstream" ? dialog.calleeRouteSet : dialog.callerRouteSet;
-  const first = routes[0];
-  return { hop: first === undefined ? contact : parseNameAddr(first).uri, requestUri: contact, appendRoute: undefined, pushRoutes: routes };
-}
 
 function forwardPlan(core: ProxyCore, route: RoutePlan, plan: InDialogPlan, branch: string, target: Endpoint): ForwardPlan {
   return {
     branch,
     target,
     requestUri: plan.requestUri,
-    // The Route that became the Request-URI is taken out too.
-    popRoutes: route.popRoutes + (plan.appendRoute === undefined ? 0 : 1),
+    popRoutes: plan.popRoutes,
     dropLastRoute: route.dropLastRoute,
     appendRoute: plan.appendRoute,
     pushRoutes: plan.pushRoutes,
@@ -56,25 +28,15 @@ function forwardPlan(core: ProxyCore, route: RoutePlan, plan: InDialogPlan, bran
   };
 }
 
-/** The listener that the other side of the call knows us by. */
-function preferredListener(match: DialogMatch, source: Endpoint): Endpoint["listener"] {
-  const { dialog, direction } = match;
-  return (direction === "downstream" ? dialog.calleeEndpoint : dialog.callerEndpoint)?.listener ?? source.listener;
-}
-
 /** The ACK of a 2xx goes end to end without a transaction (RFC 3261 §16.11). */
 export function forwardAck(core: ProxyCore, request: SipRequest, source: Endpoint, match: DialogMatch, route: RoutePlan): void {
   if (match.direction === "downstream") core.dialogs.acknowledged(match.dialog);
-  const plan = planInDialog(core, match, route);
-  const found = nextHop(core.network, plan.hop, preferredListener(match, source));
-  if (found instanceof Promise) found.then(transmit).catch(() => undefined);
+  const plan = planInDialog(core, request, source, match, route);
+  const found = targetOf(core, plan);
+  if (found instanceof Promise) found.then(transmit).catch(() => core.counters.drop_requests++);
   else transmit(found);
 
-  function transmit(target: Endpoint | undefined): void {
-    if (target === undefined) {
-      core.counters.drop_requests++;
-      return;
-    }
+  function transmit(target: Endpoint): void {
     const branch = makeBranch(loopFingerprint(request), core.layer.chance.token());
     core.counters.fwd_requests++;
     core.layer.wire.send(forwardedRequest(request, source, forwardPlan(core, route, plan, branch, target)), target);
@@ -95,33 +57,38 @@ export class InDialogContext extends ResponseContext {
   start(fingerprint: string): void {
     const { core, transaction } = this;
     const { request, source } = transaction;
-    const { dialog, direction } = this.#match;
     if (request.method === "INVITE") transaction.reply(100, "Trying");
-    if (direction === "downstream") dialog.callerCseq = Math.max(dialog.callerCseq, request.cseqNumber);
-    else {
-      const leg = dialog.findLeg(request.fromTag);
-      if (leg !== undefined) leg.cseq = Math.max(leg.cseq, request.cseqNumber);
-    }
-    if (request.method === "BYE") core.dialogs.bye(this.#match, request);
-    const plan = planInDialog(core, this.#match, this.#route);
-    const found = nextHop(core.network, plan.hop, preferredListener(this.#match, source));
+    const isOld = request.cseqNumber < this.#highestCseq(request);
+    if (request.method === "BYE" && !isOld) this.#endCall();
+    if (!isOld) this.#noteCseq(request);
+    const plan = planInDialog(core, request, source, this.#match, this.#route);
+    const found = targetOf(core, plan);
     if (found instanceof Promise)
       found.then((target) => this.#send(plan, target, fingerprint)).catch(() => this.reject(500, "Internal Error"));
     else this.#send(plan, found, fingerprint);
   }
 
-  #send(plan: InDialogPlan, target: Endpoint | undefined, fingerprint: string): void {
+  /** Of the side that sends this request. One with a lower number will be refused by its receiver (RFC 3261 §12.2.2). */
+  #highestCseq(request: SipRequest): number {
+    const { dialog, direction } = this.#match;
+    return direction === "downstream" ? dialog.callerCseq : (dialog.findLeg(request.fromTag)?.cseq ?? 0);
+  }
+
+  #noteCseq(request: SipRequest): void {
+    const { dialog, direction } = this.#match;
+    const leg = direction === "downstream" ? undefined : dialog.findLeg(request.fromTag);
+    if (direction === "downstream") dialog.callerCseq = request.cseqNumber;
+    else if (leg !== undefined) leg.cseq = request.cseqNumber;
+  }
+
+  #endCall(): void {
+    this.core.dialogs.bye(this.#match, this.transaction.request);
+  }
+
+  #send(plan: InDialogPlan, target: Endpoint, fingerprint: string): void {
     if (this.finalStatus !== 0) return; // cancelled while its host name was looked up
     const { core, transaction } = this;
     const { request, source } = transaction;
-    if (target === undefined) {
-      core.log.warn(
-        { callId: request.callId, uri: plan.hop },
-        `cannot forward ${request.method} inside the dialog: its target has no address that can be reached`,
-      );
-      this.reject(500, "Next Hop Unreachable");
-      return;
-    }
     const branch = makeBranch(fingerprint, core.layer.chance.token());
     const text = forwardedRequest(request, source, forwardPlan(core, this.#route, plan, branch, target));
     this.branch = new Branch(core, this, { method: request.method, text, branch, target, destination: undefined, cells: NONE });
@@ -134,6 +101,7 @@ export class InDialogContext extends ResponseContext {
   protected override onSuccess(_branch: Branch, response: SipResponse): void {
     const method = this.transaction.request.method;
     if (method === "INVITE" || method === "UPDATE") this.#refreshTargets(response);
+    if (method === "BYE") this.#endCall();
   }
 
   protected override onOrphan(): void {
@@ -145,8 +113,10 @@ export class InDialogContext extends ResponseContext {
     this.sendBest();
   }
 
-  protected override onRejected(): void {
-    // Nothing is counted for a request inside a dialog.
+  /** A refused BYE may come again, with credentials or a better CSeq: the call is remembered until its sender has given up. */
+  protected override onRejected(status: number): void {
+    const isOver = status === 481 || status === 408; // the other side knows no such call (RFC 3261 §15.1.1)
+    if (this.transaction.request.method === "BYE" && !isOver) this.core.dialogs.remember(this.#match.dialog);
   }
 
   /** Target refresh: both sides may have moved (RFC 3261 §12.2). */

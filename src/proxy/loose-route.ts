@@ -11,6 +11,8 @@ export interface RoutePlan {
   readonly popRoutes: number;
   /** URI of the Route that is next; undefined when none is left. */
   readonly nextRoute: string | undefined;
+  /** How many Routes are left, that one included. */
+  readonly leftRoutes: number;
   /** `did` of our Record-Route, when the request carries it. */
   readonly did: string | undefined;
 }
@@ -44,7 +46,7 @@ export function planRoute(request: SipRequest, network: Network): RoutePlan {
     if (!isHalf) break;
     paired = true;
   }
-  return { requestUri, dropLastRoute, popRoutes, nextRoute: routes[popRoutes], did };
+  return { requestUri, dropLastRoute, popRoutes, nextRoute: routes[popRoutes], leftRoutes: routes.length - popRoutes, did };
 }
 
 /** Whether the URI of a Route is that of a strict router, of RFC 2543: it has no `lr` (RFC 3261 §16.6 step 6). */

@@ -2,7 +2,7 @@ import type { CallLoad, Destination } from "../balancer/index.ts";
 import type { SipRequest, SipResponse } from "../sip/index.ts";
 import type { Endpoint } from "../transaction/ports.ts";
 
-/** Why a branch ended without a usable answer, or that it ended with one. */
+/** How a branch failed: by a negative final response, by silence, or because nothing could be sent. */
 export type FailureCause = "response" | "timeout" | "transport-error";
 
 /** Has the last look at where a request is about to go, host names resolved. */
@@ -24,7 +24,7 @@ export interface ProxyCall {
   openDialog(): void;
   /** Request-URI of what relay() sends (OpenSIPS `$ru`). */
   requestUri: string;
-  /** Where relay() sends, when set (OpenSIPS `$du`); else the topmost Route or the Request-URI decide. */
+  /** Where relay() sends, when set (OpenSIPS `$du`); else the Request-URI decides. */
   destinationUri: string | undefined;
   /** The caller sent CANCEL: relay() answers false. */
   readonly cancelled: boolean;
@@ -48,7 +48,10 @@ export interface ProxyCall {
   setTarget(destination: Destination | undefined): void;
   /** Asked by relay() where to send follows from a URI rather than from setTarget(): what it does not accept is answered 403. */
   guard?: TargetGuard | undefined;
-  /** Forwards the request. False when it was cancelled or answered already, or when the target cannot be used. */
+  /**
+   * Forwards the request. False when it was cancelled or answered already, or when its target is known to be unusable: then nothing is
+   * decided yet. A target whose host name must be looked up first fails later, as a transport error in failure().
+   */
   relay(): boolean;
   /** Answers the request. False when a final response was sent already. */
   reply(status: number, reason?: string, headers?: readonly (readonly [string, string])[]): boolean;

@@ -1,15 +1,26 @@
 import { type Dialog, DialogState } from "../dialog/index.ts";
-import { type MalformedMessage, parseMessage, type SipRequest, type SipResponse, SipSyntaxError, tryParseSipUri } from "../sip/index.ts";
+import {
+  type MalformedMessage,
+  parseMessage,
+  type SipRequest,
+  type SipResponse,
+  SipSyntaxError,
+  tryParseSipUri,
+  uriScheme,
+} from "../sip/index.ts";
 import type { Endpoint, ServerTransaction, TransactionUser } from "../transaction/index.ts";
-import { loopFingerprint } from "./branch-id.ts";
-import type { ProxyCore } from "./core.ts";
+import { isLoop, loopFingerprint } from "./branch-id.ts";
+import { DEFAULT_PORT, type ProxyCore } from "./core.ts";
 import { hangUpBoth } from "./hangup.ts";
 import { forwardAck, InDialogContext } from "./in-dialog.ts";
 import { isOwnUri, planRoute, type RoutePlan } from "./loose-route.ts";
 import { RequestContext } from "./request-context.ts";
 import { type Refusal, validate } from "./validate.ts";
 
-const ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, MESSAGE";
+/** What a caller may send to us at all; the others belong inside a dialog. */
+const ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY";
+/** Methods that may open something, besides those that rules name (RFC 3261 §21.4.6). */
+const ALLOW_INITIAL = "INVITE, ACK, CANCEL, OPTIONS";
 
 /** A stateful proxy that stays in the path of the calls it balances (RFC 3261 §16). */
 export class SipProxy implements TransactionUser {
@@ -34,6 +45,7 @@ export class SipProxy implements TransactionUser {
     try {
       const message = parseMessage(text);
       if (message.kind === "malformed") this.#refuseMalformed(message as MalformedMessage, source);
+      else if (message.kind === "response" && !this.#isForOurVia(message as SipResponse)) this.#core.counters.drop_replies++;
       else this.#core.layer.receive(message as SipRequest | SipResponse, source);
     } catch (error) {
       // One message that shows a fault of ours must not end the calls of all others.
@@ -57,20 +69,20 @@ export class SipProxy implements TransactionUser {
       this.#refuse(transaction, { status: 400, reason: "Bad Route" });
       return;
     }
-    if (request.toTag === "") this.#initial(transaction, route, fingerprint);
+    if (request.toTag === "" && !this.#isOfTaglessCall(request, route)) this.#initial(transaction, route, fingerprint);
     else this.#inDialog(transaction, route, fingerprint);
   }
 
   ack(request: SipRequest, source: Endpoint): void {
     const { layer, dialogs, counters } = this.#core;
-    if (request.toTag === "" || request.maxForwards === 0) {
+    if (request.maxForwards === 0) {
       layer.counters.stray_acks++;
       return;
     }
     try {
       const route = planRoute(request, this.#core.network);
       const match = dialogs.match(route.did, request);
-      if (match === undefined) {
+      if (match === undefined || isLoop(request, loopFingerprint(request), this.#core.network)) {
         layer.counters.stray_acks++;
         counters.drop_requests++;
       } else forwardAck(this.#core, request, source, match, route);
@@ -98,6 +110,11 @@ export class SipProxy implements TransactionUser {
     this.#core.dialogs.end(dialog, "MI Termination");
   }
 
+  /** A callee of RFC 2543 has no tag, so neither have the requests to it: our Route tells that they are of a call. */
+  #isOfTaglessCall(request: SipRequest, route: RoutePlan): boolean {
+    return route.did !== undefined && this.#core.dialogs.match(route.did, request)?.dialog.findLeg("") !== undefined;
+  }
+
   #initial(transaction: ServerTransaction, route: RoutePlan, fingerprint: string): void {
     const { request, source } = transaction;
     const core = this.#core;
@@ -113,13 +130,14 @@ export class SipProxy implements TransactionUser {
       transaction.reply(200, "OK", [
         ["Allow", ALLOW],
         ["Accept", "application/sdp"],
-        ["Server", core.serverHeader],
       ]);
     } else if (!routed) {
-      this.#refuse(transaction, { status: 405, reason: "Method Not Allowed", headers: [["Allow", ALLOW]] });
+      this.#refuse(transaction, { status: 405, reason: "Method Not Allowed", headers: [["Allow", ALLOW_INITIAL]] });
     } else if (request.maxForwards === 0) {
       core.counters.too_many_hops++;
       this.#refuse(transaction, { status: 483, reason: "Too Many Hops" });
+    } else if (isSip(request.uri) && tryParseSipUri(request.uri) === undefined) {
+      this.#refuse(transaction, { status: 400, reason: "Bad Request-URI" });
     } else if (request.fromTag === "" && request.method === "INVITE") {
       this.#refuse(transaction, { status: 400, reason: "Bad From: tag is missing" });
     } else if (!this.#acceptsCalls || (request.method === "INVITE" && core.dialogs.full)) {
@@ -143,6 +161,12 @@ export class SipProxy implements TransactionUser {
     }
   }
 
+  /** A response whose top Via is not ours was not meant for us (RFC 3261 §18.1.2). */
+  #isForOurVia(response: SipResponse): boolean {
+    const { host, port } = response.topVia;
+    return this.#core.network.isOwn(host, port ?? DEFAULT_PORT);
+  }
+
   #isForUs(uriText: string): boolean {
     const uri = tryParseSipUri(uriText);
     return uri !== undefined && isOwnUri(uri, this.#core.network);
@@ -162,4 +186,9 @@ export class SipProxy implements TransactionUser {
     this.#core.counters.err_requests++;
     this.#core.layer.replyStateless(message.answerable, source, message.status, message.reason);
   }
+}
+
+function isSip(uri: string): boolean {
+  const scheme = uriScheme(uri);
+  return scheme === "sip" || scheme === "sips";
 }

@@ -16,6 +16,8 @@ import { ResponseContext } from "./response-context.ts";
 /** How long a handler may take before the caller is answered 500: Timer C of the hop before us is longer. */
 const HANDLER_TIMEOUT_MS = 30_000;
 const NO_CELLS: readonly number[] = [];
+/** Attempts for one request: a script that tries again and again must come to an end (as OpenSIPS `MAX_BRANCHES`). */
+const MAX_BRANCHES = 12;
 /** What a dropped request counts as: refused. Never sent. */
 const DROPPED_STATUS = 403;
 
@@ -110,10 +112,18 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
 
   relay(): boolean {
     if (this.cancelled || this.finalStatus !== 0 || this.branch !== undefined || this.#sending) return false;
+    if (this.failovers >= MAX_BRANCHES) {
+      this.core.log.warn({ callId: this.callId }, `cannot relay request again: ${MAX_BRANCHES} attempts have failed`);
+      return false;
+    }
+    const found = this.#resolveTarget();
+    if (found === undefined) {
+      this.#noteUnusableTarget();
+      return false;
+    }
     this.#decided = true;
     this.openDialog();
     this.#trying();
-    const found = this.#resolveTarget();
     if (found instanceof Promise) {
       this.#sending = true;
       found.then((target) => this.#send(target)).catch((error: unknown) => this.#scriptError(error));
@@ -257,7 +267,10 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
 
   #scriptError(error: unknown): void {
     this.core.counters.script_errors++;
-    this.core.log.error({ callId: this.callId, err: error }, "route handler failed: answering 500");
+    this.core.log.error(
+      { callId: this.callId, err: error },
+      this.finalStatus === 0 ? "route handler failed: answering 500" : "route handler failed after the request was answered",
+    );
     this.branch?.cancel();
     this.branch = undefined;
     this.reject(500, "Server Internal Error");
@@ -267,9 +280,12 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
     const { network } = this.core;
     const preferred = this.source.listener;
     if (this.destinationUri !== undefined) {
-      const address = this.#targetAddress();
-      if (address !== undefined) return network.endpoint(address.ip, address.port, address.transport, preferred);
-      return nextHop(network, this.destinationUri, preferred);
+      if (this.#target?.uri !== this.destinationUri) return nextHop(network, this.destinationUri, preferred);
+      for (const address of this.#target.addresses) {
+        const endpoint = network.endpoint(address.ip, address.port, address.transport, preferred);
+        if (endpoint !== undefined) return endpoint;
+      }
+      return undefined;
     }
     return nextHop(network, this.requestUri, preferred);
   }
@@ -289,14 +305,8 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
     // The script may have sent the call elsewhere than to its pick: then the destination is not concerned.
     const judged = this.#target?.uri === this.destinationUri ? this.#target : undefined;
     if (target === undefined) {
-      const uri = this.destinationUri ?? this.requestUri;
-      if (judged !== undefined && this.core.outcomes !== undefined) new BranchOutcome(this.core.outcomes, judged).failed("transport");
-      this.core.counters.transport_errors++;
-      this.core.log.warn(
-        { callId: this.callId, uri },
-        "cannot relay request: its target has no address that can be reached from a listener of its transport",
-      );
-      this.#failUnsent();
+      this.#noteUnusableTarget();
+      this.onFailure(undefined, "transport-error");
       return;
     }
     if (this.guard !== undefined && this.#targetAddress() === undefined && !this.guard.accepts(target)) {
@@ -328,16 +338,18 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
     this.branch = new Branch(core, this, { method: request.method, text, branch, target, destination, cells, judged, answerWithinMs });
   }
 
-  /** There is nothing to send to: as a transport error, but not while the handler that asked for it still runs. */
-  #failUnsent(): void {
-    this.#sending = true;
-    queueMicrotask(() => {
-      this.#sending = false;
-      if (this.finalStatus !== 0 || this.branch !== undefined) return;
-      this.noteFailure(503);
-      if (this.cancelled) this.reject(487, "Request Terminated");
-      else this.onFailure(undefined, "transport-error");
-    });
+  #noteUnusableTarget(): void {
+    const uri = this.destinationUri ?? this.requestUri;
+    const picked = this.#target?.uri === this.destinationUri ? this.#target : undefined;
+    if (picked !== undefined && this.core.outcomes !== undefined) new BranchOutcome(this.core.outcomes, picked).failed("transport");
+    this.core.counters.transport_errors++;
+    this.core.log.warn(
+      { callId: this.callId, uri },
+      "cannot relay request: its target has no address that can be reached from a listener of its transport",
+    );
+    this.noteFailure(503);
+    this.status = 503;
+    this.failureCause = "transport-error";
   }
 
   /** The router sees a response pass; its faults are its own. */

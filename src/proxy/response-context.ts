@@ -1,5 +1,5 @@
 import { H, MessageEdit, reasonPhrase, type SipRequest, type SipResponse } from "../sip/index.ts";
-import type { ServerTransaction, ServerUser } from "../transaction/index.ts";
+import { type ServerTransaction, type ServerUser, stampedVia } from "../transaction/index.ts";
 import type { Branch, BranchOwner } from "./branch.ts";
 import type { ProxyCore } from "./core.ts";
 import type { FailureCause } from "./ports.ts";
@@ -128,18 +128,18 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
     this.onRejected(response.status);
   }
 
+  /** What the callee itself said of a cancelled request passes (RFC 3261 §16.7 step 6); silence and server failures are 487 to the caller. */
   #endCancelled(response: SipResponse | undefined): void {
-    if (response?.status === 487) this.#finish(response);
+    const group = Math.trunc((response?.status ?? 0) / 100);
+    if (response !== undefined && (group === 4 || group === 6)) this.#finish(response);
     else this.reject(487, "Request Terminated");
   }
 
   #forward(response: SipResponse): void {
-    if (!hasNextVia(response)) {
-      this.core.counters.drop_replies++;
-      return;
-    }
     this.core.counters.fwd_replies++;
-    this.transaction.respond(response.status, new MessageEdit(response).removeTopVia().toString());
+    const edit = new MessageEdit(response).removeTopVia();
+    if (!hasNextVia(response)) restoreVias(edit, this.transaction);
+    this.transaction.respond(response.status, edit.toString());
   }
 
   #count(status: number): void {
@@ -157,6 +157,13 @@ function rank(status: number): number {
   const group = status >= 600 ? 0 : Math.trunc(status / 100);
   const within = PREFERRED_4XX.has(status) ? 0 : status === 503 || status === 408 ? 2 : 1;
   return group * 10 + within;
+}
+
+/** Some peers send back only the Via that they saw on top. The caller must have its answer all the same: the others are known. */
+function restoreVias(edit: MessageEdit, { request, source }: ServerTransaction): void {
+  const values = request.list(H.Via);
+  values[0] = stampedVia(request, source) ?? values[0] ?? "";
+  for (const value of values.reverse()) if (!value.includes("\0")) edit.prependVia(value);
 }
 
 /** Whether anyone is left to forward the response to, once our Via is gone. */

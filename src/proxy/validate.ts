@@ -1,4 +1,4 @@
-import { H, type SipRequest, uriScheme } from "../sip/index.ts";
+import { H, isToken, type SipRequest, uriScheme } from "../sip/index.ts";
 import { isLoop } from "./branch-id.ts";
 import type { ProxyCore } from "./core.ts";
 
@@ -25,7 +25,19 @@ export function validate(request: SipRequest, fingerprint: string, core: ProxyCo
   }
   if (request.indexOf(H.ProxyRequire) !== -1) {
     // No extension of the proxy is supported that a request could require.
-    return { status: 420, reason: "Bad Extension", headers: [["Unsupported", request.list(H.ProxyRequire).join(", ")]] };
+    return {
+      status: 420,
+      reason: "Bad Extension",
+      headers: [
+        [
+          "Unsupported",
+          request
+            .list(H.ProxyRequire)
+            .filter((tag) => isToken(tag))
+            .join(", "),
+        ],
+      ],
+    };
   }
   return undefined;
 }

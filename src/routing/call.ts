@@ -75,6 +75,7 @@ export class Call {
 
   set requestUri(uri: string) {
     checkUri("the Request-URI", uri);
+    if (!mayAct(this.#context, "set requestUri")) return;
     this.#context.proxyCall.requestUri = encodeText(uri);
   }
 
@@ -84,7 +85,8 @@ export class Call {
   }
 
   set ruriUser(user: string) {
-    this.#context.proxyCall.requestUri = replaceUser(this.#context.proxyCall.requestUri, user);
+    const uri = replaceUser(this.#context.proxyCall.requestUri, user);
+    if (mayAct(this.#context, "set ruriUser")) this.#context.proxyCall.requestUri = uri;
   }
 
   /** `$rd`: host of the Request-URI, lower case, an IPv6 address without brackets. */
@@ -100,6 +102,7 @@ export class Call {
 
   set destinationUri(uri: string | undefined) {
     if (uri !== undefined) checkUri("the destination URI", uri);
+    if (!mayAct(this.#context, "set destinationUri")) return;
     this.#context.proxyCall.destinationUri = uri === undefined ? undefined : encodeText(uri);
     this.#context.proxyCall.setTarget(undefined);
   }
@@ -144,13 +147,14 @@ export class Call {
   /** Adds a header to what relay() sends; line breaks in the value become spaces. */
   addHeader(name: string, value: string): void {
     checkHeaderName("add", name);
+    if (!mayAct(this.#context, "addHeader")) return;
     this.#context.proxyCall.addHeader(name, encodeLine(String(value)));
   }
 
   /** Removes every header of that name from what relay() sends. */
   removeHeader(name: string): void {
     checkHeaderName("remove", name);
-    this.#context.proxyCall.removeHeader(name);
+    if (mayAct(this.#context, "removeHeader")) this.#context.proxyCall.removeHeader(name);
   }
 
   /** What the script remembers about this call from handler to handler (`$var`, `$avp`, `$dlg_val`). */

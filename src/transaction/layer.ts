@@ -1,4 +1,4 @@
-import { buildResponse, type SipRequest, type SipResponse } from "../sip/index.ts";
+import { buildResponse, type HeaderList, type SipRequest, type SipResponse } from "../sip/index.ts";
 import { type ClientRequest, ClientTransaction, type ClientUser } from "./client-transaction.ts";
 import type { Chance, Endpoint, Wire } from "./ports.ts";
 import { responseTarget, stampedVia } from "./response-routing.ts";
@@ -11,6 +11,8 @@ import type { Timer, TimerOwner, TimerWheel } from "./timer-wheel.ts";
 export const MAGIC_COOKIE = "z9hG4bK";
 /** Server transactions at a time. Each is held up to 32 s after its end, so this is some 6,000 requests a second; beyond it requests are refused 503. */
 export const MAX_SERVER_TRANSACTIONS = 200_000;
+/** Requests inside a dialog get a quarter more. */
+const IN_DIALOG_RESERVE = 1.25;
 /** Seconds that a refused caller is asked to stay away. */
 const RETRY_AFTER_S = "5";
 
@@ -48,6 +50,8 @@ export interface LayerOptions {
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
   readonly maxServerTransactions?: number;
+  /** Server header of the responses that we make ourselves (RFC 3261 §20.35); none without it. */
+  readonly serverHeader?: string;
 }
 
 /** Finds the transaction of each message and makes new ones (RFC 3261 §17.1.3, §17.2.3). */
@@ -59,6 +63,7 @@ export class TransactionLayer {
   readonly #wheel: TimerWheel;
   readonly #nowMs: () => number;
   readonly #maxServers: number;
+  readonly #serverHeader: readonly [string, string] | undefined;
   readonly #servers = new Map<string, ServerTransaction>();
   readonly #clients = new Map<string, ClientTransaction>();
   /** Requests in progress by what stays the same when one request arrives over several ways (RFC 3261 §8.2.2.2). */
@@ -70,6 +75,7 @@ export class TransactionLayer {
     this.chance = options.chance;
     this.#wheel = options.wheel;
     this.#nowMs = options.nowMs;
+    this.#serverHeader = options.serverHeader === undefined ? undefined : ["Server", options.serverHeader];
     this.#maxServers = options.maxServerTransactions ?? MAX_SERVER_TRANSACTIONS;
   }
 
@@ -86,6 +92,12 @@ export class TransactionLayer {
 
   get clientCount(): number {
     return this.#clients.size;
+  }
+
+  /** Headers of a final response of ours: those given and the Server header. */
+  ownHeaders(status: number, headers: HeaderList | undefined): HeaderList | undefined {
+    if (this.#serverHeader === undefined || status < 200) return headers;
+    return headers === undefined ? [this.#serverHeader] : [...headers, this.#serverHeader];
   }
 
   startTimer(ms: number, owner: TimerOwner, kind: number): Timer {
@@ -121,7 +133,7 @@ export class TransactionLayer {
     this.#tagBase ??= this.chance.token();
     const toTag = statelessTag(this.#tagBase, request);
     const via = stampedVia(request, source);
-    const text = buildResponse(request, status, reason, { via, toTag, headers });
+    const text = buildResponse(request, status, reason, { via, toTag, headers: this.ownHeaders(status, headers) });
     this.counters.local_replies++;
     this.wire.send(text, responseTarget(request.topVia, source));
   }
@@ -162,7 +174,7 @@ export class TransactionLayer {
       known.receiveCopy();
       return;
     }
-    if (this.#servers.size >= this.#maxServers && !this.#cancelsSomething(request)) {
+    if (this.#servers.size >= this.#limitFor(request) && !this.#cancelsSomething(request)) {
       this.counters.refused_overload++;
       this.replyStateless(request, source, 503, "Too Many Transactions", [["Retry-After", RETRY_AFTER_S]]);
       return;
@@ -183,6 +195,11 @@ export class TransactionLayer {
       transaction.reply(500, "Server Internal Error");
       throw error;
     }
+  }
+
+  /** A flood of new requests must not keep ongoing calls from ending. */
+  #limitFor(request: SipRequest): number {
+    return request.toTag === "" ? this.#maxServers : this.#maxServers * IN_DIALOG_RESERVE;
   }
 
   /** Then it is taken also when there is no room: it makes some, and there is at most one for each INVITE. */
@@ -214,7 +231,9 @@ export class TransactionLayer {
     if (request.toTag !== "") return false;
     const key = mergeKey(request);
     const other = this.#merged.get(key);
-    if (other !== undefined && other.key !== transaction.key) {
+    // After a negative answer the same request on another branch is a new try of a peer that has several of our addresses.
+    const failed = request.method === "INVITE" && (other?.state === State.Completed || other?.state === State.Confirmed);
+    if (other !== undefined && other.key !== transaction.key && !failed) {
       this.counters.merged_requests++;
       return true;
     }
@@ -231,7 +250,8 @@ function clientKey(method: string, branch: string): string {
 /** @param method that of the transaction: INVITE for its ACK and CANCEL */
 function serverKey(request: SipRequest, method: string): string {
   const via = request.topVia;
-  const id = via.branch.startsWith(MAGIC_COOKIE) ? `${via.branch} ${via.sentBy}` : oldKey(request);
+  // The Call-ID is not in the RFC's rule; it keeps a peer that repeats its branches from getting another call's answer.
+  const id = via.branch.startsWith(MAGIC_COOKIE) ? `${via.branch} ${via.sentBy} ${request.callId}` : oldKey(request);
   return method === "INVITE" ? id : `${method} ${id}`;
 }
 

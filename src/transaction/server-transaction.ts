@@ -55,7 +55,7 @@ export class ServerTransaction implements TimerOwner {
     if (this.answered) return false;
     const via = stampedVia(this.request, this.source);
     const toTag = status > 100 ? this.localTag() : undefined;
-    const text = buildResponse(this.request, status, reason, { via, toTag, headers });
+    const text = buildResponse(this.request, status, reason, { via, toTag, headers: this.#layer.ownHeaders(status, headers) });
     this.#layer.counters.local_replies++;
     this.respond(status, text);
     return true;

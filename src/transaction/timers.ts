@@ -9,7 +9,5 @@ export const T2_MS = 4_000;
 export const T4_MS = 5_000;
 /** 64*T1: Timers B, D (at least 32 s), F, H, J, L and M. */
 export const TIMER_64_T1_MS = 64 * T1_MS;
-/** Time after which an INVITE is answered 100 by the transaction if the TU has not answered (RFC 3261 §17.2.1). We answer at once. */
-export const TRYING_AFTER_MS = 200;
 /** How long a CANCEL waits for the end of what it cancels (RFC 3261 §9.1). */
 export const CANCEL_WAIT_MS = TIMER_64_T1_MS;

@@ -45,9 +45,20 @@ export class SipNetwork implements Network, Wire {
   endpoint(address: string, port: number, transport: string, preferred: Listener): Endpoint | undefined {
     if (transport !== "udp" || port < 1 || port > 65_535) return undefined;
     const family = address.includes(":") ? 6 : 4;
-    if (preferred.transport === transport && preferred.family === family) return { transport, address, port, listener: preferred };
-    const listener = this.#listeners.find((other) => other.transport === transport && other.family === family);
+    const fits = preferred.transport === transport && preferred.family === family;
+    const listener =
+      (fits ? this.#facing(address, preferred as UdpListener) : undefined) ?? this.#listeners.find((other) => other.family === family);
     return listener === undefined ? undefined : { transport, address, port, listener };
+  }
+
+  /** The preferred listener, unless it is bound to loopback and the peer is elsewhere, or the other way round: nothing would arrive. */
+  #facing(address: string, preferred: UdpListener): UdpListener {
+    if (this.#listeners.length === 1 || preferred.isWildcard || isLoopback(preferred.address) === isLoopback(address)) return preferred;
+    const { family } = preferred;
+    const better = this.#listeners.find(
+      (other) => other.family === family && (other.isWildcard || isLoopback(other.address) === isLoopback(address)),
+    );
+    return better ?? preferred;
   }
 
   resolve(host: string): string | undefined | Promise<string | undefined> {
@@ -65,6 +76,10 @@ export class SipNetwork implements Network, Wire {
   async close(): Promise<void> {
     await Promise.all(this.#listeners.map((listener) => listener.close()));
   }
+}
+
+function isLoopback(address: string): boolean {
+  return address.startsWith("127.") || address === "::1";
 }
 
 function ownKey(advertised: string, listenerPort: number): string {

@@ -106,7 +106,8 @@ export class UdpListener implements Listener {
     this.#socket.send(bytes, to.port, to.address, (error) => {
       if (error === null) return;
       counters.send_errors++;
-      owner?.transportError(error.message);
+      // Behind what waits already: a call that fails again and again must let the others have their turn.
+      if (owner !== undefined) setImmediate(() => owner.transportError(error.message));
     });
   }
 

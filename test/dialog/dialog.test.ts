@@ -241,6 +241,25 @@ describe("the end of a call, exactly once", () => {
     net.finish();
   });
 
+  it("a BYE of the callee that overtakes its 2xx ends the call as soon as the caller can know it", () => {
+    for (const ringing of [true, false]) {
+      const net = new SimNetwork();
+      const call = delivered(net);
+      if (ringing) call.answerWith(180);
+      else call.answer = responseTo(call.delivered, 200, { toTag: call.toTag }).replace(/^Via: [^\r]*\r\n/m, "");
+      call.callee.send(call.fromCallee("BYE", 1));
+      call.caller.send(responseTo(call.caller.take("BYE"), 481));
+      call.answerWith(200);
+      net.run(1_000);
+      const bye = call.caller.take("BYE");
+      assert.equal(headerOf(bye, "CSeq"), "2 BYE");
+      call.callee.take("BYE");
+      assert.deepEqual(net.loads, [0, 0]);
+      assert.equal(net.dialogs.counters.expired_dialogs, 0);
+      net.finish();
+    }
+  });
+
   it("an early BYE of one fork leaves the others alone", () => {
     const net = new SimNetwork();
     const call = delivered(net);

@@ -141,18 +141,24 @@ describe("RFC 3261 §9 and §16.10: CANCEL", () => {
     net.finish();
   });
 
-  it("provisional responses after it do not pass; another negative answer than 487 ends the call as 487", () => {
-    const net = new SimNetwork();
-    const call = delivered(net);
-    call.answerWith(180);
-    call.caller.send(call.cancel());
-    call.caller.take(200);
-    call.respond(183);
-    call.caller.assertSilent();
-    call.respond(503);
-    call.caller.take(487);
-    net.peer("203.0.113.2").assertSilent();
-    assert.deepEqual(net.loads, [0, 0]);
+  it("provisional responses after it do not pass; what the callee answers does, a server failure is 487", () => {
+    for (const [answered, wanted] of [
+      [486, 486],
+      [603, 603],
+      [503, 487],
+    ] as const) {
+      const net = new SimNetwork();
+      const call = delivered(net);
+      call.answerWith(180);
+      call.caller.send(call.cancel());
+      call.caller.take(200);
+      call.respond(183);
+      call.caller.assertSilent();
+      call.respond(answered);
+      call.caller.take(wanted);
+      net.peer("203.0.113.2").assertSilent();
+      assert.deepEqual(net.loads, [0, 0]);
+    }
   });
 
   it("while the call fails over, it cancels the branch that is waited for and no further one is made", () => {

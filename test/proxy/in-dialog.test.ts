@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { delivered, established, uriOf } from "../support/sim-call.ts";
+import { delivered, established, requestUriOf, uriOf } from "../support/sim-call.ts";
 import { FR_MS, PROXY, SimNetwork } from "../support/sim-network.ts";
 import { headerOf, headersOf, responseTo, statusOf } from "../support/sip-messages.ts";
 
@@ -111,23 +111,96 @@ describe("RFC 3261 §16.12: requests inside a dialog", () => {
     }
   });
 
-  it("a request whose next hop is a host name is forwarded once the name is known, or answered 500", async () => {
+  it("a request whose next hop is a host name is forwarded once the name is known, or to where the peer was last seen", async () => {
     const net = new SimNetwork({ resolve: (host) => Promise.resolve(host === "good.example.com" ? "203.0.113.50" : undefined) });
     const call = established(net);
     call.caller.send(call.fromCaller("INFO", 2, { uri: "sip:x@good.example.com" }));
     call.caller.send(call.fromCaller("INFO", 3, { uri: "sip:x@bad.example.com" }));
     await net.runAsync(10);
-    net.peer("203.0.113.50").take("INFO");
-    call.caller.take(500);
+    assert.equal(headerOf(net.peer("203.0.113.50").take("INFO"), "CSeq"), "2 INFO");
+    assert.equal(headerOf(call.callee.take("INFO"), "CSeq"), "3 INFO");
   });
 
-  it("a BYE that cannot be forwarded is answered 500 and ends the call all the same", () => {
+  it("a target that cannot be reached is replaced by where the peer was last seen: ACK and BYE arrive", () => {
+    for (const contact of ["sip:callee@203.0.113.1;transport=tcp", "tel:123", "sip:callee@203.0.113.1:0"]) {
+      const net = new SimNetwork();
+      const call = established(net);
+      call.caller.send(call.fromCaller("ACK", 1, { uri: contact }));
+      call.callee.take("ACK");
+      call.caller.send(call.fromCaller("BYE", 2, { uri: contact }));
+      call.callee.send(responseTo(call.callee.take("BYE"), 200));
+      call.caller.take(200);
+      assert.deepEqual(net.loads, [0, 0]);
+      net.finish();
+    }
+  });
+
+  it("a stranger who knows the tags reaches the other side and nobody else; a party of the call routes as it likes", () => {
     const net = new SimNetwork();
     const call = established(net);
-    call.caller.send(call.fromCaller("BYE", 2, { uri: "sip:callee@203.0.113.1;transport=tcp" }));
+    const stranger = net.peer("198.51.100.66");
+    const own = headersOf(call.answer, "Record-Route")[0]!;
+    stranger.send(call.fromCaller("MESSAGE", 2, { uri: "sip:victim@203.0.113.99" }));
+    stranger.send(call.fromCaller("INFO", 3, { routes: [own, "<sip:203.0.113.99;lr>"] }));
+    assert.equal(requestUriOf(call.callee.take("MESSAGE")), `sip:callee@${call.callee.sentBy}`);
+    assert.deepEqual(headersOf(call.callee.take("INFO"), "Route"), []);
+    net.peer("203.0.113.99").assertSilent();
+    call.caller.send(call.fromCaller("INFO", 4, { routes: [own, "<sip:203.0.113.99;lr>"] }));
+    net.peer("203.0.113.99").take("INFO");
+  });
+
+  it("before the 2xx a tag that nobody saw leads to the destination and nowhere else", () => {
+    const net = new SimNetwork();
+    const call = delivered(net);
+    const stranger = net.peer("198.51.100.66");
+    call.answerWith(180);
+    const request = call.fromCaller("MESSAGE", 9, { uri: "sip:victim@203.0.113.99" }).replace(/(\r\nTo: [^\r]*;tag=)[^\r;]*/, "$1whatever");
+    stranger.send(request);
+    call.callee.take("MESSAGE");
+    net.peer("203.0.113.99").assertSilent();
+  });
+
+  it("a 2xx without a To tag, of RFC 2543, makes a call that is acknowledged, hung up and counted as any other", () => {
+    for (const side of ["caller", "callee"] as const) {
+      const net = new SimNetwork();
+      const call = delivered(net);
+      call.callee.send(
+        responseTo(call.delivered, 200, { headers: [`Contact: <sip:callee@${call.callee.sentBy}>`] }).replace(
+          /(\r\nTo: [^\r;]*);tag=[^\r]*/,
+          "$1",
+        ),
+      );
+      call.answer = call.caller.take(200);
+      call.caller.send(call.fromCaller("ACK", 1));
+      call.callee.take("ACK");
+      assert.deepEqual(net.loads, [1, 0]);
+      const [from, to] = side === "caller" ? [call.caller, call.callee] : [call.callee, call.caller];
+      from.send(side === "caller" ? call.fromCaller("BYE", 2) : call.fromCallee("BYE", 1));
+      to.send(responseTo(to.take("BYE"), 200));
+      from.take(200);
+      assert.deepEqual(net.loads, [0, 0]);
+      net.finish();
+    }
+  });
+
+  it("a BYE with an old CSeq ends nothing unless it is accepted", () => {
+    const net = new SimNetwork();
+    const call = established(net);
+    call.caller.send(call.fromCaller("BYE", 0));
+    call.callee.send(responseTo(call.callee.take("BYE"), 500));
     call.caller.take(500);
+    assert.deepEqual(net.loads, [1, 0]);
+    call.caller.send(call.fromCaller("BYE", 2));
+    call.callee.send(responseTo(call.callee.take("BYE"), 200));
     assert.deepEqual(net.loads, [0, 0]);
-    net.finish();
+  });
+
+  it("an ACK that would come back to us is dropped", () => {
+    const net = new SimNetwork();
+    const call = established(net);
+    const before = net.core.counters.fwd_requests;
+    call.callee.send(call.fromCallee("ACK", 1, { uri: `sip:me@${PROXY}`, maxForwards: 255 }));
+    assert.ok(net.core.counters.fwd_requests - before <= 1);
   });
 
   it("a BYE that is never answered ends the call; its sender is left to its own Timer F (RFC 4320)", () => {

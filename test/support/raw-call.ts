@@ -20,15 +20,24 @@ export interface RawCall {
   fromCallee(method: string, cseq: number): string;
 }
 
+/** What is not as usual about a call. */
+export interface CallOptions {
+  /** Request-URI; without it one of the proxy. */
+  readonly uri?: string;
+  /** Where the callee reaches the proxy, when that is not where the caller does. */
+  readonly calleeProxy?: Proxy;
+}
+
 /** Makes a call by hand: INVITE, 180, 200, ACK. */
-export async function establish(proxy: Proxy, caller: UdpPeer, callee: UdpPeer): Promise<RawCall> {
+export async function establish(proxy: Proxy, caller: UdpPeer, callee: UdpPeer, options: CallOptions = {}): Promise<RawCall> {
+  const { uri = `sip:service@${proxy.address}:${proxy.port}`, calleeProxy = proxy } = options;
   const toTag = unique("t");
-  const invite = request({ uri: `sip:service@${proxy.address}:${proxy.port}`, sentBy: caller.sentBy });
+  const invite = request({ uri, sentBy: caller.sentBy });
   caller.send(invite, proxy);
   const delivered = await callee.nextRequest("INVITE");
   const contact = `Contact: <sip:callee@${callee.sentBy}>`;
-  callee.send(responseTo(delivered, 180, { toTag, headers: [contact] }), proxy);
-  callee.send(responseTo(delivered, 200, { toTag, headers: [contact] }), proxy);
+  callee.send(responseTo(delivered, 180, { toTag, headers: [contact] }), calleeProxy);
+  callee.send(responseTo(delivered, 200, { toTag, headers: [contact] }), calleeProxy);
   const answer = await caller.nextFinal("INVITE");
   assert.equal(statusOf(answer), 200);
 
@@ -49,7 +58,7 @@ export async function establish(proxy: Proxy, caller: UdpPeer, callee: UdpPeer):
         to,
         callId,
         cseq,
-        routes: headersOf(answer, "Record-Route").reverse(),
+        routes: routesOf(answer).reverse(),
       }),
     fromCallee: (method, cseq) =>
       request({
@@ -60,10 +69,15 @@ export async function establish(proxy: Proxy, caller: UdpPeer, callee: UdpPeer):
         to: from,
         callId,
         cseq,
-        routes: headersOf(delivered, "Record-Route"),
+        routes: routesOf(delivered),
       }),
   };
   caller.send(call.fromCaller("ACK", 1), proxy);
   await callee.nextRequest("ACK");
   return call;
+}
+
+/** The Record-Routes of a message, one value each. Those of the tests have no comma inside. */
+export function routesOf(message: string): string[] {
+  return headersOf(message, "Record-Route").flatMap((line) => line.split(/\s*,\s*/));
 }

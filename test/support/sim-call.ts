@@ -107,6 +107,7 @@ export function invite(
     caller?: string;
     callee?: string;
     callId?: string;
+    cseq?: number;
     headers?: readonly string[];
     body?: string;
     uri?: string;

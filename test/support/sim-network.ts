@@ -112,7 +112,7 @@ export class SimNetwork implements Network, Wire {
       release: (load) => this.balancer.release(load),
       ...(options.maxDialogs === undefined ? {} : { maxDialogs: options.maxDialogs }),
     });
-    this.layer = new TransactionLayer({ wire: this, wheel: this.wheel, chance, nowMs });
+    this.layer = new TransactionLayer({ serverHeader: "headroom", wire: this, wheel: this.wheel, chance, nowMs });
     this.outcomes = options.outcomes && this.#judge(options.outcomes);
     this.core = {
       layer: this.layer,
@@ -125,7 +125,6 @@ export class SimNetwork implements Network, Wire {
       outcomes: this.outcomes,
       timeouts: { frMs: FR_MS, frInviteMs: FR_INVITE_MS },
       defaultMaxForwards: 70,
-      serverHeader: "headroom",
       log: this.#log(),
       counters: new ProxyCounters(),
       abandoned: new Map(),

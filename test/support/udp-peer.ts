@@ -16,17 +16,25 @@ export class UdpPeer {
     socket.on("message", (bytes) => this.received.push(bytes.toString("latin1")));
   }
 
+  /** @param address IPv4 or IPv6, without brackets */
   static async open(address: string): Promise<UdpPeer> {
-    const socket = createSocket("udp4").unref(); // a test that fails before it closes its peers must not hang
+    const socket = createSocket(address.includes(":") ? "udp6" : "udp4").unref(); // a test that fails before it closes its peers must not hang
     socket.bind(0, address);
     await once(socket, "listening");
     return new UdpPeer(socket);
   }
 
-  /** `address:port` */
+  get address(): string {
+    return this.#socket.address().address;
+  }
+
+  get port(): number {
+    return this.#socket.address().port;
+  }
+
+  /** `address:port`, an IPv6 address in brackets. */
   get sentBy(): string {
-    const { address, port } = this.#socket.address();
-    return `${address}:${port}`;
+    return `${this.address.includes(":") ? `[${this.address}]` : this.address}:${this.port}`;
   }
 
   send(text: string, to: { readonly address: string; readonly port: number }): void {

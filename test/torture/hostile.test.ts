@@ -155,7 +155,7 @@ describe("a message that is made to take long", () => {
 
   it("by megabytes of anything takes no time", () => {
     for (const unit of ["\r\n", "x", "x\r\n", "x: y\r\n", " ", "\0"]) {
-      const text = unit.repeat(Math.floor(20_000_000 / unit.length));
+      const text = unit.repeat(Math.floor(2_000_000 / unit.length));
       assert.ok(leastMs(() => takeAll(text)) < MAX_MS, JSON.stringify(unit));
     }
   });

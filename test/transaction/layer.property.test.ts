@@ -83,7 +83,7 @@ describe("whatever peers, TU and time do", () => {
         for (const transaction of transactions) assert.equal(transaction.state, State.Terminated);
         for (const { transaction } of drive.clients) assert.equal(transaction.state, State.Terminated);
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
   });
 
@@ -146,7 +146,7 @@ describe("hostile bytes", () => {
         bench.advance(LONGEST_MS);
         bench.assertNothingLeft();
       }),
-      { numRuns: 1_500 },
+      { numRuns: 1_000 },
     );
   });
 

@@ -23,6 +23,7 @@ describe("RFC 3261 §18.2.1: the received parameter", () => {
     ["SIP/2.0/UDP [2001:DB8::9]:5070;branch=z9hG4bK1", "2001:db8::9", ""],
     ["SIP/2.0/UDP [2001:db8::9]:5070;branch=z9hG4bK1", "2001:db8::a", ";received=2001:db8::a"],
     ["SIP/2.0/TCP host.example;branch=z9hG4bK1", "192.0.2.4", ";received=192.0.2.4"],
+    ["SIP/2.0/UDP 192.0.2.4;received=198.51.100.66;branch=z9hG4bK1", "192.0.2.4", ";received=192.0.2.4"],
   ] as const) {
     it(`from ${address}, "${via}" gets "${stamp}"`, () => {
       assert.equal(stampVia(parseVia(via), endpoint(address, 5060)), stamp);
@@ -72,6 +73,14 @@ describe("RFC 3581 §4: rport", () => {
       headersOf(bench.lastSent.text, "Via").join(", "),
       "SIP/2.0/UDP a.example;rport=7000;branch=z9hG4bK1;received=192.0.2.9, SIP/2.0/UDP b.example;rport;branch=z9hG4bK2, SIP/2.0/UDP c;rport",
     );
+  });
+
+  it("a forged received is written over without rport too", () => {
+    const bench = new TransactionBench();
+    const source = endpoint();
+    bench.accept(withVias("SIP/2.0/UDP 192.0.2.9;received=198.51.100.66;branch=z9hG4bKx"), source).reply(200, "OK");
+    assert.deepEqual(headersOf(bench.lastSent.text, "Via"), ["SIP/2.0/UDP 192.0.2.9;received=192.0.2.9;branch=z9hG4bKx"]);
+    assert.equal(bench.lastSent.to, source);
   });
 
   it("a Via that needs no mark goes back byte for byte", () => {

@@ -1,0 +1,97 @@
+import type { DialogMatch } from "../dialog/index.ts";
+import { type SipRequest, tryParseSipUri } from "../sip/index.ts";
+import type { Endpoint } from "../transaction/index.ts";
+import { type ProxyCore, uriPort } from "./core.ts";
+import { routeUriOf } from "./hangup.ts";
+import { isOwnUri, isStrictRouter, type RoutePlan } from "./loose-route.ts";
+import { nextHop } from "./next-hop.ts";
+
+/** Where an in-dialog request goes and how it is changed, but for the branch. */
+export interface InDialogPlan {
+  /** URI of the next hop. */
+  readonly hop: string;
+  readonly requestUri: string;
+  readonly popRoutes: number;
+  readonly appendRoute: string | undefined;
+  readonly pushRoutes: readonly string[];
+  /** Where the peer was last seen: for a hop that cannot be reached. */
+  readonly fallback: Endpoint;
+}
+
+/** What we know of the side that a request is for. */
+interface Peer {
+  readonly contact: string;
+  readonly routes: readonly string[];
+  readonly endpoint: Endpoint;
+}
+
+const NONE: readonly never[] = [];
+
+/**
+ * RFC 3261 §16.5 and §16.6 step 6 for a request inside a dialog. A party of the call decides by Route and Request-URI where its request goes.
+ * Anybody else who knows the tags reaches the other side of the call and nothing more: the remote target and the route set that we saw take the
+ * place of what it wrote, so that a dialog is no open relay. The same serves peers that address us because they lost the Contact or the routes.
+ */
+export function planInDialog(core: ProxyCore, request: SipRequest, source: Endpoint, match: DialogMatch, route: RoutePlan): InDialogPlan {
+  const peer = peerOf(core, request, source, match);
+  const wanted = route.nextRoute ?? route.requestUri;
+  if (isFromParty(source, match) ? isUsable(core, wanted) : leadsTo(core, wanted, peer)) return asAsked(route, wanted, peer.endpoint);
+  const popRoutes = route.popRoutes + route.leftRoutes;
+  const first = peer.routes[0];
+  const hop = first === undefined ? peer.contact : routeUriOf(first);
+  const fallback = peer.endpoint;
+  if (first !== undefined && isStrictRouter(hop))
+    return { hop, requestUri: hop, popRoutes, appendRoute: peer.contact, pushRoutes: peer.routes.slice(1), fallback };
+  return { hop, requestUri: peer.contact, popRoutes, appendRoute: undefined, pushRoutes: peer.routes, fallback };
+}
+
+/** The endpoint of a plan: the peer's last known place when its hop cannot be reached. */
+export function targetOf(core: ProxyCore, plan: InDialogPlan): Endpoint | Promise<Endpoint> {
+  const found = nextHop(core.network, plan.hop, plan.fallback.listener);
+  return found instanceof Promise ? found.then((target) => target ?? plan.fallback) : (found ?? plan.fallback);
+}
+
+function asAsked(route: RoutePlan, hop: string, fallback: Endpoint): InDialogPlan {
+  const { requestUri, popRoutes, nextRoute } = route;
+  if (nextRoute === undefined || !isStrictRouter(nextRoute))
+    return { hop, requestUri, popRoutes, appendRoute: undefined, pushRoutes: NONE, fallback };
+  // The next hop is a strict router: it wants itself in the Request-URI, and the target in the last Route.
+  return { hop, requestUri: nextRoute, popRoutes: popRoutes + 1, appendRoute: requestUri, pushRoutes: NONE, fallback };
+}
+
+function peerOf(core: ProxyCore, request: SipRequest, source: Endpoint, { dialog, direction }: DialogMatch): Peer {
+  const leg = direction === "downstream" ? dialog.findLeg(request.toTag) : undefined;
+  const endpoint = direction === "downstream" ? (dialog.calleeEndpoint ?? source) : dialog.callerEndpoint;
+  const known = direction === "downstream" ? (leg?.contact ?? "") : dialog.callerContact;
+  const routes = direction === "downstream" ? (leg?.routeSet ?? NONE) : dialog.callerRouteSet;
+  const uri = known === "" ? undefined : tryParseSipUri(known);
+  // A Contact that is ours would bring the request back to us.
+  const contact = known === "" || (uri !== undefined && isOwnUri(uri, core.network)) ? endpointUri(endpoint) : known;
+  return { contact, routes, endpoint };
+}
+
+function isFromParty(source: Endpoint, { dialog, direction }: DialogMatch): boolean {
+  const party = direction === "downstream" ? dialog.callerEndpoint : dialog.calleeEndpoint;
+  return party?.address === source.address;
+}
+
+/** Whether a request may go there at all: not back to us. */
+function isUsable(core: ProxyCore, wanted: string): boolean {
+  const uri = tryParseSipUri(wanted);
+  return uri !== undefined && !isOwnUri(uri, core.network);
+}
+
+function leadsTo(core: ProxyCore, wanted: string, peer: Peer): boolean {
+  const first = peer.routes[0];
+  if (first !== undefined) return routeUriOf(first) === wanted && wanted !== "";
+  if (wanted === peer.contact) return true;
+  const uri = isUsable(core, wanted) ? tryParseSipUri(wanted) : undefined;
+  if (uri === undefined) return false;
+  const contact = tryParseSipUri(peer.contact);
+  if (contact !== undefined && contact.host === uri.host && uriPort(contact) === uriPort(uri)) return true;
+  return uri.host === peer.endpoint.address && uriPort(uri) === peer.endpoint.port;
+}
+
+function endpointUri({ address, port }: Endpoint): string {
+  return `sip:${address.includes(":") ? `[${address}]` : address}:${port}`;
+}
