@@ -200,7 +200,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     balancer,
     probing: prober,
     outcomes: outcomes?.counters,
-    operators: operators.counters,
+    operators,
     routing: routingCounters,
     uptimeS: () => Math.trunc((Date.now() - startedAtMs) / 1000),
   });

@@ -17,8 +17,8 @@ export interface StatisticsSources {
   readonly routing?: RoutingCounters | undefined;
   /** Absent when destinations are not judged by their calls. */
   readonly outcomes?: OutcomeCounters | undefined;
-  /** Plain counters of drains and of the states that are written down. */
-  readonly operators?: object | undefined;
+  /** Counts drains and the states that are written down; to be read anew each time. */
+  readonly operators?: { readonly counters: object } | undefined;
   /** Absent when nothing is probed. */
   readonly probing?: ProbeStatisticsSource | undefined;
   /** Seconds since the start. */
@@ -112,7 +112,7 @@ function readStatistics(sources: StatisticsSources): Values {
       destinations_enabled: destinations.filter((destination) => balancer.isEnabled(destination)).length,
     },
     ...(sources.routing === undefined ? {} : { routing: { ...sources.routing } }),
-    health: { ...sources.outcomes, ...sources.operators },
+    health: { ...sources.outcomes, ...sources.operators?.counters },
     ...(sources.probing === undefined ? {} : { probing: probeStatistics(sources.probing) }),
   };
 }
