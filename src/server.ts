@@ -21,6 +21,7 @@ import {
   routeOutbound,
 } from "./routing/index.ts";
 import { loadScript } from "./script-loader.ts";
+import { Announcer } from "./server/announcer.ts";
 import { loadTable, logStatus } from "./server/load-table.ts";
 import { Operators } from "./server/operators.ts";
 import type { SipResponse } from "./sip/index.ts";
@@ -69,6 +70,9 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   const chance = new RandomTokens();
   const wheel = new TimerWheel(nowMs(), (error) => log.error({ err: error }, "timer handler failed"));
   const statusListeners: ((change: StatusChange) => void)[] = [(change) => logStatus(change, log)];
+  const announcer = new Announcer({ config, after, log });
+  opened.push(async () => announcer.close());
+  const { onChoice } = announcer;
   const balancer = new Balancer({
     below,
     onStatus: (change) => {
@@ -79,6 +83,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     nowMs,
     failOpen: config.health.fail_open,
     maxCallsPerSecond: config.health.max_calls_per_second,
+    ...(onChoice && { onChoice }),
   });
   const dialogs = new DialogTable({
     wheel,
@@ -88,14 +93,20 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     defaultTimeoutMs: config.dialog.default_timeout * 1000,
     release: (load) => balancer.release(load),
   });
+  dialogs.onState = (dialog, before) => announcer.dialogChanged(dialog, before);
 
   const store = await openStore(config.load_balancer.db_url, { table: config.load_balancer.db_table });
   opened.push(() => store.close());
   const operators = new Operators({ balancer, dialogs, endDialog, after, store: store.states(log), log });
   opened.push(() => operators.close());
-  statusListeners.push((change) => operators.statusChanged(change));
+  operators.drainListeners.push((change) => announcer.drainChanged(change));
+  statusListeners.push(
+    (change) => announcer.statusChanged(change),
+    (change) => operators.statusChanged(change),
+  );
   await operators.load();
   await loadTable(store, balancer, (change) => operators.tableChanged(change), log);
+  announcer.watch(balancer);
 
   const routingCounters = new RoutingCounters();
   const routingPorts: RoutingPorts = {
@@ -202,6 +213,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     outcomes: outcomes?.counters,
     operators,
     routing: routingCounters,
+    events: announcer,
     uptimeS: () => Math.trunc((Date.now() - startedAtMs) / 1000),
   });
   const management = await startManagement();
@@ -227,8 +239,14 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
       settings,
       nowMs,
       after,
-      onBreaker: (change) => logBreaker(change, log),
-      onRest: (destination, ms) => logRest(destination, ms, log),
+      onBreaker: (change) => {
+        logBreaker(change, log);
+        announcer.breakerChanged(change);
+      },
+      onRest: (destination, ms) => {
+        logRest(destination, ms, log);
+        announcer.restBegan(destination, ms);
+      },
     });
   }
 
@@ -261,6 +279,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
         endDialog,
         drains: operators.drains,
         probes: () => prober?.figures() ?? [],
+        ...announcer.management(balancer),
         statistics: () => statistics.read(),
         resetStatistic: (group, name) => statistics.reset(group, name),
         processes: () => [

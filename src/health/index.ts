@@ -28,6 +28,8 @@ export {
   type DrainTerms,
   MAX_DRAIN_S,
 } from "./drain.ts";
+export { Decisions, MAX_DECISIONS, whatIf } from "./explain.ts";
+export { ALERT_CHECK_MS, type GroupAlert, GroupAlerts, type Headroom } from "./group-alerts.ts";
 export { Latency } from "./latency.ts";
 export { type DestinationState, type OperatorStatePorts, OperatorStates } from "./operator-states.ts";
 export { OutcomeWindow } from "./outcome-window.ts";

@@ -19,6 +19,8 @@ export interface StatisticsSources {
   readonly outcomes?: OutcomeCounters | undefined;
   /** Counts drains and the states that are written down; to be read anew each time. */
   readonly operators?: { readonly counters: object } | undefined;
+  /** Plain counters of events and of those who are told of them. */
+  readonly events?: { readonly counters: object } | undefined;
   /** Absent when nothing is probed. */
   readonly probing?: ProbeStatisticsSource | undefined;
   /** Seconds since the start. */
@@ -113,6 +115,7 @@ function readStatistics(sources: StatisticsSources): Values {
     },
     ...(sources.routing === undefined ? {} : { routing: { ...sources.routing } }),
     health: { ...sources.outcomes, ...sources.operators?.counters },
+    ...(sources.events === undefined ? {} : { events: { ...sources.events.counters } }),
     ...(sources.probing === undefined ? {} : { probing: probeStatistics(sources.probing) }),
   };
 }

@@ -76,6 +76,7 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
     if (this.dialog !== undefined) return this.dialog.load;
     if (this.#looseLoad === undefined) {
       this.#looseLoad = new CallLoad();
+      this.#looseLoad.callId = this.callId;
       // A handler that wakes up after the answer must not count what nobody would end.
       this.#looseLoad.closed = this.finalStatus !== 0;
     }

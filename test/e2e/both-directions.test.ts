@@ -4,12 +4,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { startHeadroom } from "../support/headroom.ts";
 import { headerOf, request, statusOf, unique } from "../support/sip-messages.ts";
 import { runCaller, startCallee, startCaller } from "../support/sipp.ts";
+import { mostAtATime, tracedCalls } from "../support/sipp-trace.ts";
 import { UdpPeer } from "../support/udp-peer.ts";
 
 const CALLER = "127.0.26.21";
 const MEDIA = "127.0.26.22";
 const CARRIER = "127.0.26.23";
 const CAPACITY = 5;
+const HOLD_MS = 200;
 
 describe("calls to a destination and calls from it", () => {
   it("never exceed its capacity together, and all that were taken end well", async () => {
@@ -22,7 +24,7 @@ describe("calls to a destination and calls from it", () => {
     ]);
     const target = `${headroom.address}:${headroom.port}`;
     try {
-      const load = { scenario: "caller", target, calls: 120, rate: 40, holdMs: 200 };
+      const load = { scenario: "caller", target, calls: 120, rate: 40, holdMs: HOLD_MS, trace: true };
       const callers = [await startCaller({ ...load, address: CALLER }), await startCaller({ ...load, address: MEDIA })];
       const seen: number[] = [];
       let over = false;
@@ -40,6 +42,11 @@ describe("calls to a destination and calls from it", () => {
       assert.equal(Math.max(...seen), CAPACITY, "it was full, and never more than that");
       await headroom.untilIdle();
       assert.ok(inbound && outgoing);
+      const calls = [inbound, outgoing].flatMap(({ messages }) => tracedCalls(messages));
+      assert.equal(calls.filter(({ answeredAtMs }) => answeredAtMs !== undefined).length, inbound.successful + outgoing.successful);
+      // As the callers saw it. A call is over for Headroom a moment after it is for its caller; sipp counts its pause in whole milliseconds.
+      const together = mostAtATime(calls, HOLD_MS - 10);
+      assert.ok(together <= CAPACITY && together > CAPACITY / 2, `${together} calls were up at the same time`);
       assert.deepEqual([inbound.created, outgoing.created], [120, 120]);
       assert.ok(inbound.failed > 0 && outgoing.failed > 0, "both directions met a full destination");
       assert.ok(inbound.successful > 0 && outgoing.successful > 0, "and both got their share");
