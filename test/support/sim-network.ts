@@ -119,7 +119,7 @@ export class SimNetwork implements Network, Wire {
       router: (options.router ?? balancingRouter)(this.balancer),
       timeouts: { frMs: FR_MS, frInviteMs: FR_INVITE_MS },
       defaultMaxForwards: 70,
-            log: this.#log(),
+      log: this.#log(),
       counters: new ProxyCounters(),
       abandoned: new Map(),
     };
