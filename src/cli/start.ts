@@ -26,19 +26,11 @@ async function run(file: string | undefined): Promise<void> {
   process.on("unhandledRejection", (error) => log.error({ err: error }, "unexpected rejection: going on"));
   for (const notice of config.notices) log.warn({}, notice);
 
-  let server: RunningServer;
-  try {
-    server = await startServer(config, log);
-  } catch (error) {
-    fail(error);
-  }
-  log.info(
-    { version: VERSION, node: process.version, sip: server.sip, management: server.managementUrl, config: config.file ?? "defaults" },
-    "headroom is running",
-  );
+  // A signal may come before everything is up: a stop is then a plain exit, a reload finds what it wants in the files anyway.
+  let server: RunningServer | undefined;
   let stopping = false;
   const stop = (signal: string): void => {
-    if (stopping) process.exit(0); // asked twice: leave at once
+    if (stopping || server === undefined) process.exit(0); // asked twice: leave at once
     stopping = true;
     log.info({ signal }, "stopping: new calls are refused");
     server.stop().then(
@@ -55,11 +47,22 @@ async function run(file: string | undefined): Promise<void> {
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
   process.on("SIGHUP", () => {
+    if (server === undefined) return;
     reload(server, file).then(
       () => log.info({}, "configuration and destinations reloaded"),
       (error: unknown) => log.error({}, `reload refused, everything stays as it was: ${textOf(error)}`),
     );
   });
+
+  try {
+    server = await startServer(config, log);
+  } catch (error) {
+    fail(error);
+  }
+  log.info(
+    { version: VERSION, node: process.version, sip: server.sip, management: server.managementUrl, config: config.file ?? "defaults" },
+    "headroom is running",
+  );
 }
 
 async function reload(server: RunningServer, file: string | undefined): Promise<void> {

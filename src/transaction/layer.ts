@@ -141,6 +141,7 @@ export class TransactionLayer {
   forgetServer(transaction: ServerTransaction): void {
     this.#servers.delete(transaction.key);
     const request = transaction.request;
+    if (request.toTag !== "") return; // only initial requests can be merged
     const merged = mergeKey(request);
     if (this.#merged.get(merged) === transaction) this.#merged.delete(merged);
   }

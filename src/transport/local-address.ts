@@ -1,4 +1,4 @@
-import { BlockList, isIPv6 } from "node:net";
+import { BlockList, isIPv4, isIPv6 } from "node:net";
 import { networkInterfaces } from "node:os";
 
 /** Interfaces may come and go (floating addresses): what was read is used for this long, in milliseconds. */
@@ -28,7 +28,7 @@ export class LocalAddresses {
   /** Whether the address is one of this machine. The whole of 127.0.0.0/8 is. */
   has(address: string): boolean {
     this.#refresh();
-    return this.#known.has(address) || address.startsWith("127.");
+    return this.#known.has(address) || (address.startsWith("127.") && isIPv4(address));
   }
 
   /** The address by which a peer reaches this machine: that of the interface in its subnet, else of the first one that is not internal. */

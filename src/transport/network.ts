@@ -1,3 +1,4 @@
+import { canonicalIp } from "../balancer/index.ts";
 import type { Network } from "../proxy/core.ts";
 import type { Endpoint, Listener, SendOwner, Wire } from "../transaction/index.ts";
 import type { LocalAddresses } from "./local-address.ts";
@@ -27,7 +28,7 @@ export class SipNetwork implements Network, Wire {
   add(listener: UdpListener): void {
     this.#listeners.push(listener);
     if (listener.isWildcard) this.#wildcardPorts.add(listener.port);
-    else this.#own.add(`${listener.address.toLowerCase()} ${listener.port}`);
+    else this.#own.add(`${spelled(listener.address)} ${listener.port}`);
     if (listener.address === "127.0.0.1" || listener.address === "::1" || listener.isWildcard) this.#own.add(`localhost ${listener.port}`);
     const advertised = this.#options.advertised;
     if (advertised !== null) this.#own.add(ownKey(advertised, listener.port));
@@ -38,7 +39,7 @@ export class SipNetwork implements Network, Wire {
   }
 
   isOwn(host: string, port: number): boolean {
-    if (this.#own.has(`${host} ${port}`)) return true;
+    if (this.#own.has(`${spelled(host)} ${port}`)) return true;
     return this.#wildcardPorts.has(port) && this.#options.locals.has(host);
   }
 
@@ -78,6 +79,11 @@ export class SipNetwork implements Network, Wire {
   }
 }
 
+/** One spelling for each IPv6 address; names and IPv4 addresses have one already. */
+function spelled(host: string): string {
+  return host.includes(":") ? (canonicalIp(host) ?? host.toLowerCase()) : host.toLowerCase();
+}
+
 function isLoopback(address: string): boolean {
   return address.startsWith("127.") || address === "::1";
 }
@@ -85,5 +91,5 @@ function isLoopback(address: string): boolean {
 function ownKey(advertised: string, listenerPort: number): string {
   const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(advertised.toLowerCase());
   const host = match?.[1] ?? match?.[2] ?? advertised.toLowerCase();
-  return `${host} ${match?.[3] ?? (listenerPort || DEFAULT_PORT)}`;
+  return `${spelled(host)} ${match?.[3] ?? (listenerPort || DEFAULT_PORT)}`;
 }

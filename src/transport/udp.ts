@@ -74,9 +74,11 @@ export class UdpListener implements Listener {
     this.#socket = socket;
     this.#options = options;
     this.family = family;
-    this.address = options.address;
-    this.port = socket.address().port;
-    this.#wildcard = options.address === "0.0.0.0" || options.address === "::";
+    // As the system spells it: an IPv6 address may have been written in many ways.
+    const bound = socket.address();
+    this.address = bound.address;
+    this.port = bound.port;
+    this.#wildcard = bound.address === "0.0.0.0" || bound.address === "::";
     if (options.advertised !== null) this.#fixedSentBy = withPort(options.advertised, this.port);
     else if (!this.#wildcard) this.#fixedSentBy = `${bracketed(this.address)}:${this.port}`;
     try {
