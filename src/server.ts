@@ -11,11 +11,12 @@ import { loadScript } from "./script-loader.ts";
 import type { SipResponse } from "./sip/index.ts";
 import { type DestinationStore, openStore } from "./store/index.ts";
 import { resolveBySystem } from "./store/resolve.ts";
-import { type Endpoint, TICK_MS, TimerWheel, TransactionLayer } from "./transaction/index.ts";
+import { type Endpoint, TimerWheel, TransactionLayer } from "./transaction/index.ts";
 import { below, RandomTokens } from "./transport/chance.ts";
 import { HostCache } from "./transport/host-cache.ts";
 import { LocalAddresses } from "./transport/local-address.ts";
 import { SipNetwork } from "./transport/network.ts";
+import { startTicker } from "./transport/ticker.ts";
 import { bracketed, TransportCounters, UdpListener } from "./transport/udp.ts";
 import { VERSION } from "./version.ts";
 
@@ -101,8 +102,8 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   const uptimeS = (): number => Math.trunc((Date.now() - startedAtMs) / 1000);
   const statistics = new Statistics({ layer, proxy, proxyCounters: counters, transport, dialogs, balancer, uptimeS });
 
-  const ticker = setInterval(() => wheel.advance(nowMs()), TICK_MS);
-  opened.push(async () => clearInterval(ticker));
+  const stopTicker = startTicker(wheel, nowMs);
+  opened.push(async () => stopTicker());
   opened.push(() => network.close());
   for (const text of config.sip.listen) {
     const listen = parseListen(text);
