@@ -1,8 +1,9 @@
-import { performance } from "node:perf_hooks";
 import { Balancer } from "../src/balancer/index.ts";
 import { DialogTable } from "../src/dialog/index.ts";
+import { Decisions } from "../src/health/index.ts";
 import { type Network, type ProxyCore, ProxyCounters, SipProxy } from "../src/proxy/index.ts";
 import { createDefaultRouter } from "../src/routing/index.ts";
+import { Announcer } from "../src/server/announcer.ts";
 import { type Endpoint, type Listener, TimerWheel, TransactionLayer, type Wire } from "../src/transaction/index.ts";
 import { below, RandomTokens } from "../src/transport/chance.ts";
 
@@ -17,6 +18,10 @@ const WARM_UP_CALLS = 10_000;
 const CALLS = 30_000;
 /** Calls end by BYE at once, but their transactions linger: simulated time goes on so that these end too. */
 const CALLS_A_SECOND = 1_000;
+/** `explain.calls` and `events.history` of the default configuration. */
+const REMEMBERED = 1_000;
+const ROUNDS = 41;
+const CALLS_A_ROUND = 200;
 
 const listener: Listener = {
   transport: "udp",
@@ -31,8 +36,14 @@ const QUIET = { debug() {}, info() {}, warn() {}, error() {} };
 const SDP =
   "v=0\r\no=- 1 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\nm=audio 40002 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n";
 
-/** A complete call through the proxy without sockets: INVITE, 100, 180, 200, ACK, BYE, 200, and all timers after it. */
-export async function run(): Promise<Figure[]> {
+/** One of the proxies that are compared: it makes calls, and at the end proves that none is left. */
+interface Farm {
+  call(i: number): void;
+  finish(): void;
+}
+
+/** A proxy without sockets. A call is complete: INVITE, 100, 180, 200, ACK, BYE, 200, and all timers after it. */
+function createFarm({ explain = false, events = false } = {}): Farm {
   let nowMs = 0;
   let sent: { text: string; to: Endpoint } | undefined;
   const toDestination: { text: string; to: Endpoint }[] = [];
@@ -47,7 +58,13 @@ export async function run(): Promise<Figure[]> {
     throw error;
   };
   const wheel = new TimerWheel(0, fault);
-  const balancer = new Balancer({ below });
+  const decisions = new Decisions(REMEMBERED, String);
+  const balancer = new Balancer({
+    below,
+    ...(explain && {
+      onChoice: ({ callId, session }, look) => decisions.note(callId, session!.group, session!.tried.length + 1, look, Date.now()),
+    }),
+  });
   balancer.replaceTable(
     Array.from({ length: DESTINATIONS }, (_, i) => ({
       id: i + 1,
@@ -70,6 +87,10 @@ export async function run(): Promise<Figure[]> {
     defaultTimeoutMs: 43_200_000,
     release: (load) => balancer.release(load),
   });
+  if (events) {
+    const announcer = createAnnouncer();
+    dialogs.onState = (dialog, before) => announcer.dialogChanged(dialog, before);
+  }
   const network: Network = {
     isOwn: (host, port) => host === "192.0.2.1" && port === 5060,
     endpoint: (address, port) => ({ transport: "udp", address, port, listener }),
@@ -142,19 +163,59 @@ export async function run(): Promise<Figure[]> {
     wheel.advance(nowMs);
   }
 
-  for (let i = 0; i < WARM_UP_CALLS; i++) call(i);
-  const start = performance.now();
-  for (let i = 0; i < CALLS; i++) call(WARM_UP_CALLS + i);
-  const elapsedMs = performance.now() - start;
-  const left = balancer.destinations().reduce((sum, { resources }) => sum + balancer.load(resources[0]!.cell), 0);
-  if (left !== 0) throw new Error(`Cannot trust the figure: ${left} calls are still counted`);
-  nowMs += 60_000;
-  wheel.advance(nowMs);
-  if (layer.serverCount + layer.clientCount !== 0) throw new Error("Cannot trust the figure: transactions are left after all timers");
+  function finish(): void {
+    const left = balancer.destinations().reduce((sum, { resources }) => sum + balancer.load(resources[0]!.cell), 0);
+    if (left !== 0) throw new Error(`Cannot trust the figure: ${left} calls are still counted`);
+    nowMs += 60_000;
+    wheel.advance(nowMs);
+    if (layer.serverCount + layer.clientCount !== 0) throw new Error("Cannot trust the figure: transactions are left after all timers");
+  }
+
+  return { call, finish };
+}
+
+/** Events without a listener, with the history of the default configuration. */
+function createAnnouncer(): Announcer {
+  const config = { events: { history: REMEMBERED, webhooks: [], webhook_queue: 1, low_headroom_percent: 0 }, explain: { calls: 0 } };
+  return new Announcer({ config, after: () => () => undefined, log: QUIET });
+}
+
+export async function run(): Promise<Figure[]> {
+  const plain = createFarm();
+  for (let i = 0; i < WARM_UP_CALLS; i++) plain.call(i);
+  const elapsedMs = timed(plain, WARM_UP_CALLS, CALLS);
+  plain.finish();
   return [
     { name: "complete call through the proxy in memory (peers included)", unit: "µs", value: (elapsedMs * 1_000) / CALLS },
     { name: "complete calls a second", unit: "1/s", value: CALLS / (elapsedMs / 1_000) },
+    { name: "more time a call with explain.calls: 1000 (median of rounds)", unit: "%", value: moreTime({ explain: true }) },
+    { name: "more time a call with events and their history (median of rounds)", unit: "%", value: moreTime({ events: true }) },
   ];
+}
+
+/** How much longer calls take with something switched on. Both take turns in short rounds, so that what else the machine does hits both. */
+function moreTime(options: { explain?: boolean; events?: boolean }): number {
+  const farms = [createFarm(), createFarm(options)] as const;
+  for (const farm of farms) for (let i = 0; i < WARM_UP_CALLS; i++) farm.call(i);
+  const ratios: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const first = WARM_UP_CALLS + round * CALLS_A_ROUND;
+    // Whoever comes second finds a warmer machine: they take turns in that, too.
+    const order = round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const);
+    const elapsed: [number, number] = [0, 0];
+    for (const which of order) elapsed[which] = timed(farms[which], first, CALLS_A_ROUND);
+    ratios.push(elapsed[1] / elapsed[0]);
+  }
+  for (const farm of farms) farm.finish();
+  return (ratios.sort((a, b) => a - b)[ROUNDS >> 1]! - 1) * 100;
+}
+
+/** Processor time, ms: on a shared machine the wall clock tells of others. */
+function timed(farm: Farm, first: number, count: number): number {
+  const start = process.cpuUsage();
+  for (let i = 0; i < count; i++) farm.call(first + i);
+  const { user, system } = process.cpuUsage(start);
+  return (user + system) / 1_000;
 }
 
 if (import.meta.main) {

@@ -11,6 +11,14 @@ interface Figure {
 
 const DESTINATIONS = [10, 100, 1_000, 10_000];
 
+/** What rows may say to the balancer, and what the others are compared with. */
+const VARIANTS: readonly (readonly [name: string, attrs: (row: number) => string | undefined])[] = [
+  ["no options", () => undefined],
+  ["two tiers and two weights", (row) => `priority=${row % 2};weight=${1 + (row % 2)}`],
+  ["pools of two", (row) => `shared=pool${row >> 1}`],
+  ["a limit of calls a second", () => "cps=10000"],
+];
+
 /** Steps before measuring, so that the compiler has settled. */
 const WARM_UP_MS = 300;
 const MEASURE_MS = 700;
@@ -19,7 +27,7 @@ const HEAP_PICKS = 1_000_000;
 /**
  * Picks of the balancer over tables of several sizes, two resources a destination and one asked for, with every destination half full.
  * "start and release" is a whole call; "pick" is a start of a call that has a pick already (its slot is freed and the largest is chosen anew);
- * "new call" adds what a call allocates for itself. Heap growth is measured over a million picks without a collection in between.
+ * "new call" adds what a call allocates for itself. The variants add what rows say in their attributes. Heap growth is measured over a million picks without a collection in between.
  */
 export async function run(): Promise<Figure[]> {
   const figures: Figure[] = [];
@@ -49,12 +57,21 @@ export async function run(): Promise<Figure[]> {
       figures.push({ name: `${name}: heap growth per start and release`, unit: "bytes", value: heapBytesEach(both) });
     }
   }
+  for (const [variant, attrs] of VARIANTS) {
+    const balancer = balancerOver(10, attrs);
+    const call = new CallLoad();
+    const pick = () => balancer.start(call, 1, "transcoding");
+    figures.push({ name: `10 destinations with ${variant}: pick`, unit: "ns", value: nanosecondsEach(pick) });
+    figures.push({ name: `10 destinations with ${variant}: heap growth per pick`, unit: "bytes", value: heapBytesEach(pick) });
+  }
   return figures;
 }
 
-function balancerOver(destinations: number): Balancer {
+function balancerOver(destinations: number, attrs: (row: number) => string | undefined = () => undefined): Balancer {
   let random = 1;
+  let nowMs = 0;
   const balancer = new Balancer({
+    nowMs: () => nowMs++,
     below(n) {
       random = (Math.imul(random, 1_664_525) + 1_013_904_223) >>> 0;
       return Math.floor((random / 2 ** 32) * n);
@@ -67,7 +84,8 @@ function balancerOver(destinations: number): Balancer {
       { name: "conference", capacity: 30 },
     ];
     const addresses = [{ ip, port: 5060, transport: "udp" as const }];
-    return { id: i + 1, group: 1, uri: `sip:${ip}:5060`, resources, probeMode: 0, attrs: undefined, description: undefined, addresses };
+    const uri = `sip:${ip}:5060`;
+    return { id: i + 1, group: 1, uri, resources, probeMode: 0, attrs: attrs(i), description: undefined, addresses };
   });
   balancer.replaceTable(rows);
   for (let i = 0; i < destinations * 10; i++) balancer.start(new CallLoad(), 1, "transcoding;conference");

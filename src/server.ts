@@ -2,14 +2,30 @@ import { performance } from "node:perf_hooks";
 import type { Logger } from "pino";
 import { Balancer, type StatusChange } from "./balancer/index.ts";
 import { type Config, parseHttpListen, parseListen } from "./config/index.ts";
-import { DialogTable } from "./dialog/index.ts";
+import { type Dialog, DialogTable } from "./dialog/index.ts";
+import { CallOutcomes, outcomeSettings } from "./health/index.ts";
 import { createManagementServer, type ManagementServer } from "./management/index.ts";
+import { logBreaker, logRest } from "./observability/outcome-log.ts";
 import { Statistics } from "./observability/statistics.ts";
+import { Prober, probeSettings, SlowStart, slowStartMs } from "./probing/index.ts";
 import { type ProxyCall, type ProxyCore, ProxyCounters, type Router, SipProxy } from "./proxy/index.ts";
-import { compileCidr, createDefaultRouter, createScriptRouter, parseIp } from "./routing/index.ts";
+import {
+  compileCidr,
+  createBlacklists,
+  createDefaultRouter,
+  createScriptRouter,
+  denyTargets,
+  parseIp,
+  RoutingCounters,
+  type RoutingPorts,
+  routeOutbound,
+} from "./routing/index.ts";
 import { loadScript } from "./script-loader.ts";
+import { Announcer } from "./server/announcer.ts";
+import { loadTable, logStatus } from "./server/load-table.ts";
+import { Operators } from "./server/operators.ts";
 import type { SipResponse } from "./sip/index.ts";
-import { type DestinationStore, openStore } from "./store/index.ts";
+import { openStore } from "./store/index.ts";
 import { resolveBySystem } from "./store/resolve.ts";
 import { type Endpoint, TimerWheel, TransactionLayer } from "./transaction/index.ts";
 import { below, RandomTokens } from "./transport/chance.ts";
@@ -54,10 +70,21 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   const nowMs = (): number => performance.now();
   const chance = new RandomTokens();
   const wheel = new TimerWheel(nowMs(), (error) => log.error({ err: error }, "timer handler failed"));
+  const statusListeners: ((change: StatusChange) => void)[] = [(change) => logStatus(change, log)];
+  const announcer = new Announcer({ config, after, log });
+  opened.push(async () => announcer.close());
+  const { onChoice } = announcer;
   const balancer = new Balancer({
     below,
-    onStatus: (change) => logStatus(change, log),
+    onStatus: (change) => {
+      if (operators.applying) return;
+      for (const tell of statusListeners) tell(change);
+    },
     onFault: (text) => log.error({}, text),
+    nowMs,
+    failOpen: config.health.fail_open,
+    maxCallsPerSecond: config.health.max_calls_per_second,
+    ...(onChoice && { onChoice }),
   });
   const dialogs = new DialogTable({
     wheel,
@@ -67,12 +94,29 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     defaultTimeoutMs: config.dialog.default_timeout * 1000,
     release: (load) => balancer.release(load),
   });
+  dialogs.onState = (dialog, before) => announcer.dialogChanged(dialog, before);
 
   const store = await openStore(config.load_balancer.db_url, { table: config.load_balancer.db_table });
   opened.push(() => store.close());
-  await loadTable(store, balancer, log);
+  const operators = new Operators({ balancer, dialogs, endDialog, after, store: store.states(log), log });
+  opened.push(() => operators.close());
+  operators.drainListeners.push((change) => announcer.drainChanged(change));
+  statusListeners.push(
+    (change) => announcer.statusChanged(change),
+    (change) => operators.statusChanged(change),
+  );
+  await operators.load();
+  await loadTable(store, balancer, (change) => operators.tableChanged(change), log);
+  announcer.watch(balancer);
 
-  const router = new ReplaceableRouter(await createRouter(config, balancer, log));
+  const routingCounters = new RoutingCounters();
+  const routingPorts: RoutingPorts = {
+    balancer,
+    log,
+    counters: routingCounters,
+    isOwn: (host, port) => network.isOwn(host, port),
+  };
+  const router = new ReplaceableRouter(await createRouter(config, routingPorts));
   const transport = new TransportCounters();
   const locals = new LocalAddresses(nowMs);
   const hosts = new HostCache(resolveBySystem, nowMs);
@@ -84,6 +128,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   });
   const layer = new TransactionLayer({ wire: network, wheel, chance, nowMs, serverHeader: config.sip.server_header });
   const counters = new ProxyCounters();
+  const outcomes = createOutcomes();
   const core: ProxyCore = {
     layer,
     wheel,
@@ -92,6 +137,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     balancer,
     network,
     router,
+    outcomes,
     timeouts: { frMs: config.tm.fr_timeout * 1000, frInviteMs: config.tm.fr_inv_timeout * 1000 },
     defaultMaxForwards: config.sip.max_forwards,
     log,
@@ -99,8 +145,6 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     abandoned: new Map(),
   };
   const proxy = new SipProxy(core);
-  const uptimeS = (): number => Math.trunc((Date.now() - startedAtMs) / 1000);
-  const statistics = new Statistics({ layer, proxy, proxyCounters: counters, transport, dialogs, balancer, uptimeS });
 
   const stopTicker = startTicker(wheel, nowMs);
   opened.push(async () => stopTicker());
@@ -123,6 +167,19 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   }
   if (network.listeners.length === 0)
     throw new Error(`Cannot start: sip.listen has no address that this version can serve; want one such as "udp:0.0.0.0:5060"`);
+  const slowStart = new SlowStart({
+    durationMs: slowStartMs(config),
+    setShare: (id, share) => balancer.setCapacityFactor(id, share),
+    wheel,
+    nowMs,
+  });
+  const prober = createProber();
+  statusListeners.push((change) => slowStart.statusChanged(change));
+  if (prober !== undefined) {
+    await prober.start();
+    opened.push(() => prober.stop());
+    statusListeners.push((change) => prober.statusChanged(change));
+  }
   const sip = network.listeners.map((listener) => `udp:${bracketed(listener.address)}:${listener.port}`);
 
   // One reload at a time: the last one asked for is the one that stays.
@@ -134,8 +191,11 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   }
 
   async function reloadNow(next?: Config): Promise<void> {
-    const nextRouter = next === undefined ? undefined : await createRouter(next, balancer, log);
-    await loadTable(store, balancer, log);
+    const nextRouter = next === undefined ? undefined : await createRouter(next, routingPorts);
+    await loadTable(store, balancer, (change) => operators.tableChanged(change), log);
+    outcomes?.tableChanged();
+    slowStart.tableChanged(balancer.destinations());
+    prober?.tableChanged();
     if (next === undefined || nextRouter === undefined) return;
     router.current = nextRouter;
     log.level = next.log.level;
@@ -143,9 +203,72 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     for (const key of keysForRestart(config, next)) log.warn({ key }, `${key} has changed: that takes effect at the next start`);
   }
 
+  const statistics = new Statistics({
+    layer,
+    proxy,
+    proxyCounters: counters,
+    transport,
+    dialogs,
+    balancer,
+    probing: prober,
+    outcomes: outcomes?.counters,
+    operators,
+    routing: routingCounters,
+    events: announcer,
+    uptimeS: () => Math.trunc((Date.now() - startedAtMs) / 1000),
+  });
   const management = await startManagement();
   opened.push(() => management.close());
   return { sip, managementUrl: management.url, reload, stop };
+
+  function after(ms: number, run: () => void): () => void {
+    const timer = wheel.schedule(ms, { timerFired: run }, 0, nowMs());
+    return () => void wheel.cancel(timer);
+  }
+
+  function endDialog({ did }: Pick<Dialog, "did">, headers?: readonly (readonly [string, string])[]): void {
+    const dialog = dialogs.byDid(did);
+    if (dialog !== undefined) proxy.endDialog(dialog, headers);
+  }
+
+  /** Breakers, and the rests that destinations ask for; undefined when neither is in use. */
+  function createOutcomes(): CallOutcomes | undefined {
+    const settings = outcomeSettings(config.health);
+    if (settings === undefined) return undefined;
+    return new CallOutcomes({
+      balancer,
+      settings,
+      nowMs,
+      after,
+      onBreaker: (change) => {
+        logBreaker(change, log);
+        announcer.breakerChanged(change);
+      },
+      onRest: (destination, ms) => {
+        logRest(destination, ms, log);
+        announcer.restBegan(destination, ms);
+      },
+    });
+  }
+
+  /** Probes have sockets and transactions of their own, so that they wait behind no call and no call behind them. */
+  function createProber(): Prober | undefined {
+    if (config.load_balancer.probing_interval === 0) return undefined;
+    const counters = new TransportCounters();
+    const fault = (error: unknown, action: string): void => log.error({ err: error }, `cannot ${action}`);
+    return new Prober({
+      settings: probeSettings(config),
+      balancer,
+      addresses: network.listeners.map(({ address }) => address),
+      openSocket: (address, receive) => UdpListener.open({ address, port: 0, advertised: null, locals, counters, receive, fault }),
+      wheel,
+      chance,
+      nowMs,
+      wallMs: Date.now,
+      random: Math.random,
+      log,
+    });
+  }
 
   function startManagement(): Promise<ManagementServer> {
     const { address, port } = parseHttpListen(config.mi_http.listen);
@@ -154,10 +277,10 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
         balancer,
         dialogs,
         reload: () => reload(),
-        endDialog: (dialog, headers) => {
-          const found = dialogs.byDid(dialog.did);
-          if (found !== undefined) proxy.endDialog(found, headers);
-        },
+        endDialog,
+        drains: operators.drains,
+        probes: () => prober?.figures() ?? [],
+        ...announcer.management(balancer),
         statistics: () => statistics.read(),
         resetStatistic: (group, name) => statistics.reset(group, name),
         processes: () => [
@@ -189,58 +312,28 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   }
 }
 
-/** A destination went up or down. The words for what an operator or a script did are those of OpenSIPS. */
-function logStatus({ destination, enabled, wasEnabled, cause }: StatusChange, log: Logger): void {
-  if (enabled === wasEnabled) return;
-  const { id, group, uri } = destination;
-  const action = enabled ? "enable" : "disable";
-  const origin = cause === "script" ? " from script" : "";
-  const what =
-    cause === "probe" ? `${action} destination ${id} <${uri}> after a probe` : `manually ${action} destination ${id} <${uri}>${origin}`;
-  log.info({ id, group, uri, enabled, cause }, what);
+async function createRouter({ routing, load_balancer }: Config, common: RoutingPorts): Promise<Router> {
+  const ports = { ...common, blacklists: createBlacklists(load_balancer.lb_define_blacklist, common.balancer) };
+  const router =
+    routing.script === null
+      ? routeOutbound(createDefaultRouter(routing, ports), routing.outbound, routing.reject, ports)
+      : createScriptRouter(await loadScript(routing.script), ports);
+  return denyTargets(router, routing.deny_targets, ports);
 }
 
 function wait(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** The table in use is replaced only when all of the new one could be read. */
-async function loadTable(store: DestinationStore, balancer: Balancer, log: Logger): Promise<void> {
-  const { rows, skipped } = await store.loadDestinations();
-  const change = balancer.replaceTable(rows);
-  for (const { id, reason } of skipped) log.warn({ id }, reason);
-  log.info(
-    {
-      destinations: rows.length,
-      skipped: skipped.length,
-      added: change.added.length,
-      removed: change.removed.length,
-      changed: change.changed.length,
-    },
-    "destinations loaded",
-  );
-  if (rows.length === 0) {
-    log.warn(
-      {},
-      'no destination to send calls to: add one with `headroom destinations add --group 1 --uri sip:192.0.2.10:5060 --resources "pstn=30"` (from a checkout: `npm run --silent headroom -- destinations add …`), then run `headroom mi lb_reload`',
-    );
-  }
-}
-
 /** Keys of the configuration whose new values need another start. `routing` and `log.level` take effect at once. */
 function keysForRestart(running: Config, next: Config): string[] {
   const changed: string[] = [];
-  for (const section of ["sip", "tm", "load_balancer", "dialog", "mi_http"] as const) {
+  for (const section of ["sip", "tm", "load_balancer", "dialog", "mi_http", "health", "events", "explain"] as const) {
     const before: Record<string, unknown> = running[section];
     const after: Record<string, unknown> = next[section];
     for (const key of Object.keys(after)) if (JSON.stringify(before[key]) !== JSON.stringify(after[key])) changed.push(`${section}.${key}`);
   }
-  return changed;
-}
-
-async function createRouter(config: Config, balancer: Balancer, log: Logger): Promise<Router> {
-  if (config.routing.script === null) return createDefaultRouter(config.routing, { balancer, log });
-  return createScriptRouter(await loadScript(config.routing.script), { balancer, log });
+  return changed.filter((key) => key !== "load_balancer.lb_define_blacklist"); // part of the routing
 }
 
 /** `sip.allow`: who may send initial requests. Destinations always may. */

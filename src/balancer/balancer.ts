@@ -1,86 +1,20 @@
-import type { CallLoad } from "./call-load.ts";
+import type { CallLoad, LbSession } from "./call-load.ts";
 import type { Candidates } from "./candidates.ts";
-import { FLAG_RANDOM, type LbCode, parseFlags } from "./codes.ts";
-import { type BalancerCounters, newCounters } from "./counters.ts";
-import {
-  checkRows,
-  type Destination,
-  type DestinationRow,
-  identityKey,
-  isUnchanged,
-  type StatusCause,
-  type StatusChange,
-  type TableChange,
-} from "./destination.ts";
-import { DestinationTable } from "./destination-table.ts";
-import { Ledger, type LoadDifference } from "./ledger.ts";
+import { codeOf, FLAG_RANDOM, type LbCode, parseFlags } from "./codes.ts";
+import type { Destination } from "./destination.ts";
+import { Farm } from "./farm.ts";
+import type { LoadDifference } from "./ledger.ts";
+import { MAX_LOOK_CANDIDATES, takeLook } from "./look.ts";
 import { parseRequestedResources } from "./resources.ts";
-import { NO_CAPACITY, STATUS_DISABLED, STATUS_NO_AUTO_REENABLE, select } from "./selection.ts";
-
-/** What the balancer needs from outside. */
-export interface BalancerOptions {
-  /** A uniform random integer from 0 to `n - 1`. */
-  below(n: number): number;
-  /** A destination's `enabled` or `autoReenable` changed. What it throws goes to `onFault`. */
-  onStatus?(change: StatusChange): void;
-  /** Something inside contradicts itself; the call goes on with the safe reading. */
-  onFault?(text: string): void;
-}
-
-/** What {@link Balancer.resize} answers. */
-export type ResizeResult = "ok" | "no-destination" | "no-resource" | "bad-capacity";
+import { NOT_TRIED, select } from "./selection.ts";
+import { CLOSED, STATUS_DISABLED } from "./status.ts";
 
 /**
  * The capacity-aware balancer of the OpenSIPS module load_balancer: destinations, their loads, and the choice for each call.
  * It knows nothing of SIP. Every method is one uninterrupted step, so choosing and counting cannot oversubscribe.
  * None throws into a call; only {@link replaceTable} throws, for rows that cannot be used.
  */
-export class Balancer {
-  readonly counters: BalancerCounters = newCounters();
-  readonly #options: BalancerOptions;
-  readonly #ledger = new Ledger((text) => this.#fault(text));
-  readonly #cells = this.#ledger.cells;
-  #table = new DestinationTable([]);
-
-  constructor(options: BalancerOptions) {
-    this.#options = options;
-  }
-
-  /**
-   * Replaces the destinations, all or none: throws `BalancerError` and changes nothing when a row cannot be used or an id stands twice.
-   * Destinations whose identity (id, group, URI) stays keep loads and status, and a resized capacity unless the row's own capacity changed.
-   * Load of a row that is gone stays counted until its calls end, and is found again by a row that comes back. Order of `rows` does not matter.
-   */
-  replaceTable(rows: readonly DestinationRow[]): TableChange {
-    checkRows(rows);
-    const sorted = [...rows].sort((a, b) => a.id - b.id);
-    const old = this.#table;
-    const change = { added: [] as number[], removed: [] as number[], changed: [] as number[], kept: [] as number[] };
-    const destinations = sorted.map((row) => {
-      const before = old.destinations[old.rowOfKey(identityKey(row))];
-      if (before !== undefined && this.#isUnchanged(before, row)) {
-        change.kept.push(row.id);
-        return before;
-      }
-      (before === undefined ? change.added : change.changed).push(row.id);
-      return this.#makeDestination(row);
-    });
-    this.#cells.beginRows();
-    for (const [i, row] of sorted.entries()) {
-      for (const [k, { capacity }] of row.resources.entries()) this.#cells.nameFromRow(destinations[i]!.resources[k]!.cell, capacity);
-    }
-    this.#cells.endRows();
-    const table = new DestinationTable(destinations);
-    for (const [row, { id, key }] of old.destinations.entries()) {
-      const newRow = table.rowOfKey(key);
-      if (newRow === -1) change.removed.push(id);
-      else table.status[newRow] = old.status[row]!;
-    }
-    this.#table = table;
-    this.counters.reloads++;
-    return change;
-  }
-
+export class Balancer extends Farm {
   /**
    * Begins an LB session: ends the pick of the session before, then chooses the destination of `group` with the largest slot and counts the call there.
    * A session that finds nothing (-2, -3) is begun all the same; -1 and -4 leave everything as it was. Source: OpenSIPS `lb_start`.
@@ -91,12 +25,10 @@ export class Balancer {
   start(call: CallLoad, group: number, resources: string, flags = ""): LbCode {
     this.counters.starts++;
     if (call.closed) return this.#refuse(-1);
-    const candidates = this.#table.candidates.find(group, resources);
+    const candidates = this.table.candidates.find(group, resources);
     if (typeof candidates === "number") return this.#refuse(candidates);
-    this.#ledger.endPick(call);
-    const bits = parseFlags(flags);
-    call.beginSession(group, resources, bits);
-    return this.#choose(call, candidates, bits, -1);
+    this.ledger.endPick(call);
+    return this.#choose(call, candidates, call.beginSession(group, resources, parseFlags(flags)), NOT_TRIED);
   }
 
   /**
@@ -107,14 +39,14 @@ export class Balancer {
     this.counters.nexts++;
     const session = call.session;
     if (session === undefined || call.closed) return this.#refuse(-1);
-    this.#ledger.endPick(call);
-    const candidates = this.#table.candidates.find(session.group, session.resources);
+    this.ledger.endPick(call);
+    const candidates = this.table.candidates.find(session.group, session.resources);
     if (typeof candidates === "number") {
       // A reload took the last destination that has the resource: nobody can take the call.
       call.currentDestination = undefined;
       return this.#refuse(-3);
     }
-    return this.#choose(call, candidates, session.flags, this.#table.stampTried(session.tried));
+    return this.#choose(call, candidates, session, this.table.stampTried(session.tried));
   }
 
   /** {@link next} while there is a session, whatever the arguments say, else {@link start}. Source: OpenSIPS `lb_start_or_next`. */
@@ -131,7 +63,7 @@ export class Balancer {
   reset(call: CallLoad): LbCode {
     this.counters.resets++;
     if (!call.opened || call.closed) return this.#refuse(-1);
-    this.#ledger.endPick(call);
+    this.ledger.endPick(call);
     call.endSession();
     return 1;
   }
@@ -143,29 +75,11 @@ export class Balancer {
 
   /** Disables the current pick; a probe may enable it again. -1 when there is none or its row is gone. Source: OpenSIPS `lb_disable_dst`. */
   disableDestination(call: CallLoad): LbCode {
-    const row = call.destination === undefined ? -1 : this.#table.rowOfKey(call.destination.key);
+    const row = call.destination === undefined ? -1 : this.table.rowOfKey(call.destination.key);
     if (row === -1) return this.#refuse(-1);
     this.counters.disables++;
-    this.#changeStatus(row, STATUS_DISABLED, 0, "script");
+    this.changeStatus(row, STATUS_DISABLED, 0, "script");
     return 1;
-  }
-
-  /**
-   * The first destination in id order that has this address. Source: OpenSIPS `lb_is_destination`.
-   *
-   * @param port 0 matches every port
-   * @param group -1 matches every group
-   * @param activeOnly passes over disabled destinations
-   */
-  isDestination(ip: string, port: number, group = -1, activeOnly = false): Destination | undefined {
-    const { destinations, status } = this.#table;
-    const row = this.#table.rowOfAddress(
-      ip,
-      port,
-      (candidate) =>
-        (group === -1 || destinations[candidate]!.group === group) && !(activeOnly && (status[candidate]! & STATUS_DISABLED) !== 0),
-    );
-    return destinations[row];
   }
 
   /**
@@ -178,8 +92,8 @@ export class Balancer {
     const names = parseRequestedResources(resources);
     if (call.closed || destination === undefined || names === undefined || !this.#allKnown(names)) return this.#refuse(-1);
     for (const name of names) {
-      if (undo) this.#ledger.undo(call, this.#cells.find(destination.key, name));
-      else this.#ledger.lease(call, this.#cells.intern(destination.key, destination.id, name));
+      if (undo) this.ledger.undo(call, this.cells.find(destination.key, name));
+      else this.ledger.lease(call, this.#intern(destination, name));
     }
     if (undo) this.counters.uncounted++;
     else this.counters.counted++;
@@ -196,23 +110,23 @@ export class Balancer {
    * Also for a call whose leases were released. The destination becomes the current pick; the LB session stays as it is.
    */
   moveTo(call: CallLoad, destination: Destination, cells: readonly number[]): void {
-    this.#ledger.endPick(call);
+    this.ledger.endPick(call);
     call.currentDestination = destination;
     for (const cell of cells) {
       const name = destination.resources.find((resource) => resource.cell === cell)?.name;
       if (name === undefined) {
-        this.#fault(`Cannot count a call for destination ${destination.id}: cell ${cell} is none of its resources`);
+        this.fault(`Cannot count a call for destination ${destination.id}: cell ${cell} is none of its resources`);
         continue;
       }
       // The number may belong to another resource by now, when a reload took the row and no call held the cell.
-      const current = this.#cells.intern(destination.key, destination.id, name);
-      if (!call.picked.includes(current)) this.#ledger.leasePick(call, current);
+      const current = this.#intern(destination, name);
+      if (!call.picked.includes(current)) this.ledger.leasePick(call, current);
     }
   }
 
   /** Ends every lease of the call. Calling it again changes nothing. The session and the current pick stay readable. */
   release(call: CallLoad): void {
-    this.#ledger.release(call);
+    this.ledger.release(call);
   }
 
   /** Attributes of the current pick; "" when it has none, after a failure and after a reset. */
@@ -220,97 +134,37 @@ export class Balancer {
     return call.destination?.attrs ?? "";
   }
 
-  /** All destinations in id order. */
-  destinations(): readonly Destination[] {
-    return this.#table.destinations;
-  }
-
-  destination(id: number): Destination | undefined {
-    return this.#table.destinations[this.#table.rowOfId(id)];
-  }
-
-  /** Calls that are counted in a cell. */
-  load(cell: number): number {
-    return this.#cells.load[cell] ?? 0;
-  }
-
-  /** Calls that a cell allows. */
-  maxLoad(cell: number): number {
-    return this.#cells.maxLoad[cell] ?? 0;
-  }
-
-  /** False also for a destination that the table holds no more. */
-  isEnabled(destination: Destination): boolean {
-    const row = this.#table.rowOfKey(destination.key);
-    return row !== -1 && (this.#table.status[row]! & STATUS_DISABLED) === 0;
-  }
-
-  /** Whether a probe may enable the destination again; false also for one that the table holds no more. */
-  isAutoReenable(destination: Destination): boolean {
-    const row = this.#table.rowOfKey(destination.key);
-    return row !== -1 && (this.#table.status[row]! & STATUS_NO_AUTO_REENABLE) === 0;
-  }
-
-  /**
-   * Changes a capacity in memory. A capacity above 2147483647 is that; one below 0 or no whole number is refused, where OpenSIPS makes 4294967295 of -1.
-   */
-  resize(id: number, resource: string, capacity: number): ResizeResult {
-    const destination = this.destination(id);
-    if (destination === undefined) return "no-destination";
-    const cell = destination.resources.find(({ name }) => name === resource)?.cell;
-    if (cell === undefined) return "no-resource";
-    if (!Number.isInteger(capacity) || capacity < 0) return "bad-capacity";
-    this.#cells.resize(cell, capacity);
-    return "ok";
-  }
-
-  /**
-   * Enables or disables a destination. "mi" disabling also keeps probes from enabling it again; enabling by "mi" or "script" lifts that too;
-   * enabling by "probe" does nothing while it stands. Answers false when there is no such destination.
-   */
-  setStatus(id: number, enabled: boolean, cause: StatusCause): boolean {
-    const row = this.#table.rowOfId(id);
-    if (row === -1) return false;
-    if (!enabled) {
-      this.#changeStatus(row, cause === "mi" ? STATUS_DISABLED | STATUS_NO_AUTO_REENABLE : STATUS_DISABLED, 0, cause);
-    } else if (cause !== "probe") {
-      this.#changeStatus(row, 0, STATUS_DISABLED | STATUS_NO_AUTO_REENABLE, cause);
-    } else if ((this.#table.status[row]! & STATUS_NO_AUTO_REENABLE) === 0) {
-      this.#changeStatus(row, 0, STATUS_DISABLED, cause);
-    }
-    return true;
-  }
-
-  /** Calls counted for a resource everywhere or on one destination id, rows that are gone included; `undefined` for a resource that nobody has. */
-  profileSize(resource: string, destinationId?: number): number | undefined {
-    return this.#cells.sum(resource, destinationId);
-  }
-
-  /** Names of the resources that destinations have, in the order of their first row. */
-  resourceNames(): string[] {
-    return [...this.#table.resourceNames];
-  }
-
   /** Audit: adds up the leases of all calls and answers each cell whose load differs. An empty answer is the only right one. */
   recount(calls: Iterable<CallLoad>): readonly LoadDifference[] {
-    return this.#ledger.recount(calls);
+    return this.ledger.recount(calls);
   }
 
-  #choose(call: CallLoad, candidates: Candidates, flags: number, stamp: number): LbCode {
-    const found = select(candidates, flags, this.#cells, this.#table, stamp);
-    if (found < 0) {
+  #choose(call: CallLoad, candidates: Candidates, session: LbSession, stamp: number): LbCode {
+    const { flags } = session;
+    const closed = this.closedBits(candidates);
+    const found = select(candidates, flags, this.cells, this.table, stamp, closed);
+    const code = codeOf(found);
+    const position = found > 0 ? this.#positionAmong(found, flags) : -1;
+    if (this.options.onChoice !== undefined) this.#tellChoice(call, candidates, session, stamp, closed, code, position);
+    if (code !== 1) {
       call.currentDestination = undefined;
-      return this.#refuse(found === NO_CAPACITY ? -2 : -3);
+      return this.#refuse(code);
     }
-    const { best } = this.#table;
-    const position = (found > 1 && (flags & FLAG_RANDOM) !== 0 ? best[this.#options.below(found)] : best[0]) ?? best[0]!;
-    const destination = this.#table.destinations[candidates.rows[position]!]!;
+    const row = candidates.rows[position]!;
+    const destination = this.table.destinations[row]!;
     const first = position * candidates.width;
-    for (let k = first; k < first + candidates.width; k++) this.#ledger.leasePick(call, candidates.cells[k]!);
+    for (let k = first; k < first + candidates.width; k++) this.ledger.leasePick(call, candidates.ownCells[k]!);
     call.currentDestination = destination;
-    call.session?.tried.push(destination.key);
+    session.tried.push(destination.key);
+    if (this.availability.watchesPicks) this.availability.picked(row, this.nowMs());
+    if (closed !== CLOSED) this.counters.failed_open++;
     this.counters.selected++;
     return 1;
+  }
+
+  #positionAmong(found: number, flags: number): number {
+    const { best } = this.table;
+    return (found > 1 && (flags & FLAG_RANDOM) !== 0 ? best[this.options.below(found)] : best[0]) ?? best[0]!;
   }
 
   #refuse<Code extends -1 | -2 | -3 | -4>(code: Code): Code {
@@ -321,43 +175,31 @@ export class Balancer {
     return code;
   }
 
-  #changeStatus(row: number, set: number, clear: number, cause: StatusCause): void {
-    const { status, destinations } = this.#table;
-    const before = status[row]!;
-    const after = (before | set) & ~clear;
-    if (after === before) return;
-    status[row] = after;
-    try {
-      this.#options.onStatus?.({
-        destination: destinations[row]!,
-        enabled: (after & STATUS_DISABLED) === 0,
-        wasEnabled: (before & STATUS_DISABLED) === 0,
-        autoReenable: (after & STATUS_NO_AUTO_REENABLE) === 0,
-        cause,
-      });
-    } catch (error) {
-      this.#fault(`Cannot report the status of destination ${destinations[row]!.id}: ${String(error)}`);
-    }
-  }
-
-  #fault(text: string): void {
-    this.counters.faults++;
-    this.#options.onFault?.(text);
-  }
-
   #allKnown(names: readonly string[]): boolean {
-    return new Set(names).size === names.length && names.every((name) => this.#table.resourceNames.has(name));
+    return new Set(names).size === names.length && names.every((name) => this.table.resourceNames.has(name));
   }
 
-  #isUnchanged(destination: Destination, row: DestinationRow): boolean {
-    const capacities = destination.resources.map(({ cell }) => this.#cells.rowCapacity(cell));
-    return isUnchanged(destination, capacities, row);
+  /** The destination's cell for a resource. A pick may be older than the table: the pool that a new cell joins is that of the table. */
+  #intern({ key, id, options }: Destination, resource: string): number {
+    const current = this.table.destinations[this.table.rowOfKey(key)];
+    return this.cells.intern(key, id, resource, (current?.options ?? options).shared);
   }
 
-  #makeDestination(row: DestinationRow): Destination {
-    const { id, group, uri, probeMode, attrs, description, addresses } = row;
-    const key = identityKey(row);
-    const resources = row.resources.map(({ name }) => ({ name, cell: this.#cells.intern(key, id, name) }));
-    return { id, group, uri, key, resources, probeMode, attrs, description, addresses: [...addresses] };
+  #tellChoice(
+    call: CallLoad,
+    candidates: Candidates,
+    { resources, flags }: LbSession,
+    stamp: number,
+    closed: number,
+    code: LbCode,
+    position: number,
+  ): void {
+    const outcome = { resources, flags, code, failedOpen: closed !== CLOSED, position };
+    const look = takeLook(candidates, this.table.destinations, this.cells, this.table, stamp, MAX_LOOK_CANDIDATES, outcome);
+    try {
+      this.options.onChoice?.(call, look);
+    } catch (error) {
+      this.fault(`Cannot tell of a choice: ${String(error)}`);
+    }
   }
 }

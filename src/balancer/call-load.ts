@@ -13,7 +13,7 @@ export class LbSession {
 
 /**
  * What one call has counted, and its LB session. A **lease** is one unit of load: an entry of a cell in {@link leases}.
- * Only the balancer changes it, apart from `opened` and `closed`, which belong to the call's dialog.
+ * Only the balancer changes it, apart from `opened`, `closed` and `callId`, which belong to the call's dialog.
  */
 export class CallLoad {
   /** The cells in which this call is counted, once for each unit; in no order. */
@@ -24,6 +24,8 @@ export class CallLoad {
   opened = false;
   /** The call is up, or over for good: start, next, reset and counting answer -1, so that a route that wakes up late changes nothing of what it counts. */
   closed = false;
+  /** What the call is called outside, its Call-ID: the balancer does not look at it. */
+  callId = "";
   /** Set by the balancer: the current pick. */
   currentDestination: Destination | undefined = undefined;
   /** Set by the balancer: there is an LB session. */

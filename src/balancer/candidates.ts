@@ -5,8 +5,18 @@ import { parseRequestedResources } from "./resources.ts";
 export interface Candidates {
   /** Row numbers in table order. */
   readonly rows: Int32Array;
-  /** `width` cells for each row, in the order of the request. */
+  /** `width` cells for each row, in the order of the request: where its slot is read, that is in its pool when it has one. */
   readonly cells: Int32Array;
+  /** As {@link cells}, but the destination's own: where a call is counted. */
+  readonly ownCells: Int32Array;
+  /** By position. */
+  readonly tiers: Int32Array;
+  /** By position, in hundredths. */
+  readonly weights: Int32Array;
+  /** Whether tiers or weights differ, so that they matter. */
+  readonly ranked: boolean;
+  /** Those of the group that lack a resource, in table order. */
+  readonly lacking: readonly Destination[];
   /** Number of resources asked for. */
   readonly width: number;
 }
@@ -25,11 +35,14 @@ export class CandidateCache {
   readonly #destinations: readonly Destination[];
   readonly #resourceNames: ReadonlySet<string>;
   readonly #byGroup = new Map<number, Map<string, Candidates>>();
+  readonly #slotCell: (cell: number) => number;
   #cachedNumbers = 0;
 
-  constructor(destinations: readonly Destination[], resourceNames: ReadonlySet<string>) {
+  /** @param slotCell the cell in which the slot of a destination's cell is read */
+  constructor(destinations: readonly Destination[], resourceNames: ReadonlySet<string>, slotCell: (cell: number) => number) {
     this.#destinations = destinations;
     this.#resourceNames = resourceNames;
+    this.#slotCell = slotCell;
   }
 
   /** The candidates, or -1 when the list cannot be read, or -4 when a name is unknown to every destination or stands twice. */
@@ -51,19 +64,37 @@ export class CandidateCache {
 
   #collect(group: number, names: readonly string[]): Candidates {
     const rows: number[] = [];
-    const cells: number[] = [];
+    const ownCells: number[] = [];
+    const tiers: number[] = [];
+    const weights: number[] = [];
+    const lacking: Destination[] = [];
     for (const [row, destination] of this.#destinations.entries()) {
       if (destination.group !== group) continue;
       const found = names.map((name) => destination.resources.find((resource) => resource.name === name)?.cell ?? -1);
-      if (found.includes(-1)) continue;
+      if (found.includes(-1)) {
+        lacking.push(destination);
+        continue;
+      }
       rows.push(row);
-      cells.push(...found);
+      ownCells.push(...found);
+      tiers.push(destination.options.priority);
+      weights.push(Math.round(destination.options.weight * 100));
     }
-    return { rows: Int32Array.from(rows), cells: Int32Array.from(cells), width: names.length };
+    return {
+      rows: Int32Array.from(rows),
+      cells: Int32Array.from(ownCells, this.#slotCell),
+      ownCells: Int32Array.from(ownCells),
+      width: names.length,
+      tiers: Int32Array.from(tiers),
+      weights: Int32Array.from(weights),
+      ranked: tiers.some((tier) => tier !== tiers[0]) || weights.some((weight) => weight !== weights[0]),
+      lacking,
+    };
   }
 
   #keep(group: number, resources: string, candidates: Candidates): void {
-    const cost = candidates.rows.length + candidates.cells.length + resources.length + ENTRY_OVERHEAD_NUMBERS;
+    const { rows, cells, lacking } = candidates;
+    const cost = 3 * rows.length + 2 * cells.length + 2 * lacking.length + resources.length + ENTRY_OVERHEAD_NUMBERS;
     if (this.#cachedNumbers + cost > MAX_CACHED_NUMBERS) {
       this.#byGroup.clear();
       this.#cachedNumbers = 0;

@@ -3,24 +3,42 @@ import { MAX_CAPACITY } from "./resources.ts";
 /** Capacity of a cell that no row names. */
 const UNNAMED = -1;
 
+/** In {@link CellTable.pool}: the cell stands for itself. */
+export const NO_POOL = -1;
+
 /** First size of the table, in cells; it doubles when it is full. */
 const INITIAL_CELLS = 64;
+
+/** Instead of a destination id: the cell of a pool. Ids are not negative. */
+const POOL_ID = -1;
+
+/** Instead of a destination id: the cell is free. */
+const NOBODY_ID = -2;
 
 /**
  * The load table: flat typed arrays with one **cell** for each pair of destination identity and resource name.
  * A cell lives while a row names it or it carries load; a reload gives the numbers of the others to new cells.
+ *
+ * Destinations of one pool have a cell each, with their own calls, and one **pool cell** for each resource, with the sum. Calls hold the own cells, so
+ * a row may join or leave a pool while it has calls: the sum is made anew. The slot of such a destination is that of the pool cell.
  */
 export class CellTable {
   /** Calls that are counted, by cell. */
   load = new Int32Array(INITIAL_CELLS);
-  /** Calls that are allowed, by cell. */
+  /** Calls that are allowed now, by cell: the capacity, less while the destination is warming up. What stands at a cell with a pool is not looked at. */
   maxLoad = new Int32Array(INITIAL_CELLS);
-  /** Capacity in the row, by cell, or {@link UNNAMED}: it differs from `maxLoad` after a resize. */
+  /** By cell: the pool cell that counts its calls too, or {@link NO_POOL}. */
+  pool = new Int32Array(INITIAL_CELLS).fill(NO_POOL);
+  /** Capacity from the row or from a resize, by cell. */
+  #capacity = new Int32Array(INITIAL_CELLS);
+  /** Capacity in the row, by cell, or {@link UNNAMED}: it differs from the capacity after a resize. For a pool cell, the smallest of its rows. */
   #rowCapacity = new Int32Array(INITIAL_CELLS);
+  /** Share of the capacity that is open, by cell. */
+  #factor = new Float64Array(INITIAL_CELLS);
   /** Whether a row of the table that is being loaded names the cell. */
   #named = new Uint8Array(INITIAL_CELLS);
   #resourceNames: (string | undefined)[] = [];
-  #destinationKeys: (string | undefined)[] = [];
+  #ownerKeys: (string | undefined)[] = [];
   #destinationIds: number[] = [];
   #byName = new Map<string, Map<string, number>>();
   #freeCells: number[] = [];
@@ -35,43 +53,49 @@ export class CellTable {
     return this.#byName.get(resource)?.get(destinationKey) ?? -1;
   }
 
-  /** The cell of a destination's resource, made when there is none yet. */
-  intern(destinationKey: string, destinationId: number, resource: string): number {
-    let cells = this.#byName.get(resource);
-    if (cells === undefined) {
-      cells = new Map();
-      this.#byName.set(resource, cells);
-    }
-    const known = cells.get(destinationKey);
-    if (known !== undefined) return known;
-    const cell = this.#freeCells.pop() ?? this.size;
-    if (cell === this.load.length) this.#grow();
-    cells.set(destinationKey, cell);
-    this.#resourceNames[cell] = resource;
-    this.#destinationKeys[cell] = destinationKey;
-    this.#destinationIds[cell] = destinationId;
-    this.load[cell] = 0;
-    this.maxLoad[cell] = 0;
-    this.#rowCapacity[cell] = UNNAMED;
-    this.#named[cell] = 0;
+  /**
+   * The cell of a destination's resource, made when there is none yet.
+   *
+   * @param poolName the pool that a new cell joins
+   */
+  intern(destinationKey: string, destinationId: number, resource: string, poolName: string | undefined): number {
+    const known = this.find(destinationKey, resource);
+    if (known !== -1) return known;
+    const cell = this.#make(destinationKey, destinationId, resource);
+    if (poolName !== undefined) this.pool[cell] = this.#internPool(poolName, resource);
     return cell;
   }
 
-  /** Begins the loading of rows: no cell is named until {@link nameFromRow} says so. */
-  beginRows(): void {
-    this.#named.fill(0);
+  /** The cell whose load and `max_load` make the slot: the pool's, or the cell itself. */
+  slotCell(cell: number): number {
+    const pool = this.pool[cell] ?? NO_POOL;
+    return pool === NO_POOL ? cell : pool;
   }
 
-  /** A row names the cell. A resized `max_load` stays unless the row's own capacity changed. */
+  /** Begins the loading of rows: no cell is named until {@link nameFromRow} says so, and every cell is open whole. */
+  beginRows(): void {
+    this.#named.fill(0);
+    for (let cell = 0; cell < this.size; cell++) this.open(cell, 1);
+  }
+
+  /** A row names the cell. A resized capacity stays unless the row's own changed. */
   nameFromRow(cell: number, capacity: number): void {
     this.#named[cell] = 1;
     if (this.#rowCapacity[cell] === capacity) return;
     this.#rowCapacity[cell] = capacity;
-    this.maxLoad[cell] = capacity;
+    this.#setCapacity(cell, capacity);
   }
 
-  /** Ends the loading of rows: cells that no row names go, unless calls are still counted in them. */
-  endRows(): void {
+  /**
+   * Ends the loading of rows: puts cells into the pools of their destinations and adds the pools up. Cells that no row names go, unless calls are
+   * still counted in them; those of a destination that is gone stay in the pool, as its calls go on where they are.
+   *
+   * @param poolNames the pool, if any, of each destination in the table, by identity
+   */
+  endRows(poolNames: ReadonlyMap<string, string | undefined>): void {
+    const poolCapacities = this.#assignPools(poolNames);
+    for (const [pool, capacity] of poolCapacities) this.nameFromRow(pool, capacity);
+    this.#sumPools();
     for (let cell = 0; cell < this.size; cell++) {
       if (this.#named[cell] === 1 || this.#resourceNames[cell] === undefined) continue;
       this.#rowCapacity[cell] = UNNAMED;
@@ -84,9 +108,21 @@ export class CellTable {
     return this.#rowCapacity[cell] ?? UNNAMED;
   }
 
-  /** Sets `max_load`, not above {@link MAX_CAPACITY}. */
+  /** Capacity from the row or a resize. */
+  capacity(cell: number): number {
+    return this.#capacity[cell] ?? 0;
+  }
+
+  /** Sets the capacity, not above {@link MAX_CAPACITY}. */
   resize(cell: number, capacity: number): void {
-    this.maxLoad[cell] = Math.min(capacity, MAX_CAPACITY);
+    this.#setCapacity(cell, Math.min(capacity, MAX_CAPACITY));
+  }
+
+  /** Opens a share of the capacity, 0 to 1: the whole number below it, and at least one call where the capacity is not 0. */
+  open(cell: number, factor: number): void {
+    if (this.#factor[cell] === factor) return;
+    this.#factor[cell] = factor;
+    this.#setCapacity(cell, this.capacity(cell));
   }
 
   /** Load of a resource on every destination, or on those with one id, also of rows that are gone; `undefined` when nobody has such a resource. */
@@ -95,19 +131,84 @@ export class CellTable {
     if (cells === undefined) return undefined;
     let total = 0;
     for (const cell of cells.values()) {
-      if (destinationId === undefined || this.#destinationIds[cell] === destinationId) total += this.load[cell]!;
+      const id = this.#destinationIds[cell]!;
+      if (id !== POOL_ID && (destinationId === undefined || id === destinationId)) total += this.load[cell]!;
     }
     return total;
   }
 
+  #setCapacity(cell: number, capacity: number): void {
+    this.#capacity[cell] = capacity;
+    const open = Math.floor(capacity * this.#factor[cell]!);
+    this.maxLoad[cell] = capacity > 0 && open < 1 ? 1 : open;
+  }
+
+  /** Answers the smallest row capacity of each pool cell that a row names. */
+  #assignPools(poolNames: ReadonlyMap<string, string | undefined>): Map<number, number> {
+    const capacities = new Map<number, number>();
+    // The pool cells that are made meanwhile come last, and have no pool themselves.
+    const before = this.size;
+    for (let cell = 0; cell < before; cell++) {
+      const key = this.#ownerKeys[cell];
+      if (key === undefined || this.#destinationIds[cell] === POOL_ID || !poolNames.has(key)) continue;
+      const poolName = poolNames.get(key);
+      if (poolName === undefined) {
+        this.pool[cell] = NO_POOL;
+        continue;
+      }
+      const pool = this.#internPool(poolName, this.#resourceNames[cell]!);
+      this.pool[cell] = pool;
+      if (this.#named[cell] === 1) capacities.set(pool, Math.min(capacities.get(pool) ?? MAX_CAPACITY, this.#rowCapacity[cell]!));
+    }
+    return capacities;
+  }
+
+  #sumPools(): void {
+    for (let cell = 0; cell < this.size; cell++) if (this.#destinationIds[cell] === POOL_ID) this.load[cell] = 0;
+    for (let cell = 0; cell < this.size; cell++) {
+      const pool = this.pool[cell]!;
+      if (pool !== NO_POOL) this.load[pool]! += this.load[cell]!;
+    }
+  }
+
+  /** Identities of destinations begin with a digit, so a pool is nobody's namesake. */
+  #internPool(poolName: string, resource: string): number {
+    const key = `pool ${poolName}`;
+    const known = this.find(key, resource);
+    return known === -1 ? this.#make(key, POOL_ID, resource) : known;
+  }
+
+  #make(ownerKey: string, destinationId: number, resource: string): number {
+    const cell = this.#freeCells.pop() ?? this.size;
+    if (cell === this.load.length) this.#grow();
+    let cells = this.#byName.get(resource);
+    if (cells === undefined) {
+      cells = new Map();
+      this.#byName.set(resource, cells);
+    }
+    cells.set(ownerKey, cell);
+    this.#resourceNames[cell] = resource;
+    this.#ownerKeys[cell] = ownerKey;
+    this.#destinationIds[cell] = destinationId;
+    this.load[cell] = 0;
+    this.maxLoad[cell] = 0;
+    this.pool[cell] = NO_POOL;
+    this.#capacity[cell] = 0;
+    this.#rowCapacity[cell] = UNNAMED;
+    this.#factor[cell] = 1;
+    this.#named[cell] = 0;
+    return cell;
+  }
+
   #free(cell: number): void {
     const resource = this.#resourceNames[cell]!;
-    const key = this.#destinationKeys[cell]!;
     const cells = this.#byName.get(resource);
-    cells?.delete(key);
+    cells?.delete(this.#ownerKeys[cell]!);
     if (cells?.size === 0) this.#byName.delete(resource);
     this.#resourceNames[cell] = undefined;
-    this.#destinationKeys[cell] = undefined;
+    this.#ownerKeys[cell] = undefined;
+    this.#destinationIds[cell] = NOBODY_ID;
+    this.pool[cell] = NO_POOL;
     this.maxLoad[cell] = 0;
     this.#freeCells.push(cell);
   }
@@ -116,12 +217,15 @@ export class CellTable {
     const size = this.load.length * 2;
     this.load = grown(this.load, new Int32Array(size));
     this.maxLoad = grown(this.maxLoad, new Int32Array(size));
+    this.pool = grown(this.pool, new Int32Array(size).fill(NO_POOL));
+    this.#capacity = grown(this.#capacity, new Int32Array(size));
     this.#rowCapacity = grown(this.#rowCapacity, new Int32Array(size));
+    this.#factor = grown(this.#factor, new Float64Array(size));
     this.#named = grown(this.#named, new Uint8Array(size));
   }
 }
 
-function grown<T extends Int32Array | Uint8Array>(from: T, to: T): T {
+function grown<T extends Int32Array | Float64Array | Uint8Array>(from: T, to: T): T {
   to.set(from);
   return to;
 }

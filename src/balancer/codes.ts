@@ -5,6 +5,17 @@
  */
 export type LbCode = 1 | -1 | -2 | -3 | -4;
 
+/** The code for an answer of `select`: how many it found, or {@link NO_CAPACITY} or {@link NO_DESTINATION}. */
+export function codeOf(found: number): 1 | -2 | -3 {
+  if (found > 0) return 1;
+  return found === NO_CAPACITY ? -2 : -3;
+}
+
+/** Destinations are up, and all are full. */
+export const NO_CAPACITY = -2;
+/** No available destination is left to try. */
+export const NO_DESTINATION = -3;
+
 /** Flag `n`: a destination without a free slot may be chosen too. */
 export const FLAG_NEGATIVE = 1;
 /** Flag `r`: compare the free percentage, not the free number. */

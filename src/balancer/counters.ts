@@ -18,6 +18,8 @@ export interface BalancerCounters {
   counted: number;
   uncounted: number;
   reloads: number;
+  /** Picks among destinations that are down, as nobody in their group is up. */
+  failed_open: number;
   /** Contradictions inside the balancer: any but 0 is a bug. */
   faults: number;
 }
@@ -37,6 +39,7 @@ export function newCounters(): BalancerCounters {
     counted: 0,
     uncounted: 0,
     reloads: 0,
+    failed_open: 0,
     faults: 0,
   };
 }

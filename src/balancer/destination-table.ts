@@ -26,8 +26,10 @@ export class DestinationTable implements RowState {
   readonly #rowByKey = new Map<string, number>();
   readonly #rowById = new Map<number, number>();
   readonly #byIp = new Map<string, AddressEntry[]>();
+  readonly #rowsByPool = new Map<string, number[]>();
 
-  constructor(destinations: readonly Destination[]) {
+  /** @param slotCell the cell in which the slot of a destination's cell is read */
+  constructor(destinations: readonly Destination[], slotCell: (cell: number) => number) {
     const names = new Set<string>();
     this.destinations = destinations;
     this.status = new Uint8Array(destinations.length);
@@ -37,10 +39,11 @@ export class DestinationTable implements RowState {
       this.#rowByKey.set(destination.key, row);
       this.#rowById.set(destination.id, row);
       for (const { name } of destination.resources) names.add(name);
+      if (destination.options.shared !== undefined) this.#addToPool(destination.options.shared, row);
       for (const { ip, port } of destination.addresses) this.#addAddress(canonicalIp(ip) ?? ip, { row, port });
     }
     this.resourceNames = names;
-    this.candidates = new CandidateCache(destinations, names);
+    this.candidates = new CandidateCache(destinations, names, slotCell);
   }
 
   /** Row of an identity, or -1. */
@@ -51,6 +54,11 @@ export class DestinationTable implements RowState {
   /** Row of an id, or -1. */
   rowOfId(id: number): number {
     return this.#rowById.get(id) ?? -1;
+  }
+
+  /** Rows that share this pool, in id order. */
+  rowsOfPool(name: string): readonly number[] {
+    return this.#rowsByPool.get(name) ?? [];
   }
 
   /** Rows with this address in id order; a port of 0 on either side matches every port. The first that `accept` agrees to is answered, else -1. */
@@ -76,6 +84,12 @@ export class DestinationTable implements RowState {
       if (row !== -1) this.triedStamps[row] = this.#stamp;
     }
     return this.#stamp;
+  }
+
+  #addToPool(name: string, row: number): void {
+    const rows = this.#rowsByPool.get(name);
+    if (rows === undefined) this.#rowsByPool.set(name, [row]);
+    else rows.push(row);
   }
 
   #addAddress(ip: string, entry: AddressEntry): void {

@@ -1,3 +1,4 @@
+import type { DestinationOptions } from "./destination-options.ts";
 import { BalancerError } from "./errors.ts";
 import { checkResources, type ResourceSpec } from "./resources.ts";
 
@@ -41,6 +42,8 @@ export interface Destination {
   readonly resources: readonly DestinationResource[];
   readonly probeMode: 0 | 1 | 2;
   readonly attrs: string | undefined;
+  /** What {@link attrs} say to the balancer. */
+  readonly options: DestinationOptions;
   readonly description: string | undefined;
   readonly addresses: readonly Address[];
 }
@@ -52,10 +55,12 @@ export interface TableChange {
   /** Same identity, other resources, attributes, description, probe mode or addresses. */
   readonly changed: readonly number[];
   readonly kept: readonly number[];
+  /** Sentences on rows that are used, but not as they say: options that cannot be read, capacities of a pool that differ. */
+  readonly problems: readonly string[];
 }
 
-/** Who changed a status: a management command, the route of a call, or a probe. */
-export type StatusCause = "mi" | "script" | "probe";
+/** Who changed a status: a management command, the route of a call, a probe, or the end of a drain. */
+export type StatusCause = "mi" | "script" | "probe" | "drain";
 
 /** A change of `enabled` or of `autoReenable`; `wasEnabled` differs from `enabled` when calls are concerned. */
 export interface StatusChange {

@@ -1,4 +1,6 @@
-export { Balancer, type BalancerOptions, type ResizeResult } from "./balancer.ts";
+export type { BreakerState } from "./availability.ts";
+export { Balancer } from "./balancer.ts";
+export type { BalancerOptions, ResizeResult } from "./balancer-options.ts";
 export { CallLoad, type LbSession } from "./call-load.ts";
 export type { LbCode } from "./codes.ts";
 export type { BalancerCounters } from "./counters.ts";
@@ -12,7 +14,9 @@ export {
   type StatusChange,
   type TableChange,
 } from "./destination.ts";
+export { type DestinationOptions, MAX_CALLS_PER_SECOND, MAX_PRIORITY, parseDestinationOptions } from "./destination-options.ts";
 export { BalancerError, type BalancerErrorCode } from "./errors.ts";
 export { canonicalIp } from "./ip.ts";
 export type { LoadDifference } from "./ledger.ts";
+export { type DestinationView, readLook, type SkipReason, type TableLook, type TableView } from "./look.ts";
 export { MAX_CAPACITY, parseRequestedResources, parseResources, type ResourceSpec } from "./resources.ts";

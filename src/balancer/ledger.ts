@@ -1,5 +1,5 @@
 import type { CallLoad } from "./call-load.ts";
-import { CellTable } from "./cell-table.ts";
+import { CellTable, NO_POOL } from "./cell-table.ts";
 
 /** A cell whose load is not what the calls hold. */
 export interface LoadDifference {
@@ -13,6 +13,7 @@ export interface LoadDifference {
 /**
  * The only place where loads change. Each unit of load is a lease of one call, so a load can neither fall below zero nor be left over
  * when its calls are gone; should the two ever disagree, the fault is reported and the load stays at zero or above.
+ * A lease names the destination's own cell, and counts in the cell of its pool too.
  */
 export class Ledger {
   readonly cells = new CellTable();
@@ -24,8 +25,11 @@ export class Ledger {
 
   /** Counts the call once more in a cell. */
   lease(call: CallLoad, cell: number): void {
+    const { load, pool } = this.cells;
     call.leases.push(cell);
-    this.cells.load[cell]!++;
+    load[cell]!++;
+    const shared = pool[cell]!;
+    if (shared !== NO_POOL) load[shared]!++;
   }
 
   /** Counts the call once more in a cell, on behalf of its current pick. */
@@ -62,7 +66,11 @@ export class Ledger {
     const actual = new Map<number, number>();
     for (let cell = 0; cell < this.cells.size; cell++) actual.set(cell, 0);
     for (const call of calls) {
-      for (const cell of call.leases) actual.set(cell, (actual.get(cell) ?? 0) + 1);
+      for (const cell of call.leases) {
+        actual.set(cell, (actual.get(cell) ?? 0) + 1);
+        const shared = this.cells.slotCell(cell);
+        if (shared !== cell) actual.set(shared, (actual.get(shared) ?? 0) + 1);
+      }
     }
     const differences: LoadDifference[] = [];
     for (const [cell, count] of actual) {
@@ -84,12 +92,16 @@ export class Ledger {
     this.#discount(cell);
   }
 
+  /** On the path of every call, so a cell without a pool costs one more look and no more. */
   #discount(cell: number): void {
-    const load = this.cells.load[cell] ?? 0;
-    if (load <= 0) {
-      this.#onFault(`Cannot end a lease in cell ${cell}: its load is ${load}`);
+    const { load, pool } = this.cells;
+    const count = load[cell] ?? 0;
+    if (count <= 0) {
+      this.#onFault(`Cannot end a lease in cell ${cell}: its load is ${count}`);
       return;
     }
-    this.cells.load[cell] = load - 1;
+    load[cell] = count - 1;
+    const shared = pool[cell]!;
+    if (shared !== NO_POOL) this.#discount(shared);
   }
 }

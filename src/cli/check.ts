@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { Balancer } from "../balancer/index.ts";
 import { type Config, ConfigError, loadConfig } from "../config/index.ts";
 import { loadScript } from "../script-loader.ts";
 import { openStore, StoreError } from "../store/index.ts";
@@ -54,8 +55,9 @@ async function checkDestinations(config: Config, terminal: Terminal): Promise<st
       const { rows, skipped } = await store.loadDestinations();
       terminal.print(`${rows.length} of ${rows.length + skipped.length} destinations of table "${table}" can be used`);
       const probed = rows.filter(({ probeMode }) => probeMode !== 0).length;
-      if (probed > 0)
-        terminal.print(`notice: probe_mode of ${probed} destinations has no effect: this version does not probe destinations`);
+      if (probed > 0 && config.load_balancer.probing_interval === 0)
+        terminal.print(`notice: probe_mode of ${probed} destinations has no effect: load_balancer.probing_interval is 0`);
+      for (const problem of new Balancer({ below: () => 0 }).replaceTable(rows).problems) terminal.print(`notice: ${visible(problem)}`);
       return skipped.map(({ reason }) => reason);
     } finally {
       await store.close();

@@ -25,11 +25,17 @@ function formatDestinations(destinations: readonly unknown[]): string {
       plain(destination["group"]),
       plain(destination["uri"]),
       resourceCells(destination["Resources"]),
-      destination["enabled"] === "yes" ? "enabled" : "disabled",
+      statusCell(destination),
       plain(destination["auto-reenable"]),
       plain(destination["attrs"]),
     ]);
   return formatTable(["ID", "Group", "URI", "Resources", "Status", "Auto re-enable", "Attributes"], rows);
+}
+
+/** A drain says more than the status: it stands there only while calls are left. */
+function statusCell(destination: Record<string, unknown>): string {
+  if (destination["draining"] === "yes") return `draining ${plain(destination["drain_load"])} left`;
+  return destination["enabled"] === "yes" ? "enabled" : "disabled";
 }
 
 /** `name=load/max` for each resource, as opensips-cp shows them. */

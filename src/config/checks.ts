@@ -1,10 +1,11 @@
 import { isIPv4, isIPv6 } from "node:net";
 import { parseRequestedResources } from "../balancer/index.ts";
+import { compileReplyCodes, parseBlacklist } from "../health/index.ts";
 import { compileCidr } from "../routing/cidr.ts";
 import { compilePattern } from "../routing/pattern.ts";
 import { checkMethod as checkInitialMethod } from "../routing/rules.ts";
 import { compileStatusList } from "../routing/status-set.ts";
-import { tryParseSipUri } from "../sip/index.ts";
+import { tryParseSipUri, uriParam } from "../sip/index.ts";
 import { parseHttpListen, parseListen } from "./listen.ts";
 
 /**
@@ -23,6 +24,7 @@ const TABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
 const RESOURCE_NAME = /^[A-Za-z0-9_-]{1,64}(?:\/[sb])?$/;
 /** RFC 6750 §2.1, b64token. */
 const BEARER_TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
+const LIST_NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const MAX_PORT = 65_535;
 
 export function checkListen(text: string): string | undefined {
@@ -118,9 +120,43 @@ export function checkSharingTag(text: string): string | undefined {
 }
 
 export function checkBlacklist(text: string): string | undefined {
-  return /^\s*[A-Za-z0-9_-]{1,64}\s*=\s*\d{1,9}(?:\s*,\s*\d{1,9})*\s*$/.test(text)
-    ? undefined
-    : 'a name and group numbers, such as "list= 1,4,3"';
+  return wantedBy(() => parseBlacklist(text));
+}
+
+/** The name of a list, as it stands in front of the "=" of a definition. */
+export function checkListName(text: string): string | undefined {
+  return LIST_NAME.test(text) ? undefined : "the name of a list of load_balancer.lb_define_blacklist";
+}
+
+export function checkReplyCodes(text: string): string | undefined {
+  return wantedBy(() => compileReplyCodes([text]));
+}
+
+/** Another transaction begins with INVITE, none with ACK, and a CANCEL needs something to cancel. */
+export function checkProbeMethod(text: string): string | undefined {
+  return checkMethod(text) ?? (/^(?:INVITE|ACK|CANCEL)$/.test(text) ? 'a method such as "OPTIONS", not INVITE, ACK or CANCEL' : undefined);
+}
+
+export function checkEventName(text: string): string | undefined {
+  return /^E_[A-Z][A-Z0-9_]{0,61}$/.test(text) ? undefined : 'the name of an event, such as "E_LOAD_BALANCER_STATUS"';
+}
+
+/** Requests are sent as the rows of destinations are: over UDP. */
+export function checkNextHop(text: string): string | undefined {
+  const uri = tryParseSipUri(text);
+  const isUdp = uri?.scheme === "sip" && (uriParam(uri, "transport") ?? "udp").toLowerCase() === "udp";
+  return isUdp ? undefined : 'a SIP URI that is reached over UDP, such as "sip:192.0.2.5:5060"';
+}
+
+export function checkWebhookUrl(text: string): string | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isPlain = url?.username === "" && url.password === "" && (url.protocol === "http:" || url.protocol === "https:");
+  // URL reads "http:x" and blanks around it as well.
+  return isPlain && /^https?:\/\/[^\s]+$/i.test(text) ? undefined : "http://… or https://… without a user and password";
+}
+
+export function checkWebhookSecret(text: string): string | undefined {
+  return text.length < 8 ? "a text of at least 8 characters" : undefined;
 }
 
 export function checkHttpRoot(text: string): string | undefined {

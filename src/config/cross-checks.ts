@@ -1,3 +1,4 @@
+import { parseBlacklist } from "../health/index.ts";
 import { isLoopback, parseHttpListen, parseListen } from "./listen.ts";
 import type { Reading } from "./read-values.ts";
 import type { ConfigValues, RoutingRule } from "./schema.ts";
@@ -6,7 +7,7 @@ import type { ConfigValues, RoutingRule } from "./schema.ts";
 type Found = Pick<Reading, "set" | "report" | "refused">;
 
 /**
- * What no key shows alone: sockets that clash, a management interface open to anybody, rules that say two things.
+ * What no key shows alone: sockets that clash, a management interface open to anybody, rules that say two things, lists that do not exist.
  *
  * What was refused by itself is not looked at again.
  */
@@ -14,6 +15,30 @@ export function checkTogether(values: ConfigValues, found: Found): void {
   if (isRight("sip.listen", found)) checkListens(values.sip.listen, found);
   if (isRight("mi_http", found)) checkManagement(values.mi_http, found);
   checkRules(values.routing.rules, found);
+  if (isRight("load_balancer.lb_define_blacklist", found)) checkBlacklists(values, found);
+}
+
+function checkBlacklists(values: ConfigValues, found: Found): void {
+  const definitions = values.load_balancer.lb_define_blacklist;
+  const names = new Set<string>();
+  for (const [i, text] of definitions.entries()) {
+    const { name } = parseBlacklist(text);
+    // One value in place of a list of one stands at the key itself.
+    const path = found.set.has(`load_balancer.lb_define_blacklist[${i}]`)
+      ? `load_balancer.lb_define_blacklist[${i}]`
+      : "load_balancer.lb_define_blacklist";
+    if (names.has(name)) report(found, path, `found "${text}", whose list "${name}" is defined already, want each name once`);
+    names.add(name);
+  }
+  if (!isRight("routing.deny_targets", found)) return;
+  const wanted =
+    names.size === 0
+      ? "a list of load_balancer.lb_define_blacklist, which has none"
+      : `one of ${[...names].map((name) => `"${name}"`).join(", ")}`;
+  for (const [i, name] of values.routing.deny_targets.entries()) {
+    const path = found.set.has(`routing.deny_targets[${i}]`) ? `routing.deny_targets[${i}]` : "routing.deny_targets";
+    if (!names.has(name)) report(found, path, `found "${name}", want ${wanted}`);
+  }
 }
 
 function checkRules(rules: readonly RoutingRule[], found: Found): void {

@@ -1,4 +1,4 @@
 export { ConfigError, type ConfigProblem } from "./errors.ts";
 export { isLoopback, type Listen, type ListenTransport, parseHttpListen, parseListen } from "./listen.ts";
-export { loadConfig } from "./load.ts";
+export { loadConfig, parseConfig } from "./load.ts";
 export { type Config, ConfigSchema, type ConfigValues, type RoutingRule } from "./schema.ts";

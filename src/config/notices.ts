@@ -5,6 +5,12 @@ import type { ConfigValues } from "./schema.ts";
 /** What {@link noticeRules} has a sentence for. */
 const OWN_NOTICE = /^routing\.rules\[\d+\]\./;
 
+const PROBING_PATHS = [
+  ...["method", "from", "reply_codes", "verbose"].map((name) => `load_balancer.probing_${name}`),
+  ...["rise", "fall", "jitter", "fast_interval"].map((name) => `health.${name}`),
+];
+const BREAKER_PATHS = ["min_calls", "failure_ratio", "open_for", "trial_calls"].map((name) => `health.breaker.${name}`);
+
 /** One sentence, with its place, for each key of the file that is set to something that has no effect. */
 export function noticesOf(values: ConfigValues, set: Reading["set"], file: string): string[] {
   const notices: string[] = [];
@@ -19,12 +25,31 @@ export function noticesOf(values: ConfigValues, set: Reading["set"], file: strin
     say("load_balancer.db_url", "is not an sqlite: address: this version opens SQLite files only and cannot start with it");
   }
   noticeRules(values.routing, set, say);
+  noticeHealth(values, set, say);
   return notices;
 
   function say(path: string, text: string): void {
     const key = set.get(path);
     const place = key ? `${file}:${key.line}:${key.column}: ` : "";
     notices.push(`${place}${path} ${text}`);
+  }
+}
+
+/** Keys that only mean something while another one is in use. */
+function noticeHealth(values: ConfigValues, set: Reading["set"], say: (path: string, text: string) => void): void {
+  const { load_balancer, health, events, routing } = values;
+  const interval = load_balancer.probing_interval;
+  for (const path of interval === 0 ? PROBING_PATHS : []) unused(path, "load_balancer.probing_interval is 0");
+  if (interval !== 0 && health.fast_interval >= interval) {
+    unused("health.fast_interval", `it is not shorter than load_balancer.probing_interval, which is ${interval}`);
+  }
+  for (const path of health.breaker.window === 0 ? BREAKER_PATHS : []) unused(path, "health.breaker.window is 0");
+  if (events.webhooks.length === 0) unused("events.webhook_queue", "events.webhooks is empty");
+  if (routing.script !== null) unused("routing.outbound", "routing.script decides where calls go");
+
+  function unused(path: string, reason: string): void {
+    const key = set.get(path);
+    if (key && asksForSomething(key)) say(path, `has no effect: ${reason}`);
   }
 }
 

@@ -1,4 +1,4 @@
-import type { KeyOptions } from "./schema.ts";
+import type { KeyOptions } from "./schema-keys.ts";
 import { closestName } from "./spelling.ts";
 import { type Located, LocatedMap, type LocatedValue, type Report } from "./yaml-tree.ts";
 
@@ -82,9 +82,14 @@ export function pathsByName(schema: SchemaView, path = "", paths = new Map<strin
   for (const [name, property] of Object.entries(schema.properties ?? {})) {
     const own = pathTo(path, name);
     if (!paths.has(name)) paths.set(name, own);
-    pathsByName(property, own, paths);
+    pathsByName(valueBranchOf(property), own, paths);
   }
   return paths;
+}
+
+/** Of a key that may be null, what it may be otherwise; another key as it is. */
+export function valueBranchOf(schema: SchemaView): SchemaView {
+  return schema.anyOf?.find((branch) => branch.type !== "null") ?? schema;
 }
 
 /** What a key wants, as the second half of a sentence. */
@@ -98,6 +103,8 @@ export function wantedOf(schema: SchemaView): string {
       return "true or false";
     case "integer":
       return `a whole number${schema.unit ? ` of ${schema.unit}` : ""} from ${schema.minimum} to ${schema.maximum}`;
+    case "number":
+      return `a number${schema.unit ? ` of ${schema.unit}` : ""} from ${schema.minimum} to ${schema.maximum}`;
     case "array":
       return `${schema.single ? `${wantedOf(schema.items ?? {})}; or ` : ""}a list of ${schema.minItems ?? 0} to ${schema.maxItems} ${schema.single ? "of these" : "entries"}`;
     case "object":
@@ -116,22 +123,23 @@ function readPresent(schema: SchemaView, located: Located, path: string, reading
   const value = fromEnvironmentAs(schema, located);
   if (schema.anyOf) {
     if (value === null) return null;
-    const other = schema.anyOf.find((branch) => branch.type !== "null") ?? {};
+    const other = valueBranchOf(schema);
     // The branch alone would say "want a text" where null is as good.
-    if (typeof value !== "string") return refuse(schema, located, path, reading);
-    return readPresent(other, located, path, reading);
+    const hasKind = other.type === "object" ? value instanceof LocatedMap : typeof value === "string";
+    return hasKind ? readPresent(other, located, path, reading) : refuse(schema, located, path, reading);
   }
   if (schema.enum) return schema.enum.includes(value as string) ? value : refuse(schema, located, path, reading);
   switch (schema.type) {
     case "object":
-      if (value === null) return readMap(schema, new LocatedMap(), path, reading); // all that stood under the key is commented out
-      if (!(value instanceof LocatedMap)) return refuse(schema, located, path, reading);
-      return schema.patternProperties ? readRecord(schema, value, path, reading) : readMap(schema, value, path, reading);
+      if (value !== null && !(value instanceof LocatedMap)) return refuse(schema, located, path, reading);
+      if (schema.patternProperties) return readRecord(schema, value ?? new LocatedMap(), path, reading);
+      return readMap(schema, value ?? new LocatedMap(), located, path, reading); // null: all that stood under the key is commented out
     case "array":
       return readList(schema, located, path, reading);
-    case "integer": {
-      const fits =
-        Number.isInteger(value) && (value as number) >= (schema.minimum ?? -Infinity) && (value as number) <= (schema.maximum ?? Infinity);
+    case "integer":
+    case "number": {
+      const isNumber = schema.type === "integer" ? Number.isInteger(value) : Number.isFinite(value);
+      const fits = isNumber && (value as number) >= (schema.minimum ?? -Infinity) && (value as number) <= (schema.maximum ?? Infinity);
       return fits ? value : refuse(schema, located, path, reading);
     }
     case "boolean":
@@ -168,7 +176,7 @@ function readList(schema: SchemaView, located: Located, path: string, reading: R
   return (entries as readonly Located[]).map((entry, i) => readValue(items, entry, `${path}[${i}]`, reading));
 }
 
-function readMap(schema: SchemaView, map: LocatedMap, path: string, reading: Reading): Record<string, unknown> {
+function readMap(schema: SchemaView, map: LocatedMap, located: Located, path: string, reading: Reading): Record<string, unknown> {
   const properties = schema.properties ?? {};
   for (const [name, { key }] of map.entries) {
     if (!Object.hasOwn(properties, name)) reading.report(key, unknownKey(name, Object.keys(properties), path, reading));
@@ -177,6 +185,10 @@ function readMap(schema: SchemaView, map: LocatedMap, path: string, reading: Rea
   for (const [name, property] of Object.entries(properties)) {
     const entry = map.entries.get(name);
     if (!entry && !schema.required?.includes(name)) continue;
+    if (!entry && defaultOf(property) === undefined) {
+      reading.refused.push(path);
+      reading.report(located, `${path}: found no key "${name}", want ${wantedOf(property)}`);
+    }
     const value = readValue(property, entry?.value, pathTo(path, name), reading);
     if (value !== undefined) result[name] = value;
   }
@@ -204,6 +216,7 @@ function unknownKey(name: string, known: readonly string[], path: string, { path
 function fromEnvironmentAs(schema: SchemaView, located: Located): LocatedValue {
   const { value, fromEnvironment } = located;
   if (!fromEnvironment || typeof value !== "string") return value;
+  if (schema.type === "number" && /^-?\d{1,15}(?:\.\d{1,15})?$/.test(value)) return Number(value);
   if (schema.type === "integer" && /^-?\d{1,15}$/.test(value)) return Number(value);
   if (schema.type === "boolean" && /^(?:true|false)$/.test(value)) return value === "true";
   return value;

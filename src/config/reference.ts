@@ -1,4 +1,4 @@
-import { type SchemaView, wantedOf } from "./read-values.ts";
+import { type SchemaView, valueBranchOf, wantedOf } from "./read-values.ts";
 import { ConfigSchema } from "./schema.ts";
 
 const INTRODUCTION = `# Configuration
@@ -32,7 +32,7 @@ function sectionOf(name: string, schema: SchemaView): string {
 function rowsOf(schema: SchemaView, prefix: string): string[] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, key]) => {
     const path = prefix === "" ? name : `${prefix}.${name}`;
-    const inner = key.items?.properties ? { schema: key.items, prefix: `${path}[]` } : { schema: key, prefix: path };
+    const inner = key.items?.properties ? { schema: key.items, prefix: `${path}[]` } : { schema: valueBranchOf(key), prefix: path };
     return [paragraphOf(path, key), ...rowsOf(inner.schema, inner.prefix)];
   });
 }
@@ -53,6 +53,6 @@ function itemsOf(key: SchemaView): string {
 function defaultText(key: SchemaView): string {
   if (key.default === undefined) return "";
   // The one rule that is there by itself is shown by the defaults of its keys.
-  if (key.items?.properties) return " Default: one rule with the defaults below.";
+  if (key.items?.properties && JSON.stringify(key.default) !== "[]") return " Default: one rule with the defaults below.";
   return ` Default: \`${JSON.stringify(key.default)}\`.`;
 }

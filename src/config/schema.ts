@@ -1,7 +1,6 @@
-import { type Static, type TSchema, Type } from "typebox";
+import { type Static, Type } from "typebox";
 import {
   checkBearerToken,
-  checkBlacklist,
   checkCidr,
   checkDatabaseUrl,
   checkFlags,
@@ -11,77 +10,19 @@ import {
   checkHttpListen,
   checkHttpRoot,
   checkListen,
-  checkMethod,
+  checkListName,
   checkPattern,
   checkRedisUrl,
   checkResourceList,
   checkRoutedMethod,
   checkSharingTag,
-  checkSipUri,
   checkStatusPattern,
   checkTableName,
   checkToken,
-  type TextCheck,
 } from "./checks.ts";
+import { EventsSchema, ExplainSchema, HealthSchema, OutboundSchema, PROBING_KEYS } from "./schema-health.ts";
+import { flag, fraction, item, list, MAX_INT32, MAX_SECONDS, MAX_TEXT_LENGTH, optionalText, several, text, whole } from "./schema-keys.ts";
 
-/** Longest text value of the file: no key needs more, and messages quote what they found. */
-export const MAX_TEXT_LENGTH = 1024;
-/** Longest list of the file, rules included. */
-export const MAX_LIST_LENGTH = 1000;
-/** One year: a call that lasts longer than this is not one. */
-const MAX_SECONDS = 31_536_000;
-const MAX_INT32 = 2_147_483_647;
-
-/** What a key's schema may hold beside JSON Schema's own words. The loader and the reference read these. */
-export interface KeyOptions {
-  /** Refuses a text that has the right type but cannot be used; answers what is wanted. */
-  check?: TextCheck;
-  /** How the unit or form is called in a message: "want a whole number of seconds from 1 to 600". */
-  unit?: string;
-  /** For a list: one value alone stands for a list of it. */
-  single?: boolean;
-  /** A number stands for its text: a status code may stand without quotes. */
-  numberIsText?: boolean;
-  /** For a mapping of free names: refuses a name. */
-  nameCheck?: TextCheck;
-  /** Set for a secret: a message never quotes what stands there. */
-  secret?: boolean;
-  /** Set while the feature behind the key does not exist; says so, as the second half of a sentence. */
-  unbuilt?: string;
-  /** The value that asks for nothing, so that it is no surprise that nothing happens; the default when it is left out. */
-  harmless?: unknown;
-}
-
-function text(description: string, value: string, options: KeyOptions = {}) {
-  return Type.String({ description, default: value, maxLength: MAX_TEXT_LENGTH, ...options });
-}
-
-function optionalText(description: string, options: KeyOptions = {}) {
-  return Type.Union([Type.String({ maxLength: MAX_TEXT_LENGTH, ...options }), Type.Null()], { description, default: null, ...options });
-}
-
-function whole(description: string, value: number, minimum: number, maximum: number, options: KeyOptions = {}) {
-  return Type.Integer({ description, default: value, minimum, maximum, ...options });
-}
-
-function flag(description: string, value: boolean, options: KeyOptions = {}) {
-  return Type.Boolean({ description, default: value, ...options });
-}
-
-function list<Item extends TSchema>(description: string, item: Item, value: unknown[], options: KeyOptions = {}) {
-  return Type.Array(item, { description, default: value, maxItems: MAX_LIST_LENGTH, ...options });
-}
-
-function item(options: KeyOptions & { description?: string } = {}) {
-  return Type.String({ maxLength: MAX_TEXT_LENGTH, ...options });
-}
-
-/** A condition that one value or one of several can meet. */
-function several(description: string, options: KeyOptions) {
-  return Type.Optional(Type.Array(item(options), { description, minItems: 1, maxItems: MAX_LIST_LENGTH, single: true }));
-}
-
-const NO_PROBING = "this version does not probe destinations";
 const NO_TLS = "this version listens on UDP only";
 const NO_CLUSTER = "this version runs alone, without a cluster";
 const NO_FREESWITCH = "this version does not ask FreeSWITCH for its load";
@@ -147,20 +88,7 @@ const LoadBalancerSchema = Type.Object(
     db_table: text("The table with the destinations: OpenSIPS's load_balancer table, version 3.", "load_balancer", {
       check: checkTableName,
     }),
-    probing_interval: whole("Time between two probes of a destination. 0: off.", 30, 0, 86_400, {
-      unit: "seconds",
-      unbuilt: NO_PROBING,
-      harmless: 0,
-    }),
-    probing_method: text("SIP method of a probe.", "OPTIONS", { check: checkMethod, unbuilt: NO_PROBING }),
-    probing_from: text("From URI of a probe.", "sip:prober@localhost", { check: checkSipUri, unbuilt: NO_PROBING }),
-    probing_reply_codes: list("Replies to a probe that count as alive besides 200.", Type.Integer({ minimum: 100, maximum: 699 }), [], {
-      unbuilt: NO_PROBING,
-    }),
-    probing_verbose: flag("Log every change that probes make.", false, { unbuilt: NO_PROBING }),
-    lb_define_blacklist: list('Lists of groups to keep out of other routing, such as "list= 1,4,3".', item({ check: checkBlacklist }), [], {
-      unbuilt: "this version has no blacklists",
-    }),
+    ...PROBING_KEYS,
     fetch_freeswitch_stats: flag("Take capacities from FreeSWITCH for resources of the form name=fs://.", false, {
       unbuilt: NO_FREESWITCH,
     }),
@@ -218,14 +146,25 @@ const RuleSchema = Type.Object(
       check: checkFlags,
     }),
     failover_on: list(
-      "Final replies after which the next destination is tried; x stands for any digit. A silent destination counts as 408.",
+      "Failures after which the next destination is tried: final replies, x standing for any digit, and the words timeout (no reply in time, which counts as 408 too) and transport (nothing could be sent, which counts as 503 too).",
       item({ check: checkStatusPattern, numberIsText: true }),
       ["408", "5xx"],
       { single: true },
     ),
     max_failovers: whole("How many more destinations may be tried after the first. 0: none.", 3, 0, 100),
+    failover_budget: fraction(
+      "Time from the arrival of a call within which further destinations are tried; each has only what is left of it to answer. 0: no limit.",
+      0,
+      0,
+      600,
+      { unit: "seconds" },
+    ),
+    early_media_failover: flag(
+      "Try the next destination also when the caller has heard early media: a 183, or another provisional reply with a body. False: the failure goes to the caller then.",
+      true,
+    ),
     disable_on: list(
-      "Final replies after which the destination is disabled.",
+      "Failures after which the destination is disabled: final replies, and the words timeout and transport.",
       item({ check: checkStatusPattern, numberIsText: true }),
       ["408"],
       { single: true },
@@ -267,6 +206,13 @@ const RoutingSchema = Type.Object(
       },
       { description: "Status codes of refused calls.", additionalProperties: false },
     ),
+    deny_targets: list(
+      "Names of lists of load_balancer.lb_define_blacklist. An initial request whose Request-URI points at one of their addresses is refused with 403: nobody reaches a destination by writing its address into a request.",
+      item({ check: checkListName }),
+      [],
+      { single: true },
+    ),
+    outbound: OutboundSchema,
   },
   { description: "Where calls go.", additionalProperties: false },
 );
@@ -361,9 +307,12 @@ export const ConfigSchema = Type.Object(
     sip: SipSchema,
     tm: TmSchema,
     load_balancer: LoadBalancerSchema,
+    health: HealthSchema,
     dialog: DialogSchema,
     routing: RoutingSchema,
     mi_http: MiHttpSchema,
+    events: EventsSchema,
+    explain: ExplainSchema,
     freeswitch: FreeswitchSchema,
     cluster: ClusterSchema,
     dispatcher: DispatcherSchema,

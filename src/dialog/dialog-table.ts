@@ -50,6 +50,8 @@ export class DialogTable {
   readonly counters = new DialogCounters();
   /** Is told when a lifetime ends, before the leases are given back: the shell then ends the call on both sides. */
   onExpired: ((dialog: Dialog) => void) | undefined = undefined;
+  /** Is told of each change of a state, when it is done. It must not throw. */
+  onState: ((dialog: Dialog, before: DialogState) => void) | undefined = undefined;
   readonly #options: DialogTableOptions;
   readonly #byDid = new Map<string, Dialog>();
   /** Usually one dialog a Call-ID; a spiral through us makes a second one. */
@@ -186,9 +188,12 @@ export class DialogTable {
   }
 
   #setState(dialog: Dialog, state: DialogState): void {
-    this.#countState(dialog.state, -1);
+    const before = dialog.state;
+    if (before === state) return;
+    this.#countState(before, -1);
     dialog.state = state;
     this.#countState(state, 1);
+    this.onState?.(dialog, before);
   }
 
   #countState(state: DialogState, by: number): void {

@@ -73,6 +73,7 @@ export class Dialog implements TimerOwner {
     this.callerRouteSet = invite.indexOf(H.RecordRoute) === -1 ? NO_ROUTES : invite.list(H.RecordRoute).slice(0, MAX_ROUTE_SET);
     this.callerCseq = invite.cseqNumber;
     this.load.opened = true;
+    this.load.callId = this.callId;
   }
 
   timerFired(): void {

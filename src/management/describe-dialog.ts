@@ -37,8 +37,8 @@ function socketOf({ listener }: ManagedDialog["callerEndpoint"]): string {
   return `${listener.transport}:${host}:${listener.port}`;
 }
 
-// Messages are held one character a byte; JSON wants the UTF-8 that those bytes spell.
-function fromWire(text: string): string {
+/** A text of a message as JSON wants it: messages are held one character a byte, JSON wants the UTF-8 that those bytes spell. */
+export function fromWire(text: string): string {
   for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7f) return Buffer.from(text, "latin1").toString("utf8");
   return text;
 }

@@ -1,5 +1,7 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Balancer } from "../balancer/index.ts";
 import type { Dialog } from "../dialog/index.ts";
+import type { Drains, ProbeFigures } from "../health/index.ts";
 
 /** Structured logging, as pino does it. */
 export interface Log {
@@ -60,6 +62,16 @@ export interface ManagementPorts {
     | "resourceNames"
   >;
   readonly dialogs: ManagedDialogs;
+  /** Absent: `lb_drain` and `lb_undrain` are not offered. */
+  readonly drains?: Pick<Drains, "begin" | "undo" | "of"> | undefined;
+  /** What probing has shown, in id order. Absent: `lb_probes` is not offered. */
+  probes?(): readonly ProbeFigures[];
+  /** What is remembered of the decisions for a call; `undefined` when that is nothing. Absent: `lb_explain` is not offered. */
+  explain?(callId: string): object | undefined;
+  /** What a start with these arguments would look at and answer, without doing it. Absent: `lb_what_if` is not offered. */
+  whatIf?(group: number, resources: string, flags: string): object;
+  /** Answers GET requests for the paths that are its keys, such as `/events`, and keeps the connection for as long as it wants. */
+  readonly streams?: Readonly<Record<string, (request: IncomingMessage, response: ServerResponse) => void>>;
   /** Loads the destination table again. Rejects when it cannot; the table in use then stays. */
   reload(): Promise<void>;
   /** Ends a dialog as OpenSIPS does: BYE to both sides, CANCEL while it is early. */

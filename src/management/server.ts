@@ -70,6 +70,12 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
   for (const url of [path === "" ? "/" : path, `${path}/*`]) {
     app.post(url, { onRequest: guard }, (request, reply) => handlePost(dispatcher, request, reply));
   }
+  for (const [url, handle] of Object.entries(ports.streams ?? {})) {
+    app.get(url, { onRequest: guard, exposeHeadRoute: false }, (request, reply) => {
+      reply.hijack();
+      handle(request.raw, reply.raw);
+    });
+  }
   app.setNotFoundHandler((request, reply) => {
     const [pathname = ""] = request.url.split("?", 1);
     return refuseMethod(request, reply, pathname === path || pathname.startsWith(`${path}/`));

@@ -12,13 +12,23 @@ const GAUGES: ReadonlySet<string> = new Set([
   "core:timestamp",
   "dialog:active_dialogs",
   "dialog:early_dialogs",
+  "events:alerts_raised",
+  "events:clients",
+  "events:webhook_pending",
+  "health:breakers_open",
+  "health:draining",
+  "health:states_pending",
   "load_balancer:destinations",
   "load_balancer:destinations_enabled",
   "tm:inuse_transactions",
 ]);
 
+/** Beginnings of names that tell current values, one for each destination. */
+const GAUGE_PREFIXES: readonly string[] = ["probing:latency_"];
+
 export function isGauge(ports: ManagementPorts, statistic: Statistic): boolean {
-  return (ports.gauges ?? GAUGES).has(`${statistic.group}:${statistic.name}`);
+  const name = `${statistic.group}:${statistic.name}`;
+  return (ports.gauges ?? GAUGES).has(name) || GAUGE_PREFIXES.some((prefix) => name.startsWith(prefix));
 }
 
 /**

@@ -1,7 +1,10 @@
 import type { Balancer } from "../balancer/index.ts";
 import type { DialogTable } from "../dialog/index.ts";
+import type { OutcomeCounters } from "../health/index.ts";
 import type { ProxyCounters, SipProxy } from "../proxy/index.ts";
+import type { RoutingCounters } from "../routing/index.ts";
 import type { TransactionLayer } from "../transaction/index.ts";
+import { type ProbeStatisticsSource, probeStatistics } from "./probe-statistics.ts";
 
 export interface StatisticsSources {
   readonly layer: TransactionLayer;
@@ -11,6 +14,15 @@ export interface StatisticsSources {
   readonly transport: object;
   readonly dialogs: DialogTable;
   readonly balancer: Balancer;
+  readonly routing?: RoutingCounters | undefined;
+  /** Absent when destinations are not judged by their calls. */
+  readonly outcomes?: OutcomeCounters | undefined;
+  /** Counts drains and the states that are written down; to be read anew each time. */
+  readonly operators?: { readonly counters: object } | undefined;
+  /** Plain counters of events and of those who are told of them. */
+  readonly events?: { readonly counters: object } | undefined;
+  /** Absent when nothing is probed. */
+  readonly probing?: ProbeStatisticsSource | undefined;
   /** Seconds since the start. */
   readonly uptimeS: () => number;
 }
@@ -101,5 +113,9 @@ function readStatistics(sources: StatisticsSources): Values {
       destinations: destinations.length,
       destinations_enabled: destinations.filter((destination) => balancer.isEnabled(destination)).length,
     },
+    ...(sources.routing === undefined ? {} : { routing: { ...sources.routing } }),
+    health: { ...sources.outcomes, ...sources.operators?.counters },
+    ...(sources.events === undefined ? {} : { events: { ...sources.events.counters } }),
+    ...(sources.probing === undefined ? {} : { probing: probeStatistics(sources.probing) }),
   };
 }

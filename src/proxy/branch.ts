@@ -9,6 +9,7 @@ import {
   type Timer,
   type TimerOwner,
 } from "../transaction/index.ts";
+import { BranchOutcome } from "./branch-outcome.ts";
 import type { ProxyCore } from "./core.ts";
 import type { FailureCause } from "./ports.ts";
 
@@ -40,6 +41,11 @@ export class Branch implements ClientUser, TimerOwner {
   readonly #isInvite: boolean;
   readonly #transaction: ClientTransaction;
   readonly #text: string;
+  readonly #outcome: BranchOutcome | undefined;
+  /** The first answer is waited for less long than usual. */
+  readonly #hurried: boolean;
+  /** It was ended before the usual time. */
+  cutShort = false;
   #failed = false;
   #succeeded = false;
   #cancelWanted = false;
@@ -57,6 +63,10 @@ export class Branch implements ClientUser, TimerOwner {
       target: Endpoint;
       destination: Destination | undefined;
       cells: readonly number[];
+      /** The destination that has this target, and is judged by what becomes of the branch. */
+      judged?: Destination | undefined;
+      /** Wait for the first answer when that is less than `fr_timeout`, ms. A destination that had less time than it may have is not blamed. */
+      answerWithinMs?: number | undefined;
     },
   ) {
     this.#core = core;
@@ -68,12 +78,16 @@ export class Branch implements ClientUser, TimerOwner {
     this.#text = request.text;
     this.#isInvite = request.method === "INVITE";
     core.counters.fwd_requests++;
-    const { method, text, branch, target } = request;
-    this.#transaction = core.layer.send({ method, text, branch, target, timeoutMs: core.timeouts.frMs }, this);
+    const { method, text, branch, target, judged, answerWithinMs = Number.POSITIVE_INFINITY } = request;
+    const { frMs } = core.timeouts;
+    this.#hurried = answerWithinMs < frMs;
+    this.#outcome = judged === undefined || core.outcomes === undefined ? undefined : new BranchOutcome(core.outcomes, judged);
+    this.#transaction = core.layer.send({ method, text, branch, target, timeoutMs: Math.min(frMs, answerWithinMs) }, this);
   }
 
   response(_transaction: ClientTransaction, response: SipResponse): void {
     const status = response.status;
+    if (status > 100) this.#outcome?.responded(response);
     if (status < 200) this.#provisional(response);
     else if (status < 300) this.#success(response);
     else this.#fail(response, "response");
@@ -83,12 +97,15 @@ export class Branch implements ClientUser, TimerOwner {
     if (this.#isInvite) this.#core.counters.timeouts_invite++;
     else this.#core.counters.timeouts_other++;
     if (this.#isInvite) this.#waitForLateAnswer();
+    this.cutShort = this.#hurried;
+    if (!this.cutShort) this.#outcome?.failed("timeout");
     this.#fail(undefined, "timeout");
   }
 
   transportError(_transaction: ClientTransaction, reason: string): void {
     this.#core.counters.transport_errors++;
     this.#core.log.warn({ target: `${this.target.address}:${this.target.port}`, reason }, "cannot send request to target");
+    this.#outcome?.failed("transport");
     this.#fail(undefined, "transport-error");
   }
 
@@ -131,6 +148,7 @@ export class Branch implements ClientUser, TimerOwner {
       this.#transaction.abandon();
       this.#waitForLateAnswer();
     }
+    this.#outcome?.failed("timeout");
     this.#fail(undefined, "timeout");
   }
 

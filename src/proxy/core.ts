@@ -1,5 +1,6 @@
 import type { Balancer } from "../balancer/index.ts";
 import type { DialogTable } from "../dialog/index.ts";
+import type { OutcomePort } from "../health/index.ts";
 import type { SipUri } from "../sip/index.ts";
 import type { Endpoint, Listener, TimerWheel, TransactionLayer } from "../transaction/index.ts";
 import type { Branch } from "./branch.ts";
@@ -59,6 +60,8 @@ export interface ProxyCore {
   readonly balancer: Balancer;
   readonly network: Network;
   readonly router: Router;
+  /** Is told what becomes of the calls that go to destinations; absent when nobody judges them. */
+  readonly outcomes?: OutcomePort | undefined;
   readonly timeouts: ProxyTimeouts;
   readonly defaultMaxForwards: number;
   readonly log: Log;

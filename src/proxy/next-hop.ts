@@ -3,7 +3,7 @@ import type { Endpoint, Listener } from "../transaction/index.ts";
 import { type Network, uriPort } from "./core.ts";
 
 /** Transport of a URI (RFC 3263 §4.1, without NAPTR): its parameter, TLS for sips, else UDP. */
-function transportOf(uri: SipUri): string {
+export function transportOf(uri: SipUri): string {
   return (uriParam(uri, "transport") ?? (uri.scheme === "sips" ? "tls" : "udp")).toLowerCase();
 }
 

@@ -5,6 +5,11 @@ import type { Endpoint } from "../transaction/ports.ts";
 /** How a branch failed: by a negative final response, by silence, or because nothing could be sent. */
 export type FailureCause = "response" | "timeout" | "transport-error";
 
+/** Has the last look at where a request is about to go, host names resolved. */
+export interface TargetGuard {
+  accepts(target: Endpoint): boolean;
+}
+
 /**
  * One request that needs a routing decision, and later the branches that the decision made.
  * This is all that the routing floor sees of the proxy (RFC 3261 §16.2: the response context).
@@ -30,8 +35,19 @@ export interface ProxyCall {
   readonly failureCause: FailureCause | undefined;
   /** Branches that have been tried and have failed. */
   readonly failovers: number;
+  /** Milliseconds since the request came. */
+  readonly ageMs: number;
+  /**
+   * For how long the next relay() waits for the first answer, where `fr_timeout` is longer, in milliseconds. Undefined, as before each
+   * handler: `fr_timeout`. Running out of this time is a time-out that says nothing of the destination.
+   */
+  answerWithinMs: number | undefined;
+  /** In failure(): `answerWithinMs` ended a branch that `fr_timeout` would have waited for. */
+  readonly cutShort: boolean;
   /** The destination whose resolved address goes with `destinationUri`; undefined: resolve the URI itself. */
   setTarget(destination: Destination | undefined): void;
+  /** Asked by relay() where to send follows from a URI rather than from setTarget(): what it does not accept is answered 403. */
+  guard?: TargetGuard | undefined;
   /**
    * Forwards the request. False when it was cancelled or answered already, or when its target is known to be unusable: then nothing is
    * decided yet. A target whose host name must be looked up first fails later, as a transport error in failure().

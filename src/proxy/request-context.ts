@@ -1,15 +1,16 @@
-import { CallLoad, type Destination } from "../balancer/index.ts";
+import { type Address, CallLoad, type Destination } from "../balancer/index.ts";
 import { type Dialog, DialogState } from "../dialog/index.ts";
 import { reasonPhrase, type SipRequest, type SipResponse } from "../sip/index.ts";
 import type { Endpoint, ServerTransaction, Timer, TimerOwner } from "../transaction/index.ts";
 import { Branch } from "./branch.ts";
 import { makeBranch } from "./branch-id.ts";
+import { BranchOutcome } from "./branch-outcome.ts";
 import type { ProxyCore } from "./core.ts";
 import { forwardedRequest } from "./forward.ts";
 import { endOrphan } from "./hangup.ts";
 import type { RoutePlan } from "./loose-route.ts";
 import { nextHop } from "./next-hop.ts";
-import type { FailureCause, ProxyCall } from "./ports.ts";
+import type { FailureCause, ProxyCall, TargetGuard } from "./ports.ts";
 import { ResponseContext } from "./response-context.ts";
 
 /** How long a handler may take before the caller is answered 500: Timer C of the hop before us is longer. */
@@ -29,11 +30,15 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
   readonly source: Endpoint;
   requestUri: string;
   destinationUri: string | undefined = undefined;
+  guard: TargetGuard | undefined = undefined;
   response: SipResponse | undefined = undefined;
   status = 0;
   failureCause: FailureCause | undefined = undefined;
   failovers = 0;
+  answerWithinMs: number | undefined = undefined;
+  cutShort = false;
   dialog: Dialog | undefined = undefined;
+  readonly #sinceMs: number;
   readonly #fingerprint: string;
   readonly #route: RoutePlan;
   #looseLoad: CallLoad | undefined;
@@ -53,6 +58,7 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
     super(core, transaction);
     this.request = transaction.request;
     this.source = transaction.source;
+    this.#sinceMs = core.nowMs();
     this.#route = route;
     this.requestUri = route.requestUri;
     this.#fingerprint = fingerprint;
@@ -62,10 +68,15 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
     return this.request.callId;
   }
 
+  get ageMs(): number {
+    return this.core.nowMs() - this.#sinceMs;
+  }
+
   get load(): CallLoad {
     if (this.dialog !== undefined) return this.dialog.load;
     if (this.#looseLoad === undefined) {
       this.#looseLoad = new CallLoad();
+      this.#looseLoad.callId = this.callId;
       // A handler that wakes up after the answer must not count what nobody would end.
       this.#looseLoad.closed = this.finalStatus !== 0;
     }
@@ -157,6 +168,11 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
     this.#scriptError(new Error(`Cannot wait longer for the route handler: no decision within ${HANDLER_TIMEOUT_MS} ms`));
   }
 
+  override branchFailure(branch: Branch, response: SipResponse | undefined, cause: FailureCause): void {
+    if (branch === this.branch) this.cutShort = branch.cutShort;
+    super.branchFailure(branch, response, cause);
+  }
+
   protected override onProvisional(_branch: Branch, response: SipResponse): void {
     if (this.dialog !== undefined) this.core.dialogs.provisional(this.dialog, response);
     this.#observe(response);
@@ -204,6 +220,7 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
 
   #decide(handler: "request" | "failure"): void {
     this.#decided = false;
+    this.answerWithinMs = undefined;
     const turn = ++this.#turn;
     let outcome: void | Promise<void>;
     try {
@@ -274,6 +291,11 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
     return nextHop(network, this.requestUri, preferred);
   }
 
+  /** The address of the destination that was chosen; undefined when where to send follows from a URI. */
+  #targetAddress(): Address | undefined {
+    return this.destinationUri !== undefined && this.#target?.uri === this.destinationUri ? this.#target.addresses[0] : undefined;
+  }
+
   #send(target: Endpoint | undefined): void {
     this.#sending = false;
     if (this.finalStatus !== 0) return;
@@ -281,9 +303,17 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
       this.reject(487, "Request Terminated");
       return;
     }
+    // The script may have sent the call elsewhere than to its pick: then the destination is not concerned.
+    const judged = this.#target?.uri === this.destinationUri ? this.#target : undefined;
     if (target === undefined) {
       this.#noteUnusableTarget();
       this.onFailure(undefined, "transport-error");
+      return;
+    }
+    if (this.guard !== undefined && this.#targetAddress() === undefined && !this.guard.accepts(target)) {
+      const { address, port } = target;
+      this.core.log.info({ callId: this.callId, requestUri: this.requestUri, address, port }, "Request refused: its target is not allowed");
+      this.reject(403, "Target Not Allowed");
       return;
     }
     const { core, request, source } = this;
@@ -305,11 +335,14 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
     const destination = this.load.destination;
     const cells = destination === undefined ? NO_CELLS : core.balancer.pickedCells(this.load);
     if (this.failovers > 0) core.counters.failovers++;
-    this.branch = new Branch(core, this, { method: request.method, text, branch, target, destination, cells });
+    const { answerWithinMs } = this;
+    this.branch = new Branch(core, this, { method: request.method, text, branch, target, destination, cells, judged, answerWithinMs });
   }
 
   #noteUnusableTarget(): void {
     const uri = this.destinationUri ?? this.requestUri;
+    const picked = this.#target?.uri === this.destinationUri ? this.#target : undefined;
+    if (picked !== undefined && this.core.outcomes !== undefined) new BranchOutcome(this.core.outcomes, picked).failed("transport");
     this.core.counters.transport_errors++;
     this.core.log.warn(
       { callId: this.callId, uri },

@@ -3,7 +3,8 @@ import { type NameAddr, nameAddrParam, type SipResponse } from "../sip/index.ts"
 import { type CallContext, mayAct } from "./call-context.ts";
 import { type LbDestination, LoadBalancing } from "./load-balancing.ts";
 import { replaceUser, splitUri } from "./request-uri.ts";
-import { checkHeaderName, checkReply, checkUri } from "./script-values.ts";
+import { guardWith, isBlacklisted } from "./script-blacklists.ts";
+import { checkHeaderName, checkReply, checkUri, checkWait } from "./script-values.ts";
 import { decodeText, encodeLine, encodeText } from "./text.ts";
 
 /** Where a request came from. */
@@ -186,10 +187,49 @@ export class Call {
     return this.#context.proxyCall.failovers;
   }
 
+  /** Milliseconds since the request came, to stop trying in time. */
+  get ageMs(): number {
+    return this.#context.proxyCall.ageMs;
+  }
+
+  /**
+   * `$T_fr_timeout`: for how long the next relay() waits for the first answer, in milliseconds, where `tm.fr_timeout` is longer; undefined
+   * at the beginning of each handler. A destination that it cuts short is not judged by that.
+   */
+  get answerWithinMs(): number | undefined {
+    return this.#context.proxyCall.answerWithinMs;
+  }
+
+  set answerWithinMs(ms: number | undefined) {
+    checkWait("answerWithinMs", ms);
+    this.#context.proxyCall.answerWithinMs = ms;
+  }
+
+  /** In failure(): `answerWithinMs` ended a branch that `tm.fr_timeout` would have waited for: no reason to disable the destination. */
+  get cutShort(): boolean {
+    return this.#context.proxyCall.cutShort;
+  }
+
   /** In failure() and reply(): the response, unless there is none because the failure was made here. */
   get response(): CallResponse | undefined {
     const response = this.#context.response ?? this.#context.proxyCall.response;
     return response && viewResponse(response);
+  }
+
+  /**
+   * Whether a list of `lb_define_blacklist` holds where a request to this URI would go: a destination of its groups, by address, port and
+   * transport. A host name is compared with those in the destinations' URIs, and not looked up; `useBlacklist()` sees what it leads to.
+   */
+  isBlacklisted(uri: string, list: string): boolean {
+    return isBlacklisted(this.#context, uri, list);
+  }
+
+  /**
+   * `use_blacklist()`: from now on `relay()` sends this call to nothing that the list holds, after host names have been looked up; the
+   * request is answered 403 instead. What the lb functions select is always reached.
+   */
+  useBlacklist(list: string): void {
+    guardWith(this.#context, list);
   }
 
   /** `t_relay()`: forwards the request. False, without effect, when it was decided or cancelled before or the target cannot be used. */

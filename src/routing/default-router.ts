@@ -1,16 +1,21 @@
 import type { LbCode } from "../balancer/index.ts";
-import type { ProxyCall, Router } from "../proxy/ports.ts";
+import type { FailureCause, ProxyCall, Router } from "../proxy/ports.ts";
 import type { SipResponse } from "../sip/index.ts";
+import type { RoutingCounters } from "./counters.ts";
 import { findRule } from "./match.ts";
 import { pointAtPick } from "./point-at.ts";
 import type { RoutingPorts } from "./ports.ts";
 import { compileRules, type RejectSpec, type RoutingSpec, type Rule } from "./rules.ts";
-import { holdsStatus } from "./status-set.ts";
+import { holdsFailure } from "./status-set.ts";
 
 /** Under this name a call remembers its rule between request() and failure(), whatever rules a reload brings in between. */
 const ATTEMPT = "default-route";
 /** A target that cannot be used counts as a transport error does (RFC 3261 §16.9). */
 const TRANSPORT_ERROR_STATUS = 503;
+/** With less than this left of its budget a call goes to no further destination: one lost INVITE is repeated after as long (RFC 3261 §17.1.1.1, T1). */
+const SHORTEST_ATTEMPT_MS = 500;
+/** RFC 3261 §21.1.5: says how the call goes on, and is what gateways send with ringing tones and announcements. */
+const SESSION_PROGRESS = 183;
 
 /** What one call has gone through. */
 interface Attempt {
@@ -18,7 +23,27 @@ interface Attempt {
   failovers: number;
   /** The current destination has sent a provisional response: whoever does not pick up now, the destination is alive. */
   progressed: boolean;
+  /** The caller heard early media, from this destination or one before: another one would speak over it. */
+  hadMedia: boolean;
 }
+
+/** What ended the latest attempt. */
+interface Failure {
+  readonly status: number;
+  readonly cause: FailureCause | undefined;
+}
+
+const UNUSABLE_TARGET: Failure = { status: TRANSPORT_ERROR_STATUS, cause: "transport-error" };
+
+/** Why a call that may fail over goes nowhere else, as the counter is called. */
+type Stop = keyof RoutingCounters & `failover_${string}`;
+
+const STOP_MESSAGES: Readonly<Record<Stop, string>> = {
+  failover_no_destination: "No further destination for the call",
+  failover_max_reached: "No further destination tried: the rule's max_failovers is reached",
+  failover_budget_spent: "No further destination tried: the rule's failover_budget is used up",
+  failover_after_media: "No further destination tried: the caller heard early media",
+};
 
 interface Context extends RoutingPorts {
   readonly rules: readonly Rule[];
@@ -29,8 +54,8 @@ interface Context extends RoutingPorts {
  * The route that the configuration's rules describe: the first rule that matches selects a destination, and further ones when it fails.
  *
  * No rule: 404. First selection without success: the statuses of `reject`. A failed destination is disabled when `disable_on` names the
- * status (a call that rang until it timed out disables nothing), and replaced when `failover_on` does, at most `max_failovers` times;
- * after that the best response goes to the caller.
+ * failure (a call that rang until it timed out disables nothing), and replaced when `failover_on` does, at most `max_failovers` times,
+ * within `failover_budget`, and as long as the caller heard no early media if that is asked for; after that the best response goes to the caller.
  * Nothing is tried after a CANCEL (RFC 3261 §16.10).
  *
  * @throws {RoutingError} when a rule cannot be used
@@ -61,38 +86,42 @@ function startCall(context: Context, call: ProxyCall): void {
     rejectCall(context, call, rule, code);
     return;
   }
-  const attempt: Attempt = { rule, failovers: 0, progressed: false };
+  const attempt: Attempt = { rule, failovers: 0, progressed: false, hadMedia: false };
   call.variables.set(ATTEMPT, attempt);
   pointAtPick(call);
-  if (call.relay() || tryNext(context, call, attempt, TRANSPORT_ERROR_STATUS) || call.cancelled) return;
+  if (call.relay() || tryNext(context, call, attempt, UNUSABLE_TARGET) || call.cancelled) return;
   rejectCall(context, call, rule, -3);
 }
 
 function continueCall(context: Context, call: ProxyCall): void {
   const attempt = call.variables.get(ATTEMPT) as Attempt | undefined;
-  if (attempt) tryNext(context, call, attempt, call.status);
+  if (attempt) tryNext(context, call, attempt, { status: call.status, cause: call.failureCause });
 }
 
-function noteProgress(call: ProxyCall, { status }: SipResponse): void {
+function noteProgress(call: ProxyCall, { status, body }: SipResponse): void {
   if (status <= 100 || status >= 200) return;
   const attempt = call.variables.get(ATTEMPT) as Attempt | undefined;
-  if (attempt) attempt.progressed = true;
+  if (attempt === undefined) return;
+  attempt.progressed = true;
+  if (status === SESSION_PROGRESS || body !== "") attempt.hadMedia = true;
 }
 
 /** Takes note of a failed branch and relays to the next destination if there may be one. False: nothing more is tried. */
-function tryNext({ balancer, log }: Context, call: ProxyCall, attempt: Attempt, failedWith: number): boolean {
+function tryNext(context: Context, call: ProxyCall, attempt: Attempt, latest: Failure): boolean {
+  const { balancer, log } = context;
   const { rule } = attempt;
-  for (let status = failedWith; !call.cancelled; status = TRANSPORT_ERROR_STATUS) {
+  for (let failure = latest; !call.cancelled; failure = UNUSABLE_TARGET) {
+    const { status } = failure;
     const failed = call.load.destination;
-    const isAlive = attempt.progressed && call.failureCause === "timeout";
-    if (failed && !isAlive && holdsStatus(rule.disableOn, status)) {
+    if (failed && isBlamed(call, attempt, failure) && holdsFailure(rule.disableOn, status, failure.cause)) {
       balancer.disableDestination(call.load);
       log.warn({ callId: call.callId, destination: failed.id, uri: failed.uri, status }, "Destination disabled after a failed call");
     }
-    if (!holdsStatus(rule.failoverOn, status) || attempt.failovers >= rule.maxFailovers) return false;
-    const code = balancer.next(call.load);
+    if (!holdsFailure(rule.failoverOn, status, failure.cause)) return false;
+    const stop = stopOf(call, attempt);
+    const code = stop === undefined ? balancer.next(call.load) : 0;
     if (code !== 1) {
-      log.info({ callId: call.callId, rule: rule.number, failed: failed?.id, status, code }, "No further destination for the call");
+      endFailover(context, call, attempt, stop ?? "failover_no_destination", { failed: failed?.id, status, code });
       return false;
     }
     attempt.failovers++;
@@ -102,9 +131,30 @@ function tryNext({ balancer, log }: Context, call: ProxyCall, attempt: Attempt, 
       "Call goes to the next destination",
     );
     pointAtPick(call);
+    // The first attempt may take what fr_timeout allows: what it does not answer it is blamed for.
+    if (rule.failoverBudgetMs !== Number.POSITIVE_INFINITY) call.answerWithinMs = rule.failoverBudgetMs - call.ageMs;
     if (call.relay()) return true;
   }
   return false;
+}
+
+/** Whether the destination failed: not when it rang, whoever did not pick up, nor when it had less time than it may have. */
+function isBlamed(call: ProxyCall, { progressed }: Attempt, { cause }: Failure): boolean {
+  return cause !== "timeout" || !(progressed || call.cutShort);
+}
+
+/** What keeps a call that may fail over from the next destination, whatever the balancer has. */
+function stopOf(call: ProxyCall, { rule, failovers, hadMedia }: Attempt): Stop | undefined {
+  if (failovers >= rule.maxFailovers) return "failover_max_reached";
+  if (hadMedia && !rule.earlyMediaFailover) return "failover_after_media";
+  if (rule.failoverBudgetMs - call.ageMs < SHORTEST_ATTEMPT_MS) return "failover_budget_spent";
+  return undefined;
+}
+
+function endFailover({ log, counters }: Context, call: ProxyCall, { rule }: Attempt, stop: Stop, fields: object): void {
+  if (counters) counters[stop]++;
+  if (stop === "failover_max_reached" && rule.maxFailovers === 0) return; // nobody expected more
+  log.info({ callId: call.callId, rule: rule.number, ...fields }, STOP_MESSAGES[stop]);
 }
 
 function rejectCall({ reject, log }: Context, call: ProxyCall, rule: Rule, code: LbCode): void {

@@ -1,8 +1,11 @@
 export { Call, type CallLog, type CallParty, type CallResponse, type CallSource } from "./call.ts";
 export { compileCidr, type IpWords, parseIp } from "./cidr.ts";
+export { RoutingCounters } from "./counters.ts";
 export { createDefaultRouter } from "./default-router.ts";
+export { createBlacklists, denyTargets } from "./deny-targets.ts";
 export { RoutingError } from "./errors.ts";
 export { type LbDestination, LoadBalancing } from "./load-balancing.ts";
+export { type OutboundSpec, routeOutbound } from "./outbound.ts";
 export type { RoutingPorts } from "./ports.ts";
 export { asRouteModule, type RouteHandler, type RouteModule } from "./route-module.ts";
 export { compileRules, type RejectSpec, type RoutingMatchSpec, type RoutingRuleSpec, type RoutingSpec } from "./rules.ts";

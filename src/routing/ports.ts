@@ -1,8 +1,15 @@
 import type { Balancer } from "../balancer/index.ts";
+import type { Blacklists } from "../health/index.ts";
 import type { Log } from "../proxy/ports.ts";
+import type { RoutingCounters } from "./counters.ts";
 
 /** What routing works with. */
 export interface RoutingPorts {
   readonly balancer: Balancer;
   readonly log: Log;
+  /** The lists of `lb_define_blacklist`; none without it. */
+  readonly blacklists?: Blacklists | undefined;
+  readonly counters?: RoutingCounters | undefined;
+  /** Whether host and port are an address of this proxy; without it nothing is. */
+  readonly isOwn?: ((host: string, port: number) => boolean) | undefined;
 }

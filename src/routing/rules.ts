@@ -27,6 +27,10 @@ export interface RoutingRuleSpec {
   readonly failover_on: readonly (string | number)[];
   readonly max_failovers: number;
   readonly disable_on: readonly (string | number)[];
+  /** Seconds after which a call goes to no further destination; 0, as when absent: it always may. */
+  readonly failover_budget?: number;
+  /** False: no failover once the caller heard early media. True when absent. */
+  readonly early_media_failover?: boolean;
 }
 
 /** `routing.reject`: the status codes that answer a first selection without success. */
@@ -57,6 +61,9 @@ export interface Rule {
   readonly failoverOn: StatusSet;
   readonly disableOn: StatusSet;
   readonly maxFailovers: number;
+  /** Milliseconds; infinite without a budget. */
+  readonly failoverBudgetMs: number;
+  readonly earlyMediaFailover: boolean;
 }
 
 /** Requests that only exist within a dialog, or that no route can be chosen for (RFC 3261 §9, §13.2.2.4, §15.1; RFC 3262; RFC 3311). */
@@ -97,6 +104,10 @@ function compileRule(spec: RoutingRuleSpec, index: number): Rule {
   if (!(Number.isInteger(spec.max_failovers) && spec.max_failovers >= 0)) {
     throw new RoutingError(`Cannot use ${key}.max_failovers ${spec.max_failovers}: want a whole number from 0`);
   }
+  const { failover_budget = 0, early_media_failover = true } = spec;
+  if (!(Number.isFinite(failover_budget) && failover_budget >= 0)) {
+    throw new RoutingError(`Cannot use ${key}.failover_budget ${failover_budget}: want seconds from 0`);
+  }
   checkResources(`${key}.resources`, spec.resources);
   return {
     number: index + 1,
@@ -111,6 +122,8 @@ function compileRule(spec: RoutingRuleSpec, index: number): Rule {
     failoverOn: compileStatusList(`${key}.failover_on`, spec.failover_on),
     disableOn: compileStatusList(`${key}.disable_on`, spec.disable_on),
     maxFailovers: spec.max_failovers,
+    failoverBudgetMs: failover_budget === 0 ? Number.POSITIVE_INFINITY : failover_budget * 1000,
+    earlyMediaFailover: early_media_failover,
   };
 }
 
@@ -120,7 +133,7 @@ function compileHeader(key: string, name: string, pattern: string): { name: stri
 }
 
 /** A list that the balancer would refuse for every call is refused here once. */
-function checkResources(key: string, resources: string): void {
+export function checkResources(key: string, resources: string): void {
   const names = parseRequestedResources(resources);
   const isUsable = names && new Set(names).size === names.length && names.every((name) => RESOURCE_NAME.test(name));
   if (!isUsable) {

@@ -58,6 +58,13 @@ export function checkString(action: string, name: string, value: unknown): void 
   if (typeof value !== "string") throw new RoutingError(`Cannot run ${action} with ${name} ${quote(value)}: want a string`);
 }
 
+/** @throws {RoutingError} unless it is a time in milliseconds, or undefined */
+export function checkWait(name: string, ms: unknown): void {
+  if (ms !== undefined && !(typeof ms === "number" && Number.isFinite(ms) && ms > 0)) {
+    throw new RoutingError(`Cannot set ${name} to ${quote(ms)}: want milliseconds above 0, or undefined`);
+  }
+}
+
 function quote(value: unknown): string {
   const text = typeof value === "string" ? value : String(value);
   return `"${text.length > 100 ? `${text.slice(0, 100)}…` : text}"`;

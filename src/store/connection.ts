@@ -10,13 +10,31 @@ import type { RawRow } from "./row.ts";
 /** How long a write waits for another program's write. A server waits as long in its reload, so it is short. */
 const BUSY_TIMEOUT_MS = 2_000;
 
-/** Several programs may start at once on a new database: each waits until the others have made the tables. */
-const MIGRATION_BUSY_TIMEOUT_MS = 10_000;
+/** Several programs may start at once on a new database: each waits until the others have made the tables, and looks so often whether they have. */
+const MIGRATION_WAIT_MS = 10_000;
+const MIGRATION_POLL_MS = 20;
 
 /** The tables that the store works with. The table of destinations may be called otherwise; see {@link tableName}. */
 export interface Tables {
   load_balancer: Omit<StoredRow, "id"> & { readonly id: Generated<number> };
   version: { table_name: string; table_version: number };
+  headroom_destination_state: StoredState;
+}
+
+/** One row of the table of states, as it is written. */
+export interface StoredState {
+  readonly id: number;
+  readonly group_id: number;
+  readonly dst_uri: string;
+  readonly enabled: number;
+  readonly auto_reenable: number;
+  readonly draining: number;
+  /** Milliseconds since 1970; 0: none. */
+  readonly drain_deadline: number;
+  readonly drain_bye: number;
+  /** Milliseconds since 1970. */
+  readonly changed_at: number;
+  readonly cause: string;
 }
 
 /** One row of the table as it is written: types that the checks have seen. */
@@ -40,6 +58,8 @@ export interface ConnectOptions {
   readonly table: string;
   /** "migrate" makes and changes what is missing; "inspect" changes nothing and wants the database to be there. */
   readonly mode: "migrate" | "inspect";
+  /** How long a write waits for another program's write, ms; everything else in this thread waits with it. */
+  readonly busyMs?: number;
 }
 
 /**
@@ -47,16 +67,15 @@ export interface ConnectOptions {
  *
  * @throws {StoreError} that says what is wrong and what is wanted
  */
-export async function connect({ file, table, mode }: ConnectOptions): Promise<Connection> {
-  const database = openFile(file, mode);
+export async function connect({ file, table, mode, busyMs = BUSY_TIMEOUT_MS }: ConnectOptions): Promise<Connection> {
+  const database = openFile(file, mode, busyMs);
   const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database }) });
   try {
     await checkVersion(db, table, file);
     if (mode === "migrate") {
-      database.pragma(`busy_timeout = ${MIGRATION_BUSY_TIMEOUT_MS}`);
       // With a write-ahead log a reload reads on while another program writes.
       database.pragma("journal_mode = WAL");
-      await migrate(db, table, file);
+      await migrate(database, db, table);
       await checkVersion(db, table, file);
     }
     await checkColumns(db, table, file);
@@ -71,6 +90,16 @@ export async function connect({ file, table, mode }: ConnectOptions): Promise<Co
 /** The table of destinations under the name that the queries know it by; they are written with the name that the configuration gives. */
 export function tableName(table: string): "load_balancer" {
   return table as "load_balancer";
+}
+
+/** The table of states that goes with a table of destinations. */
+export function stateTableName(table: string): "headroom_destination_state" {
+  return `headroom_destination_state${suffixOf(table)}` as "headroom_destination_state";
+}
+
+/** Several tables of destinations in one database have tables of their own beside them. */
+function suffixOf(table: string): string {
+  return table === "load_balancer" ? "" : `_${table}`;
 }
 
 /** A failure of SQLite as a sentence; what is one already stays. */
@@ -90,14 +119,14 @@ export function asStoreError(cause: unknown, file: string): StoreError {
   return new StoreError(codeOfStore, `Cannot use database "${file}": ${reason}`, { cause });
 }
 
-function openFile(file: string, mode: ConnectOptions["mode"]): Database.Database {
+function openFile(file: string, mode: ConnectOptions["mode"], busyMs: number): Database.Database {
   try {
     const found = file === MEMORY ? undefined : statSync(file, { throwIfNoEntry: false });
     if (found?.isDirectory()) throw new StoreError("CANNOT_OPEN", `Cannot open database "${file}": it is a directory, want a file`);
     if (mode === "inspect" && file !== MEMORY && !found) {
       throw new StoreError("NO_DATABASE", `Cannot open database "${file}": there is no such file`);
     }
-    return new Database(file, { timeout: BUSY_TIMEOUT_MS, fileMustExist: mode === "inspect" });
+    return new Database(file, { timeout: busyMs, fileMustExist: mode === "inspect" });
   } catch (cause) {
     if (cause instanceof TypeError)
       throw new StoreError("CANNOT_OPEN", `Cannot open database "${file}": its directory does not exist`, { cause });
@@ -129,15 +158,44 @@ async function checkColumns(db: Connection, table: string, file: string): Promis
   throw new StoreError("BAD_TABLE", `Cannot use table "${table}" of database "${file}": it has no column ${missing.join(", ")}`);
 }
 
-/** Each table of destinations has its own history: another `db_table` in the same database starts from nothing. */
-async function migrate(db: Connection, table: string, file: string): Promise<void> {
-  const suffix = table === "load_balancer" ? "" : `_${table}`;
+/**
+ * Each table of destinations has its own history: another `db_table` in the same database starts from nothing.
+ * A database that has everything is only read.
+ */
+async function migrate(database: Database.Database, db: Connection, table: string): Promise<void> {
+  const suffix = suffixOf(table);
   const migrator = new Migrator({
     db,
-    provider: { getMigrations: async () => migrationsFor(table) },
+    provider: { getMigrations: async () => migrationsFor({ destinations: table, states: stateTableName(table) }) },
     migrationTableName: `headroom_migration${suffix}`,
     migrationLockTableName: `headroom_migration_lock${suffix}`,
+    disableTransactions: true, // it reads before it writes, which lets two of them begin with the same migration
   });
-  const { error } = await migrator.migrateToLatest();
-  if (error) throw asStoreError(error, file);
+  if ((await migrator.getMigrations()).every(({ executedAt }) => executedAt !== undefined)) return;
+  await beginAlone(database);
+  try {
+    const { error } = await migrator.migrateToLatest();
+    if (error) throw error;
+    database.exec("COMMIT");
+  } catch (error) {
+    if (database.inTransaction) database.exec("ROLLBACK");
+    throw error;
+  }
+}
+
+/** Begins a transaction that no other writes beside. Waits for others without holding up this thread: the other may be in it. */
+async function beginAlone(database: Database.Database): Promise<void> {
+  const until = performance.now() + MIGRATION_WAIT_MS;
+  database.pragma("busy_timeout = 0");
+  for (;;) {
+    try {
+      database.exec("BEGIN IMMEDIATE");
+      break;
+    } catch (error) {
+      const isBusy = String((error as NodeJS.ErrnoException).code).startsWith("SQLITE_BUSY");
+      if (!isBusy || performance.now() >= until) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, MIGRATION_POLL_MS));
+  }
+  database.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
 }

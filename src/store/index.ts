@@ -2,6 +2,8 @@ export type { StoredRow } from "./connection.ts";
 export { MEMORY, sqliteFile } from "./database-url.ts";
 export { StoreError, type StoreErrorCode } from "./errors.ts";
 export type { Resolve, ResolveLimits } from "./resolve.ts";
+export type { LoadedStates } from "./state-row.ts";
+export type { DestinationStateStore, StateCounters, StateLog, StateQueueOptions } from "./state-store.ts";
 export {
   type DestinationStore,
   faultsOf,

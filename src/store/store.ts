@@ -4,6 +4,8 @@ import { MEMORY, sqliteFile } from "./database-url.ts";
 import { StoreError } from "./errors.ts";
 import { type Resolve, type ResolveLimits, resolveAll, resolveBySystem } from "./resolve.ts";
 import { type CheckedRow, checkRow, DECLARED_LENGTHS, LOADED_LENGTHS, type RawRow, type Target } from "./row.ts";
+import { readStates, writeStates } from "./state-row.ts";
+import { type DestinationStateStore, QueuedStateStore, type StateLog, type StateQueueOptions } from "./state-store.ts";
 
 /** Most rows that are loaded. A larger table is not meant for this program, or is not a table of destinations. */
 const MAX_ROWS = 100_000;
@@ -56,6 +58,8 @@ export interface DestinationStore {
   import(rows: readonly NewRow[]): Promise<readonly number[]>;
   /** Removes a row and answers it; undefined when there was none. */
   remove(id: number): Promise<StoredRow | undefined>;
+  /** What operators decided for the destinations, in a table beside them. To be closed before this store. */
+  states(log: StateLog, options?: StateQueueOptions): DestinationStateStore;
   /** Ends a database in memory; a file is never held open between two calls. */
   close(): Promise<void>;
 }
@@ -169,6 +173,18 @@ class SqliteStore implements DestinationStore {
     });
   }
 
+  states(log: StateLog, options?: StateQueueOptions): DestinationStateStore {
+    const { table } = this.#options;
+    return new QueuedStateStore(
+      {
+        read: () => this.#run((db) => readStates(db, table)),
+        write: (states) => this.#run((db) => writeStates(db, table, states), { busyMs: 0 }),
+      },
+      log,
+      options,
+    );
+  }
+
   async close(): Promise<void> {
     await this.#lasting?.destroy();
   }
@@ -189,8 +205,8 @@ class SqliteStore implements DestinationStore {
     return rows;
   }
 
-  async #run<T>(query: (db: Connection) => Promise<T>): Promise<T> {
-    const connection = this.#lasting ?? (await connect({ file: this.#file, table: this.#options.table, mode: "inspect" }));
+  async #run<T>(query: (db: Connection) => Promise<T>, options: { readonly busyMs?: number } = {}): Promise<T> {
+    const connection = this.#lasting ?? (await connect({ file: this.#file, table: this.#options.table, mode: "inspect", ...options }));
     try {
       return await query(connection);
     } catch (cause) {
@@ -202,7 +218,8 @@ class SqliteStore implements DestinationStore {
 }
 
 function checkTableName(table: string): void {
-  if (/^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(table) && !/^(?:version$|sqlite_|headroom_migration)/i.test(table)) return;
+  if (/^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(table) && !/^(?:version$|sqlite_|headroom_migration|headroom_destination_state)/i.test(table))
+    return;
   throw new StoreError(
     "BAD_TABLE",
     `Cannot use "${table}" as the table of destinations: want a table name of letters, digits and _ that is not taken`,

@@ -1,35 +1,77 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { Balancer, type CallLoad, type Destination, type DestinationRow, parseResources } from "../../src/balancer/index.ts";
-import { Model } from "./model.ts";
+import {
+  Balancer,
+  type CallLoad,
+  type Destination,
+  type DestinationRow,
+  parseResources,
+  readLook,
+  type TableLook,
+} from "../../src/balancer/index.ts";
+import { Model, type ModelDestination, type ModelOptions } from "./model.ts";
 import { newCall } from "./support.ts";
 
 const CALLS = 8;
 const IDS = [1, 2, 3, 4, 5];
 const NAMES = ["a", "b", "c"];
 const PORTS = [5060, 5080];
+const CAUSES = ["mi", "script", "probe", "drain"] as const;
 
 interface Branch {
   destination: Destination;
   cells: readonly number[];
-  model: { key: string; id: number };
+  model: ModelDestination;
   names: string[];
 }
 
 /** A balancer and the model, driven side by side. */
 class Pair {
   readonly faults: string[] = [];
-  readonly model = new Model(CALLS);
-  readonly balancer = new Balancer({ below: (n) => this.model.draw % n, onFault: (text) => this.faults.push(text) });
+  readonly model: Model;
+  readonly balancer: Balancer;
   readonly calls: CallLoad[] = Array.from({ length: CALLS }, newCall);
   readonly branches: Branch[][] = Array.from({ length: CALLS }, () => []);
+  #look: TableLook | undefined;
 
-  /** Compares an answer, and after a choice the destination and that nothing was oversubscribed. */
+  constructor(failOpen: boolean, maxCallsPerSecond: number) {
+    this.model = new Model(CALLS, failOpen, maxCallsPerSecond);
+    this.balancer = new Balancer({
+      below: (n) => this.model.draw % n,
+      onFault: (text) => this.faults.push(text),
+      nowMs: () => this.model.now,
+      maxCallsPerSecond,
+      failOpen,
+      onChoice: (_call, look) => {
+        this.#look = look;
+      },
+    });
+  }
+
+  reload(rows: readonly Sketch[]): void {
+    this.balancer.replaceTable(rows.map(({ row }) => row));
+    this.model.reload(
+      rows.map(({ row }) => row),
+      new Map(rows.map(({ row, options }) => [row, options])),
+    );
+  }
+
+  /** Compares an answer, and after a choice the destination, what was told of it, and that nothing was oversubscribed. */
   chose(index: number, got: number, want: number): void {
     assert.equal(got, want);
     const call = this.calls[index]!;
     const modelCall = this.model.calls[index]!;
+    const view = this.#look === undefined ? undefined : readLook(this.#look);
+    this.#look = undefined;
+    if (got === 1 || got === -2) {
+      assert.deepEqual([view?.code, view?.chosen], [got, call.destination?.id]);
+      assert.deepEqual(
+        view?.destinations.filter(({ skipped }) => skipped === undefined).map(({ id }) => id) ?? [],
+        got === 1 ? [view?.chosen] : [],
+      );
+      if (view!.equals.length > 0) assert.ok(view!.equals.includes(view!.chosen!));
+    }
     assert.equal(call.destination?.id, modelCall.destination?.id);
     assert.equal(this.balancer.attrs(call), call.destination?.attrs ?? "");
     if (got !== 1) return;
@@ -53,13 +95,21 @@ class Pair {
       balancer.destinations().map(({ id }) => id),
       model.rows.map(({ row }) => row.id),
     );
-    for (const [i, { key, disabled, noAutoReenable, maxLoad }] of model.rows.entries()) {
+    for (const [i, row] of model.rows.entries()) {
+      const { key, disabled, noAutoReenable } = row;
       const destination = balancer.destinations()[i]!;
+      assert.equal(balancer.isAvailable(destination), model.isUp(row));
+      assert.equal(balancer.isDraining(destination), row.draining);
+      assert.equal(balancer.breaker(destination) === "closed", row.trials === undefined);
+      assert.equal(balancer.restsUntilMs(destination), row.restUntil > model.now ? row.restUntil : 0);
+      assert.equal(balancer.capacityFactor(destination), row.factor);
       assert.equal(balancer.isEnabled(destination), !disabled);
       assert.equal(balancer.isAutoReenable(destination), !noAutoReenable);
       for (const { name, cell } of destination.resources) {
-        assert.equal(balancer.maxLoad(cell), maxLoad.get(name)!.max);
-        assert.equal(balancer.load(cell), model.load(key, name), `load of ${name} on ${key}`);
+        assert.equal(balancer.maxLoad(cell), model.maxLoad(row, name));
+        assert.equal(balancer.capacity(cell), model.capacity(row, name).max);
+        assert.equal(balancer.load(cell), model.load(row, name), `load of ${name} on ${key}`);
+        assert.equal(balancer.ownLoad(cell), model.ownLoad(key, name));
         assert.ok(balancer.load(cell) >= 0);
       }
     }
@@ -68,6 +118,11 @@ class Pair {
 }
 
 type Operation = (pair: Pair) => void;
+
+interface Sketch {
+  row: DestinationRow;
+  options: ModelOptions;
+}
 
 const callIndex = fc.nat(CALLS - 1);
 const group = fc.constantFrom(1, 1, 1, 2, 300);
@@ -78,8 +133,28 @@ const requested = fc.oneof(
 const flags = fc.constantFrom("", "", "s", "s", "r", "rs", "n", "ns", "nrs", "x");
 const draw = fc.nat(1000);
 
+/** A third of the rows say nothing to the balancer. */
+const options: fc.Arbitrary<ModelOptions> = fc.oneof(fc.constant({ pool: undefined, tier: 0, weight: 100n, cps: undefined }), {
+  weight: 2,
+  arbitrary: fc.record({
+    pool: fc.constantFrom(undefined, undefined, "p", "q"),
+    tier: fc.constantFrom(0, 0, 1, 7),
+    weight: fc.constantFrom(100n, 100n, 200n, 50n, 33n, 1n),
+    cps: fc.constantFrom(undefined, undefined, undefined, 0, 1, 3),
+  }),
+});
+
+function attrsOf({ pool, tier, weight, cps }: ModelOptions): string {
+  const items = [`attrs`];
+  if (pool !== undefined) items.push(`shared=${pool}`);
+  if (tier !== 0) items.push(`priority=${tier}`);
+  if (weight !== 100n) items.push(`weight=${Number(weight) / 100}`);
+  if (cps !== undefined) items.push(`cps=${cps}`);
+  return items.join(";");
+}
+
 /** Rows whose ids, groups, URIs and addresses collide and come back often. */
-const rows: fc.Arbitrary<DestinationRow[]> = fc.uniqueArray(
+const rows: fc.Arbitrary<Sketch[]> = fc.uniqueArray(
   fc
     .record({
       id: fc.constantFrom(...IDS),
@@ -91,19 +166,22 @@ const rows: fc.Arbitrary<DestinationRow[]> = fc.uniqueArray(
         selector: ([name]) => name,
       }),
       port: fc.constantFrom(...PORTS),
+      options,
     })
-    .map(
-      ({ id, group, host, resources, port }): DestinationRow => ({
+    .map(({ id, group, host, resources, port, options }) => ({
+      id,
+      options,
+      row: {
         id,
         group,
         uri: `sip:${id}.${host}`,
         resources: parseResources(resources.map(([name, capacity]) => `${name}=${capacity}`).join(";")),
-        probeMode: 0,
-        attrs: id === 5 ? undefined : `attrs ${id}`,
+        probeMode: 0 as const,
+        attrs: attrsOf(options),
         description: undefined,
-        addresses: [{ ip: `192.0.2.${Math.ceil(id / 2)}`, port, transport: "udp" }],
-      }),
-    ),
+        addresses: [{ ip: `192.0.2.${Math.ceil(id / 2)}`, port, transport: "udp" as const }],
+      },
+    })),
   { selector: ({ id }) => id, minLength: 0, maxLength: IDS.length },
 );
 
@@ -179,10 +257,7 @@ const operations: { weight: number; arbitrary: fc.Arbitrary<Operation> }[] = [
   },
   {
     weight: 3,
-    arbitrary: rows.map((rows) => (pair) => {
-      pair.balancer.replaceTable(rows);
-      pair.model.reload(rows);
-    }),
+    arbitrary: rows.map((rows) => (pair) => pair.reload(rows)),
   },
   {
     weight: 2,
@@ -194,23 +269,67 @@ const operations: { weight: number; arbitrary: fc.Arbitrary<Operation> }[] = [
   },
   {
     weight: 3,
-    arbitrary: fc.tuple(fc.constantFrom(...IDS, 9), fc.boolean(), fc.constantFrom("mi" as const, "script" as const, "probe" as const)).map(
+    arbitrary: fc.tuple(fc.constantFrom(...IDS, 9), fc.boolean(), fc.constantFrom(...CAUSES)).map(
       ([id, enabled, cause]) =>
         (pair) =>
           assert.equal(pair.balancer.setStatus(id, enabled, cause), pair.model.setStatus(id, enabled, cause)),
     ),
   },
+  { weight: 4, arbitrary: fc.constantFrom(1, 100, 400, 999, 1000).map((ms) => (pair) => pair.model.pass(ms)) },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(fc.constantFrom(...IDS, 9), fc.boolean()).map(
+      ([id, draining]) =>
+        (pair) =>
+          assert.equal(pair.balancer.setDraining(id, draining), pair.model.set(id, { draining })),
+    ),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(fc.constantFrom(...IDS, 9), fc.constantFrom(undefined, undefined, 0, 1, 2)).map(([id, trials]) => (pair) => {
+      const state = trials === undefined ? "closed" : trials === 0 ? "open" : { trials };
+      assert.equal(pair.balancer.setBreaker(id, state), pair.model.set(id, { trials }));
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(fc.constantFrom(...IDS, 9), fc.constantFrom(-1, 0, 300, 2500)).map(([id, ms]) => (pair) => {
+      const restUntil = pair.model.now + ms;
+      assert.equal(pair.balancer.restUntil(id, restUntil), pair.model.set(id, { restUntil }));
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(fc.constantFrom(...IDS, 9), fc.constantFrom(0, 0.1, 0.5, 0.9, 1)).map(
+      ([id, factor]) =>
+        (pair) =>
+          assert.equal(pair.balancer.setCapacityFactor(id, factor), pair.model.set(id, { factor })),
+    ),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.tuple(group, requested, flags).map(([group, names, flags]) => (pair) => {
+      const found = pair.model.peek(group, names, flags);
+      const view = pair.balancer.describe(group, names.join(";"), flags);
+      const best = found.best.map(({ row }) => row.id);
+      assert.deepEqual(
+        [view.code, view.chosen, view.equals, view.failedOpen],
+        [found.code, best[0], best.length > 1 ? best : [], found.failedOpen],
+      );
+    }),
+  },
 ];
+
+const run = fc.array(fc.oneof(...operations), { minLength: 40, maxLength: 160, size: "max" });
 
 describe("the balancer against a model that counts from nothing", () => {
   it("answers the same codes, picks, loads and statuses after every one of many random steps, and ends at zero", () => {
     const codes = new Map<string, number>();
     let steps = 0;
     fc.assert(
-      fc.property(rows, fc.array(fc.oneof(...operations), { minLength: 40, maxLength: 160, size: "max" }), (initial, operations) => {
-        const pair = new Pair();
-        pair.balancer.replaceTable(initial);
-        pair.model.reload(initial);
+      fc.property(rows, run, fc.boolean(), fc.constantFrom(0, 0, 0, 2), (initial, operations, failOpen, maxCallsPerSecond) => {
+        const pair = new Pair(failOpen, maxCallsPerSecond);
+        pair.reload(initial);
         for (const operation of operations) {
           operation(pair);
           pair.compare();
@@ -224,11 +343,11 @@ describe("the balancer against a model that counts from nothing", () => {
         for (const name of NAMES) assert.equal(pair.balancer.profileSize(name) ?? 0, 0);
         for (const [code, times] of Object.entries(pair.balancer.counters)) codes.set(code, (codes.get(code) ?? 0) + times);
       }),
-      { numRuns: 150 },
+      { numRuns: 200 },
     );
     assert.ok(steps > 10_000, `${steps} steps`);
-    for (const code of ["selected", "no_capacity", "no_destination", "bad_resource", "internal_error", "uncounted"]) {
-      assert.ok((codes.get(code) ?? 0) > 30, `${code} came ${codes.get(code)} times`);
+    for (const code of ["selected", "no_capacity", "no_destination", "bad_resource", "internal_error", "uncounted", "failed_open"]) {
+      assert.ok((codes.get(code) ?? 0) > 5, `${code} came ${codes.get(code)} times`);
     }
   });
 });

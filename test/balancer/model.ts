@@ -8,19 +8,53 @@ interface Unit {
   pick: boolean;
 }
 
+/** A destination as a call remembers it: also when its row is gone. */
+export interface ModelDestination {
+  key: string;
+  id: number;
+  pool: string | undefined;
+}
+
 export interface ModelCall {
   units: Unit[];
   session: { group: number; names: string[]; flags: string; tried: string[] } | undefined;
-  destination: { key: string; id: number } | undefined;
+  destination: ModelDestination | undefined;
 }
 
-interface ModelRow {
+/** What the test wrote into the row's `attrs`, told to the model in plain. */
+export interface ModelOptions {
+  pool: string | undefined;
+  tier: number;
+  /** In hundredths. */
+  weight: bigint;
+  cps: number | undefined;
+}
+
+/** A capacity, and the row's own when it was last set. */
+interface Capacity {
+  max: number;
+  fromRow: number;
+}
+
+export interface ModelRow {
   row: DestinationRow;
+  options: ModelOptions;
   key: string;
   disabled: boolean;
   noAutoReenable: boolean;
-  /** `max_load` by resource, and the row's own capacity when it was last set. */
-  maxLoad: Map<string, { max: number; fromRow: number }>;
+  draining: boolean;
+  /** Calls that the breaker still lets through; `undefined` when it is closed. */
+  trials: number | undefined;
+  restUntil: number;
+  factor: number;
+  capacities: Map<string, Capacity>;
+}
+
+/** What selection finds: a code, or all that share the best score. */
+export interface Found {
+  code: LbCode;
+  failedOpen: boolean;
+  best: ModelRow[];
 }
 
 /**
@@ -31,40 +65,89 @@ export class Model {
   rows: ModelRow[] = [];
   readonly calls: ModelCall[];
   draw = 0;
+  now = 0;
+  /** Capacities of pools, by pool and resource. */
+  #pools = new Map<string, Capacity>();
+  /** Pools of resources that the table holds no more but calls do, by identity and resource. */
+  #gone = new Map<string, string | undefined>();
+  /** When calls went out, by who is limited. */
+  #sent = new Map<string, number[]>();
+  readonly #failOpen: boolean;
+  readonly #maxCallsPerSecond: number;
 
-  constructor(calls: number) {
+  constructor(calls: number, failOpen = false, maxCallsPerSecond = 0) {
     this.calls = Array.from({ length: calls }, () => ({ units: [], session: undefined, destination: undefined }));
+    this.#failOpen = failOpen;
+    this.#maxCallsPerSecond = maxCallsPerSecond;
   }
 
-  load(key: string, resource: string): number {
-    return this.calls.flatMap((call) => call.units).filter((unit) => unit.key === key && unit.resource === resource).length;
+  ownLoad(key: string, resource: string): number {
+    return this.#units().filter((unit) => unit.key === key && unit.resource === resource).length;
+  }
+
+  /** Of a row, or of the pool it shares. */
+  load({ key, options: { pool } }: ModelRow, resource: string): number {
+    if (pool === undefined) return this.ownLoad(key, resource);
+    return this.#units().filter((unit) => unit.resource === resource && this.#poolOf(unit.key, resource) === pool).length;
+  }
+
+  maxLoad(found: ModelRow, resource: string): number {
+    const { max } = this.capacity(found, resource);
+    const { pool } = found.options;
+    const sharing =
+      pool === undefined ? [found] : this.rows.filter((other) => other.options.pool === pool && other.capacities.has(resource));
+    const factor = Math.min(...sharing.map((other) => other.factor));
+    return max === 0 ? 0 : Math.max(1, Math.floor(max * factor));
+  }
+
+  capacity({ options: { pool }, capacities }: ModelRow, resource: string): Capacity {
+    return pool === undefined ? capacities.get(resource)! : this.#pools.get(`${pool} ${resource}`)!;
   }
 
   profileSize(id: number, resource: string): number {
-    return this.calls.flatMap((call) => call.units).filter((unit) => unit.id === id && unit.resource === resource).length;
+    return this.#units().filter((unit) => unit.id === id && unit.resource === resource).length;
   }
 
-  reload(rows: readonly DestinationRow[]): void {
+  reload(rows: readonly DestinationRow[], optionsOf: ReadonlyMap<DestinationRow, ModelOptions>): void {
     const before = this.rows;
     this.rows = [...rows]
       .sort((a, b) => a.id - b.id)
       .map((row) => {
         const key = [row.id, row.group, row.uri.toLowerCase()].join("|");
         const old = before.find((candidate) => candidate.key === key);
-        const maxLoad = new Map(
+        const capacities = new Map(
           row.resources.map(({ name, capacity }) => {
-            const known = old?.maxLoad.get(name);
+            const known = old?.capacities.get(name);
             return [name, known?.fromRow === capacity ? known : { max: capacity, fromRow: capacity }] as const;
           }),
         );
-        return { row, key, disabled: old?.disabled ?? false, noAutoReenable: old?.noAutoReenable ?? false, maxLoad };
+        const fresh = { disabled: false, noAutoReenable: false, draining: false, trials: undefined, restUntil: 0, factor: 1 };
+        return { ...fresh, ...old, row, options: optionsOf.get(row)!, key, capacities };
       });
+    const poolsBefore = this.#pools;
+    this.#pools = new Map();
+    for (const { options, row } of this.rows) {
+      for (const { name } of options.pool === undefined ? [] : row.resources) {
+        const sharing = this.rows.filter((other) => other.options.pool === options.pool);
+        const smallest = Math.min(...sharing.flatMap((other) => other.row.resources.filter((r) => r.name === name).map((r) => r.capacity)));
+        const known = poolsBefore.get(`${options.pool} ${name}`);
+        this.#pools.set(`${options.pool} ${name}`, known?.fromRow === smallest ? known : { max: smallest, fromRow: smallest });
+      }
+    }
+    const gone = new Map<string, string | undefined>();
+    for (const { key, resource } of this.#units()) {
+      if (this.rows.some((row) => row.key === key)) continue;
+      const old = before.find((row) => row.key === key);
+      gone.set(`${key} ${resource}`, old ? old.options.pool : this.#gone.get(`${key} ${resource}`));
+    }
+    this.#gone = gone;
+    const limited = new Set(this.rows.filter((row) => this.#limitOf(row) > 0).map(limitKey));
+    for (const key of this.#sent.keys()) if (!limited.has(key)) this.#sent.delete(key);
   }
 
   start(index: number, group: number, names: string[], flags: string): LbCode {
-    const known = new Set(this.rows.flatMap(({ row }) => row.resources.map(({ name }) => name)));
-    if (names.length === 0) return -1;
-    if (new Set(names).size < names.length || names.some((name) => !known.has(name))) return -4;
+    const refused = this.#refusal(names);
+    if (refused !== undefined) return refused;
     const call = this.calls[index]!;
     endPick(call);
     call.session = { group, names, flags, tried: [] };
@@ -108,8 +191,7 @@ export class Model {
 
   count(index: number, ip: string, port: number, group: number, names: string[], undo: boolean): LbCode {
     const found = this.find(ip, port, group, false);
-    const known = new Set(this.rows.flatMap(({ row }) => row.resources.map(({ name }) => name)));
-    if (!found || names.length === 0 || new Set(names).size < names.length || names.some((name) => !known.has(name))) return -1;
+    if (!found || this.#refusal(names) !== undefined) return -1;
     const call = this.calls[index]!;
     for (const resource of names) {
       if (undo) {
@@ -128,11 +210,15 @@ export class Model {
     return this.calls[index]!.units.filter((unit) => unit.pick).map((unit) => unit.resource);
   }
 
-  moveTo(index: number, destination: { key: string; id: number }, names: readonly string[]): void {
+  moveTo(index: number, destination: ModelDestination, names: readonly string[]): void {
     const call = this.calls[index]!;
     endPick(call);
     call.destination = destination;
-    for (const resource of names) call.units.push({ ...destination, resource, pick: true });
+    const { key, id, pool } = destination;
+    for (const resource of names) {
+      if (!this.#gone.has(`${key} ${resource}`)) this.#gone.set(`${key} ${resource}`, pool);
+      call.units.push({ key, id, resource, pick: true });
+    }
   }
 
   release(index: number): void {
@@ -142,19 +228,18 @@ export class Model {
   resize(id: number, resource: string, capacity: number): string {
     const found = this.rows.find(({ row }) => row.id === id);
     if (found === undefined) return "no-destination";
-    const cell = found.maxLoad.get(resource);
-    if (cell === undefined) return "no-resource";
+    if (!found.capacities.has(resource)) return "no-resource";
     if (capacity < 0) return "bad-capacity";
-    cell.max = Math.min(capacity, 2 ** 31 - 1);
+    this.capacity(found, resource).max = Math.min(capacity, 2 ** 31 - 1);
     return "ok";
   }
 
-  setStatus(id: number, enabled: boolean, cause: "mi" | "script" | "probe"): boolean {
+  setStatus(id: number, enabled: boolean, cause: "mi" | "script" | "probe" | "drain"): boolean {
     const found = this.rows.find(({ row }) => row.id === id);
     if (found === undefined) return false;
     if (!enabled) {
       found.disabled = true;
-      if (cause === "mi") found.noAutoReenable = true;
+      if (cause === "mi" || cause === "drain") found.noAutoReenable = true;
     } else if (cause !== "probe" || !found.noAutoReenable) {
       found.disabled = false;
       found.noAutoReenable = false;
@@ -162,33 +247,110 @@ export class Model {
     return true;
   }
 
+  pass(ms: number): void {
+    this.now += ms;
+  }
+
+  /** Drain, breaker, rest and slow start are what they are set to. */
+  set(id: number, state: Partial<Pick<ModelRow, "draining" | "trials" | "restUntil" | "factor">>): boolean {
+    const found = this.rows.find(({ row }) => row.id === id);
+    if (found !== undefined) Object.assign(found, state);
+    return found !== undefined;
+  }
+
+  isUp({ disabled, draining, trials, restUntil }: ModelRow): boolean {
+    return !disabled && !draining && trials !== 0 && restUntil <= this.now;
+  }
+
+  /** What a start finds without doing it. */
+  peek(group: number, names: string[], flags: string): Found {
+    const refused = this.#refusal(names);
+    if (refused !== undefined) return { code: refused, failedOpen: false, best: [] };
+    return this.#find({ group, names, flags, tried: [] });
+  }
+
   #choose(call: ModelCall): LbCode {
-    const { group, names, flags, tried } = call.session!;
+    const session = call.session!;
+    const { code, best } = this.#find(session);
     call.destination = undefined;
-    const available = this.rows.filter(
-      ({ row, key, disabled, maxLoad }) =>
-        row.group === group && !disabled && !tried.includes(key) && names.every((name) => maxLoad.has(name)),
-    );
-    if (available.length === 0) return -3;
-    const scored = available
-      .map((candidate) => ({ candidate, score: Math.min(...names.map((name) => this.#slot(candidate, name, flags))) }))
-      .filter(({ score }) => score > 0 || flags.includes("n"));
-    if (scored.length === 0) return -2;
-    const bestScore = Math.max(...scored.map(({ score }) => score));
-    const best = scored.filter(({ score }) => score === bestScore);
-    const { key, row } = best[flags.includes("s") ? this.draw % best.length : 0]!.candidate;
-    for (const resource of names) call.units.push({ key, id: row.id, resource, pick: true });
-    tried.push(key);
-    call.destination = { key, id: row.id };
+    if (code !== 1) return code;
+    const chosen = best[session.flags.includes("s") ? this.draw % best.length : 0]!;
+    const { key, row, options } = chosen;
+    for (const resource of session.names) call.units.push({ key, id: row.id, resource, pick: true });
+    session.tried.push(key);
+    call.destination = { key, id: row.id, pool: options.pool };
+    if (chosen.trials !== undefined && chosen.trials > 0) chosen.trials--;
+    if (this.#limitOf(chosen) > 0) this.#sent.set(limitKey(chosen), [...(this.#sent.get(limitKey(chosen)) ?? []), this.now]);
     return 1;
   }
 
-  #slot({ key, maxLoad }: ModelRow, resource: string, flags: string): number {
-    const { max } = maxLoad.get(resource)!;
-    const load = this.load(key, resource);
+  #find({ group, names, flags, tried }: NonNullable<ModelCall["session"]>): Found {
+    const able = this.rows.filter(({ row, capacities }) => row.group === group && names.every((name) => capacities.has(name)));
+    const failedOpen = this.#failOpen && !able.some((row) => this.isUp(row));
+    const available = able
+      .filter((row) => (failedOpen ? !row.noAutoReenable && !row.draining && row.restUntil <= this.now : this.isUp(row)))
+      .filter(({ key }) => !tried.includes(key));
+    if (available.length === 0) return { code: -3, failedOpen, best: [] };
+    const scored = available
+      .filter((row) => this.#limitOf(row) === 0 || this.#sentWithinASecond(row) < this.#limitOf(row))
+      .map((row) => ({ row, ...this.#score(row, names, flags) }))
+      .filter(({ free }) => free || flags.includes("n"))
+      .sort((a, b) => Number(b.free) - Number(a.free) || a.row.options.tier - b.row.options.tier || compare(b.score, a.score));
+    const first = scored[0];
+    if (first === undefined) return { code: -2, failedOpen, best: [] };
+    const best = scored.filter(
+      ({ row, free, score }) => free === first.free && row.options.tier === first.row.options.tier && compare(score, first.score) === 0,
+    );
+    return { code: 1, failedOpen, best: best.map(({ row }) => row) };
+  }
+
+  #score(row: ModelRow, names: string[], flags: string): { free: boolean; score: [bigint, bigint] } {
+    const slot = BigInt(Math.min(...names.map((name) => this.#slot(row, name, flags))));
+    const { weight } = row.options;
+    return { free: slot > 0n, score: slot > 0n ? [slot * weight, 100n] : [slot * 100n, weight] };
+  }
+
+  #slot(found: ModelRow, resource: string, flags: string): number {
+    const max = this.maxLoad(found, resource);
+    const load = this.load(found, resource);
     if (!flags.includes("r")) return max - load;
     return max === 0 ? 0 : Number(100n - (100n * BigInt(load)) / BigInt(max));
   }
+
+  #sentWithinASecond(row: ModelRow): number {
+    return (this.#sent.get(limitKey(row)) ?? []).filter((at) => at > this.now - 1000).length;
+  }
+
+  #limitOf(found: ModelRow): number {
+    const { pool } = found.options;
+    const sharing = pool === undefined ? [found] : this.rows.filter(({ options }) => options.pool === pool);
+    const limits = sharing.map(({ options }) => options.cps ?? this.#maxCallsPerSecond).filter((limit) => limit > 0);
+    return limits.length === 0 ? 0 : Math.min(...limits);
+  }
+
+  #poolOf(key: string, resource: string): string | undefined {
+    const row = this.rows.find((candidate) => candidate.key === key);
+    return row === undefined ? this.#gone.get(`${key} ${resource}`) : row.options.pool;
+  }
+
+  #refusal(names: string[]): -1 | -4 | undefined {
+    const known = new Set(this.rows.flatMap(({ row }) => row.resources.map(({ name }) => name)));
+    if (names.length === 0) return -1;
+    return new Set(names).size < names.length || names.some((name) => !known.has(name)) ? -4 : undefined;
+  }
+
+  #units(): Unit[] {
+    return this.calls.flatMap((call) => call.units);
+  }
+}
+
+function limitKey({ key, options }: ModelRow): string {
+  return options.pool === undefined ? key : `pool ${options.pool}`;
+}
+
+/** Compares two fractions whose denominators are above 0. */
+function compare([a, b]: [bigint, bigint], [c, d]: [bigint, bigint]): number {
+  return Number(a * d - c * b);
 }
 
 function endPick(call: ModelCall): void {

@@ -16,7 +16,7 @@ describe("a reload", () => {
       row({ id: 1, resources: "c=8; t=10", uri: "sip:farm.EXAMPLE.com" }),
       row({ id: 2, resources: "t=10" }),
     ]);
-    assert.deepEqual(change, { added: [], removed: [], changed: [1], kept: [2] });
+    assert.deepEqual(change, { added: [], removed: [], changed: [1], kept: [2], problems: [] });
     assert.deepEqual([usage(balancer, 1, "t"), usage(balancer, 1, "c")], ["4/7", "0/8"]);
     const destination = balancer.destination(1)!;
     assert.deepEqual([balancer.isEnabled(destination), balancer.isAutoReenable(destination)], [false, false]);
@@ -42,7 +42,7 @@ describe("a reload", () => {
     const [call] = occupy(balancer, 1, "t", 1);
     balancer.setStatus(1, false, "mi");
     const change = balancer.replaceTable([row({ id: 1, group: 2, resources: "t=10" })]);
-    assert.deepEqual(change, { added: [1], removed: [1], changed: [], kept: [] });
+    assert.deepEqual(change, { added: [1], removed: [1], changed: [], kept: [], problems: [] });
     assert.equal(usage(balancer, 1, "t"), "0/10");
     assert.equal(balancer.isEnabled(balancer.destination(1)!), true);
     assert.equal(balancer.profileSize("t", 1), 1);
@@ -111,7 +111,7 @@ describe("a reload", () => {
     balancer.replaceTable(rows);
     const before = balancer.destinations();
     const change = balancer.replaceTable([rows[1]!, row({ id: 1, resources: "t=1", attrs: "new" })]);
-    assert.deepEqual(change, { added: [], removed: [], changed: [1], kept: [2] });
+    assert.deepEqual(change, { added: [], removed: [], changed: [1], kept: [2], problems: [] });
     assert.equal(balancer.destination(2), before[1]);
     assert.equal(balancer.destination(1)?.attrs, "new");
   });

@@ -45,13 +45,13 @@ describe("headroom check", () => {
   it("looks at the rows of the database and changes nothing", async () => {
     configure();
     const store = await openStore(`sqlite:${place.database}`, { table: "load_balancer" });
-    await store.add({ dst_uri: "sip:192.0.2.1", resources: "a=1", probe_mode: 2 });
+    await store.add({ dst_uri: "sip:192.0.2.1", resources: "a=1", probe_mode: 2, attrs: "site=fra;weight=\u001b" });
     await store.close();
     const clean = await check();
-    assert.deepEqual(clean.complained, []);
+    assert.deepEqual([clean.complained, clean.exitCode], [[], 0]);
     assert.deepEqual(clean.printed.slice(0, 2), [
       '1 of 1 destinations of table "load_balancer" can be used',
-      "notice: probe_mode of 1 destinations has no effect: this version does not probe destinations",
+      'notice: Cannot use an option in the attributes of destination 1: weight "\\x1b" must be a number from 0.01 to 100 with at most two decimals',
     ]);
 
     const database = new Database(place.database);
@@ -63,6 +63,15 @@ describe("headroom check", () => {
     assert.match(complained[0] ?? "", /^error: Row 2 is skipped: resources "a=\\x1b\[31m": capacity/);
     assert.match(complained[1] ?? "", /^error: Row 3 is skipped: dst_uri "nothing": want a URI/);
     assert.equal(exitCode, 1);
+  });
+
+  it("says that nothing is probed when probing is off", async () => {
+    writeFileSync(place.config, `load_balancer: { db_url: "sqlite:${place.database}", probing_interval: 0 }\n`);
+    const { printed } = await check();
+    assert.ok(
+      printed.includes("notice: probe_mode of 1 destinations has no effect: load_balancer.probing_interval is 0"),
+      printed.join("\n"),
+    );
   });
 
   it("refuses a table of another version", async () => {

@@ -24,6 +24,18 @@ const name = fc.oneof(
     "group",
     "flags",
     "script",
+    "health",
+    "breaker",
+    "jitter",
+    "outbound",
+    "next_hop",
+    "deny_targets",
+    "lb_define_blacklist",
+    "probing_reply_codes",
+    "events",
+    "webhooks",
+    "url",
+    "explain",
   ),
   fc.string(),
 );
@@ -33,7 +45,7 @@ const leaf = fc.oneof(
   fc.double(),
   fc.boolean(),
   fc.constant(null),
-  fc.constantFrom("udp:0.0.0.0:0", "408", "10.0.0.0/8"),
+  fc.constantFrom("udp:0.0.0.0:0", "408", "10.0.0.0/8", "list= 1,4", "https://hooks.example/x", 0.25),
 );
 const { tree } = fc.letrec((tie) => ({
   tree: fc.oneof(

@@ -44,7 +44,17 @@ describe("a configuration without any key", () => {
     assert.deepEqual(config.dialog, { default_timeout: 43200, persistence: "off" });
     assert.deepEqual(config.routing.reject, { no_capacity: 503, no_destination: 503, bad_resource: 500 });
     assert.deepEqual(config.routing.rules, [
-      { match: {}, group: 1, resources: "pstn", flags: "", failover_on: ["408", "5xx"], max_failovers: 3, disable_on: ["408"] },
+      {
+        match: {},
+        group: 1,
+        resources: "pstn",
+        flags: "",
+        failover_on: ["408", "5xx"],
+        max_failovers: 3,
+        failover_budget: 0,
+        early_media_failover: true,
+        disable_on: ["408"],
+      },
     ]);
     assert.deepEqual(config.mi_http, { listen: "127.0.0.1:8888", root: "mi", auth: { bearer_tokens: [] } });
     assert.deepEqual(config.notices, []);
@@ -94,6 +104,8 @@ routing:
         flags: "rs",
         failover_on: ["408", "5xx", "50X"],
         max_failovers: 0,
+        failover_budget: 0,
+        early_media_failover: true,
         disable_on: ["408"],
       },
     ]);
@@ -105,8 +117,8 @@ routing:
     const text =
       "routing:\n  rules:\n    - { match: { source: 10.0.0.1 }, failover_on: &codes [408, 200] }\n    - { failover_on: *codes }\n";
     assert.deepEqual(problems(text), [
-      'h.yaml:3:64: routing.rules[0].failover_on[1]: found 200, want a status code from 300 to 699, such as "408", "50x" or "5xx"',
-      'h.yaml:3:64: routing.rules[1].failover_on[1]: found 200, want a status code from 300 to 699, such as "408", "50x" or "5xx"',
+      'h.yaml:3:64: routing.rules[0].failover_on[1]: found 200, want a status code from 300 to 699, such as "408", "50x" or "5xx", or the word "timeout" or "transport"',
+      'h.yaml:3:64: routing.rules[1].failover_on[1]: found 200, want a status code from 300 to 699, such as "408", "50x" or "5xx", or the word "timeout" or "transport"',
     ]);
   });
 
@@ -306,13 +318,10 @@ describe("a hostile file ends quickly with a sentence", () => {
 
 describe("a notice", () => {
   const cases: [text: string, want: RegExp | undefined][] = [
-    [
-      "load_balancer: { probing_interval: 30 }",
-      /^h\.yaml:1:36: load_balancer\.probing_interval has no effect: this version does not probe/,
-    ],
+    ["load_balancer: { fetch_freeswitch_stats: true }", /^h\.yaml:1:42: load_balancer\.fetch_freeswitch_stats has no effect: this version/],
+    ["load_balancer: { probing_interval: 30, probing_verbose: true, lb_define_blacklist: 'a=1' }", undefined],
     ["load_balancer: { probing_interval: 0 }", undefined],
     ["load_balancer: { probing_method: OPTIONS, cluster_id: 0, fetch_freeswitch_stats: false }", undefined],
-    ["load_balancer: { fetch_freeswitch_stats: true }", /fetch_freeswitch_stats has no effect/],
     ["load_balancer: { db_url: 'mysql://u:secret@h/d' }", /load_balancer\.db_url is not an sqlite: address/],
     ["sip: { workers: 4 }", /sip\.workers has no effect: this version runs one/],
     ["sip: { listen: [udp:0.0.0.0:5060, tcp:0.0.0.0:5060] }", /sip\.listen\[1\] "tcp:0\.0\.0\.0:5060" is not served/],

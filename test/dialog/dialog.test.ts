@@ -29,6 +29,29 @@ describe("dialog states, as the OpenSIPS dialog module numbers them", () => {
     net.finish();
   });
 
+  it("each change is told once, when it is done, with the reason of the end", () => {
+    const net = new SimNetwork();
+    const told: string[] = [];
+    net.dialogs.onState = (dialog, before) => void told.push(`${before}>${dialog.state} ${dialog.endReason}`);
+    const call = delivered(net);
+    call.answerWith(180);
+    call.answerWith(180);
+    call.answerWith(200);
+    call.caller.send(call.fromCaller("ACK", 1));
+    call.caller.send(call.fromCaller("ACK", 1));
+    call.caller.send(call.fromCaller("BYE", 2));
+    assert.deepEqual(told, ["1>2 ", "2>3 ", "3>4 ", "4>5 Downstream BYE"]);
+    const refused = delivered(net);
+    refused.respond(486);
+    assert.deepEqual(told.slice(4), ["1>5 Rejected"]);
+  });
+
+  it("what it counts can be told by its Call-ID", () => {
+    const net = new SimNetwork();
+    const call = delivered(net);
+    assert.equal(net.onlyDialog.load.callId, call.callId);
+  });
+
   it("a call that fails counts as failed, whatever its state", () => {
     for (const ringing of [false, true]) {
       const net = new SimNetwork();

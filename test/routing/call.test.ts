@@ -136,6 +136,27 @@ describe("Call: what a script reads", () => {
     assert.equal(log.lines.length, 4);
   });
 
+  it("tells the age of the call, bounds the wait for an answer, and says when that ended a branch", () => {
+    const call = new FakeCall(balancer);
+    call.ageMs = 1_234;
+    call.cutShort = true;
+    const seen: unknown[] = [];
+    const router = createScriptRouter(
+      {
+        request(view) {
+          seen.push(view.ageMs, view.answerWithinMs, view.cutShort);
+          view.answerWithinMs = 2_000;
+          seen.push(view.answerWithinMs);
+          view.relay();
+        },
+      },
+      { balancer, log: new FakeLog() },
+    );
+    router.request(call);
+    assert.deepEqual(seen, [1_234, undefined, true, 2_000]);
+    assert.equal(call.sent[0]?.answerWithinMs, 2_000);
+  });
+
   it("vars last from handler to handler", () => {
     const call = new FakeCall(balancer);
     const seen: unknown[] = [];
@@ -224,6 +245,13 @@ describe("Call: what a script sets", () => {
       (call) => call.lb.start(1, undefined as unknown as string),
       /^Cannot run lb\.start with resources "undefined": want a string/,
     ],
+    [
+      "no time at all to answer",
+      (call) => (call.answerWithinMs = 0),
+      /^Cannot set answerWithinMs to "0": want milliseconds above 0, or undefined$/,
+    ],
+    ["an endless time", (call) => (call.answerWithinMs = Number.POSITIVE_INFINITY), /^Cannot set answerWithinMs to "Infinity"/],
+    ["a time that is a text", (call) => (call.answerWithinMs = "5" as unknown as number), /^Cannot set answerWithinMs to "5"/],
     ["a status pattern that is none", (call) => call.statusIs("(4"), /^Cannot use status pattern "\(4"/],
   ];
   for (const [name, action, message] of refused) {

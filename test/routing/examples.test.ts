@@ -3,7 +3,7 @@ import { readdir } from "node:fs/promises";
 import { describe, it } from "node:test";
 import type { Balancer } from "../../src/balancer/index.ts";
 import type { Router } from "../../src/proxy/ports.ts";
-import { createScriptRouter } from "../../src/routing/index.ts";
+import { createBlacklists, createScriptRouter } from "../../src/routing/index.ts";
 import { loadScript } from "../../src/script-loader.ts";
 import { FakeCall, FakeLog, loadsOf, makeBalancer, uriOf } from "./fake-call.ts";
 
@@ -12,7 +12,8 @@ const EXAMPLES = new URL("../../examples/", import.meta.url);
 async function run(file: string, balancer: Balancer): Promise<{ router: Router; log: FakeLog }> {
   const log = new FakeLog();
   const module = await loadScript(new URL(file, EXAMPLES).pathname);
-  return { router: createScriptRouter(module, { balancer, log }), log };
+  const blacklists = createBlacklists(["media= 1"], balancer);
+  return { router: createScriptRouter(module, { balancer, log, blacklists }), log };
 }
 
 /** Lets a call take one slot of the least loaded destination, so that what follows starts from there. */
@@ -232,4 +233,66 @@ describe("example 1.18, lb_count_call", () => {
     await router.request(call);
     assert.deepEqual(call.replies, [{ status: 503, reason: "unavailable", headers: [] }]);
   });
+});
+
+describe("example outbound, calls of both directions", () => {
+  it("counts the call of a destination anew for each carrier, and takes it back when the last one refuses it", async () => {
+    const balancer = makeBalancer("conference=10", "conference=20");
+    const { router } = await run("outbound.ts", balancer);
+    const call = new FakeCall(balancer, { address: "192.0.2.1", uri: "sip:+4930@carrier.example" });
+    await router.request(call);
+    assert.deepEqual(loadsOf(balancer, "conference"), [1, 0]);
+    await router.failure(call.failBranch(503));
+    assert.deepEqual(loadsOf(balancer, "conference"), [1, 0]);
+    await router.failure(call.failBranch(503));
+    assert.deepEqual(loadsOf(balancer, "conference"), [0, 0]);
+    assert.deepEqual(
+      call.sent.map(({ destinationUri }) => destinationUri),
+      ["sip:198.51.100.10", "sip:198.51.100.20"],
+    );
+    assert.deepEqual(call.replies, []);
+  });
+
+  it("tries no further carrier when the callee is busy", async () => {
+    const balancer = makeBalancer("conference=10");
+    const { router } = await run("outbound.ts", balancer);
+    const call = new FakeCall(balancer, { address: "192.0.2.1", uri: "sip:+4930@carrier.example" });
+    await router.request(call);
+    await router.failure(call.failBranch(486));
+    assert.deepEqual([call.sent.length, loadsOf(balancer, "conference")], [1, [0]]);
+  });
+
+  it("balances what comes from elsewhere with that load in mind, and fails over", async () => {
+    const balancer = makeBalancer("conference=3", "conference=2", "conference=1");
+    const { router } = await run("outbound.ts", balancer);
+    for (let i = 0; i < 2; i++) await router.request(new FakeCall(balancer, { address: "192.0.2.1", uri: "sip:+4930@carrier.example" }));
+    const call = new FakeCall(balancer);
+    await router.request(call);
+    await router.failure(call.failBranch(500));
+    assert.deepEqual(
+      call.sent.map(({ target }) => target),
+      [2, 1],
+    );
+    assert.deepEqual(loadsOf(balancer, "conference"), [3, 0, 0]);
+  });
+});
+
+describe("example blacklist, media servers that cannot be called by their address", () => {
+  for (const [uri, address, outcome] of [
+    ["sip:1000@192.0.2.1", "10.0.0.7", 403],
+    ["sip:8000@192.0.2.1:5060", "10.0.0.7", 403],
+    ["sip:8000@balancer.example", "198.51.100.7", uriOf(1)],
+    ["sip:1000@balancer.example", "198.51.100.7", 404],
+    ["sip:1000@example.com", "10.0.0.7", undefined],
+  ] as const) {
+    it(`${uri} from ${address}: ${outcome ?? "to its Request-URI"}`, async () => {
+      const balancer = makeBalancer("conference=10");
+      const { router } = await run("blacklist.ts", balancer);
+      const call = new FakeCall(balancer, { address, uri });
+      await router.request(call);
+      assert.equal(call.replies[0]?.status ?? call.sent[0]?.destinationUri, outcome);
+      assert.equal(call.sent.length, typeof outcome === "number" ? 0 : 1);
+      assert.equal(call.guard !== undefined, outcome === undefined, "names are watched as well");
+    });
+  }
 });

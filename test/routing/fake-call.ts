@@ -13,6 +13,8 @@ export interface Sent {
   readonly requestUri: string;
   readonly destinationUri: string | undefined;
   readonly target: number | undefined;
+  /** Absent unless it was set. */
+  readonly answerWithinMs?: number;
   readonly headers: readonly (readonly [string, string])[];
 }
 
@@ -36,11 +38,15 @@ export class FakeCall implements ProxyCall {
   readonly sent: Sent[] = [];
   requestUri: string;
   destinationUri: string | undefined;
+  guard: ProxyCall["guard"];
   cancelled = false;
   response: SipResponse | undefined;
   status = 0;
   failureCause: FailureCause | undefined;
   failovers = 0;
+  ageMs = 0;
+  answerWithinMs: number | undefined;
+  cutShort = false;
   dialogOpened = false;
   dropped = false;
   /** Destination URIs that cannot be used. */
@@ -79,9 +85,11 @@ export class FakeCall implements ProxyCall {
   }
 
   relay(): boolean {
-    const { requestUri, destinationUri } = this;
+    const { requestUri, destinationUri, answerWithinMs } = this;
     if (this.cancelled || this.#answered || (destinationUri && this.unusable.has(destinationUri))) return false;
-    this.sent.push({ requestUri, destinationUri, target: this.#target?.id, headers: [...this.#headers] });
+    const within = answerWithinMs === undefined ? {} : { answerWithinMs };
+    this.sent.push({ requestUri, destinationUri, target: this.#target?.id, headers: [...this.#headers], ...within });
+    this.answerWithinMs = undefined;
     return true;
   }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { compileStatusList, holdsStatus, StatusPatterns } from "../../src/routing/status-set.ts";
+import type { FailureCause } from "../../src/proxy/ports.ts";
+import { compileStatusList, holdsFailure, holdsStatus, StatusPatterns } from "../../src/routing/status-set.ts";
 
 describe("failover_on and disable_on", () => {
   const cases: [list: (string | number)[], holds: number[], lacks: number[]][] = [
@@ -26,12 +27,33 @@ describe("failover_on and disable_on", () => {
     });
   }
 
-  for (const entry of ["", "4", "xxx", "200", "1xx", "700", "40", "4088", "5..", "timeout", -408]) {
+  for (const entry of ["", "4", "xxx", "200", "1xx", "700", "40", "4088", "5..", "timeouts", "Timeout", "constructor", -408]) {
     it(`refuses ${JSON.stringify(entry)}`, () => {
       assert.throws(() => compileStatusList("failover_on", [entry]), {
         name: "RoutingError",
-        message: `Cannot use failover_on "${entry}": want a status code from 300 to 699, such as "408", "50x" or "5xx"`,
+        message: `Cannot use failover_on "${entry}": want a status code from 300 to 699, such as "408", "50x" or "5xx", or the word "timeout" or "transport"`,
       });
+    });
+  }
+
+  const response: [number, FailureCause] = [408, "response"];
+  const refused: [number, FailureCause] = [503, "response"];
+  const timeout: [number, FailureCause] = [408, "timeout"];
+  const transport: [number, FailureCause] = [503, "transport-error"];
+  const words: [list: string[], holds: [number, FailureCause][], lacks: [number, FailureCause][]][] = [
+    [["timeout"], [timeout], [response, refused, transport]],
+    [["transport"], [transport], [response, refused, timeout]],
+    [["408"], [response, timeout], [refused, transport]],
+    [["5xx"], [refused, transport], [response, timeout]],
+    [["timeout", "503"], [timeout, refused, transport], [response]],
+    [[], [], [response, refused, timeout, transport]],
+  ];
+  for (const [list, holds, lacks] of words) {
+    it(`${JSON.stringify(list)}: a status holds what was made here too, a word nothing else`, () => {
+      const set = compileStatusList("failover_on", list);
+      for (const [status, cause] of holds) assert.ok(holdsFailure(set, status, cause), `${status} ${cause}`);
+      for (const [status, cause] of lacks) assert.ok(!holdsFailure(set, status, cause), `${status} ${cause}`);
+      for (let word = 0; word < 100; word++) assert.ok(!holdsStatus(set, word), "a word is no status");
     });
   }
 });

@@ -16,7 +16,7 @@ export interface Import {
 }
 
 /** Folders of `src` that are pure: nothing of Node.js, no package, no clock, no chance, no I/O. */
-export const CORE = ["sip", "transaction", "dialog", "proxy", "routing", "balancer"] as const;
+export const CORE = ["sip", "transaction", "dialog", "proxy", "routing", "balancer", "health"] as const;
 
 const ADAPTERS = [
   "transport",
@@ -24,6 +24,7 @@ const ADAPTERS = [
   "cluster",
   "freeswitch",
   "probing",
+  "events",
   "management",
   "observability",
   "dashboard",
@@ -41,13 +42,16 @@ const FLOORS: readonly (readonly string[])[] = [
   ["version"],
   ["routing"],
   ["proxy"],
-  ["dialog"],
+  ["dialog", "health"],
   ["transaction"],
   ["sip", "balancer"],
 ];
 
-/** What the floors do not say: folders that must not be known though they are lower. The balancer counts calls and knows no transaction, nor the other way round. */
-const UNKNOWN_TO: Readonly<Record<string, readonly string[]>> = { transaction: ["balancer"] };
+/**
+ * What the floors do not say: folders that must not be known though they are lower. The balancer counts calls and knows no transaction, nor the
+ * other way round; health judges destinations and knows nothing of SIP.
+ */
+const UNKNOWN_TO: Readonly<Record<string, readonly string[]>> = { transaction: ["balancer"], health: ["transaction", "sip"] };
 
 /** Names that bring in time, chance, I/O or the platform. */
 const IMPURE =

@@ -52,6 +52,8 @@ export interface Headroom {
   /** Waits until every load of every resource is 0 and no dialog is left. */
   untilIdle(timeoutMs?: number): Promise<void>;
   signal(name: NodeJS.Signals): void;
+  /** Ends it with this signal and starts it again on the same configuration, database and ports. SIGKILL is what a power cut does. */
+  restart(signal: "SIGTERM" | "SIGKILL"): Promise<void>;
   /** Asks it to stop (SIGTERM). @throws Error when it does not, or its exit code is not 0 */
   stop(): Promise<void>;
 }
@@ -95,10 +97,13 @@ export async function startHeadroom(configText = "", rows: readonly Row[] = [], 
   const configFile = join(folder, "headroom.yaml");
   writeFileSync(configFile, stringify(merge(defaults, over)));
 
-  const child = spawn(process.execPath, [MAIN, "start", "--config", configFile], { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
   let log = "";
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text: string) => (log += text));
-  const exited = once(child, "exit");
+  const run = (): { child: ChildProcess; exited: Promise<unknown> } => {
+    const started = spawn(process.execPath, [MAIN, "start", "--config", configFile], { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
+    for (const stream of [started.stdout, started.stderr]) stream.setEncoding("utf8").on("data", (text: string) => (log += text));
+    return { child: started, exited: once(started, "exit") };
+  };
+  let { child, exited } = run();
   const forget = onProcessExit(() => {
     child.kill("SIGKILL");
     rmSync(folder, { recursive: true, force: true });
@@ -121,6 +126,16 @@ export async function startHeadroom(configText = "", rows: readonly Row[] = [], 
   async function list(): Promise<ListedDestination[]> {
     const { Destinations } = (await mi("lb_list")) as { Destinations: ListedDestination[] };
     return Destinations.sort((a, b) => a.id - b.id);
+  }
+
+  async function untilAnswers(): Promise<void> {
+    await waitFor("the management interface answers", START_TIMEOUT_MS, async () => {
+      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`it ended with ${child.exitCode ?? child.signalCode}`);
+      return await list().then(
+        () => true,
+        () => false,
+      );
+    });
   }
 
   const headroom: Headroom = {
@@ -161,6 +176,12 @@ export async function startHeadroom(configText = "", rows: readonly Row[] = [], 
     signal(name) {
       child.kill(name);
     },
+    async restart(signal) {
+      child.kill(signal);
+      await endOf(child, exited);
+      ({ child, exited } = run());
+      await untilAnswers();
+    },
     async stop() {
       if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
       await endOf(child, exited).finally(() => {
@@ -172,13 +193,7 @@ export async function startHeadroom(configText = "", rows: readonly Row[] = [], 
   };
 
   try {
-    await waitFor("the management interface answers", START_TIMEOUT_MS, async () => {
-      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`it ended with ${child.exitCode ?? child.signalCode}`);
-      return await list().then(
-        () => true,
-        () => false,
-      );
-    });
+    await untilAnswers();
     if (rows.length > 0) await headroom.replaceRows(rows);
     return headroom;
   } catch (error) {

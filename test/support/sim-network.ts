@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Balancer, type CallLoad, type DestinationRow, parseResources } from "../../src/balancer/index.ts";
 import { type Dialog, DialogTable } from "../../src/dialog/index.ts";
+import { CallOutcomes, type OutcomeSettings } from "../../src/health/index.ts";
 import { type Log, type Network, type ProxyCall, type ProxyCore, ProxyCounters, type Router, SipProxy } from "../../src/proxy/index.ts";
 import {
   type Endpoint,
@@ -43,6 +44,8 @@ export interface SimOptions {
   readonly allowed?: readonly string[];
   readonly resolve?: Network["resolve"];
   readonly maxDialogs?: number;
+  /** Breakers and rests; nobody judges calls without it. */
+  readonly outcomes?: OutcomeSettings;
 }
 
 /** A line of the log. */
@@ -64,6 +67,7 @@ export class SimNetwork implements Network, Wire {
   readonly dialogs: DialogTable;
   readonly layer: TransactionLayer;
   readonly core: ProxyCore;
+  readonly outcomes: CallOutcomes | undefined;
   readonly proxy: SipProxy;
   readonly random: () => number;
   readonly logged: LogLine[] = [];
@@ -83,7 +87,8 @@ export class SimNetwork implements Network, Wire {
     this.listener4 = { transport: "udp", address: PROXY, port: 5060, family: 4, sentByFor: () => `${PROXY}:5060` };
     this.listener6 = { transport: "udp", address: PROXY6, port: 5060, family: 6, sentByFor: () => `[${PROXY6}]:5060` };
     this.wheel = new TimerWheel(0, (error) => this.escaped.push(error));
-    this.balancer = new Balancer({ below: below(this.random), onFault: (text) => this.escaped.push(text) });
+    const nowMs = (): number => this.wheel.nowMs;
+    this.balancer = new Balancer({ below: below(this.random), nowMs, onFault: (text) => this.escaped.push(text) });
     const { destinations = ["203.0.113.1", "203.0.113.2"], resources = "pstn=10" } = options;
     this.rows = destinations.map((address, i) => ({
       id: i + 1,
@@ -98,7 +103,6 @@ export class SimNetwork implements Network, Wire {
     this.balancer.replaceTable(this.rows);
     // Unlike real tokens they can be read in a failing test; nobody guesses here.
     const chance = { token: () => `tok${(++this.#tokens).toString(36).padStart(13, "0")}` };
-    const nowMs = (): number => this.wheel.nowMs;
     this.dialogs = new DialogTable({
       wheel: this.wheel,
       chance,
@@ -109,6 +113,7 @@ export class SimNetwork implements Network, Wire {
       ...(options.maxDialogs === undefined ? {} : { maxDialogs: options.maxDialogs }),
     });
     this.layer = new TransactionLayer({ serverHeader: "headroom", wire: this, wheel: this.wheel, chance, nowMs });
+    this.outcomes = options.outcomes && this.#judge(options.outcomes);
     this.core = {
       layer: this.layer,
       wheel: this.wheel,
@@ -117,6 +122,7 @@ export class SimNetwork implements Network, Wire {
       balancer: this.balancer,
       network: this,
       router: (options.router ?? balancingRouter)(this.balancer),
+      outcomes: this.outcomes,
       timeouts: { frMs: FR_MS, frInviteMs: FR_INVITE_MS },
       defaultMaxForwards: 70,
       log: this.#log(),
@@ -232,6 +238,18 @@ export class SimNetwork implements Network, Wire {
   finish(): void {
     this.run(LIFETIME_MS + 60_000);
     this.checkNothingLeft();
+  }
+
+  #judge(settings: OutcomeSettings): CallOutcomes {
+    return new CallOutcomes({
+      balancer: this.balancer,
+      settings,
+      nowMs: () => this.wheel.nowMs,
+      after: (ms, run) => {
+        const timer = this.wheel.schedule(ms, { timerFired: run }, 0, this.wheel.nowMs);
+        return () => this.wheel.cancel(timer);
+      },
+    });
   }
 
   #carry(deliver: () => void): void {

@@ -39,6 +39,8 @@ export interface SippOptions {
   readonly status?: number;
   /** How long a `<pause/>` without a length takes. Default 0. */
   readonly holdMs?: number;
+  /** Answer OPTIONS, as a server that is probed does. */
+  readonly answersProbes?: boolean;
 }
 
 /** Options of a sipp that makes calls. */
@@ -50,6 +52,8 @@ export interface CallerOptions extends SippOptions {
   readonly rate?: number;
   /** After this long without an end, sipp is ended and the promise rejects. */
   readonly timeoutMs?: number;
+  /** How often a BYE is sent again before the call counts as failed. Default: sipp's, for half a minute. */
+  readonly byeRetransmissions?: number;
 }
 
 /** A running sipp. */
@@ -75,9 +79,10 @@ export async function startCallee(options: SippOptions): Promise<Sipp> {
 
 /** Runs a caller and lets it go on while the test does something else. */
 export async function startCaller(options: CallerOptions): Promise<Sipp> {
-  const { calls, rate = 10, target, timeoutMs = 30_000 } = options;
+  const { calls, rate = 10, target, timeoutMs = 30_000, byeRetransmissions } = options;
   return start(options, [
     ...["-m", String(calls), "-r", String(rate), "-rp", "1000", "-l", String(calls + 1)],
+    ...(byeRetransmissions === undefined ? [] : ["-max_non_invite_retrans", String(byeRetransmissions)]),
     ...["-timeout", `${Math.ceil(timeoutMs / 1000)}s`, "-timeout_error", "-timer_resol", "1", target],
   ]);
 }
@@ -89,7 +94,7 @@ export async function runCaller(options: CallerOptions): Promise<SippStatistics>
 }
 
 async function start(options: SippOptions, more: readonly string[]): Promise<Sipp> {
-  const { scenario, address, trace = false, status = 503, holdMs = 0 } = options;
+  const { scenario, address, trace = false, status = 503, holdMs = 0, answersProbes = false } = options;
   const port = options.port ?? (await freeUdpPort(address));
   const mediaPort = await freeUdpPort(address);
   const controlPort = await freeUdpPort("127.0.0.1");
@@ -103,6 +108,7 @@ async function start(options: SippOptions, more: readonly string[]): Promise<Sip
       ...["-sf", scenarioFile, "-d", String(holdMs), "-i", address, "-p", String(port), "-mi", address, "-mp", String(mediaPort)],
       ...["-cp", String(controlPort), "-t", "u1", "-nostdin", "-trace_stat", "-stf", files.statistics, "-fd", "1"],
       ...["-trace_err", "-error_file", files.errors, "-buff_size", "4194304"],
+      ...(answersProbes ? ["-aa"] : []),
       ...(trace ? ["-trace_msg", "-message_file", files.messages] : []),
       ...more,
     ],

@@ -5,10 +5,15 @@ import { dlgList } from "./dlg-list.ts";
 import { dlgListCtx } from "./dlg-list-ctx.ts";
 import { getStatistics } from "./get-statistics.ts";
 import { help } from "./help.ts";
+import { lbDrain } from "./lb-drain.ts";
+import { lbExplain } from "./lb-explain.ts";
 import { lbList } from "./lb-list.ts";
+import { lbProbes } from "./lb-probes.ts";
 import { lbReload } from "./lb-reload.ts";
 import { lbResize } from "./lb-resize.ts";
 import { lbStatus } from "./lb-status.ts";
+import { lbUndrain } from "./lb-undrain.ts";
+import { lbWhatIf } from "./lb-what-if.ts";
 import { listAllProfiles } from "./list-all-profiles.ts";
 import { listStatistics } from "./list-statistics.ts";
 import { profileGetSize } from "./profile-get-size.ts";
@@ -44,4 +49,9 @@ export const allMethods: readonly Method[] = [
   lbResize,
   lbList,
   lbStatus,
+  lbDrain,
+  lbUndrain,
+  lbProbes,
+  lbExplain,
+  lbWhatIf,
 ];

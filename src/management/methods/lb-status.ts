@@ -8,10 +8,12 @@ export const lbStatus = defineMethod({
   help: "tells whether a destination is enabled or, with new_status, enables (1) or disables (0) it",
   recipes: [["destination_id"], ["destination_id", "new_status"]],
   writes: (params) => params.has("new_status"),
-  run(params, { ports: { balancer } }) {
+  run(params, { ports: { balancer, drains } }) {
     const id = params.int("destination_id");
     if (params.has("new_status")) {
-      if (!balancer.setStatus(id, params.int("new_status") !== 0, "mi")) throw notFound();
+      const enabled = params.int("new_status") !== 0;
+      if (!balancer.setStatus(id, enabled, "mi")) throw notFound();
+      if (enabled) drains?.undo(id); // who enables a destination wants calls there
       return "OK";
     }
     const destination = balancer.destination(id);

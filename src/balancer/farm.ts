@@ -1,0 +1,285 @@
+import { Availability, type BreakerState } from "./availability.ts";
+import type { BalancerOptions, ResizeResult } from "./balancer-options.ts";
+import type { Candidates } from "./candidates.ts";
+import { codeOf, parseFlags } from "./codes.ts";
+import { type BalancerCounters, newCounters } from "./counters.ts";
+import { checkRows, type Destination, type DestinationRow, type StatusCause, type TableChange } from "./destination.ts";
+import { DestinationTable } from "./destination-table.ts";
+import { Ledger } from "./ledger.ts";
+import { EMPTY_VIEW, readLook, type TableView, takeLook } from "./look.ts";
+import { buildTable } from "./reload.ts";
+import { isAnyOpen, NOT_TRIED, select } from "./selection.ts";
+import { CLOSED, CLOSED_FAILING_OPEN, STATUS_DISABLED, STATUS_DRAINING, STATUS_NO_AUTO_REENABLE } from "./status.ts";
+
+/** The destinations with their loads, capacities and states, as those who manage them see it; the calls are the `Balancer`'s. */
+export class Farm {
+  readonly counters: BalancerCounters = newCounters();
+  protected readonly options: BalancerOptions;
+  protected readonly ledger = new Ledger((text) => this.fault(text));
+  protected readonly cells = this.ledger.cells;
+  protected table = new DestinationTable([], (cell) => cell);
+  protected availability = new Availability(this.table, undefined);
+
+  constructor(options: BalancerOptions) {
+    this.options = options;
+  }
+
+  /**
+   * Replaces the destinations, all or none: throws `BalancerError` and changes nothing when a row cannot be used or an id stands twice.
+   * Destinations whose identity (id, group, URI) stays keep loads and status, and a resized capacity unless the row's own capacity changed.
+   * Load of a row that is gone stays counted until its calls end, and is found again by a row that comes back. Order of `rows` does not matter.
+   */
+  replaceTable(rows: readonly DestinationRow[]): TableChange {
+    checkRows(rows);
+    const { table, change } = buildTable(rows, this.table, this.cells);
+    const availability = new Availability(table, this.options.nowMs === undefined ? undefined : (this.options.maxCallsPerSecond ?? 0));
+    availability.inherit(this.availability);
+    this.table = table;
+    this.availability = availability;
+    for (let row = 0; row < table.destinations.length; row++) if (availability.factors[row] !== 1) this.#open(row);
+    this.counters.reloads++;
+    return change;
+  }
+
+  /**
+   * The first destination in id order that has this address. Source: OpenSIPS `lb_is_destination`.
+   *
+   * @param port 0 matches every port
+   * @param group -1 matches every group
+   * @param activeOnly passes over disabled destinations
+   */
+  isDestination(ip: string, port: number, group = -1, activeOnly = false): Destination | undefined {
+    const { destinations, status } = this.table;
+    const row = this.table.rowOfAddress(
+      ip,
+      port,
+      (candidate) =>
+        (group === -1 || destinations[candidate]!.group === group) && !(activeOnly && (status[candidate]! & STATUS_DISABLED) !== 0),
+    );
+    return destinations[row];
+  }
+
+  /** All destinations in id order. */
+  destinations(): readonly Destination[] {
+    return this.table.destinations;
+  }
+
+  destination(id: number): Destination | undefined {
+    return this.table.destinations[this.table.rowOfId(id)];
+  }
+
+  /** Calls that count against the capacity of a cell: those of its whole pool, if it has one. */
+  load(cell: number): number {
+    return this.cells.load[this.cells.slotCell(cell)] ?? 0;
+  }
+
+  /** Calls of this destination alone, whatever its pool. */
+  ownLoad(cell: number): number {
+    return this.cells.load[cell] ?? 0;
+  }
+
+  /** Calls that a cell, or its pool, allows now. */
+  maxLoad(cell: number): number {
+    return this.cells.maxLoad[this.cells.slotCell(cell)] ?? 0;
+  }
+
+  /** Calls that a cell, or its pool, allows once it is warm: more than {@link maxLoad} during a slow start only. */
+  capacity(cell: number): number {
+    return this.cells.capacity(this.cells.slotCell(cell));
+  }
+
+  /** False also for a destination that the table holds no more. */
+  isEnabled(destination: Destination): boolean {
+    return (this.#statusOf(destination) & STATUS_DISABLED) === 0;
+  }
+
+  /** Whether a probe may enable the destination again; false also for one that the table holds no more. */
+  isAutoReenable(destination: Destination): boolean {
+    return (this.#statusOf(destination) & STATUS_NO_AUTO_REENABLE) === 0;
+  }
+
+  /**
+   * Changes a capacity in memory, that of the whole pool if the destination shares one. A capacity above 2147483647 is that; one below 0 or no whole number is refused, where OpenSIPS makes 4294967295 of -1.
+   */
+  resize(id: number, resource: string, capacity: number): ResizeResult {
+    const destination = this.destination(id);
+    if (destination === undefined) return "no-destination";
+    const cell = destination.resources.find(({ name }) => name === resource)?.cell;
+    if (cell === undefined) return "no-resource";
+    if (!Number.isInteger(capacity) || capacity < 0) return "bad-capacity";
+    this.cells.resize(this.cells.slotCell(cell), capacity);
+    return "ok";
+  }
+
+  /**
+   * Enables or disables a destination. Disabling by "mi" or "drain" also keeps probes from enabling it again; enabling by others than "probe" lifts
+   * that too; enabling by "probe" does nothing while it stands. Answers false when there is no such destination.
+   */
+  setStatus(id: number, enabled: boolean, cause: StatusCause): boolean {
+    const row = this.table.rowOfId(id);
+    if (row === -1) return false;
+    if (!enabled) {
+      this.changeStatus(row, cause === "mi" || cause === "drain" ? STATUS_DISABLED | STATUS_NO_AUTO_REENABLE : STATUS_DISABLED, 0, cause);
+    } else if (cause !== "probe") {
+      this.changeStatus(row, 0, STATUS_DISABLED | STATUS_NO_AUTO_REENABLE, cause);
+    } else if ((this.table.status[row]! & STATUS_NO_AUTO_REENABLE) === 0) {
+      this.changeStatus(row, 0, STATUS_DISABLED, cause);
+    }
+    return true;
+  }
+
+  /** Keeps new calls from a destination while those that it has go on. Answers false when there is no such destination. */
+  setDraining(id: number, draining: boolean): boolean {
+    return this.#withRow(id, (row) => this.availability.setDraining(row, draining));
+  }
+
+  isDraining(destination: Destination): boolean {
+    return (this.#statusOf(destination) & STATUS_DRAINING) !== 0;
+  }
+
+  /**
+   * Opens or closes the breaker of a destination, or lets the next `trials` calls through, after which it is open until it is set again.
+   * Answers false when there is no such destination.
+   */
+  setBreaker(id: number, state: "closed" | "open" | { readonly trials: number }): boolean {
+    if (typeof state === "string") return this.#withRow(id, (row) => this.availability.setBreaker(row, state, 0));
+    return this.#withRow(id, (row) => this.availability.setBreaker(row, "trials", Math.max(0, Math.trunc(state.trials))));
+  }
+
+  breaker(destination: Destination): BreakerState {
+    return this.#ofRow(destination, "closed", (row) => this.availability.breaker(row));
+  }
+
+  /** Keeps new calls from a destination until `atMs` by `nowMs()`; a time that has come ends its rest. Answers false when there is no such destination. */
+  restUntil(id: number, atMs: number): boolean {
+    return this.#withRow(id, (row) => this.availability.restUntil(row, this.options.nowMs === undefined ? 0 : atMs, this.nowMs()));
+  }
+
+  /** When the rest of a destination ends, by `nowMs()`; 0 when it does not rest. */
+  restsUntilMs(destination: Destination): number {
+    this.#wake();
+    return this.#ofRow(destination, 0, (row) => this.availability.restsUntilMs(row));
+  }
+
+  /**
+   * Opens a share of the capacities of a destination, 0 to 1: the whole number below `capacity * factor`, and at least one call unless the capacity is 0.
+   * In a pool the smallest share of its rows counts. Survives a reload. Answers false when there is no such destination.
+   */
+  setCapacityFactor(id: number, factor: number): boolean {
+    return this.#withRow(id, (row) => {
+      this.availability.factors[row] = factor >= 0 && factor <= 1 ? factor : 1;
+      this.#open(row);
+    });
+  }
+
+  capacityFactor(destination: Destination): number {
+    return this.#ofRow(destination, 1, (row) => this.availability.factors[row]!);
+  }
+
+  /** Whether the destination gets calls as far as its status, drain, breaker and rest are concerned; how full it is does not matter. */
+  isAvailable(destination: Destination): boolean {
+    this.#wake();
+    return (this.#statusOf(destination) & CLOSED) === 0;
+  }
+
+  /**
+   * What a start with these arguments would look at and answer now, without doing it.
+   *
+   * @param tried identities ({@link Destination.key}) that are passed over, as next does
+   */
+  describe(group: number, resources: string, flags = "", tried: readonly string[] = []): TableView {
+    const candidates = this.table.candidates.find(group, resources);
+    if (typeof candidates === "number") return { ...EMPTY_VIEW, code: candidates };
+    const bits = parseFlags(flags);
+    const stamp = this.table.stampTried(tried);
+    const closed = this.closedBits(candidates);
+    const found = select(candidates, bits, this.cells, this.table, stamp, closed);
+    const code = codeOf(found);
+    const position = found > 0 ? this.table.best[0]! : -1;
+    const outcome = { resources, flags: bits, code, failedOpen: closed !== CLOSED, position };
+    const look = takeLook(candidates, this.table.destinations, this.cells, this.table, stamp, candidates.rows.length, outcome);
+    return readLook(look);
+  }
+
+  /** Calls counted for a resource everywhere or on one destination id, rows that are gone included; `undefined` for a resource that nobody has. */
+  profileSize(resource: string, destinationId?: number): number | undefined {
+    return this.cells.sum(resource, destinationId);
+  }
+
+  /** Names of the resources that destinations have, in the order of their first row. */
+  resourceNames(): string[] {
+    return [...this.table.resourceNames];
+  }
+
+  /** Status bits that close a destination to this request, brought up to date. */
+  protected closedBits(candidates: Candidates): number {
+    if (this.availability.wakesAtMs !== Number.POSITIVE_INFINITY) this.#wake();
+    return this.options.failOpen === true && !isAnyOpen(candidates, this.table, NOT_TRIED, CLOSED) ? CLOSED_FAILING_OPEN : CLOSED;
+  }
+
+  protected changeStatus(row: number, set: number, clear: number, cause: StatusCause): void {
+    const { status, destinations } = this.table;
+    const before = status[row]!;
+    const after = (before | set) & ~clear;
+    if (after === before) return;
+    status[row] = after;
+    try {
+      this.options.onStatus?.({
+        destination: destinations[row]!,
+        enabled: (after & STATUS_DISABLED) === 0,
+        wasEnabled: (before & STATUS_DISABLED) === 0,
+        autoReenable: (after & STATUS_NO_AUTO_REENABLE) === 0,
+        cause,
+      });
+    } catch (error) {
+      this.fault(`Cannot report the status of destination ${destinations[row]!.id}: ${String(error)}`);
+    }
+  }
+
+  protected fault(text: string): void {
+    this.counters.faults++;
+    this.options.onFault?.(text);
+  }
+
+  /** Opens the row's share of its capacities; in a pool, the smallest of all that share it. */
+  #open(row: number): void {
+    const { destinations } = this.table;
+    const { factors } = this.availability;
+    for (const { name, cell } of destinations[row]!.resources) {
+      const pool = this.cells.slotCell(cell);
+      let factor = factors[row]!;
+      if (pool !== cell) {
+        for (const other of this.table.rowsOfPool(destinations[row]!.options.shared!)) {
+          if (destinations[other]!.resources.some((resource) => resource.name === name)) factor = Math.min(factor, factors[other]!);
+        }
+      }
+      this.cells.open(pool, factor);
+    }
+  }
+
+  /** Both bits of {@link setStatus} for a destination that the table holds no more. */
+  #statusOf(destination: Destination): number {
+    return this.#ofRow(destination, STATUS_DISABLED | STATUS_NO_AUTO_REENABLE, (row) => this.table.status[row]!);
+  }
+
+  #ofRow<T>(destination: Destination, absent: T, read: (row: number) => T): T {
+    const row = this.table.rowOfKey(destination.key);
+    return row === -1 ? absent : read(row);
+  }
+
+  #withRow(id: number, act: (row: number) => void): boolean {
+    const row = this.table.rowOfId(id);
+    if (row !== -1) act(row);
+    return row !== -1;
+  }
+
+  /** Ends rests and opens limits whose time has come. */
+  #wake(): void {
+    const nowMs = this.nowMs();
+    if (nowMs >= this.availability.wakesAtMs) this.availability.wake(nowMs);
+  }
+
+  protected nowMs(): number {
+    return this.options.nowMs?.() ?? 0;
+  }
+}

@@ -1,0 +1,259 @@
+import type { Balancer, Destination, StatusChange } from "../balancer/index.ts";
+
+/** How often it is looked whether the calls of draining destinations have ended, ms. Calls may also leave by a failover, which no dialog tells of. */
+export const DRAIN_CHECK_MS = 500;
+/** Calls that are ended at a time when a deadline comes, so that live calls get their turn between the BYEs. */
+export const ENDED_A_STEP = 100;
+/** Time between two such steps, ms. */
+export const END_STEP_MS = 50;
+/** Longest time that a drain can be given, s: 30 days. */
+export const MAX_DRAIN_S = 2_592_000;
+/** Shortest wait for a deadline, ms: a wall clock that is set back a little must not make the timer spin. */
+const SHORTEST_WAIT_MS = 10;
+
+/** What a drain does when its time is over. */
+export interface DrainTerms {
+  /** Wall clock, ms since 1970; 0: it waits for as long as calls last. */
+  readonly deadlineMs: number;
+  /** Calls that are left at the deadline are ended; else they stay. */
+  readonly bye: boolean;
+}
+
+/** A drain that is under way. */
+export interface DrainProgress extends DrainTerms {
+  /** Load that is left: that of the resource with the largest. 0 exactly when there is none at all. */
+  readonly load: number;
+}
+
+/**
+ * "changed": the same drain got other terms. "undone": new calls come again, unless the destination is disabled. "ended": the destination is disabled,
+ * because its calls have ended ("idle") or the time was over ("deadline").
+ */
+export interface DrainChange extends DrainProgress {
+  readonly destination: Destination;
+  readonly kind: "started" | "changed" | "undone" | "ended";
+  /** Of "ended" only. */
+  readonly reason?: "idle" | "deadline";
+}
+
+/** How often each thing happened since the start; `draining` is how many destinations are being drained now. */
+export interface DrainCounters {
+  draining: number;
+  drains_started: number;
+  drains_undone: number;
+  drains_ended: number;
+  /** Calls that deadlines ended. */
+  drain_calls_ended: number;
+}
+
+export interface DrainPorts {
+  readonly balancer: Pick<Balancer, "destination" | "setDraining" | "setStatus" | "isAutoReenable" | "ownLoad">;
+  /** Milliseconds since 1970: a deadline is the same after a restart. */
+  readonly wallMs: () => number;
+  /** Runs something once, later; what it answers takes it back. */
+  readonly after: (ms: number, run: () => void) => () => void;
+  /** Names of the calls that count on a destination now. */
+  readonly calls: (destination: Destination) => readonly string[];
+  /** Ends a call if it is still there and still counts on the destination. Answers whether it did. */
+  readonly endCall: (name: string, destination: Destination) => boolean;
+  readonly onChange?: (change: DrainChange) => void;
+}
+
+interface Draining {
+  destination: Destination;
+  deadlineMs: number;
+  bye: boolean;
+  /** Calls that are being ended, once the deadline has come. */
+  ending: readonly string[] | undefined;
+  /** How many of them had their turn. */
+  ended: number;
+}
+
+/**
+ * Empties destinations without cutting calls: no new ones come, and when the last has ended the destination is disabled, as by an operator. At a deadline
+ * it is disabled all the same, with its calls left to themselves or ended.
+ */
+export class Drains {
+  readonly counters: DrainCounters = { draining: 0, drains_started: 0, drains_undone: 0, drains_ended: 0, drain_calls_ended: 0 };
+  readonly #ports: DrainPorts;
+  /** By the destination's key. */
+  readonly #draining = new Map<string, Draining>();
+  /** Keys of those that a drain has disabled, and nobody has enabled since: {@link undo} enables them. */
+  readonly #drained = new Set<string>();
+  #stopTimer: (() => void) | undefined;
+
+  constructor(ports: DrainPorts) {
+    this.#ports = ports;
+  }
+
+  /**
+   * Begins a drain, or gives one that is under way other terms. One without load ends at once. Answers false when there is no such destination.
+   *
+   * @param deadlineS from now, 0 to {@link MAX_DRAIN_S}; 0: no deadline
+   */
+  begin(id: number, deadlineS: number, bye: boolean): boolean {
+    const destination = this.#ports.balancer.destination(id);
+    if (destination === undefined) return false;
+    const deadlineMs = deadlineS > 0 ? this.#ports.wallMs() + deadlineS * 1000 : 0;
+    const known = this.#draining.has(destination.key);
+    const draining = this.#enter(destination, { deadlineMs, bye });
+    if (!known) this.counters.drains_started++;
+    this.#tell(draining, known ? "changed" : "started");
+    this.#step(draining);
+    this.#arm();
+    return true;
+  }
+
+  /**
+   * Lets new calls come again: ends the drain, and enables a destination that a drain has disabled. One that was disabled otherwise stays so.
+   * "not-draining" when there was nothing to undo.
+   */
+  undo(id: number): "undone" | "not-draining" | "no-destination" {
+    const { balancer } = this.#ports;
+    const destination = balancer.destination(id);
+    if (destination === undefined) return "no-destination";
+    const { key } = destination;
+    const draining = this.#draining.get(key);
+    const wasDrained = this.#drained.delete(key);
+    if (draining === undefined && !wasDrained) return "not-draining";
+    if (draining !== undefined) this.#leave(draining);
+    if (wasDrained) balancer.setStatus(id, true, "mi");
+    this.counters.drains_undone++;
+    this.#tell(draining ?? { destination, deadlineMs: 0, bye: false }, "undone");
+    this.#arm();
+    return "undone";
+  }
+
+  /** The drain of a destination that is under way. */
+  of({ key }: Destination): DrainProgress | undefined {
+    const draining = this.#draining.get(key);
+    return draining && this.#progress(draining);
+  }
+
+  /** Whether a drain has disabled the destination, and nobody has enabled it since. */
+  isDrained({ key }: Destination): boolean {
+    return this.#drained.has(key);
+  }
+
+  /** Takes up a drain from before a restart, or from before a reload that took the row away. It is looked at with the next check, not at once. */
+  resume(destination: Destination, terms: DrainTerms): void {
+    this.#enter(destination, terms);
+    this.#arm();
+  }
+
+  /** Remembers that a drain has disabled this destination, before a restart or a reload that took its row away. */
+  rememberDrained({ key }: Destination): void {
+    this.#drained.add(key);
+  }
+
+  /** To be told of every change of a status. */
+  statusChanged({ destination, enabled }: StatusChange): void {
+    if (enabled) this.#drained.delete(destination.key);
+  }
+
+  /** To be told of a new table: drains of rows that are gone are forgotten. */
+  tableChanged(): void {
+    const { balancer } = this.#ports;
+    for (const draining of [...this.#draining.values()]) {
+      const current = balancer.destination(draining.destination.id);
+      if (current?.key === draining.destination.key) draining.destination = current;
+      else this.#forget(draining);
+    }
+    this.#arm();
+  }
+
+  /** Lets no timer outlive it. */
+  stop(): void {
+    this.#stopTimer?.();
+    this.#stopTimer = undefined;
+  }
+
+  #enter(destination: Destination, terms: DrainTerms): Draining {
+    const draining: Draining = { destination, ...terms, ending: undefined, ended: 0 };
+    this.#draining.set(destination.key, draining);
+    this.counters.draining = this.#draining.size;
+    this.#ports.balancer.setDraining(destination.id, true);
+    return draining;
+  }
+
+  #leave(draining: Draining): void {
+    this.#forget(draining);
+    this.#ports.balancer.setDraining(draining.destination.id, false);
+  }
+
+  #forget({ destination }: Draining): void {
+    this.#draining.delete(destination.key);
+    this.counters.draining = this.#draining.size;
+  }
+
+  #check(): void {
+    this.#stopTimer = undefined;
+    try {
+      for (const draining of [...this.#draining.values()]) this.#step(draining);
+    } finally {
+      this.#arm();
+    }
+  }
+
+  #step(draining: Draining): void {
+    const { wallMs, calls } = this.#ports;
+    const { destination, deadlineMs, bye } = draining;
+    if (this.#draining.get(destination.key) !== draining) return; // a listener has undone it meanwhile, or given it other terms
+    if (draining.ending === undefined && this.#loadOf(destination) === 0) {
+      this.#end(draining, "idle");
+    } else if (deadlineMs !== 0 && wallMs() >= deadlineMs) {
+      if (bye) draining.ending ??= calls(destination);
+      if (this.#endCalls(draining)) this.#end(draining, "deadline");
+    }
+  }
+
+  /** Ends the next calls; answers whether all had their turn. One that throws had it too. */
+  #endCalls(draining: Draining): boolean {
+    const { destination, ending = [] } = draining;
+    const until = Math.min(ending.length, draining.ended + ENDED_A_STEP);
+    while (draining.ended < until) {
+      const name = ending[draining.ended++]!;
+      if (this.#ports.endCall(name, destination)) this.counters.drain_calls_ended++;
+    }
+    return until === ending.length;
+  }
+
+  #end(draining: Draining, reason: "idle" | "deadline"): void {
+    const { balancer } = this.#ports;
+    const { destination } = draining;
+    // What an operator disabled before the drain is not for an undo to enable.
+    if (balancer.isAutoReenable(destination)) this.#drained.add(destination.key);
+    this.#forget(draining);
+    balancer.setStatus(destination.id, false, "drain");
+    balancer.setDraining(destination.id, false);
+    this.counters.drains_ended++;
+    this.#tell(draining, "ended", reason);
+  }
+
+  #tell(draining: Pick<Draining, "destination" | "deadlineMs" | "bye">, kind: DrainChange["kind"], reason?: "idle" | "deadline"): void {
+    const { destination } = draining;
+    this.#ports.onChange?.({ destination, kind, ...this.#progress(draining), ...(reason && { reason }) });
+  }
+
+  #progress({ destination, deadlineMs, bye }: Pick<Draining, "destination" | "deadlineMs" | "bye">): DrainProgress {
+    return { load: this.#loadOf(destination), deadlineMs, bye };
+  }
+
+  #loadOf({ resources }: Destination): number {
+    let largest = 0;
+    for (const { cell } of resources) largest = Math.max(largest, this.#ports.balancer.ownLoad(cell));
+    return largest;
+  }
+
+  #arm(): void {
+    this.stop();
+    if (this.#draining.size === 0) return;
+    const now = this.#ports.wallMs();
+    let waitMs = DRAIN_CHECK_MS;
+    for (const { deadlineMs, ending } of this.#draining.values()) {
+      if (ending !== undefined) waitMs = Math.min(waitMs, END_STEP_MS);
+      else if (deadlineMs !== 0) waitMs = Math.min(waitMs, Math.max(SHORTEST_WAIT_MS, deadlineMs - now));
+    }
+    this.#stopTimer = this.#ports.after(waitMs, () => this.#check());
+  }
+}

@@ -1,0 +1,49 @@
+export {
+  BlacklistError,
+  type BlacklistSpec,
+  Blacklists,
+  type BlacklistTarget,
+  type DestinationSource,
+  parseBlacklist,
+} from "./blacklist.ts";
+export { Breaker, type BreakerPhase, type BreakerSettings } from "./breaker.ts";
+export {
+  type BreakerChange,
+  type BreakerFigures,
+  type CallFailure,
+  CallOutcomes,
+  type OutcomeCounters,
+  type OutcomeKeys,
+  type OutcomePort,
+  type OutcomePorts,
+  type OutcomeSettings,
+  outcomeSettings,
+} from "./call-outcomes.ts";
+export {
+  type DrainChange,
+  type DrainCounters,
+  type DrainPorts,
+  type DrainProgress,
+  Drains,
+  type DrainTerms,
+  MAX_DRAIN_S,
+} from "./drain.ts";
+export { Decisions, MAX_DECISIONS, whatIf } from "./explain.ts";
+export { ALERT_CHECK_MS, type GroupAlert, GroupAlerts, type Headroom } from "./group-alerts.ts";
+export { Latency } from "./latency.ts";
+export { type DestinationState, type OperatorStatePorts, OperatorStates } from "./operator-states.ts";
+export { OutcomeWindow } from "./outcome-window.ts";
+export type { ProbeFigures } from "./probe-figures.ts";
+export {
+  compileReplyCodes,
+  isProbed,
+  judgeReply,
+  type ProbedStatus,
+  type ProbeStep,
+  type ProbeThresholds,
+  type ReplyCodes,
+  stepStatus,
+  type Verdict,
+} from "./probe-policy.ts";
+export { firstSlot, jitterOffset, nextSlot } from "./probe-schedule.ts";
+export { slowStartShare } from "./slow-start.ts";

@@ -1,0 +1,41 @@
+import { MAX_DRAIN_S } from "../../health/index.ts";
+import { defineMethod } from "../define-method.ts";
+import { invalidParams, MiError } from "../jsonrpc.ts";
+import type { Params } from "../params.ts";
+
+/** How much of a bad value a message quotes. */
+const MAX_QUOTED_LENGTH = 60;
+
+/**
+ * `load_balancer:drain`: no new calls for a destination; once those that it has are over, it is disabled. `deadline` is in seconds from now, 0 for none:
+ * then it is disabled all the same, and with `bye` the calls that are left are ended. Called again it changes the deadline. Not in OpenSIPS.
+ */
+export const lbDrain = defineMethod({
+  name: "load_balancer:drain",
+  aliases: ["lb_drain"],
+  help: "keeps new calls from a destination and disables it when its calls have ended, or after deadline seconds; with bye 1 the calls left then are ended",
+  recipes: [["destination_id"], ["destination_id", "deadline"], ["destination_id", "deadline", "bye"]],
+  writes: () => true,
+  available: ({ drains }) => drains !== undefined,
+  run(params, { ports: { drains } }) {
+    const id = params.int("destination_id");
+    const deadlineS = params.has("deadline") ? params.int("deadline") : 0;
+    const bye = params.has("bye") && readBye(params);
+    if (deadlineS < 0 || deadlineS > MAX_DRAIN_S) {
+      throw invalidParams(
+        `Cannot drain destination ${id}: deadline must be from 0 to ${MAX_DRAIN_S} seconds, current value is ${deadlineS}`,
+      );
+    }
+    if (bye && deadlineS === 0) throw invalidParams(`Cannot drain destination ${id}: bye wants a deadline from 1 second`);
+    if (drains?.begin(id, deadlineS, bye) !== true) throw new MiError(404, "Destination ID not found");
+    return "OK";
+  },
+});
+
+/** The word itself is taken too, as it is what one writes on a command line. */
+function readBye(params: Params): boolean {
+  const word = params.text("bye");
+  if (word === "1" || word === "bye") return true;
+  if (word === "0") return false;
+  throw invalidParams(`Cannot drain: bye must be 0 or 1, current value is "${word.slice(0, MAX_QUOTED_LENGTH)}"`);
+}

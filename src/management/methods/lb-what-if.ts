@@ -1,0 +1,16 @@
+import { defineMethod } from "../define-method.ts";
+
+/** `load_balancer:what_if`: what `lb_start` with these arguments would decide now. Nothing is counted. Not in OpenSIPS. */
+export const lbWhatIf = defineMethod({
+  name: "load_balancer:what_if",
+  aliases: ["lb_what_if"],
+  help: "tells what lb_start with this group, these resources and flags would decide now, and why, without counting a call",
+  recipes: [
+    ["group", "resources"],
+    ["group", "resources", "flags"],
+  ],
+  available: ({ whatIf }) => whatIf !== undefined,
+  run(params, { ports }) {
+    return ports.whatIf?.(params.int("group"), params.text("resources"), params.has("flags") ? params.text("flags") : "");
+  },
+});

@@ -1,0 +1,58 @@
+import type { Balancer } from "../balancer/index.ts";
+import type { ReplyCodes } from "../health/index.ts";
+import type { Chance, Endpoint, Listener, SendOwner, TimerWheel } from "../transaction/index.ts";
+
+/** A socket that probes leave from and that their replies come to; nothing else uses it. */
+export interface ProbeSocket extends Listener {
+  send(text: string, to: Endpoint, owner?: SendOwner): void;
+  close(): Promise<void>;
+}
+
+/** Parameters of probing. Times in milliseconds. */
+export interface ProbeSettings {
+  /** Between two probes of a destination, from 1. */
+  readonly intervalMs: number;
+  /** The same while it fails or comes back; 0, or more than `intervalMs`: no difference. */
+  readonly fastIntervalMs: number;
+  /** Share of the interval by which each probe is moved at random, 0 to 0.5. */
+  readonly jitter: number;
+  /** Method of a probe, other than INVITE, ACK and CANCEL. */
+  readonly method: string;
+  /** From URI of a probe. */
+  readonly from: string;
+  readonly accepted: ReplyCodes;
+  /** Changes are logged as information, else for debugging only. */
+  readonly verbose: boolean;
+  readonly rise: number;
+  readonly fall: number;
+  /** How long a probe waits for its final reply (Timer F). */
+  readonly timeoutMs: number;
+  /** What the User-Agent header says. */
+  readonly userAgent: string;
+}
+
+/** Structured logging, as pino does it. */
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+/** What the prober needs of the rest of the program. */
+export interface ProberOptions {
+  readonly settings: ProbeSettings;
+  readonly balancer: Pick<Balancer, "destinations" | "destination" | "isEnabled" | "isAutoReenable" | "capacityFactor" | "setStatus">;
+  /** Addresses of the listeners in order; probes leave from the first of each family. */
+  readonly addresses: readonly string[];
+  /** Opens a UDP socket with a port of the system's choice. @throws Error when the address cannot be bound */
+  readonly openSocket: (address: string, receive: (text: string, source: Endpoint) => void) => Promise<ProbeSocket>;
+  readonly wheel: TimerWheel;
+  readonly chance: Chance;
+  /** Monotonic milliseconds. */
+  readonly nowMs: () => number;
+  /** Milliseconds since 1970. */
+  readonly wallMs: () => number;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  readonly log: Log;
+}

@@ -1,0 +1,50 @@
+import { type Address, canonicalIp } from "../balancer/index.ts";
+import type { SipResponse } from "../sip/index.ts";
+import type { ClientTransaction, ClientUser, Endpoint } from "../transaction/index.ts";
+import type { ProbedDestination } from "./probed-destination.ts";
+
+/** How a probe ended without a reply. */
+export type ProbeFailure = "timeout" | "transport-error";
+
+/** Is told of the end of each probe, once. */
+export interface ProbeOwner {
+  probeAnswered(probe: Probe, status: number): void;
+  probeFailed(probe: Probe, failure: ProbeFailure): void;
+}
+
+/** One probe under way. */
+export class Probe implements ClientUser {
+  readonly target: ProbedDestination;
+  readonly address: Address;
+  readonly branch: string;
+  readonly sentAtMs: number;
+  /** Set as soon as it is sent. */
+  transaction: ClientTransaction | undefined;
+  readonly #owner: ProbeOwner;
+
+  constructor(owner: ProbeOwner, target: ProbedDestination, address: Address, branch: string, sentAtMs: number) {
+    this.#owner = owner;
+    this.target = target;
+    this.address = address;
+    this.branch = branch;
+    this.sentAtMs = sentAtMs;
+  }
+
+  /** Whether a message comes from where the probe went: a reply with `rport` has to (RFC 3581 §4). */
+  isFrom(source: Endpoint): boolean {
+    if (source.port !== this.address.port) return false;
+    return source.address === this.address.ip || canonicalIp(source.address) === canonicalIp(this.address.ip);
+  }
+
+  response(_transaction: ClientTransaction, { status }: SipResponse): void {
+    if (status >= 200) this.#owner.probeAnswered(this, status);
+  }
+
+  timeout(): void {
+    this.#owner.probeFailed(this, "timeout");
+  }
+
+  transportError(): void {
+    this.#owner.probeFailed(this, "transport-error");
+  }
+}

@@ -1,0 +1,300 @@
+import type { Destination, StatusChange } from "../balancer/index.ts";
+import { firstSlot, isProbed, jitterOffset, judgeReply, nextSlot, type ProbeFigures, stepStatus, type Verdict } from "../health/index.ts";
+import { parseMessage, type SipResponse } from "../sip/index.ts";
+import { type Endpoint, MAGIC_COOKIE, TransactionLayer, type Wire } from "../transaction/index.ts";
+import { ProbeCounters } from "./counters.ts";
+import type { ProberOptions, ProbeSocket } from "./ports.ts";
+import { Probe, type ProbeFailure, type ProbeOwner } from "./probe.ts";
+import { probeMessage } from "./probe-message.ts";
+import { ProbedDestination } from "./probed-destination.ts";
+
+/** Probes of one destination that may wait for their reply at a time: there are several when the interval is shorter than the time-out. */
+const MAX_UNDER_WAY = 8;
+/** What a probe that nobody answered counts as, and one that could not be sent: as calls do. */
+const STATUS_OF: Readonly<Record<ProbeFailure, number>> = { timeout: 408, "transport-error": 503 };
+/** Kind of a turn's timer: a destination has no other. */
+const TURN = 1;
+
+/**
+ * Asks destinations whether they are alive, and enables and disables them by what they answer (OpenSIPS `lb_prober.c`).
+ * It has sockets and transactions of its own: calls and probes do not get in each other's way.
+ */
+export class Prober implements ProbeOwner {
+  readonly counters = new ProbeCounters();
+  readonly #options: ProberOptions;
+  readonly #fastIntervalMs: number;
+  readonly #layer: TransactionLayer;
+  readonly #sockets: ProbeSocket[] = [];
+  /** By the destination's key. */
+  readonly #targets = new Map<string, ProbedDestination>();
+  /** By branch. */
+  readonly #probes = new Map<string, Probe>();
+  #running = false;
+
+  constructor(options: ProberOptions) {
+    this.#options = options;
+    const { intervalMs, fastIntervalMs } = options.settings;
+    this.#fastIntervalMs = fastIntervalMs > 0 && fastIntervalMs < intervalMs ? fastIntervalMs : intervalMs;
+    const { wheel, chance, nowMs } = options;
+    const wire: Wire = { send: (text, to, owner) => (to.listener as ProbeSocket).send(text, to, owner) };
+    this.#layer = new TransactionLayer({ wire, wheel, chance, nowMs });
+    this.#layer.user = {
+      request: () => undefined,
+      ack: () => undefined,
+      strayResponse: () => {
+        this.counters.ignored_branch++;
+      },
+    };
+  }
+
+  /** Opens the sockets and begins to probe. @throws Error when an address cannot be bound; no socket is then left open */
+  async start(): Promise<void> {
+    const families = new Set<boolean>();
+    try {
+      for (const address of this.#options.addresses) {
+        const isIpv6 = address.includes(":");
+        if (families.has(isIpv6)) continue;
+        families.add(isIpv6);
+        this.#sockets.push(await this.#options.openSocket(address, (text, source) => this.receive(text, source)));
+      }
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+    this.#running = true;
+    this.tableChanged();
+  }
+
+  /** Ends all probes and closes the sockets. */
+  async stop(): Promise<void> {
+    this.#running = false;
+    for (const probed of this.#targets.values()) probed.timer = this.#options.wheel.cancel(probed.timer);
+    this.#targets.clear();
+    for (const probe of [...this.#probes.values()]) this.#abandon(probe);
+    await Promise.all(this.#sockets.splice(0).map((socket) => socket.close()));
+  }
+
+  /** To be called after each reload. Destinations that stay keep their turn, their figures and their streak. */
+  tableChanged(): void {
+    if (!this.#running) return;
+    const { balancer, nowMs, settings, wheel } = this.#options;
+    const now = nowMs();
+    const gone = new Map(this.#targets);
+    const added: Destination[] = [];
+    for (const destination of balancer.destinations()) {
+      if (destination.probeMode === 0) continue;
+      const known = this.#targets.get(destination.key);
+      gone.delete(destination.key);
+      if (known === undefined) {
+        added.push(destination);
+      } else {
+        known.replace(destination);
+      }
+    }
+    for (const [key, probed] of gone) {
+      probed.timer = wheel.cancel(probed.timer);
+      this.#targets.delete(key);
+    }
+    for (const [k, destination] of added.entries()) {
+      const probed = new ProbedDestination(destination, firstSlot(now, k, added.length, settings.intervalMs), (due) => this.#turn(due));
+      this.#targets.set(destination.key, probed);
+      this.#wait(probed, false);
+    }
+  }
+
+  /** To be told of every change of a status: what was counted against the old one says nothing of the new one. */
+  statusChanged({ destination, enabled, wasEnabled }: StatusChange): void {
+    const probed = this.#targets.get(destination.key);
+    if (probed === undefined) return;
+    if (enabled !== wasEnabled) probed.streak = 0;
+    this.#hurry(probed);
+  }
+
+  /** What the destinations with a probe mode have shown, in the order of their ids. */
+  figures(): ProbeFigures[] {
+    const { balancer } = this.#options;
+    const figures: ProbeFigures[] = [];
+    for (const destination of balancer.destinations()) {
+      const probed = this.#targets.get(destination.key);
+      if (probed === undefined || destination.probeMode === 0) continue;
+      const { id, group, uri, probeMode } = destination;
+      const { last, average, ewma, max, samples, timeouts } = probed.latency;
+      figures.push({
+        id,
+        group,
+        uri,
+        probeMode,
+        enabled: balancer.isEnabled(destination),
+        probed: this.#isProbed(probed),
+        sent: probed.sent,
+        lastStatus: probed.lastStatus,
+        lastAtMs: probed.lastAtMs,
+        streak: probed.streak,
+        latency: { last, average, ewma, max, samples, timeouts },
+        capacityShare: balancer.capacityFactor(destination),
+      });
+    }
+    return figures;
+  }
+
+  /** Probes that wait for their reply. */
+  get underWay(): number {
+    return this.#probes.size;
+  }
+
+  /** A message that came to one of the sockets. Anybody may send there: what is no reply of a destination that was asked is counted and dropped. */
+  receive(text: string, source: Endpoint): void {
+    const message = parseMessage(text);
+    if (message.kind !== "response") {
+      if (message.kind === "malformed") this.counters.ignored_malformed++;
+      else this.counters.ignored_requests++;
+      return;
+    }
+    const response = message as SipResponse;
+    const probe = this.#probes.get(response.topVia.branch);
+    if (probe !== undefined && !probe.isFrom(source)) {
+      this.counters.ignored_source++;
+      return;
+    }
+    this.#layer.receive(response, source);
+  }
+
+  probeAnswered(probe: Probe, status: number): void {
+    this.#forget(probe);
+    const probed = probe.target;
+    if (!this.#isCurrent(probe)) {
+      this.counters.ignored_stale++;
+      return;
+    }
+    // What comes of an older probe says nothing any more; its time-out would even undo this answer.
+    for (const other of [...probed.underWay]) {
+      if (other.sentAtMs > probe.sentAtMs) break;
+      this.counters.overtaken++;
+      this.#abandon(other);
+    }
+    probed.latency.record(this.#options.nowMs() - probe.sentAtMs);
+    this.#conclude(probed, status, judgeReply(status, this.#options.settings.accepted));
+  }
+
+  probeFailed(probe: Probe, failure: ProbeFailure): void {
+    this.#forget(probe);
+    if (!this.#isCurrent(probe)) return;
+    if (failure === "timeout") {
+      this.counters.timeouts++;
+      probe.target.latency.timeouts++;
+    } else {
+      this.counters.transport_errors++;
+    }
+    this.#conclude(probe.target, STATUS_OF[failure], "bad");
+  }
+
+  #turn(probed: ProbedDestination): void {
+    const now = this.#options.nowMs();
+    // A jittered turn may come before its slot, which is then used up all the same; an extra turn uses up none.
+    if (!probed.extraTurn || probed.slotMs <= now) probed.slotMs = nextSlot(probed.slotMs, now, this.#options.settings.intervalMs);
+    this.#wait(probed, this.#isFast(probed));
+    if (this.#isProbed(probed)) this.#probe(probed, now);
+  }
+
+  #probe(probed: ProbedDestination, now: number): void {
+    const { address, destination } = probed;
+    const socket = this.#sockets.find((one) => address?.transport === one.transport && address.ip.includes(":") === (one.family === 6));
+    if (address === undefined || socket === undefined) {
+      this.counters.skipped_unreachable++;
+      if (probed.warned) return;
+      probed.warned = true;
+      const { id, group, uri } = destination;
+      this.#options.log.warn(
+        { id, group, uri },
+        `Cannot probe destination ${id} <${uri}>: want a listener of its transport and address family`,
+      );
+      return;
+    }
+    if (probed.underWay.size >= MAX_UNDER_WAY) {
+      this.counters.skipped_busy++;
+      return;
+    }
+    const { chance, settings } = this.#options;
+    const { method, from, userAgent, timeoutMs } = settings;
+    const branch = `${MAGIC_COOKIE}${chance.token()}`;
+    const sentBy = socket.sentByFor(address.ip);
+    const text = probeMessage({ method, uri: destination.uri, from, sentBy, branch, token: chance.token(), userAgent });
+    const probe = new Probe(this, probed, address, branch, now);
+    probed.underWay.add(probe);
+    this.#probes.set(branch, probe);
+    probed.sent++;
+    this.counters.sent++;
+    const target: Endpoint = { transport: "udp", address: address.ip, port: address.port, listener: socket };
+    probe.transaction = this.#layer.send({ method, text, branch, target, timeoutMs }, probe);
+  }
+
+  #conclude(probed: ProbedDestination, status: number, verdict: Verdict): void {
+    const { balancer, settings, wallMs } = this.#options;
+    this.counters[verdict]++;
+    probed.lastStatus = status;
+    probed.lastAtMs = wallMs();
+    const { destination, streak } = probed;
+    const autoReenable = balancer.isAutoReenable(destination);
+    const step = stepStatus({ enabled: balancer.isEnabled(destination), autoReenable, streak }, verdict, settings);
+    if (step.change !== undefined) this.#change(destination, step.change, status);
+    probed.streak = step.streak;
+    this.#hurry(probed);
+  }
+
+  #change(destination: Destination, change: "enable" | "disable", status: number): void {
+    const { balancer, log, settings } = this.#options;
+    const { id, group, uri } = destination;
+    balancer.setStatus(id, change === "enable", "probe");
+    if (change === "enable") this.counters.enabled++;
+    else this.counters.disabled++;
+    // The sentences of OpenSIPS's probing_verbose.
+    const sentence = `${change === "enable" ? "re-enable" : "disable"} destination ${id} <${uri}> after ${status} reply on probe`;
+    log[settings.verbose ? "info" : "debug"]({ id, group, uri, status }, sentence);
+  }
+
+  /** Whether the table still holds what the probe was sent to. */
+  #isCurrent(probe: Probe): boolean {
+    const { destination, address } = probe.target;
+    if (this.#targets.get(destination.key) !== probe.target) return false;
+    if (this.#options.balancer.destination(destination.id)?.key !== destination.key) return false;
+    return address?.ip === probe.address.ip && address.port === probe.address.port;
+  }
+
+  #isProbed({ destination }: ProbedDestination): boolean {
+    const { balancer } = this.#options;
+    return isProbed(destination.probeMode, balancer.isEnabled(destination), balancer.isAutoReenable(destination));
+  }
+
+  /** Failing, or coming back: the next probe is more telling than usual. */
+  #isFast(probed: ProbedDestination): boolean {
+    if (this.#fastIntervalMs === this.#options.settings.intervalMs || !this.#isProbed(probed)) return false;
+    return probed.streak > 0 || !this.#options.balancer.isEnabled(probed.destination);
+  }
+
+  /** Moves the next turn forward when the destination has begun to fail or to come back. */
+  #hurry(probed: ProbedDestination): void {
+    if (probed.timer === undefined || probed.extraTurn || !this.#isFast(probed)) return;
+    if (probed.dueMs > this.#options.nowMs() + this.#fastIntervalMs) this.#wait(probed, true);
+  }
+
+  /** @param extra wait for the fast interval, else for the destination's slot */
+  #wait(probed: ProbedDestination, extra: boolean): void {
+    const { nowMs, random, settings, wheel } = this.#options;
+    const now = nowMs();
+    const intervalMs = extra ? this.#fastIntervalMs : settings.intervalMs;
+    probed.timer = wheel.cancel(probed.timer);
+    probed.extraTurn = extra;
+    probed.dueMs = (extra ? now + intervalMs : probed.slotMs) + jitterOffset(intervalMs, settings.jitter, random());
+    probed.timer = wheel.schedule(Math.max(0, probed.dueMs - now), probed, TURN, now);
+  }
+
+  #abandon(probe: Probe): void {
+    this.#forget(probe);
+    probe.transaction?.abandon();
+  }
+
+  #forget(probe: Probe): void {
+    this.#probes.delete(probe.branch);
+    probe.target.underWay.delete(probe);
+  }
+}

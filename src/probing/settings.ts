@@ -1,0 +1,55 @@
+import { compileReplyCodes } from "../health/index.ts";
+import type { ProbeSettings } from "./ports.ts";
+
+interface HealthKeys {
+  readonly rise: number;
+  readonly fall: number;
+  readonly jitter: number;
+  readonly fast_interval: number;
+  readonly slow_start: number;
+}
+
+const AS_OPENSIPS: HealthKeys = { rise: 1, fall: 1, jitter: 0, fast_interval: 0, slow_start: 0 };
+
+/** The keys of the configuration that probing goes by; times in seconds. */
+export interface ProbingKeys {
+  readonly load_balancer: {
+    readonly probing_interval: number;
+    readonly probing_method: string;
+    readonly probing_from: string;
+    readonly probing_reply_codes: readonly (string | number)[];
+    readonly probing_verbose: boolean;
+  };
+  /** Absent: as OpenSIPS does it. */
+  readonly health?: HealthKeys;
+  readonly tm: { readonly fr_timeout: number };
+  readonly sip: { readonly server_header: string };
+}
+
+/** Methods with transactions of another kind: an INVITE would begin a call, an ACK has no answer, a CANCEL nothing to cancel. */
+const NO_PROBE: ReadonlySet<string> = new Set(["INVITE", "ACK", "CANCEL"]);
+
+/** What the configuration says of probing. @throws {RangeError} for a method or a reply code that cannot be used */
+export function probeSettings({ load_balancer, health = AS_OPENSIPS, tm, sip }: ProbingKeys): ProbeSettings {
+  const method = load_balancer.probing_method;
+  if (NO_PROBE.has(method))
+    throw new RangeError(`Cannot probe with method "${method}": want one such as "OPTIONS", not INVITE, ACK or CANCEL`);
+  return {
+    intervalMs: load_balancer.probing_interval * 1000,
+    fastIntervalMs: health.fast_interval * 1000,
+    jitter: health.jitter,
+    method,
+    from: load_balancer.probing_from,
+    accepted: compileReplyCodes(load_balancer.probing_reply_codes),
+    verbose: load_balancer.probing_verbose,
+    rise: health.rise,
+    fall: health.fall,
+    timeoutMs: tm.fr_timeout * 1000,
+    userAgent: sip.server_header,
+  };
+}
+
+/** Over how many milliseconds capacity grows back; 0: at once. */
+export function slowStartMs({ health = AS_OPENSIPS }: ProbingKeys): number {
+  return health.slow_start * 1000;
+}

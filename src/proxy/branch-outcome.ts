@@ -1,0 +1,50 @@
+import type { Destination } from "../balancer/index.ts";
+import type { OutcomePort } from "../health/index.ts";
+import { H, parseRetryAfter, type SipResponse } from "../sip/index.ts";
+
+/** What one branch says of its destination, once: what comes after a failure, a late answer too, changes nothing. */
+export class BranchOutcome {
+  readonly #port: OutcomePort;
+  readonly #destination: Destination;
+  readonly #ticket: number;
+  #alive = false;
+  #over = false;
+
+  constructor(port: OutcomePort, destination: Destination) {
+    this.#port = port;
+    this.#destination = destination;
+    this.#ticket = port.begun(destination);
+  }
+
+  /** A response other than 100 came. Of the final ones only 503 is a failure: the others are about the call, not about the server. */
+  responded(response: SipResponse): void {
+    if (this.#over) return;
+    const { status } = response;
+    this.#over = status >= 200;
+    if (status === 503) {
+      this.#port.failed(this.#destination, this.#ticket, "503", this.#alive, retryAfterOf(response));
+    } else if (!this.#alive) {
+      this.#alive = true;
+      this.#port.alive(this.#destination, this.#ticket);
+    }
+  }
+
+  /** There will be no answer. A call that rang until nobody waited any longer went to a destination that is alive. */
+  failed(cause: "timeout" | "transport"): void {
+    if (this.#over) return;
+    this.#over = true;
+    if (cause === "timeout" && this.#alive) return;
+    this.#port.failed(this.#destination, this.#ticket, cause, this.#alive, undefined);
+  }
+}
+
+/** Seconds that a 503 asks for (RFC 3261 §21.5.4). What cannot be read asks for nothing. */
+function retryAfterOf(response: SipResponse): number | undefined {
+  const value = response.value(H.RetryAfter);
+  if (value === undefined) return undefined;
+  try {
+    return parseRetryAfter(value);
+  } catch {
+    return undefined;
+  }
+}

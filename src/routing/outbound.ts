@@ -1,0 +1,154 @@
+import { type Balancer, type Destination, parseRequestedResources } from "../balancer/index.ts";
+import { uriPort } from "../proxy/core.ts";
+import type { ProxyCall, Router } from "../proxy/ports.ts";
+import { tryParseSipUri } from "../sip/index.ts";
+import { RoutingError } from "./errors.ts";
+import type { RoutingPorts } from "./ports.ts";
+import { checkResources, type RejectSpec } from "./rules.ts";
+import { wrapRouter } from "./wrap-router.ts";
+
+/** `routing.outbound`: what becomes of calls that come from a destination. */
+export interface OutboundSpec {
+  /** Resources that such a call occupies on the destination it comes from, separated by semicolons. */
+  readonly resources: string;
+  /** Group in which the sender is looked for; -1: any. */
+  readonly group: number;
+  /** SIP URI that the calls are sent to; null: their Request-URI decides. */
+  readonly next_hop: string | null;
+  /** Refuse a call when the destination has no free slot. False: it is counted all the same, as OpenSIPS does. */
+  readonly limit: boolean;
+  /** Take a call for one of the destination also when it comes from another port of its address. */
+  readonly any_port: boolean;
+}
+
+/** Under this name a call remembers that it was sent on, and what it is counted as. */
+const OUTBOUND = "outbound-call";
+
+/** What `lb_count_call` was told, to take it back. */
+interface Counted {
+  readonly ip: string;
+  readonly port: number;
+  readonly group: number;
+  readonly resources: string;
+}
+
+/** A call that was sent on. */
+interface Attempt {
+  readonly counted: Counted | undefined;
+}
+
+interface Context extends RoutingPorts {
+  readonly spec: OutboundSpec;
+  readonly names: readonly string[];
+  readonly reject: RejectSpec;
+  readonly router: Router;
+}
+
+/**
+ * Calls of both directions on the same books: an INVITE that comes from a destination is counted there and sent on, to `next_hop` or its
+ * Request-URI. When its next hop fails that is undone. One whose Request-URI names this proxy is counted and then routed by `router`,
+ * as everything else is. Source: example 1.18 of the load_balancer manual.
+ *
+ * @throws {RoutingError} when the resources or the next hop cannot be used
+ */
+export function routeOutbound(router: Router, spec: OutboundSpec | null | undefined, reject: RejectSpec, ports: RoutingPorts): Router {
+  if (spec === null || spec === undefined) return router;
+  checkResources("routing.outbound.resources", spec.resources);
+  if (spec.next_hop !== null && tryParseSipUri(spec.next_hop) === undefined) {
+    throw new RoutingError(`Cannot use routing.outbound.next_hop "${spec.next_hop}": want a SIP URI, such as "sip:192.0.2.5:5060"`);
+  }
+  const names = parseRequestedResources(spec.resources) ?? [];
+  const context: Context = { ...ports, spec, names, reject, router };
+  return wrapRouter(router, {
+    request: (call) => startOutbound(context, call),
+    failure: (call) => endOutbound(context, call),
+  });
+}
+
+function startOutbound(context: Context, call: ProxyCall): void | Promise<void> {
+  const { balancer, log, spec, reject, router, counters } = context;
+  const { address: ip, port: sourcePort } = call.source;
+  const port = call.request.method === "INVITE" ? portOfSender(context, ip, sourcePort) : undefined;
+  const sender = port === undefined ? undefined : findSender(context, ip, port);
+  if (port === undefined || sender === undefined) return router.request(call);
+
+  const fields = { callId: call.callId, destination: sender.id, uri: sender.uri, resources: spec.resources };
+  if (spec.limit && isFull(context, sender)) {
+    if (counters) counters.outbound_refused++;
+    log.info(fields, "Call from a destination refused: the destination is full");
+    call.reply(reject.no_capacity, "Service full");
+    return;
+  }
+  call.openDialog(); // it owns the leases
+  const counted: Counted = { ip, port, group: sender.group, resources: spec.resources };
+  const isCounted = count(balancer, call, counted) === 1;
+  if (!isCounted) {
+    if (counters) counters.outbound_uncounted++;
+    log.error(fields, "Cannot count a call from a destination: no destination has the resources that routing.outbound names");
+    if (spec.limit) {
+      call.reply(reject.bad_resource, "Bad resource");
+      return;
+    }
+  }
+  if (spec.next_hop === null && !leavesProxy(context, call)) return router.request(call);
+  if (counters) counters.outbound_calls++;
+  const attempt: Attempt = { counted: isCounted ? counted : undefined };
+  call.variables.set(OUTBOUND, attempt);
+  if (spec.next_hop !== null) {
+    call.destinationUri = spec.next_hop;
+    call.setTarget(undefined);
+    call.guard = undefined; // the configuration chose this target, not the caller
+  }
+  if (call.relay()) return;
+  uncount(context, call, attempt);
+  if (!call.cancelled) call.reply(500, "Destination Unreachable");
+}
+
+/** The next hop has refused the call or is not there: what it says goes back, and the call does not occupy the sender any more. */
+function endOutbound(context: Context, call: ProxyCall): void | Promise<void> {
+  const attempt = call.variables.get(OUTBOUND) as Attempt | undefined;
+  if (attempt === undefined) return context.router.failure(call);
+  uncount(context, call, attempt);
+}
+
+/** Port under which the sender is a destination: its own, or 0 for any; undefined when it is none. */
+function portOfSender({ balancer, spec }: Context, ip: string, port: number): number | undefined {
+  if (balancer.isDestination(ip, port, spec.group) !== undefined) return port;
+  return spec.any_port && balancer.isDestination(ip, 0, spec.group) !== undefined ? 0 : undefined;
+}
+
+/** Of the rows that have the address, the first one with all the resources: the others have nothing that the call could occupy. */
+function findSender({ balancer, spec, names }: Context, ip: string, port: number): Destination | undefined {
+  const first = balancer.isDestination(ip, port, spec.group);
+  if (first === undefined || spec.group !== -1 || hasAll(first, names)) return first;
+  const fitting = balancer
+    .destinations()
+    .find((row) => row.group !== first.group && hasAll(row, names) && balancer.isDestination(ip, port, row.group) === row);
+  return fitting ?? first;
+}
+
+function hasAll({ resources }: Destination, names: readonly string[]): boolean {
+  return names.every((name) => resources.some((resource) => resource.name === name));
+}
+
+/** A slow start does not matter here: it holds back calls to a destination, not those that it makes. */
+function isFull({ balancer, names }: Context, { resources }: Destination): boolean {
+  return resources.some(({ name, cell }) => names.includes(name) && balancer.load(cell) >= balancer.capacity(cell));
+}
+
+function count(balancer: Balancer, call: ProxyCall, { ip, port, group, resources }: Counted, undo = false): number {
+  return balancer.countCall(call.load, ip, port, group, resources, undo);
+}
+
+function uncount({ balancer, log, counters }: Context, call: ProxyCall, { counted }: Attempt): void {
+  call.variables.delete(OUTBOUND);
+  if (counters) counters.outbound_failed++;
+  if (counted !== undefined) count(balancer, call, counted, true);
+  log.info({ callId: call.callId, status: call.status }, "Call from a destination failed at its next hop: it is not counted any more");
+}
+
+/** Whether the Request-URI leads elsewhere. A telephone number, or an address of ours, needs a route. */
+function leavesProxy({ isOwn }: Context, call: ProxyCall): boolean {
+  const uri = tryParseSipUri(call.requestUri);
+  return uri !== undefined && isOwn?.(uri.host, uriPort(uri)) !== true;
+}

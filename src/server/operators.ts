@@ -1,0 +1,79 @@
+import type { Balancer, StatusChange, TableChange } from "../balancer/index.ts";
+import { type DrainChange, type DrainPorts, Drains, OperatorStates } from "../health/index.ts";
+import { drainCalls, type ManagementPorts } from "../management/index.ts";
+import { logDrain, logKept } from "../observability/drain-log.ts";
+import type { Log } from "../proxy/index.ts";
+import type { DestinationStateStore } from "../store/index.ts";
+
+export interface OperatorsPorts extends Pick<ManagementPorts, "dialogs" | "endDialog"> {
+  readonly balancer: Balancer;
+  readonly after: DrainPorts["after"];
+  readonly store: DestinationStateStore;
+  readonly log: Log;
+}
+
+/** What operators decide for destinations: drains, and statuses that a restart does not forget. */
+export class Operators {
+  readonly drains: Drains;
+  /** Are told of each change of a drain. */
+  readonly drainListeners: ((change: DrainChange) => void)[];
+  readonly #states: OperatorStates;
+  readonly #store: DestinationStateStore;
+  readonly #log: Log;
+
+  constructor({ balancer, dialogs, endDialog, after, store, log }: OperatorsPorts) {
+    this.#store = store;
+    this.#log = log;
+    this.drains = new Drains({
+      balancer,
+      wallMs: Date.now,
+      after,
+      ...drainCalls({ dialogs, endDialog, log }),
+      onChange: (change) => {
+        for (const tell of this.drainListeners) tell(change);
+      },
+    });
+    this.#states = new OperatorStates({
+      balancer,
+      drains: this.drains,
+      save: (state) => store.save(state),
+      wallMs: Date.now,
+      onKept: (destination, state) => logKept(destination, state, log),
+    });
+    this.drainListeners = [(change) => logDrain(change, log), (change) => this.#states.drainChanged(change)];
+  }
+
+  /** True while decisions from before are put into force again: such a change of status is no news. */
+  get applying(): boolean {
+    return this.#states.applying;
+  }
+
+  /** How often each thing happened, for the statistics. */
+  get counters(): Record<string, number> {
+    return { ...this.drains.counters, ...this.#store.counters, states_pending: this.#store.pending };
+  }
+
+  /** Reads what was decided before the start. To be called before the first table. @throws Error when the database cannot be read */
+  async load(): Promise<void> {
+    const { states, skipped } = await this.#store.load();
+    for (const reason of skipped) this.#log.warn({}, reason);
+    this.#states.load(states);
+  }
+
+  statusChanged(change: StatusChange): void {
+    this.drains.statusChanged(change);
+    this.#states.statusChanged(change);
+  }
+
+  /** To be told of a new table in the same step: what was decided holds for new rows before the next call comes. */
+  tableChanged({ added }: TableChange): void {
+    this.drains.tableChanged();
+    this.#states.tableChanged(added);
+  }
+
+  /** Writes down what waits for it. */
+  async close(): Promise<void> {
+    this.drains.stop();
+    await this.#store.close();
+  }
+}

@@ -1,0 +1,202 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type Balancer, readLook, type TableLook, type TableView } from "../../src/balancer/index.ts";
+import { balancerOf, newCall, occupy, type RowSketch, row } from "./support.ts";
+
+/** `1: full, 2: chosen`, … */
+function reasons({ destinations }: TableView): string {
+  return destinations.map(({ id, skipped }) => `${id}: ${skipped ?? "chosen"}`).join(", ");
+}
+
+describe("what a start would look at", () => {
+  const cases: { name: string; rows: RowSketch[]; flags?: string; act?: (balancer: Balancer) => void; tried?: number; want: string }[] = [
+    {
+      name: "names who lost by score, and who was equal",
+      rows: [
+        { id: 1, resources: "t=5" },
+        { id: 2, resources: "t=9" },
+        { id: 3, resources: "t=9" },
+      ],
+      want: "1: lower-score, 2: chosen, 3: equal",
+    },
+    {
+      name: "names who is not available, and why",
+      rows: [1, 2, 3, 4, 5, 6, 7].map((id) => ({ id, resources: `t=${id}`, ...(id === 6 ? { attrs: "cps=1" } : {}) })),
+      tried: 7,
+      act(balancer) {
+        balancer.setStatus(1, false, "mi");
+        balancer.setStatus(2, false, "probe");
+        balancer.setDraining(3, true);
+        balancer.setBreaker(4, "open");
+        balancer.restUntil(5, 10);
+        balancer.setStatus(7, false, "mi");
+        balancer.start(newCall(), 1, "t");
+      },
+      want: "1: disabled-by-operator, 2: disabled, 3: draining, 4: breaker-open, 5: resting, 6: calls-per-second, 7: tried",
+    },
+    {
+      name: "names who is full, who waits in a later tier, who lacks a resource; groups do not mix",
+      rows: [
+        { id: 1, resources: "t=0" },
+        { id: 2, resources: "t=9", attrs: "priority=4" },
+        { id: 3, resources: "c=1" },
+        { id: 4, resources: "t=1" },
+        { id: 5, group: 2, resources: "t=1" },
+      ],
+      want: "1: full, 2: later-tier, 3: lacks-resource, 4: chosen",
+    },
+    {
+      name: "with n says full only of who lost to a free slot",
+      rows: [
+        { id: 1, resources: "t=0" },
+        { id: 2, resources: "t=1" },
+      ],
+      flags: "n",
+      want: "1: full, 2: chosen",
+    },
+    {
+      name: "with n and nobody free compares overloads",
+      rows: [
+        { id: 1, resources: "t=0" },
+        { id: 2, resources: "t=0" },
+        { id: 3, resources: "t=0" },
+      ],
+      flags: "n",
+      act: (balancer) => void occupy(balancer, 1, "t", 1),
+      want: "1: lower-score, 2: chosen, 3: equal",
+    },
+  ];
+  for (const { name, rows, flags, act, tried, want } of cases) {
+    it(name, () => {
+      const balancer = balancerOf(rows, { nowMs: () => 5 });
+      act?.(balancer);
+      const before = JSON.stringify(balancer.counters);
+      const view = balancer.describe(1, "t", flags, tried === undefined ? [] : [balancer.destination(tried)!.key]);
+      assert.equal(reasons(view), want);
+      assert.equal(JSON.stringify(balancer.counters), before);
+    });
+  }
+
+  it("tells slots, scores, tiers and weights, with r in percent", () => {
+    const balancer = balancerOf([
+      { id: 1, resources: "t=10;c=4", attrs: "weight=1.5" },
+      { id: 2, resources: "t=10;c=4", attrs: "priority=2" },
+    ]);
+    occupy(balancer, 1, "c", 1);
+    assert.deepEqual(balancer.describe(1, "t;c", "r"), {
+      code: 1,
+      chosen: 1,
+      equals: [],
+      failedOpen: false,
+      omitted: 0,
+      destinations: [
+        {
+          id: 1,
+          uri: "sip:127.0.0.21:5080",
+          tier: 0,
+          weight: 1.5,
+          resources: [
+            { name: "t", load: 0, max: 10, slot: 100 },
+            { name: "c", load: 1, max: 4, slot: 75 },
+          ],
+          score: 112.5,
+          skipped: undefined,
+        },
+        {
+          id: 2,
+          uri: "sip:127.0.0.22:5080",
+          tier: 2,
+          weight: 1,
+          resources: [
+            { name: "t", load: 0, max: 10, slot: 100 },
+            { name: "c", load: 0, max: 4, slot: 100 },
+          ],
+          score: 100,
+          skipped: "later-tier",
+        },
+      ],
+    });
+  });
+
+  it("says that the group failed open", () => {
+    const balancer = balancerOf([{ id: 1, resources: "t=1" }], { failOpen: true });
+    balancer.setStatus(1, false, "probe");
+    const { failedOpen, code } = balancer.describe(1, "t");
+    assert.deepEqual([failedOpen, code], [true, 1]);
+  });
+
+  it("answers the code of a start that is refused, and no table", () => {
+    const balancer = balancerOf([{ id: 1, resources: "t=1" }]);
+    for (const [resources, code] of [
+      ["nosuch", -4],
+      ["", -1],
+    ] as const) {
+      assert.deepEqual(balancer.describe(1, resources), {
+        code,
+        chosen: undefined,
+        equals: [],
+        failedOpen: false,
+        destinations: [],
+        omitted: 0,
+      });
+    }
+    assert.deepEqual([balancer.describe(7, "t").code, balancer.describe(7, "t").destinations], [-3, []]);
+  });
+});
+
+describe("what a call looked at", () => {
+  function watched(rows: readonly RowSketch[]) {
+    const looks: TableLook[] = [];
+    const faults: string[] = [];
+    const balancer = balancerOf(rows, { onChoice: (_call, look) => looks.push(look), onFault: (text) => faults.push(text) });
+    return { balancer, looks, faults };
+  }
+
+  it("is without the pick before and without its own, and stays when the table changes", () => {
+    const { balancer, looks } = watched([
+      { id: 1, resources: "t=5" },
+      { id: 2, resources: "t=4" },
+    ]);
+    const call = newCall();
+    balancer.start(call, 1, "t");
+    balancer.next(call);
+    balancer.next(call);
+    balancer.replaceTable([row({ id: 2, resources: "t=1" })]);
+    balancer.start(newCall(), 1, "nosuch");
+    const views = looks.map((look) => readLook(look));
+    assert.deepEqual(views.map(reasons), ["1: chosen, 2: lower-score", "1: tried, 2: chosen", "1: tried, 2: tried"]);
+    assert.deepEqual(
+      views.map(({ code, destinations }) => [code, ...destinations.map(({ resources }) => resources[0]!.load)]),
+      [
+        [1, 0, 0],
+        [1, 0, 0],
+        [-3, 0, 0],
+      ],
+    );
+  });
+
+  it("keeps 64 destinations of a large group, and the chosen one in any case", () => {
+    for (const best of [3, 64, 65, 100]) {
+      const { balancer, looks } = watched(Array.from({ length: 100 }, (_, i) => ({ id: i + 1, resources: `t=${i + 1 === best ? 9 : 5}` })));
+      balancer.start(newCall(), 1, "t");
+      const view = readLook(looks[0]!);
+      assert.deepEqual([view.chosen, view.omitted, view.destinations.length], [best, 36, 64]);
+      assert.deepEqual(
+        view.destinations.filter(({ skipped }) => skipped === undefined).map(({ id }) => id),
+        [best],
+      );
+    }
+  });
+
+  it("cannot harm the call when the listener throws", () => {
+    const faults: string[] = [];
+    const balancer = balancerOf([{ id: 1, resources: "t=1" }], {
+      onChoice() {
+        throw new Error("full");
+      },
+      onFault: (text) => faults.push(text),
+    });
+    assert.equal(balancer.start(newCall(), 1, "t"), 1);
+    assert.deepEqual(faults, ["Cannot tell of a choice: Error: full"]);
+  });
+});
