@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Balancer } from "../balancer/index.ts";
 import type { Dialog } from "../dialog/index.ts";
+import type { Distributor } from "../distributor/index.ts";
 import type { Drains, ProbeFigures } from "../health/index.ts";
 
 /** Structured logging, as pino does it. */
@@ -64,6 +65,8 @@ export interface ManagementPorts {
   readonly dialogs: ManagedDialogs;
   /** Absent: `lb_drain` and `lb_undrain` are not offered. */
   readonly drains?: Pick<Drains, "begin" | "undo" | "of"> | undefined;
+  /** Absent: `distributor` and `distributor_ctl` are not offered. Its reload reads the lists again; false when that failed and the old ones stay. */
+  readonly distributor?: { readonly lists: Distributor; reload(): boolean } | undefined;
   /** What probing has shown, in id order. Absent: `lb_probes` is not offered. */
   probes?(): readonly ProbeFigures[];
   /** What is remembered of the decisions for a call; `undefined` when that is nothing. Absent: `lb_explain` is not offered. */

@@ -16,7 +16,7 @@ export interface Import {
 }
 
 /** Folders of `src` that are pure: nothing of Node.js, no package, no clock, no chance, no I/O. */
-export const CORE = ["sip", "transaction", "dialog", "proxy", "routing", "balancer", "health"] as const;
+export const CORE = ["sip", "transaction", "dialog", "proxy", "routing", "balancer", "distributor", "health"] as const;
 
 const ADAPTERS = [
   "transport",
@@ -44,7 +44,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["proxy"],
   ["dialog", "health"],
   ["transaction"],
-  ["sip", "balancer"],
+  ["sip", "balancer", "distributor"],
 ];
 
 /**
