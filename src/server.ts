@@ -62,7 +62,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   const statusListeners: ((change: StatusChange) => void)[] = [(change) => logStatus(change, log)];
   const announcer = new Announcer({ config, after, log });
   opened.push(async () => announcer.close());
-  const { onChoice } = announcer;
+  const { looks } = announcer;
   const balancer = new Balancer({
     below,
     onStatus: (change) => {
@@ -73,7 +73,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     nowMs,
     failOpen: config.health.fail_open,
     maxCallsPerSecond: config.health.max_calls_per_second,
-    ...(onChoice && { onChoice }),
+    ...(looks && { looks }),
   });
   const dialogs = new DialogTable({
     wheel,
@@ -217,7 +217,9 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
         reload: () => reload(),
         endDialog,
         drains: operators.drains,
+        settled: () => operators.settled(),
         probes: () => watch.prober?.figures() ?? [],
+        ...watch.management,
         ...announcer.management(balancer),
         statistics: () => statistics.read(),
         resetStatistic: (group, name) => statistics.reset(group, name),

@@ -1,5 +1,5 @@
 import type { Config } from "../config/index.ts";
-import type { ProxyCall, Router } from "../proxy/index.ts";
+import type { ProxyCall, Router, TargetGuard } from "../proxy/index.ts";
 import {
   createBlacklists,
   createDefaultRouter,
@@ -43,5 +43,9 @@ export class ReplaceableRouter implements Router {
 
   handles(method: string): boolean {
     return this.current.handles(method);
+  }
+
+  get guard(): TargetGuard | undefined {
+    return this.current.guard;
   }
 }

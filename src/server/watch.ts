@@ -1,6 +1,7 @@
 import type { Balancer, StatusChange } from "../balancer/index.ts";
 import type { Config } from "../config/index.ts";
 import { CallOutcomes, outcomeSettings } from "../health/index.ts";
+import type { ManagementPorts } from "../management/index.ts";
 import { logBreaker, logRest } from "../observability/outcome-log.ts";
 import { Prober, probeSettings, SlowStart, slowStartMs } from "../probing/index.ts";
 import type { Log } from "../proxy/index.ts";
@@ -84,6 +85,12 @@ export class Watch {
   statusChanged(change: StatusChange): void {
     this.#slowStart.statusChanged(change);
     this.#prober?.statusChanged(change);
+  }
+
+  /** What management offers of it. */
+  get management(): Pick<ManagementPorts, "breakers"> {
+    const { outcomes } = this;
+    return outcomes !== undefined && this.#ports.config.health.breaker.window > 0 ? { breakers: () => outcomes.figures() } : {};
   }
 
   /** To be told of every new table. */
