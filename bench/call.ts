@@ -1,6 +1,5 @@
-import { Balancer } from "../src/balancer/index.ts";
+import { Balancer, type BalancerOptions, Looks } from "../src/balancer/index.ts";
 import { DialogTable } from "../src/dialog/index.ts";
-import { Decisions } from "../src/health/index.ts";
 import { type Network, type ProxyCore, ProxyCounters, SipProxy } from "../src/proxy/index.ts";
 import { createDefaultRouter } from "../src/routing/index.ts";
 import { Announcer } from "../src/server/announcer.ts";
@@ -20,8 +19,9 @@ const CALLS = 30_000;
 const CALLS_A_SECOND = 1_000;
 /** `explain.calls` and `events.history` of the default configuration. */
 const REMEMBERED = 1_000;
-const ROUNDS = 41;
-const CALLS_A_ROUND = 200;
+const ROUNDS = 101;
+/** Enough for the young generation of the heap to be collected in each round. */
+const CALLS_A_ROUND = 400;
 
 const listener: Listener = {
   transport: "udp",
@@ -36,14 +36,30 @@ const QUIET = { debug() {}, info() {}, warn() {}, error() {} };
 const SDP =
   "v=0\r\no=- 1 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\nm=audio 40002 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n";
 
+interface FarmOptions {
+  readonly explain?: boolean;
+  readonly events?: boolean;
+}
+
+/** What is compared with having nothing of it. The first is a check of the measurement: it should find nothing. */
+const VARIANTS: readonly (readonly [name: string, options: FarmOptions])[] = [
+  ["nothing", {}],
+  ["explain.calls: 1000", { explain: true }],
+  ["events and their history", { events: true }],
+];
+
 /** One of the proxies that are compared: it makes calls, and at the end proves that none is left. */
 interface Farm {
+  /** Switches its options on or off. */
+  enable(on: boolean): void;
+  /** Time that was spent inside the proxy and its timers, without the simulated peers. */
+  insideMs: number;
   call(i: number): void;
   finish(): void;
 }
 
 /** A proxy without sockets. A call is complete: INVITE, 100, 180, 200, ACK, BYE, 200, and all timers after it. */
-function createFarm({ explain = false, events = false } = {}): Farm {
+function createFarm({ explain = false, events = false }: FarmOptions = {}): Farm {
   let nowMs = 0;
   let sent: { text: string; to: Endpoint } | undefined;
   const toDestination: { text: string; to: Endpoint }[] = [];
@@ -58,13 +74,9 @@ function createFarm({ explain = false, events = false } = {}): Farm {
     throw error;
   };
   const wheel = new TimerWheel(0, fault);
-  const decisions = new Decisions(REMEMBERED, String);
-  const balancer = new Balancer({
-    below,
-    ...(explain && {
-      onChoice: ({ callId, session }, look) => decisions.note(callId, session!.group, session!.tried.length + 1, look, Date.now()),
-    }),
-  });
+  const looks = new Looks(REMEMBERED, Date.now);
+  const balancerOptions: { below: typeof below; looks?: Looks | undefined } = { below, looks: undefined };
+  const balancer = new Balancer(balancerOptions as BalancerOptions);
   balancer.replaceTable(
     Array.from({ length: DESTINATIONS }, (_, i) => ({
       id: i + 1,
@@ -87,10 +99,7 @@ function createFarm({ explain = false, events = false } = {}): Farm {
     defaultTimeoutMs: 43_200_000,
     release: (load) => balancer.release(load),
   });
-  if (events) {
-    const announcer = createAnnouncer();
-    dialogs.onState = (dialog, before) => announcer.dialogChanged(dialog, before);
-  }
+  const announcer = events ? createAnnouncer() : undefined;
   const network: Network = {
     isOwn: (host, port) => host === "192.0.2.1" && port === 5060,
     endpoint: (address, port) => ({ transport: "udp", address, port, listener }),
@@ -120,9 +129,15 @@ function createFarm({ explain = false, events = false } = {}): Farm {
   };
   const proxy = new SipProxy(core);
 
+  function receive(text: string, from: Endpoint): void {
+    const startMs = performance.now();
+    proxy.receive(text, from);
+    farm.insideMs += performance.now() - startMs;
+  }
+
   function call(i: number): void {
     toDestination.length = 0;
-    proxy.receive(
+    receive(
       `INVITE sip:service@192.0.2.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bK-i${i};rport\r\nFrom: "bench" <sip:bench@198.51.100.7>;tag=c${i}\r\nTo: <sip:service@192.0.2.1>\r\nCall-ID: ${i}@198.51.100.7\r\nCSeq: 1 INVITE\r\nContact: <sip:bench@198.51.100.7:5060>\r\nMax-Forwards: 70\r\nSubject: bench\r\nContent-Type: application/sdp\r\nContent-Length: ${SDP.length}\r\n\r\n${SDP}`,
       caller,
     );
@@ -136,17 +151,17 @@ function createFarm({ explain = false, events = false } = {}): Farm {
     const route = /^Record-Route: (.*)$/m.exec(headers)?.[1]?.trim() ?? "";
     const to = `To: <sip:service@192.0.2.1>;tag=d${i}`;
     const contact = `Contact: <sip:${invite.to.address}:5080>`;
-    proxy.receive(`SIP/2.0 180 Ringing\r\n${kept}\r\n${to}\r\n${contact}\r\nContent-Length: 0\r\n\r\n`, invite.to);
-    proxy.receive(
+    receive(`SIP/2.0 180 Ringing\r\n${kept}\r\n${to}\r\n${contact}\r\nContent-Length: 0\r\n\r\n`, invite.to);
+    receive(
       `SIP/2.0 200 OK\r\n${kept}\r\n${to}\r\n${contact}\r\nContent-Type: application/sdp\r\nContent-Length: ${SDP.length}\r\n\r\n${SDP}`,
       invite.to,
     );
     const inside = `From: "bench" <sip:bench@198.51.100.7>;tag=c${i}\r\n${to}\r\nCall-ID: ${i}@198.51.100.7\r\nMax-Forwards: 70\r\nRoute: ${route}`;
-    proxy.receive(
+    receive(
       `ACK sip:${invite.to.address}:5080 SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bK-a${i};rport\r\n${inside}\r\nCSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n`,
       caller,
     );
-    proxy.receive(
+    receive(
       `BYE sip:${invite.to.address}:5080 SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bK-b${i};rport\r\n${inside}\r\nCSeq: 2 BYE\r\nContent-Length: 0\r\n\r\n`,
       caller,
     );
@@ -155,26 +170,35 @@ function createFarm({ explain = false, events = false } = {}): Farm {
       .split("\r\n")
       .filter((line) => line.startsWith("Via:"))
       .join("\r\n");
-    proxy.receive(
+    receive(
       `SIP/2.0 200 OK\r\n${byeVia}\r\nFrom: "bench" <sip:bench@198.51.100.7>;tag=c${i}\r\n${to}\r\nCall-ID: ${i}@198.51.100.7\r\nCSeq: 2 BYE\r\nContent-Length: 0\r\n\r\n`,
       invite.to,
     );
     nowMs += 1_000 / CALLS_A_SECOND;
+    const startMs = performance.now();
     wheel.advance(nowMs);
+    farm.insideMs += performance.now() - startMs;
   }
 
   function finish(): void {
     const left = balancer.destinations().reduce((sum, { resources }) => sum + balancer.load(resources[0]!.cell), 0);
     if (left !== 0) throw new Error(`Cannot trust the figure: ${left} calls are still counted`);
+    announcer?.close();
     nowMs += 60_000;
     wheel.advance(nowMs);
     if (layer.serverCount + layer.clientCount !== 0) throw new Error("Cannot trust the figure: transactions are left after all timers");
   }
 
-  return { call, finish };
+  function enable(on: boolean): void {
+    balancerOptions.looks = on && explain ? looks : undefined;
+    dialogs.onState = on && announcer !== undefined ? (dialog, before) => announcer.dialogChanged(dialog, before) : undefined;
+  }
+
+  const farm: Farm = { insideMs: 0, enable, call, finish };
+  return farm;
 }
 
-/** Events without a listener, with the history of the default configuration. */
+/** Events with the history of the default configuration, and nobody who listens. */
 function createAnnouncer(): Announcer {
   const config = { events: { history: REMEMBERED, webhooks: [], webhook_queue: 1, low_headroom_percent: 0 }, explain: { calls: 0 } };
   return new Announcer({ config, after: () => () => undefined, log: QUIET });
@@ -183,41 +207,70 @@ function createAnnouncer(): Announcer {
 export async function run(): Promise<Figure[]> {
   const plain = createFarm();
   for (let i = 0; i < WARM_UP_CALLS; i++) plain.call(i);
-  const elapsedMs = timed(plain, WARM_UP_CALLS, CALLS);
+  const all = timed(plain, WARM_UP_CALLS, CALLS);
   plain.finish();
-  return [
-    { name: "complete call through the proxy in memory (peers included)", unit: "µs", value: (elapsedMs * 1_000) / CALLS },
-    { name: "complete calls a second", unit: "1/s", value: CALLS / (elapsedMs / 1_000) },
-    { name: "more time a call with explain.calls: 1000 (median of rounds)", unit: "%", value: moreTime({ explain: true }) },
-    { name: "more time a call with events and their history (median of rounds)", unit: "%", value: moreTime({ events: true }) },
+  const figures: Figure[] = [
+    { name: "complete call through the proxy in memory (peers included)", unit: "µs", value: all.microseconds },
+    { name: "of which inside the proxy", unit: "µs", value: all.insideMicroseconds },
+    { name: "complete calls a second", unit: "1/s", value: 1e6 / all.microseconds },
   ];
-}
-
-/** How much longer calls take with something switched on. Both take turns in short rounds, so that what else the machine does hits both. */
-function moreTime(options: { explain?: boolean; events?: boolean }): number {
-  const farms = [createFarm(), createFarm(options)] as const;
-  for (const farm of farms) for (let i = 0; i < WARM_UP_CALLS; i++) farm.call(i);
-  const ratios: number[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    const first = WARM_UP_CALLS + round * CALLS_A_ROUND;
-    // Whoever comes second finds a warmer machine: they take turns in that, too.
-    const order = round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const);
-    const elapsed: [number, number] = [0, 0];
-    for (const which of order) elapsed[which] = timed(farms[which], first, CALLS_A_ROUND);
-    ratios.push(elapsed[1] / elapsed[0]);
+  for (const [name, options] of VARIANTS) {
+    const { extraMicroseconds, share } = compare(options);
+    figures.push({ name: `${name}: more time a call`, unit: "µs", value: extraMicroseconds });
+    figures.push({ name: `${name}: share of the time inside the proxy`, unit: "%", value: share * 100 });
   }
-  for (const farm of farms) farm.finish();
-  return (ratios.sort((a, b) => a - b)[ROUNDS >> 1]! - 1) * 100;
+  return figures;
 }
 
-/** Processor time, ms: on a shared machine the wall clock tells of others. */
-function timed(farm: Farm, first: number, count: number): number {
-  const start = process.cpuUsage();
+/**
+ * How much longer a call takes with something switched on. It is switched on and off in one proxy, in short rounds, so that what else the machine and
+ * the heap do hits both; the middle of the rounds' differences counts, so that what hits one round only does not.
+ *
+ * @returns `share` is that of the time inside the proxy
+ */
+function compare(options: FarmOptions): { extraMicroseconds: number; share: number } {
+  const farm = createFarm(options);
+  let made = 0;
+  const round = (on: boolean, count: number): ReturnType<typeof timed> => {
+    farm.enable(on);
+    made += count;
+    return timed(farm, made - count, count);
+  };
+  for (let i = 0; i < WARM_UP_CALLS; i += CALLS_A_ROUND) round(i % (2 * CALLS_A_ROUND) === 0, CALLS_A_ROUND);
+  const extra: number[] = [];
+  const inside: number[] = [];
+  for (let i = 0; i < ROUNDS; i++) {
+    // Whoever comes second finds a warmer machine: they take turns in that, too.
+    const first = round(i % 2 === 0, CALLS_A_ROUND);
+    const second = round(i % 2 !== 0, CALLS_A_ROUND);
+    const [on, off] = i % 2 === 0 ? [first, second] : [second, first];
+    extra.push(on.microseconds - off.microseconds);
+    inside.push(off.insideMicroseconds);
+  }
+  farm.finish();
+  const extraMicroseconds = middle(extra);
+  return { extraMicroseconds, share: extraMicroseconds / middle(inside) };
+}
+
+function middle(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+}
+
+/**
+ * Processor time a call, as on a shared machine the clock tells of others, too; collections of garbage that fall into it are part of it. What is spent
+ * inside the proxy is that time in proportion to the clock: asking for processor time at each message would take longer than the message.
+ */
+function timed(farm: Farm, first: number, count: number): { microseconds: number; insideMicroseconds: number } {
+  farm.insideMs = 0;
+  const startMs = performance.now();
+  const before = process.cpuUsage();
   for (let i = 0; i < count; i++) farm.call(first + i);
-  const { user, system } = process.cpuUsage(start);
-  return (user + system) / 1_000;
+  const { user, system } = process.cpuUsage(before);
+  const elapsedMs = performance.now() - startMs;
+  const microseconds = (user + system) / count;
+  return { microseconds, insideMicroseconds: (microseconds * farm.insideMs) / elapsedMs };
 }
 
 if (import.meta.main) {
-  for (const { name, unit, value } of await run()) console.log(`${name}: ${value.toFixed(1)} ${unit}`);
+  for (const { name, value, unit } of await run()) console.log(`${name}: ${value.toFixed(2)} ${unit}`);
 }

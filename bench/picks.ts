@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { Balancer, CallLoad, type DestinationRow } from "../src/balancer/index.ts";
+import { Balancer, CallLoad, type DestinationRow, Looks } from "../src/balancer/index.ts";
 
 /** One number of a benchmark. */
 interface Figure {
@@ -57,6 +57,20 @@ export async function run(): Promise<Figure[]> {
       figures.push({ name: `${name}: heap growth per start and release`, unit: "bytes", value: heapBytesEach(both) });
     }
   }
+  for (const [variant, looks] of [
+    ["decisions forgotten", undefined],
+    ["explain.calls: 1000", new Looks(1_000, Date.now)],
+  ] as const) {
+    const balancer = balancerOver(10, undefined, looks);
+    let calls = 0;
+    const fresh = () => {
+      const own = new CallLoad();
+      own.callId = `${calls++}@198.51.100.7`;
+      balancer.start(own, 1, "transcoding");
+      balancer.release(own);
+    };
+    figures.push({ name: `10 destinations, ${variant}: start and release of a new call`, unit: "ns", value: nanosecondsEach(fresh) });
+  }
   for (const [variant, attrs] of VARIANTS) {
     const balancer = balancerOver(10, attrs);
     const call = new CallLoad();
@@ -67,10 +81,11 @@ export async function run(): Promise<Figure[]> {
   return figures;
 }
 
-function balancerOver(destinations: number, attrs: (row: number) => string | undefined = () => undefined): Balancer {
+function balancerOver(destinations: number, attrs: (row: number) => string | undefined = () => undefined, looks?: Looks): Balancer {
   let random = 1;
   let nowMs = 0;
   const balancer = new Balancer({
+    ...(looks && { looks }),
     nowMs: () => nowMs++,
     below(n) {
       random = (Math.imul(random, 1_664_525) + 1_013_904_223) >>> 0;

@@ -3,31 +3,20 @@ import type { Logger } from "pino";
 import { Balancer, type StatusChange } from "./balancer/index.ts";
 import { type Config, parseHttpListen, parseListen } from "./config/index.ts";
 import { type Dialog, DialogTable } from "./dialog/index.ts";
-import { CallOutcomes, outcomeSettings } from "./health/index.ts";
 import { createManagementServer, type ManagementServer } from "./management/index.ts";
-import { logBreaker, logRest } from "./observability/outcome-log.ts";
 import { Statistics } from "./observability/statistics.ts";
-import { Prober, probeSettings, SlowStart, slowStartMs } from "./probing/index.ts";
-import { type ProxyCall, type ProxyCore, ProxyCounters, type Router, SipProxy } from "./proxy/index.ts";
-import {
-  compileCidr,
-  createBlacklists,
-  createDefaultRouter,
-  createScriptRouter,
-  denyTargets,
-  parseIp,
-  RoutingCounters,
-  type RoutingPorts,
-  routeOutbound,
-} from "./routing/index.ts";
-import { loadScript } from "./script-loader.ts";
+import { type ProxyCore, ProxyCounters, SipProxy } from "./proxy/index.ts";
+import { RoutingCounters, type RoutingPorts } from "./routing/index.ts";
 import { Announcer } from "./server/announcer.ts";
+import { keysForRestart } from "./server/keys-for-restart.ts";
 import { loadTable, logStatus } from "./server/load-table.ts";
 import { Operators } from "./server/operators.ts";
-import type { SipResponse } from "./sip/index.ts";
+import { createRouter, ReplaceableRouter } from "./server/routers.ts";
+import { sourceFilter } from "./server/source-filter.ts";
+import { Watch } from "./server/watch.ts";
 import { openStore } from "./store/index.ts";
 import { resolveBySystem } from "./store/resolve.ts";
-import { type Endpoint, TimerWheel, TransactionLayer } from "./transaction/index.ts";
+import { TimerWheel, TransactionLayer } from "./transaction/index.ts";
 import { below, RandomTokens } from "./transport/chance.ts";
 import { HostCache } from "./transport/host-cache.ts";
 import { LocalAddresses } from "./transport/local-address.ts";
@@ -73,7 +62,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   const statusListeners: ((change: StatusChange) => void)[] = [(change) => logStatus(change, log)];
   const announcer = new Announcer({ config, after, log });
   opened.push(async () => announcer.close());
-  const { onChoice } = announcer;
+  const { looks } = announcer;
   const balancer = new Balancer({
     below,
     onStatus: (change) => {
@@ -84,7 +73,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     nowMs,
     failOpen: config.health.fail_open,
     maxCallsPerSecond: config.health.max_calls_per_second,
-    ...(onChoice && { onChoice }),
+    ...(looks && { looks }),
   });
   const dialogs = new DialogTable({
     wheel,
@@ -128,7 +117,8 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   });
   const layer = new TransactionLayer({ wire: network, wheel, chance, nowMs, serverHeader: config.sip.server_header });
   const counters = new ProxyCounters();
-  const outcomes = createOutcomes();
+  const watch = new Watch({ config, balancer, announcer, locals, chance, wheel, nowMs, after, log });
+  statusListeners.push((change) => watch.statusChanged(change));
   const core: ProxyCore = {
     layer,
     wheel,
@@ -137,7 +127,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     balancer,
     network,
     router,
-    outcomes,
+    outcomes: watch.outcomes,
     timeouts: { frMs: config.tm.fr_timeout * 1000, frInviteMs: config.tm.fr_inv_timeout * 1000 },
     defaultMaxForwards: config.sip.max_forwards,
     log,
@@ -167,19 +157,8 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   }
   if (network.listeners.length === 0)
     throw new Error(`Cannot start: sip.listen has no address that this version can serve; want one such as "udp:0.0.0.0:5060"`);
-  const slowStart = new SlowStart({
-    durationMs: slowStartMs(config),
-    setShare: (id, share) => balancer.setCapacityFactor(id, share),
-    wheel,
-    nowMs,
-  });
-  const prober = createProber();
-  statusListeners.push((change) => slowStart.statusChanged(change));
-  if (prober !== undefined) {
-    await prober.start();
-    opened.push(() => prober.stop());
-    statusListeners.push((change) => prober.statusChanged(change));
-  }
+  await watch.start(network.listeners.map(({ address }) => address));
+  opened.push(() => watch.stop());
   const sip = network.listeners.map((listener) => `udp:${bracketed(listener.address)}:${listener.port}`);
 
   // One reload at a time: the last one asked for is the one that stays.
@@ -193,9 +172,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   async function reloadNow(next?: Config): Promise<void> {
     const nextRouter = next === undefined ? undefined : await createRouter(next, routingPorts);
     await loadTable(store, balancer, (change) => operators.tableChanged(change), log);
-    outcomes?.tableChanged();
-    slowStart.tableChanged(balancer.destinations());
-    prober?.tableChanged();
+    watch.tableChanged();
     if (next === undefined || nextRouter === undefined) return;
     router.current = nextRouter;
     log.level = next.log.level;
@@ -210,8 +187,8 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     transport,
     dialogs,
     balancer,
-    probing: prober,
-    outcomes: outcomes?.counters,
+    probing: watch.prober,
+    outcomes: watch.outcomes?.counters,
     operators,
     routing: routingCounters,
     events: announcer,
@@ -231,45 +208,6 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     if (dialog !== undefined) proxy.endDialog(dialog, headers);
   }
 
-  /** Breakers, and the rests that destinations ask for; undefined when neither is in use. */
-  function createOutcomes(): CallOutcomes | undefined {
-    const settings = outcomeSettings(config.health);
-    if (settings === undefined) return undefined;
-    return new CallOutcomes({
-      balancer,
-      settings,
-      nowMs,
-      after,
-      onBreaker: (change) => {
-        logBreaker(change, log);
-        announcer.breakerChanged(change);
-      },
-      onRest: (destination, ms) => {
-        logRest(destination, ms, log);
-        announcer.restBegan(destination, ms);
-      },
-    });
-  }
-
-  /** Probes have sockets and transactions of their own, so that they wait behind no call and no call behind them. */
-  function createProber(): Prober | undefined {
-    if (config.load_balancer.probing_interval === 0) return undefined;
-    const counters = new TransportCounters();
-    const fault = (error: unknown, action: string): void => log.error({ err: error }, `cannot ${action}`);
-    return new Prober({
-      settings: probeSettings(config),
-      balancer,
-      addresses: network.listeners.map(({ address }) => address),
-      openSocket: (address, receive) => UdpListener.open({ address, port: 0, advertised: null, locals, counters, receive, fault }),
-      wheel,
-      chance,
-      nowMs,
-      wallMs: Date.now,
-      random: Math.random,
-      log,
-    });
-  }
-
   function startManagement(): Promise<ManagementServer> {
     const { address, port } = parseHttpListen(config.mi_http.listen);
     return createManagementServer(
@@ -279,7 +217,9 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
         reload: () => reload(),
         endDialog,
         drains: operators.drains,
-        probes: () => prober?.figures() ?? [],
+        settled: () => operators.settled(),
+        probes: () => watch.prober?.figures() ?? [],
+        ...watch.management,
         ...announcer.management(balancer),
         statistics: () => statistics.read(),
         resetStatistic: (group, name) => statistics.reset(group, name),
@@ -312,62 +252,6 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   }
 }
 
-async function createRouter({ routing, load_balancer }: Config, common: RoutingPorts): Promise<Router> {
-  const ports = { ...common, blacklists: createBlacklists(load_balancer.lb_define_blacklist, common.balancer) };
-  const router =
-    routing.script === null
-      ? routeOutbound(createDefaultRouter(routing, ports), routing.outbound, routing.reject, ports)
-      : createScriptRouter(await loadScript(routing.script), ports);
-  return denyTargets(router, routing.deny_targets, ports);
-}
-
 function wait(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-/** Keys of the configuration whose new values need another start. `routing` and `log.level` take effect at once. */
-function keysForRestart(running: Config, next: Config): string[] {
-  const changed: string[] = [];
-  for (const section of ["sip", "tm", "load_balancer", "dialog", "mi_http", "health", "events", "explain"] as const) {
-    const before: Record<string, unknown> = running[section];
-    const after: Record<string, unknown> = next[section];
-    for (const key of Object.keys(after)) if (JSON.stringify(before[key]) !== JSON.stringify(after[key])) changed.push(`${section}.${key}`);
-  }
-  return changed.filter((key) => key !== "load_balancer.lb_define_blacklist"); // part of the routing
-}
-
-/** `sip.allow`: who may send initial requests. Destinations always may. */
-function sourceFilter(allow: readonly string[], balancer: Balancer): (source: Endpoint) => boolean {
-  if (allow.length === 0) return () => true;
-  const blocks = allow.map((text) => compileCidr(text));
-  return ({ address }) => {
-    const words = parseIp(address);
-    if (words !== undefined && blocks.some((contains) => contains(words))) return true;
-    return balancer.isDestination(address, 0) !== undefined;
-  };
-}
-
-/** The router in use. Calls that are under way go on with the new one. */
-class ReplaceableRouter implements Router {
-  current: Router;
-
-  constructor(current: Router) {
-    this.current = current;
-  }
-
-  request(call: ProxyCall): void | Promise<void> {
-    return this.current.request(call);
-  }
-
-  failure(call: ProxyCall): void | Promise<void> {
-    return this.current.failure(call);
-  }
-
-  reply(call: ProxyCall, response: SipResponse): void {
-    this.current.reply?.(call, response);
-  }
-
-  handles(method: string): boolean {
-    return this.current.handles(method);
-  }
 }

@@ -117,6 +117,11 @@ export class Availability {
     return (this.#table.status[row]! & STATUS_RESTING) === 0 ? 0 : this.#restUntilMs[row]!;
   }
 
+  /** Most calls within a second that the row, or its pool, gets; 0 for no limit. */
+  callsPerSecond(row: number): number {
+    return this.#rateOfRow[row]?.limit ?? 0;
+  }
+
   #setBit(row: number, bit: number, on: boolean): void {
     const { status } = this.#table;
     status[row] = on ? status[row]! | bit : status[row]! & ~bit;

@@ -1,6 +1,5 @@
-import type { CallLoad } from "./call-load.ts";
 import type { StatusChange } from "./destination.ts";
-import type { TableLook } from "./look.ts";
+import type { Looks } from "./look.ts";
 
 /** What the balancer needs from outside. */
 export interface BalancerOptions {
@@ -19,8 +18,8 @@ export interface BalancerOptions {
    * disabled, drains or that asked for rest stay closed.
    */
   readonly failOpen?: boolean;
-  /** A start or next looked at the table, whatever came of it: `look` is what it saw, without the pick before and without the new one. Costs time a call. */
-  onChoice?(call: CallLoad, look: TableLook): void;
+  /** Each start and next that looks at the table, whatever comes of it, is written down here: what it sees, without the pick before and without the new one. */
+  readonly looks?: Looks;
 }
 
 /** What {@link Balancer.resize} answers. */

@@ -1,10 +1,9 @@
-import type { CallLoad, LbSession } from "./call-load.ts";
+import { type CallLoad, type LbSession, NOBODY } from "./call-load.ts";
 import type { Candidates } from "./candidates.ts";
 import { codeOf, FLAG_RANDOM, type LbCode, parseFlags } from "./codes.ts";
 import type { Destination } from "./destination.ts";
 import { Farm } from "./farm.ts";
 import type { LoadDifference } from "./ledger.ts";
-import { MAX_LOOK_CANDIDATES, takeLook } from "./look.ts";
 import { parseRequestedResources } from "./resources.ts";
 import { NOT_TRIED, select } from "./selection.ts";
 import { CLOSED, STATUS_DISABLED } from "./status.ts";
@@ -28,7 +27,9 @@ export class Balancer extends Farm {
     const candidates = this.table.candidates.find(group, resources);
     if (typeof candidates === "number") return this.#refuse(candidates);
     this.ledger.endPick(call);
-    return this.#choose(call, candidates, call.beginSession(group, resources, parseFlags(flags)), NOT_TRIED);
+    const session = call.beginSession(group, resources, parseFlags(flags));
+    const stamp = call.passedOver === NOBODY ? NOT_TRIED : this.table.stampTried(NOBODY, call.passedOver);
+    return this.#choose(call, candidates, session, stamp);
   }
 
   /**
@@ -46,7 +47,7 @@ export class Balancer extends Farm {
       call.currentDestination = undefined;
       return this.#refuse(-3);
     }
-    return this.#choose(call, candidates, session, this.table.stampTried(session.tried));
+    return this.#choose(call, candidates, session, this.table.stampTried(session.tried, call.passedOver));
   }
 
   /** {@link next} while there is a session, whatever the arguments say, else {@link start}. Source: OpenSIPS `lb_start_or_next`. */
@@ -145,15 +146,18 @@ export class Balancer extends Farm {
     const found = select(candidates, flags, this.cells, this.table, stamp, closed);
     const code = codeOf(found);
     const position = found > 0 ? this.#positionAmong(found, flags) : -1;
-    if (this.options.onChoice !== undefined) this.#tellChoice(call, candidates, session, stamp, closed, code, position);
+    if (this.options.looks !== undefined) {
+      const outcome = { flags, code, failedOpen: closed !== CLOSED, position };
+      this.options.looks.take(call, session, candidates, this.table.destinations, this.cells, this.table, stamp, outcome);
+    }
     if (code !== 1) {
       call.currentDestination = undefined;
       return this.#refuse(code);
     }
     const row = candidates.rows[position]!;
     const destination = this.table.destinations[row]!;
-    const first = position * candidates.width;
-    for (let k = first; k < first + candidates.width; k++) this.ledger.leasePick(call, candidates.ownCells[k]!);
+    const first = position * candidates.asked;
+    for (let k = first; k < first + candidates.asked; k++) this.ledger.leasePick(call, candidates.ownCells[k]!);
     call.currentDestination = destination;
     session.tried.push(destination.key);
     if (this.availability.watchesPicks) this.availability.picked(row, this.nowMs());
@@ -183,23 +187,5 @@ export class Balancer extends Farm {
   #intern({ key, id, options }: Destination, resource: string): number {
     const current = this.table.destinations[this.table.rowOfKey(key)];
     return this.cells.intern(key, id, resource, (current?.options ?? options).shared);
-  }
-
-  #tellChoice(
-    call: CallLoad,
-    candidates: Candidates,
-    { resources, flags }: LbSession,
-    stamp: number,
-    closed: number,
-    code: LbCode,
-    position: number,
-  ): void {
-    const outcome = { resources, flags, code, failedOpen: closed !== CLOSED, position };
-    const look = takeLook(candidates, this.table.destinations, this.cells, this.table, stamp, MAX_LOOK_CANDIDATES, outcome);
-    try {
-      this.options.onChoice?.(call, look);
-    } catch (error) {
-      this.fault(`Cannot tell of a choice: ${String(error)}`);
-    }
   }
 }

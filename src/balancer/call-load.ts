@@ -11,6 +11,9 @@ export class LbSession {
   readonly tried: string[] = [];
 }
 
+/** What {@link CallLoad.passedOver} is unless it is set. */
+export const NOBODY: readonly string[] = [];
+
 /**
  * What one call has counted, and its LB session. A **lease** is one unit of load: an entry of a cell in {@link leases}.
  * Only the balancer changes it, apart from `opened`, `closed` and `callId`, which belong to the call's dialog.
@@ -26,6 +29,8 @@ export class CallLoad {
   closed = false;
   /** What the call is called outside, its Call-ID: the balancer does not look at it. */
   callId = "";
+  /** Identities ({@link Destination.key}) that no session of this call chooses: those that the call comes from. */
+  passedOver: readonly string[] = NOBODY;
   /** Set by the balancer: the current pick. */
   currentDestination: Destination | undefined = undefined;
   /** Set by the balancer: there is an LB session. */

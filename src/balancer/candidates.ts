@@ -5,9 +5,12 @@ import { parseRequestedResources } from "./resources.ts";
 export interface Candidates {
   /** Row numbers in table order. */
   readonly rows: Int32Array;
-  /** `width` cells for each row, in the order of the request: where its slot is read, that is in its pool when it has one. */
+  /**
+   * `width` cells for each row: where its slot is read, that is in its pool when it has one, in the order of the request. While rows are held to a share
+   * of their pool their own cells follow, for what the share leaves.
+   */
   readonly cells: Int32Array;
-  /** As {@link cells}, but the destination's own: where a call is counted. */
+  /** `asked` cells for each row, in the order of the request, the destination's own: where a call is counted. */
   readonly ownCells: Int32Array;
   /** By position. */
   readonly tiers: Int32Array;
@@ -17,8 +20,10 @@ export interface Candidates {
   readonly ranked: boolean;
   /** Those of the group that lack a resource, in table order. */
   readonly lacking: readonly Destination[];
-  /** Number of resources asked for. */
+  /** Number of cells that make a slot. */
   readonly width: number;
+  /** Number of resources asked for. */
+  readonly asked: number;
 }
 
 /** Most that the cache keeps, in 32-bit numbers (16 MiB): a route may build groups and resource lists from what callers send. */
@@ -37,6 +42,7 @@ export class CandidateCache {
   readonly #byGroup = new Map<number, Map<string, Candidates>>();
   readonly #slotCell: (cell: number) => number;
   #cachedNumbers = 0;
+  #limitsRows = false;
 
   /** @param slotCell the cell in which the slot of a destination's cell is read */
   constructor(destinations: readonly Destination[], resourceNames: ReadonlySet<string>, slotCell: (cell: number) => number) {
@@ -48,6 +54,13 @@ export class CandidateCache {
   /** The candidates, or -1 when the list cannot be read, or -4 when a name is unknown to every destination or stands twice. */
   find(group: number, resources: string): Candidates | -1 | -4 {
     return this.#byGroup.get(group)?.get(resources) ?? this.#build(group, resources);
+  }
+
+  /** Whether rows may have less than their pool: then their own cells are looked at, too. They cost a call time, so only then. */
+  limitRows(limitsRows: boolean): void {
+    if (this.#limitsRows === limitsRows) return;
+    this.#limitsRows = limitsRows;
+    this.#empty();
   }
 
   #build(group: number, resources: string): Candidates | -1 | -4 {
@@ -80,11 +93,14 @@ export class CandidateCache {
       tiers.push(destination.options.priority);
       weights.push(Math.round(destination.options.weight * 100));
     }
+    const slotCells = ownCells.map(this.#slotCell);
+    const isWide = this.#limitsRows && slotCells.some((cell, i) => cell !== ownCells[i]);
     return {
       rows: Int32Array.from(rows),
-      cells: Int32Array.from(ownCells, this.#slotCell),
+      cells: Int32Array.from(isWide ? besideEachOther(slotCells, ownCells, names.length) : slotCells),
       ownCells: Int32Array.from(ownCells),
-      width: names.length,
+      width: isWide ? 2 * names.length : names.length,
+      asked: names.length,
       tiers: Int32Array.from(tiers),
       weights: Int32Array.from(weights),
       ranked: tiers.some((tier) => tier !== tiers[0]) || weights.some((weight) => weight !== weights[0]),
@@ -93,12 +109,9 @@ export class CandidateCache {
   }
 
   #keep(group: number, resources: string, candidates: Candidates): void {
-    const { rows, cells, lacking } = candidates;
-    const cost = 3 * rows.length + 2 * cells.length + 2 * lacking.length + resources.length + ENTRY_OVERHEAD_NUMBERS;
-    if (this.#cachedNumbers + cost > MAX_CACHED_NUMBERS) {
-      this.#byGroup.clear();
-      this.#cachedNumbers = 0;
-    }
+    const { rows, cells, ownCells, lacking } = candidates;
+    const cost = 3 * rows.length + cells.length + ownCells.length + 2 * lacking.length + resources.length + ENTRY_OVERHEAD_NUMBERS;
+    if (this.#cachedNumbers + cost > MAX_CACHED_NUMBERS) this.#empty();
     this.#cachedNumbers += cost;
     let byResources = this.#byGroup.get(group);
     if (byResources === undefined) {
@@ -107,4 +120,15 @@ export class CandidateCache {
     }
     byResources.set(resources, candidates);
   }
+  #empty(): void {
+    this.#byGroup.clear();
+    this.#cachedNumbers = 0;
+  }
+}
+
+/** For each row `width` numbers of the one list, then those of the other. */
+function besideEachOther(one: readonly number[], other: readonly number[], width: number): number[] {
+  const together: number[] = [];
+  for (let at = 0; at < one.length; at += width) together.push(...one.slice(at, at + width), ...other.slice(at, at + width));
+  return together;
 }

@@ -6,6 +6,8 @@ const UNNAMED = -1;
 /** In {@link CellTable.pool}: the cell stands for itself. */
 export const NO_POOL = -1;
 
+const NO_CELLS: readonly number[] = [];
+
 /** First size of the table, in cells; it doubles when it is full. */
 const INITIAL_CELLS = 64;
 
@@ -20,12 +22,13 @@ const NOBODY_ID = -2;
  * A cell lives while a row names it or it carries load; a reload gives the numbers of the others to new cells.
  *
  * Destinations of one pool have a cell each, with their own calls, and one **pool cell** for each resource, with the sum. Calls hold the own cells, so
- * a row may join or leave a pool while it has calls: the sum is made anew. The slot of such a destination is that of the pool cell.
+ * a row may join or leave a pool while it has calls: the sum is made anew. The slot of such a destination is that of the pool cell, and while it is
+ * warming up no more than its own cell leaves it of the pool.
  */
 export class CellTable {
   /** Calls that are counted, by cell. */
   load = new Int32Array(INITIAL_CELLS);
-  /** Calls that are allowed now, by cell: the capacity, less while the destination is warming up. What stands at a cell with a pool is not looked at. */
+  /** Calls that are allowed now, by cell: the capacity, less while the destination is warming up. At a cell with a pool, what it may have of the pool's. */
   maxLoad = new Int32Array(INITIAL_CELLS);
   /** By cell: the pool cell that counts its calls too, or {@link NO_POOL}. */
   pool = new Int32Array(INITIAL_CELLS).fill(NO_POOL);
@@ -41,6 +44,8 @@ export class CellTable {
   #ownerKeys: (string | undefined)[] = [];
   #destinationIds: number[] = [];
   #byName = new Map<string, Map<string, number>>();
+  /** Cells by the identity of their owner. Lists are replaced, not changed, so whoever was given one may keep it. */
+  #byOwner = new Map<string, readonly number[]>();
   #freeCells: number[] = [];
 
   /** Number of cells in use or to be used again: cells are numbered from 0 to `size - 1`. */
@@ -51,6 +56,11 @@ export class CellTable {
   /** The cell of a destination's resource, or -1. */
   find(destinationKey: string, resource: string): number {
     return this.#byName.get(resource)?.get(destinationKey) ?? -1;
+  }
+
+  /** Every cell of a destination, also of resources that its row lacks and of a row that is gone; in no order. */
+  cellsOf(destinationKey: string): readonly number[] {
+    return this.#byOwner.get(destinationKey) ?? NO_CELLS;
   }
 
   /**
@@ -75,7 +85,7 @@ export class CellTable {
   /** Begins the loading of rows: no cell is named until {@link nameFromRow} says so, and every cell is open whole. */
   beginRows(): void {
     this.#named.fill(0);
-    for (let cell = 0; cell < this.size; cell++) this.open(cell, 1);
+    this.#factor.fill(1);
   }
 
   /** A row names the cell. A resized capacity stays unless the row's own changed. */
@@ -83,7 +93,7 @@ export class CellTable {
     this.#named[cell] = 1;
     if (this.#rowCapacity[cell] === capacity) return;
     this.#rowCapacity[cell] = capacity;
-    this.#setCapacity(cell, capacity);
+    this.#capacity[cell] = capacity;
   }
 
   /**
@@ -101,6 +111,7 @@ export class CellTable {
       this.#rowCapacity[cell] = UNNAMED;
       if (this.load[cell] === 0) this.#free(cell);
     }
+    for (let cell = 0; cell < this.size; cell++) this.#limit(cell);
   }
 
   /** Capacity that the row gives, whatever a resize made of it; -1 when no row names the cell. */
@@ -115,14 +126,27 @@ export class CellTable {
 
   /** Sets the capacity, not above {@link MAX_CAPACITY}. */
   resize(cell: number, capacity: number): void {
-    this.#setCapacity(cell, Math.min(capacity, MAX_CAPACITY));
+    this.#capacity[cell] = Math.min(capacity, MAX_CAPACITY);
+    this.#limit(cell);
+    if (this.#destinationIds[cell] !== POOL_ID) return;
+    for (const other of this.#byName.get(this.#resourceNames[cell]!)?.values() ?? []) if (this.pool[other] === cell) this.#limit(other);
   }
 
-  /** Opens a share of the capacity, 0 to 1: the whole number below it, and at least one call where the capacity is not 0. */
+  /** Opens a share of the capacity, 0 to 1: the whole number below it, and at least one call where the capacity is not 0. For a cell with a pool, of the pool's. */
   open(cell: number, factor: number): void {
-    if (this.#factor[cell] === factor) return;
     this.#factor[cell] = factor;
-    this.#setCapacity(cell, this.capacity(cell));
+    this.#limit(cell);
+  }
+
+  /**
+   * Whether the capacity of a destination's resource, or of its pool, is used up, slow start or not. Never for a resource that neither its row nor its
+   * pool has: there is no capacity to use up.
+   */
+  isFull(destinationKey: string, resource: string, poolName: string | undefined): boolean {
+    const own = this.find(destinationKey, resource);
+    if (own === -1 && poolName === undefined) return false;
+    const cell = own === -1 ? this.find(poolKey(poolName!), resource) : this.slotCell(own);
+    return cell !== -1 && this.rowCapacity(cell) !== UNNAMED && this.load[cell]! >= this.capacity(cell);
   }
 
   /** Load of a resource on every destination, or on those with one id, also of rows that are gone; `undefined` when nobody has such a resource. */
@@ -137,8 +161,8 @@ export class CellTable {
     return total;
   }
 
-  #setCapacity(cell: number, capacity: number): void {
-    this.#capacity[cell] = capacity;
+  #limit(cell: number): void {
+    const capacity = this.#capacity[this.slotCell(cell)]!;
     const open = Math.floor(capacity * this.#factor[cell]!);
     this.maxLoad[cell] = capacity > 0 && open < 1 ? 1 : open;
   }
@@ -171,9 +195,8 @@ export class CellTable {
     }
   }
 
-  /** Identities of destinations begin with a digit, so a pool is nobody's namesake. */
   #internPool(poolName: string, resource: string): number {
-    const key = `pool ${poolName}`;
+    const key = poolKey(poolName);
     const known = this.find(key, resource);
     return known === -1 ? this.#make(key, POOL_ID, resource) : known;
   }
@@ -187,6 +210,7 @@ export class CellTable {
       this.#byName.set(resource, cells);
     }
     cells.set(ownerKey, cell);
+    this.#byOwner.set(ownerKey, [...this.cellsOf(ownerKey), cell]);
     this.#resourceNames[cell] = resource;
     this.#ownerKeys[cell] = ownerKey;
     this.#destinationIds[cell] = destinationId;
@@ -202,14 +226,18 @@ export class CellTable {
 
   #free(cell: number): void {
     const resource = this.#resourceNames[cell]!;
+    const ownerKey = this.#ownerKeys[cell]!;
     const cells = this.#byName.get(resource);
-    cells?.delete(this.#ownerKeys[cell]!);
+    cells?.delete(ownerKey);
     if (cells?.size === 0) this.#byName.delete(resource);
+    const left = this.cellsOf(ownerKey).filter((other) => other !== cell);
+    if (left.length === 0) this.#byOwner.delete(ownerKey);
+    else this.#byOwner.set(ownerKey, left);
     this.#resourceNames[cell] = undefined;
     this.#ownerKeys[cell] = undefined;
     this.#destinationIds[cell] = NOBODY_ID;
     this.pool[cell] = NO_POOL;
-    this.maxLoad[cell] = 0;
+    this.#capacity[cell] = 0;
     this.#freeCells.push(cell);
   }
 
@@ -223,6 +251,11 @@ export class CellTable {
     this.#factor = grown(this.#factor, new Float64Array(size));
     this.#named = grown(this.#named, new Uint8Array(size));
   }
+}
+
+/** Identities of destinations begin with a digit, so a pool is nobody's namesake. */
+function poolKey(poolName: string): string {
+  return `pool ${poolName}`;
 }
 
 function grown<T extends Int32Array | Float64Array | Uint8Array>(from: T, to: T): T {

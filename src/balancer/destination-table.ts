@@ -72,18 +72,21 @@ export class DestinationTable implements RowState {
   }
 
   /** Stamps the rows of these identities and answers the stamp; -1, which no row holds, when there are none. */
-  stampTried(keys: readonly string[]): number {
-    if (keys.length === 0) return -1;
+  stampTried(tried: readonly string[], passedOver: readonly string[]): number {
+    if (tried.length === 0 && passedOver.length === 0) return -1;
     if (this.#stamp === MAX_STAMP) {
       this.#stamp = 0;
       this.triedStamps.fill(0);
     }
     this.#stamp++;
-    for (const key of keys) {
-      const row = this.rowOfKey(key);
-      if (row !== -1) this.triedStamps[row] = this.#stamp;
-    }
+    for (const key of tried) this.#stampRow(key);
+    for (const key of passedOver) this.#stampRow(key);
     return this.#stamp;
+  }
+
+  #stampRow(key: string): void {
+    const row = this.rowOfKey(key);
+    if (row !== -1) this.triedStamps[row] = this.#stamp;
   }
 
   #addToPool(name: string, row: number): void {

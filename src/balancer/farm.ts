@@ -1,15 +1,16 @@
 import { Availability, type BreakerState } from "./availability.ts";
 import type { BalancerOptions, ResizeResult } from "./balancer-options.ts";
+import { CallLoad } from "./call-load.ts";
 import type { Candidates } from "./candidates.ts";
 import { codeOf, parseFlags } from "./codes.ts";
 import { type BalancerCounters, newCounters } from "./counters.ts";
 import { checkRows, type Destination, type DestinationRow, type StatusCause, type TableChange } from "./destination.ts";
 import { DestinationTable } from "./destination-table.ts";
 import { Ledger } from "./ledger.ts";
-import { EMPTY_VIEW, readLook, type TableView, takeLook } from "./look.ts";
+import { EMPTY_VIEW, Looks, type TableView } from "./look.ts";
 import { buildTable } from "./reload.ts";
 import { isAnyOpen, NOT_TRIED, select } from "./selection.ts";
-import { CLOSED, CLOSED_FAILING_OPEN, STATUS_DISABLED, STATUS_DRAINING, STATUS_NO_AUTO_REENABLE } from "./status.ts";
+import { CLOSED, CLOSED_FAILING_OPEN, STATUS_DISABLED, STATUS_DRAINING, STATUS_NO_AUTO_REENABLE, STATUS_OVER_RATE } from "./status.ts";
 
 /** The destinations with their loads, capacities and states, as those who manage them see it; the calls are the `Balancer`'s. */
 export class Farm {
@@ -19,6 +20,8 @@ export class Farm {
   protected readonly cells = this.ledger.cells;
   protected table = new DestinationTable([], (cell) => cell);
   protected availability = new Availability(this.table, undefined);
+  /** Rows of pools that may have only a share of their pool now. */
+  #limitedRows = 0;
 
   constructor(options: BalancerOptions) {
     this.options = options;
@@ -36,7 +39,8 @@ export class Farm {
     availability.inherit(this.availability);
     this.table = table;
     this.availability = availability;
-    for (let row = 0; row < table.destinations.length; row++) if (availability.factors[row] !== 1) this.#open(row);
+    this.#limitedRows = 0;
+    for (let row = 0; row < table.destinations.length; row++) if (availability.factors[row] !== 1) this.#open(row, 1);
     this.counters.reloads++;
     return change;
   }
@@ -59,6 +63,18 @@ export class Farm {
     return destinations[row];
   }
 
+  /** The destinations that have an address in common with this one, itself included: what may be the same server. */
+  destinationsAt({ addresses }: Destination): readonly Destination[] {
+    const found = new Set<Destination>();
+    for (const { ip, port } of addresses) {
+      this.table.rowOfAddress(ip, port, (row) => {
+        found.add(this.table.destinations[row]!);
+        return false;
+      });
+    }
+    return [...found];
+  }
+
   /** All destinations in id order. */
   destinations(): readonly Destination[] {
     return this.table.destinations;
@@ -78,9 +94,35 @@ export class Farm {
     return this.cells.load[cell] ?? 0;
   }
 
+  /**
+   * Every cell that counts calls of this destination: those of its resources, and those of resources that its row lacks, where `countCall` counts out of
+   * sight. Also while calls of a row that is gone go on. In no order; the list does not change any more, so a reload needs another look.
+   */
+  cellsOf({ key }: Destination): readonly number[] {
+    return this.cells.cellsOf(key);
+  }
+
   /** Calls that a cell, or its pool, allows now. */
   maxLoad(cell: number): number {
     return this.cells.maxLoad[this.cells.slotCell(cell)] ?? 0;
+  }
+
+  /** Calls that this destination alone may have now: less than {@link maxLoad} while it is warming up and others of its pool are further. */
+  ownMaxLoad(cell: number): number {
+    return this.cells.maxLoad[cell] ?? 0;
+  }
+
+  /** Calls that the destination can still be given, as selection counts them; below 0 above capacity. */
+  freeSlots(cell: number): number {
+    return Math.min(this.maxLoad(cell) - this.load(cell), this.ownMaxLoad(cell) - this.ownLoad(cell));
+  }
+
+  /**
+   * Whether a call that the destination makes would exceed the capacity of one of these resources, its own or its pool's. A slow start does not matter:
+   * it holds back calls to a destination. Nor does a resource that neither its row nor its pool has. Counting right after it exceeds nothing.
+   */
+  isFull({ key, options }: Destination, resources: readonly string[]): boolean {
+    return resources.some((name) => this.cells.isFull(key, name, options.shared));
   }
 
   /** Calls that a cell, or its pool, allows once it is warm: more than {@link maxLoad} during a slow start only. */
@@ -128,6 +170,14 @@ export class Farm {
     return true;
   }
 
+  /**
+   * Leaves a disabled destination to the probes again: it stays disabled until one enables it. Nothing changes for one that they may enable already.
+   * Answers false when there is no such destination.
+   */
+  allowReenable(id: number, cause: StatusCause): boolean {
+    return this.#withRow(id, (row) => this.changeStatus(row, 0, STATUS_NO_AUTO_REENABLE, cause));
+  }
+
   /** Keeps new calls from a destination while those that it has go on. Answers false when there is no such destination. */
   setDraining(id: number, draining: boolean): boolean {
     return this.#withRow(id, (row) => this.availability.setDraining(row, draining));
@@ -161,14 +211,34 @@ export class Farm {
     return this.#ofRow(destination, 0, (row) => this.availability.restsUntilMs(row));
   }
 
+  /** How much longer the rest of a destination lasts, ms; 0 when it does not rest. */
+  restMs(destination: Destination): number {
+    const untilMs = this.restsUntilMs(destination);
+    return untilMs === 0 ? 0 : Math.max(0, untilMs - this.nowMs());
+  }
+
+  /** Most calls within a second that a destination, or its whole pool, gets; 0 for no limit. */
+  callsPerSecond(destination: Destination): number {
+    return this.#ofRow(destination, 0, (row) => this.availability.callsPerSecond(row));
+  }
+
+  /** Whether a destination had all calls that it may get within a second. */
+  isOverRate(destination: Destination): boolean {
+    this.#wake();
+    return (this.#statusOf(destination) & STATUS_OVER_RATE) !== 0;
+  }
+
   /**
    * Opens a share of the capacities of a destination, 0 to 1: the whole number below `capacity * factor`, and at least one call unless the capacity is 0.
-   * In a pool the smallest share of its rows counts. Survives a reload. Answers false when there is no such destination.
+   * In a pool it is the share that this destination's own calls may have; the pool itself is open as far as the row that is furthest, so that one that
+   * is warm has all of it, and a server that is warming up in all its rows does not get a share for each. Survives a reload.
+   * Answers false when there is no such destination.
    */
   setCapacityFactor(id: number, factor: number): boolean {
     return this.#withRow(id, (row) => {
+      const before = this.availability.factors[row]!;
       this.availability.factors[row] = factor >= 0 && factor <= 1 ? factor : 1;
-      this.#open(row);
+      this.#open(row, before);
     });
   }
 
@@ -191,14 +261,24 @@ export class Farm {
     const candidates = this.table.candidates.find(group, resources);
     if (typeof candidates === "number") return { ...EMPTY_VIEW, code: candidates };
     const bits = parseFlags(flags);
-    const stamp = this.table.stampTried(tried);
+    const stamp = this.table.stampTried(tried, []);
     const closed = this.closedBits(candidates);
     const found = select(candidates, bits, this.cells, this.table, stamp, closed);
     const code = codeOf(found);
     const position = found > 0 ? this.table.best[0]! : -1;
-    const outcome = { resources, flags: bits, code, failedOpen: closed !== CLOSED, position };
-    const look = takeLook(candidates, this.table.destinations, this.cells, this.table, stamp, candidates.rows.length, outcome);
-    return readLook(look);
+    const looks = new Looks(1, () => 0, candidates.rows.length);
+    const outcome = { flags: bits, code, failedOpen: closed !== CLOSED, position };
+    looks.take(
+      new CallLoad(),
+      { group, resources, tried: [] },
+      candidates,
+      this.table.destinations,
+      this.cells,
+      this.table,
+      stamp,
+      outcome,
+    );
+    return looks.of("")[0]?.view ?? EMPTY_VIEW;
   }
 
   /** Calls counted for a resource everywhere or on one destination id, rows that are gone included; `undefined` for a resource that nobody has. */
@@ -241,20 +321,24 @@ export class Farm {
     this.options.onFault?.(text);
   }
 
-  /** Opens the row's share of its capacities; in a pool, the smallest of all that share it. */
-  #open(row: number): void {
+  /** Opens the row's share of its capacities, and its pool as far as the row that is furthest. */
+  #open(row: number, before: number): void {
     const { destinations } = this.table;
     const { factors } = this.availability;
-    for (const { name, cell } of destinations[row]!.resources) {
+    const { resources, options } = destinations[row]!;
+    for (const { name, cell } of resources) {
+      this.cells.open(cell, factors[row]!);
       const pool = this.cells.slotCell(cell);
-      let factor = factors[row]!;
-      if (pool !== cell) {
-        for (const other of this.table.rowsOfPool(destinations[row]!.options.shared!)) {
-          if (destinations[other]!.resources.some((resource) => resource.name === name)) factor = Math.min(factor, factors[other]!);
-        }
+      if (pool === cell) continue;
+      let furthest = 0;
+      for (const other of this.table.rowsOfPool(options.shared!)) {
+        if (destinations[other]!.resources.some((resource) => resource.name === name)) furthest = Math.max(furthest, factors[other]!);
       }
-      this.cells.open(pool, factor);
+      this.cells.open(pool, furthest);
     }
+    if (options.shared === undefined) return;
+    this.#limitedRows += Number(factors[row] !== 1) - Number(before !== 1);
+    this.table.candidates.limitRows(this.#limitedRows > 0);
   }
 
   /** Both bits of {@link setStatus} for a destination that the table holds no more. */

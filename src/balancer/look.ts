@@ -1,3 +1,4 @@
+import type { CallLoad, LbSession } from "./call-load.ts";
 import type { Candidates } from "./candidates.ts";
 import { FLAG_NEGATIVE, FLAG_RANDOM, type LbCode } from "./codes.ts";
 import type { Destination } from "./destination.ts";
@@ -18,48 +19,214 @@ import {
 /** Most candidates that a {@link TableLook} of a real call keeps: somebody has to read it, and a thousand of them are remembered. */
 export const MAX_LOOK_CANDIDATES = 64;
 
-/** What selection looked at, as numbers: {@link readLook} makes it readable. Nothing in it changes any more. */
-export interface TableLook {
-  /** Requested resources, as in the request. */
-  readonly resources: string;
+/** Numbers for each look that is kept: enough for {@link MAX_LOOK_CANDIDATES} with one resource. Where looks are larger, fewer are kept. */
+const NUMBERS_A_LOOK = MAX_LOOK_CANDIDATES * 3;
+
+/** What selection answered. */
+export interface LookOutcome {
   /** Bit set of `FLAG_*`. */
   readonly flags: number;
-  /** The answer; 1 for a choice. */
+  /** 1 for a choice. */
   readonly code: LbCode;
-  /** Who was chosen. */
-  readonly chosen: Destination | undefined;
   /** Nobody was up, and those that were only believed to be down were used all the same. */
   readonly failedOpen: boolean;
+  /** Position of the chosen one among the candidates, -1 for none. */
+  readonly position: number;
+}
+
+/** What all looks at the same candidates have in common. */
+interface Shape {
+  readonly group: number;
+  /** Requested resources, as in the request. */
+  readonly resources: string;
   /** The destinations of the group that have the resources, in table order. */
   readonly destinations: readonly Destination[];
   /** How many more there were. */
   readonly omitted: number;
   /** Those of the group that lack a resource, in table order. */
   readonly lacking: readonly Destination[];
-  /**
-   * For each destination `STATUS_*` bits, tier, weight in hundredths, then for each resource load and capacity. A plain list: it takes a fraction of
-   * the time and the memory that typed arrays as short as these take.
-   */
-  readonly numbers: readonly number[];
+  /** Cells that make a slot. */
+  readonly width: number;
 }
 
-/** The numbers of a look, each kind for itself. */
-interface OpenLook extends TableLook {
-  /** By destination: `STATUS_*` bits. */
-  readonly status: Uint8Array;
-  /** By destination and resource. */
-  readonly loads: Int32Array;
-  /** By destination and resource. */
-  readonly maxLoads: Int32Array;
-  /** By destination. */
-  readonly tiers: Int32Array;
-  /** By destination, in hundredths. */
-  readonly weights: Int32Array;
+/** One decision, as {@link Looks} remembers it. */
+export interface RememberedLook {
+  /** By the clock that was given. */
+  readonly atMs: number;
+  readonly group: number;
+  readonly resources: string;
+  /** Bit set of `FLAG_*`. */
+  readonly flags: number;
+  /** 1 for a start, one more for each destination that the session had tried before. */
+  readonly attempt: number;
+  readonly view: TableView;
+}
+
+/** The numbers of one look, and what they are about. */
+interface TableLook extends LookOutcome {
+  readonly shape: Shape;
+  /** In place of the last of the shape's destinations, when it stands behind them: who was chosen. */
+  readonly displacing: Destination | undefined;
+  readonly passedOver: readonly string[];
+  /** For each destination `STATUS_*` bits, then for each of `width` cells load and `max_load`. */
+  readonly numbers: Int32Array;
+}
+
+/** Numbers before those of the destinations: flags, code, failed open, position among those that are kept, attempt. */
+const HEADER = 5;
+
+/**
+ * Remembers what the latest starts and nexts looked at, as numbers, to be made readable when somebody asks. It is written in each call, so it is laid out
+ * for that: numbers one after the other in one array, round and round, references only where they differ from what stands there; nothing is allocated,
+ * and memory is written in order. Finding a call takes a walk over all.
+ */
+export class Looks {
+  readonly #size: number;
+  readonly #limit: number;
+  readonly #clock: () => number;
+  #numbers: Int32Array;
+  /** Where the next numbers go, without turning round: places are taken modulo the length. */
+  #end = 0;
+  /** Looks that were ever taken; the next one's place is that modulo the size. */
+  #taken = 0;
+  /** By place. */
+  readonly #callIds: string[] = [];
+  readonly #shapes: Shape[] = [];
+  readonly #displacing: (Destination | undefined)[] = [];
+  readonly #passedOver: (readonly string[])[] = [];
+  readonly #starts: Float64Array;
+  readonly #times: Float64Array;
+  /** They live as long as their candidates, that is until the next reload, or as long as a look tells of them. */
+  readonly #shapeOf = new WeakMap<Candidates, Shape>();
+
+  /**
+   * @param size looks that are kept at most, from 1
+   * @param clock tells when each was taken
+   * @param limit candidates of each that are kept
+   */
+  constructor(size: number, clock: () => number, limit = MAX_LOOK_CANDIDATES) {
+    this.#size = size;
+    this.#limit = limit;
+    this.#clock = clock;
+    this.#numbers = new Int32Array(size * NUMBERS_A_LOOK);
+    this.#starts = new Float64Array(size);
+    this.#times = new Float64Array(size);
+  }
+
+  /** Looks that were ever taken. */
+  get taken(): number {
+    return this.#taken;
+  }
+
+  /** Writes down what a selection among these candidates looks at: as many as are kept of each, and the chosen one in any case. */
+  take(
+    call: CallLoad,
+    { group, resources, tried }: Pick<LbSession, "group" | "resources" | "tried">,
+    candidates: Candidates,
+    all: readonly Destination[],
+    { load, maxLoad }: LoadState,
+    { status, triedStamps }: RowState,
+    stamp: number,
+    { flags, code, failedOpen, position }: LookOutcome,
+  ): void {
+    const shape = this.#shapeOf.get(candidates) ?? this.#newShape(candidates, group, resources, all);
+    const { cells, rows, width } = candidates;
+    const count = shape.destinations.length;
+    let n = this.#reserve(HEADER + count * (1 + 2 * width));
+    const place = this.#taken++ % this.#size;
+    this.#starts[place] = this.#end;
+    this.#times[place] = this.#clock();
+    const numbers = this.#numbers;
+    const from = n;
+    numbers[n++] = flags;
+    numbers[n++] = code;
+    numbers[n++] = failedOpen ? 1 : 0;
+    numbers[n++] = position < count ? position : count - 1;
+    numbers[n++] = tried.length + 1;
+    for (let i = 0; i < count; i++) {
+      const at = i === count - 1 && position > i ? position : i;
+      const row = rows[at]!;
+      numbers[n++] = status[row]! | (triedStamps[row] === stamp ? STATUS_TRIED : 0);
+      for (let k = at * width; k < (at + 1) * width; k++) {
+        const cell = cells[k]!;
+        numbers[n++] = load[cell]!;
+        numbers[n++] = maxLoad[cell]!;
+      }
+    }
+    this.#end += n - from;
+    this.#callIds[place] = ownText(call.callId);
+    if (this.#shapes[place] !== shape) this.#shapes[place] = shape;
+    if (this.#passedOver[place] !== call.passedOver) this.#passedOver[place] = call.passedOver;
+    const displacing = position < count ? undefined : all[rows[position]!];
+    if (this.#displacing[place] !== displacing) this.#displacing[place] = displacing;
+  }
+
+  /** What is kept of the call with this Call-ID, oldest first. */
+  of(callId: string): RememberedLook[] {
+    const found: RememberedLook[] = [];
+    for (let look = Math.max(0, this.#taken - this.#size); look < this.#taken; look++) {
+      const place = look % this.#size;
+      if (this.#callIds[place] === callId && this.#isKept(place)) found.push(this.#read(place));
+    }
+    return found;
+  }
+
+  /** Makes room for `wanted` numbers in one piece, and answers where it begins. */
+  #reserve(wanted: number): number {
+    if (wanted > this.#numbers.length) {
+      this.#end = 0;
+      this.#taken = 0;
+      this.#numbers = new Int32Array(wanted);
+    }
+    const at = this.#end % this.#numbers.length;
+    if (at + wanted <= this.#numbers.length) return at;
+    this.#end += this.#numbers.length - at;
+    return 0;
+  }
+
+  /** Later looks have not written over its numbers. */
+  #isKept(place: number): boolean {
+    return this.#starts[place]! >= this.#end - this.#numbers.length;
+  }
+
+  #read(place: number): RememberedLook {
+    const shape = this.#shapes[place]!;
+    const { group, resources, destinations, width } = shape;
+    const start = this.#starts[place]! % this.#numbers.length;
+    const [flags = 0, code = 0, failedOpen = 0, position = 0, attempt = 0] = this.#numbers.subarray(start);
+    const view = readLook({
+      flags,
+      code: code as LbCode,
+      failedOpen: failedOpen === 1,
+      position,
+      shape,
+      displacing: this.#displacing[place],
+      passedOver: this.#passedOver[place]!,
+      numbers: this.#numbers.slice(start + HEADER, start + HEADER + destinations.length * (1 + 2 * width)),
+    });
+    return { atMs: this.#times[place]!, group, resources, flags, attempt, view };
+  }
+
+  #newShape(candidates: Candidates, group: number, resources: string, all: readonly Destination[]): Shape {
+    const { rows, lacking, width } = candidates;
+    const destinations = Array.from(rows.subarray(0, this.#limit), (row) => all[row]!);
+    const shape: Shape = { group, resources, destinations, omitted: rows.length - destinations.length, lacking, width };
+    this.#shapeOf.set(candidates, shape);
+    return shape;
+  }
+}
+
+/**
+ * The text without the message that it was cut from: a Call-ID that is remembered would keep all of that in memory, which is up to a whole datagram.
+ */
+function ownText(text: string): string {
+  return ` ${text}`.slice(1);
 }
 
 /** Why a destination was not chosen: the first of these that holds. "later-tier", "lower-score" and "equal" could have taken the call. */
 export type SkipReason =
   | "lacks-resource"
+  | "caller"
   | "tried"
   | "disabled-by-operator"
   | "disabled"
@@ -67,10 +234,21 @@ export type SkipReason =
   | "breaker-open"
   | "resting"
   | "calls-per-second"
+  | "slow-start"
   | "full"
   | "later-tier"
   | "lower-score"
   | "equal";
+
+/** A resource of a {@link DestinationView}: `slot` is in calls, or with flag `r` in percent. Load and capacity are those of its pool, if it has one. */
+export interface ResourceView {
+  readonly name: string;
+  readonly load: number;
+  readonly max: number;
+  readonly slot: number;
+  /** What the destination itself has and may have of its pool, while that is less than the pool allows (slow start). */
+  readonly own?: { readonly load: number; readonly max: number };
+}
 
 /** One destination of a {@link TableView}. */
 export interface DestinationView {
@@ -78,8 +256,8 @@ export interface DestinationView {
   readonly uri: string;
   readonly tier: number;
   readonly weight: number;
-  /** In the order of the request; `slot` is in calls, or with flag `r` in percent. Loads and capacities are those of its pool, if it has one. */
-  readonly resources: readonly { readonly name: string; readonly load: number; readonly max: number; readonly slot: number }[];
+  /** In the order of the request. */
+  readonly resources: readonly ResourceView[];
   /** Smallest slot times weight (below 0 divided by it); `undefined` for one that lacks a resource. */
   readonly score: number | undefined;
   /** `undefined` for the one that was chosen. */
@@ -100,88 +278,63 @@ export interface TableView {
 /** The view of a request that names no usable resources; its code says why. */
 export const EMPTY_VIEW: TableView = { code: -1, chosen: undefined, equals: [], failedOpen: false, destinations: [], omitted: 0 };
 
-/** Copies what a selection among these candidates looks at, `limit` of them at most and the chosen one in any case. */
-export function takeLook(
-  candidates: Candidates,
-  all: readonly Destination[],
-  cells: LoadState,
-  rows: RowState,
-  stamp: number,
-  limit: number,
-  outcome: Pick<TableLook, "resources" | "flags" | "code" | "failedOpen"> & { readonly position: number },
-): TableLook {
-  const { width } = candidates;
-  const total = candidates.rows.length;
-  const count = Math.min(total, limit);
-  // Made in their full length: growing costs more than all the rest.
-  const destinations = new Array<Destination>(count);
-  const numbers = new Array<number>(count * (3 + 2 * width));
-  let n = 0;
-  for (let i = 0; i < count; i++) {
-    const at = i === count - 1 && outcome.position > i ? outcome.position : i;
-    const row = candidates.rows[at]!;
-    destinations[i] = all[row]!;
-    numbers[n++] = rows.status[row]! | (rows.triedStamps[row] === stamp ? STATUS_TRIED : 0);
-    numbers[n++] = candidates.tiers[at]!;
-    numbers[n++] = candidates.weights[at]!;
-    for (let k = 0; k < width; k++) {
-      const cell = candidates.cells[at * width + k]!;
-      numbers[n++] = cells.load[cell]!;
-      numbers[n++] = cells.maxLoad[cell]!;
-    }
-  }
-  const { resources, flags, code, failedOpen, position } = outcome;
-  const chosen = position === -1 ? undefined : all[candidates.rows[position]!];
-  const { lacking } = candidates;
-  return { resources, flags, code, chosen, failedOpen, destinations, omitted: total - count, lacking, numbers };
+/** The numbers of a look as selection wants them: rows and cells are positions in it. */
+interface OpenLook extends LookOutcome {
+  readonly passedOver: readonly string[];
+  readonly destinations: readonly Destination[];
+  readonly candidates: Candidates;
+  readonly status: Uint8Array;
+  readonly loads: LoadState;
+  readonly slots: readonly number[];
 }
 
-function open(look: TableLook, width: number): OpenLook {
-  const count = look.destinations.length;
-  const { numbers } = look;
-  const stride = 3 + 2 * width;
-  const pick = (from: number): number[] => Array.from({ length: count }, (_, i) => numbers[i * stride + from]!);
-  const pickEach = (from: number): Int32Array =>
-    Int32Array.from({ length: count * width }, (_, j) => numbers[Math.floor(j / width) * stride + 3 + 2 * (j % width) + from]!);
-  return {
-    ...look,
-    status: Uint8Array.from(pick(0)),
-    tiers: Int32Array.from(pick(1)),
-    weights: Int32Array.from(pick(2)),
-    loads: pickEach(0),
-    maxLoads: pickEach(1),
+function open(look: TableLook, names: readonly string[]): OpenLook {
+  const { displacing, flags, numbers, shape } = look;
+  const { width } = shape;
+  const destinations = displacing === undefined ? shape.destinations : shape.destinations.with(-1, displacing);
+  const count = destinations.length;
+  const stride = 1 + 2 * width;
+  const pick = (from: number): Int32Array =>
+    Int32Array.from({ length: count * width }, (_, j) => numbers[Math.floor(j / width) * stride + 1 + 2 * (j % width) + from]!);
+  const loads: LoadState = { load: pick(0), maxLoad: pick(1) };
+  const cells = Int32Array.from(loads.load, (_, i) => i);
+  const candidates: Candidates = {
+    rows: Int32Array.from(destinations, (_, i) => i),
+    cells,
+    ownCells: cells,
+    width,
+    asked: names.length,
+    tiers: Int32Array.from(destinations, ({ options }) => options.priority),
+    weights: Int32Array.from(destinations, ({ options }) => Math.round(options.weight * 100)),
+    ranked: true,
+    lacking: [],
   };
+  const slots = destinations.map((_, i) => slotOf(candidates, i, flags, loads));
+  const status = Uint8Array.from(destinations, (_, i) => numbers[i * stride]!);
+  return { ...look, destinations, candidates, status, loads, slots };
 }
 
 /** Makes a look readable. */
-export function readLook(closedLook: TableLook): TableView {
-  const names = parseRequestedResources(closedLook.resources) ?? [];
-  const look = open(closedLook, names.length);
-  const equals = equalsOf(look, names.length);
-  const chosenAt = look.chosen === undefined ? -1 : look.destinations.indexOf(look.chosen);
-  const candidates = candidatesOf(look, names.length);
-  const loads: LoadState = { load: look.loads, maxLoad: look.maxLoads };
-  const slots = look.destinations.map((_, i) => slotOf(candidates, i, look.flags, loads));
-  const views = look.destinations.map((destination, i): DestinationView => {
-    const resources = names.map((name, k) => {
-      const at = i * names.length + k;
-      const one: Candidates = { ...candidates, cells: Int32Array.of(at), width: 1 };
-      return { name, load: look.loads[at]!, max: look.maxLoads[at]!, slot: slotOf(one, 0, look.flags, loads) };
-    });
-    const score = weighted(slots[i]!, look.weights[i]!) / 100;
-    const skipped = i === chosenAt ? undefined : skipReason(look, i, chosenAt, slots, equals);
-    return { ...named(destination), resources, score, skipped };
+function readLook(closedLook: TableLook): TableView {
+  const names = parseRequestedResources(closedLook.shape.resources) ?? [];
+  const look = open(closedLook, names);
+  const { candidates, destinations, position, slots } = look;
+  const equals = equalsOf(look);
+  const views = destinations.map((destination, i): DestinationView => {
+    const resources = names.map((name, k) => resourceView(look, i, name, k));
+    const score = weighted(slots[i]!, candidates.weights[i]!) / 100;
+    return { ...named(destination), resources, score, skipped: i === position ? undefined : skipReason(look, i, equals) };
   });
-  const lacking = look.lacking.map(
+  const lacking = closedLook.shape.lacking.map(
     (destination): DestinationView => ({ ...named(destination), resources: [], score: undefined, skipped: "lacks-resource" }),
   );
   return {
     code: look.code,
-    chosen: look.chosen?.id,
-    equals: equals.length > 1 ? equals.map((i) => look.destinations[i]!.id) : [],
+    chosen: destinations[position]?.id,
+    equals: equals.length > 1 ? equals.map((i) => destinations[i]!.id) : [],
     failedOpen: look.failedOpen,
     destinations: [...views, ...lacking].sort((a, b) => a.id - b.id),
-    omitted: look.omitted,
+    omitted: closedLook.shape.omitted,
   };
 }
 
@@ -189,38 +342,50 @@ function named({ id, uri, options }: Destination): Pick<DestinationView, "id" | 
   return { id, uri, tier: options.priority, weight: options.weight };
 }
 
-function skipReason(look: OpenLook, i: number, chosenAt: number, slots: readonly number[], equals: readonly number[]): SkipReason {
-  const closed = look.status[i]! & (closedBits(look) | STATUS_TRIED | STATUS_OVER_RATE);
-  if ((closed & STATUS_TRIED) !== 0) return "tried";
-  if ((look.status[i]! & STATUS_NO_AUTO_REENABLE) !== 0) return "disabled-by-operator";
+function resourceView({ candidates, flags, loads }: OpenLook, i: number, name: string, k: number): ResourceView {
+  const { asked, width } = candidates;
+  const at = i * width + k;
+  const cells = width > asked ? Int32Array.of(at, at + asked) : Int32Array.of(at);
+  const slot = slotOf({ ...candidates, cells, width: cells.length }, 0, flags, loads);
+  const { load, maxLoad } = loads;
+  const isHeld = width > asked && maxLoad[at + asked]! < maxLoad[at]!;
+  const own = isHeld && { own: { load: load[at + asked]!, max: maxLoad[at + asked]! } };
+  return { name, load: load[at]!, max: maxLoad[at]!, slot, ...own };
+}
+
+function skipReason(look: OpenLook, i: number, equals: readonly number[]): SkipReason {
+  const { candidates, flags, position, slots } = look;
+  const status = look.status[i]!;
+  const closed = status & (closedBits(look) | STATUS_TRIED | STATUS_OVER_RATE);
+  if ((closed & STATUS_TRIED) !== 0) return look.passedOver.includes(look.destinations[i]!.key) ? "caller" : "tried";
+  if ((status & STATUS_NO_AUTO_REENABLE) !== 0) return "disabled-by-operator";
   if ((closed & STATUS_DISABLED) !== 0) return "disabled";
   if ((closed & STATUS_DRAINING) !== 0) return "draining";
   if ((closed & STATUS_BREAKER) !== 0) return "breaker-open";
   if ((closed & STATUS_RESTING) !== 0) return "resting";
   if ((closed & STATUS_OVER_RATE) !== 0) return "calls-per-second";
-  if (chosenAt === -1 || (slots[i]! <= 0 && ((look.flags & FLAG_NEGATIVE) === 0 || slots[chosenAt]! > 0))) return "full";
-  if (look.tiers[i]! > look.tiers[chosenAt]!) return "later-tier";
+  const isFull = slots[i]! <= 0 && ((flags & FLAG_NEGATIVE) === 0 || position === -1 || slots[position]! > 0);
+  if (isFull) return slotOfPool(look, i) > 0 ? "slow-start" : "full";
+  if (position === -1) return "full";
+  if (candidates.tiers[i]! > candidates.tiers[position]!) return "later-tier";
   return equals.includes(i) ? "equal" : "lower-score";
 }
 
-function closedBits({ failedOpen }: TableLook): number {
+/** The slot without what the destination itself is held to. */
+function slotOfPool({ candidates, flags, loads }: OpenLook, i: number): number {
+  const { asked, cells, width } = candidates;
+  return slotOf({ ...candidates, cells: cells.subarray(i * width, i * width + asked), width: asked }, 0, flags, loads);
+}
+
+function closedBits({ failedOpen }: LookOutcome): number {
   return failedOpen ? CLOSED_FAILING_OPEN : CLOSED;
 }
 
 /** Selection again, on the copy: positions that share the best score. */
-function equalsOf(look: OpenLook, width: number): number[] {
-  const count = look.destinations.length;
-  const best = new Int32Array(count);
-  const triedStamps = Int32Array.from(look.status, (status) => status & STATUS_TRIED);
-  const loads: LoadState = { load: look.loads, maxLoad: look.maxLoads };
-  const rows: RowState = { status: look.status, triedStamps, best };
-  const found = select(candidatesOf(look, width), look.flags | FLAG_RANDOM, loads, rows, STATUS_TRIED, closedBits(look));
+function equalsOf(look: OpenLook): number[] {
+  const { candidates, flags, loads, status } = look;
+  const best = new Int32Array(look.destinations.length);
+  const rows: RowState = { status, triedStamps: Int32Array.from(status, (bits) => bits & STATUS_TRIED), best };
+  const found = select(candidates, flags | FLAG_RANDOM, loads, rows, STATUS_TRIED, closedBits(look));
   return found > 0 ? [...best.subarray(0, found)] : [];
-}
-
-/** The destinations of a look as candidates whose rows and cells are their positions in it. */
-function candidatesOf({ destinations, loads, tiers, weights }: OpenLook, width: number): Candidates {
-  const rows = Int32Array.from(destinations, (_, i) => i);
-  const cells = Int32Array.from(loads, (_, i) => i);
-  return { rows, cells, ownCells: cells, width, tiers, weights, ranked: true, lacking: [] };
 }

@@ -32,10 +32,12 @@ function formatDestinations(destinations: readonly unknown[]): string {
   return formatTable(["ID", "Group", "URI", "Resources", "Status", "Auto re-enable", "Attributes"], rows);
 }
 
-/** A drain says more than the status: it stands there only while calls are left. */
-function statusCell(destination: Record<string, unknown>): string {
-  if (destination["draining"] === "yes") return `draining ${plain(destination["drain_load"])} left`;
-  return destination["enabled"] === "yes" ? "enabled" : "disabled";
+/** What keeps new calls away says more than the status: these members stand there only while they do. */
+function statusCell({ draining, drain_load, enabled, breaker, resting }: Record<string, unknown>): string {
+  if (draining === "yes") return `draining ${plain(drain_load)} left`;
+  if (enabled !== "yes") return "disabled";
+  if (breaker !== undefined) return `breaker ${plain(breaker)}`;
+  return resting === undefined ? "enabled" : `resting ${plain(resting)} s`;
 }
 
 /** `name=load/max` for each resource, as opensips-cp shows them. */

@@ -121,7 +121,16 @@ export const OutboundSchema = Type.Union(
         group: whole("Group in which the sender is looked for. -1: all groups.", -1, -1, MAX_INT32),
         next_hop: optionalText("SIP URI that the calls are sent to. Null: where their Request-URI points.", { check: checkNextHop }),
         limit: flag(
-          "Refuse such a call, with routing.reject.no_capacity, when the destination that it comes from is full. False: it is counted all the same, as OpenSIPS does.",
+          "Refuse such a call, with routing.reject.no_capacity, when the destination that it comes from is full: calls of both directions never exceed its capacity together. False: it is counted all the same, as OpenSIPS does.",
+          true,
+        ),
+        while_draining: Type.Enum(["refuse", "accept"], {
+          description:
+            "What becomes of such a call when the destination is drained, or an operator or a drain that ended has disabled it: refuse it, with routing.reject.no_destination, or accept it. One that a probe, a script or its breaker keeps calls from makes its own in any case.",
+          default: "refuse",
+        }),
+        back_to_sender: flag(
+          "Such a call may be for this proxy itself, and then goes by the rules. True: they may choose the destination that it comes from, too.",
           false,
         ),
         any_port: flag("Take a call for one of a destination also when it comes from another port of its address.", false),
@@ -174,6 +183,6 @@ export const EventsSchema = Type.Object(
 );
 
 export const ExplainSchema = Type.Object(
-  { calls: whole("Latest calls whose decisions are remembered for lb_explain. 0: none.", 1000, 0, MAX_REMEMBERED) },
+  { calls: whole("Latest decisions that are remembered for lb_explain, one a call and one more for each failover. 0: none.", 1000, 0, MAX_REMEMBERED) },
   { description: "Why a call went where it went.", additionalProperties: false },
 );

@@ -14,13 +14,25 @@ export type EventName = (typeof EVENT_NAMES)[number];
 export type EventParams = Readonly<Record<string, string | number | boolean>>;
 
 /** One thing that happened. Nothing in it changes any more. */
-export interface BusEvent {
+export class BusEvent {
   /** Order of the events of one run of the program, from 1. */
   readonly serial: number;
   readonly name: EventName;
   /** Wall clock, ms since 1970. */
   readonly atMs: number;
-  readonly params: EventParams;
+  #params: EventParams | (() => EventParams);
+
+  constructor(serial: number, name: EventName, atMs: number, params: EventParams | (() => EventParams)) {
+    this.serial = serial;
+    this.name = name;
+    this.atMs = atMs;
+    this.#params = params;
+  }
+
+  get params(): EventParams {
+    if (typeof this.#params === "function") this.#params = this.#params();
+    return this.#params;
+  }
 }
 
 /** Events that somebody who comes back has not seen. */
@@ -60,8 +72,12 @@ export class EventBus {
     this.#options = options;
   }
 
-  publish(name: EventName, params: EventParams): void {
-    const event: BusEvent = { serial: ++this.#serial, name, atMs: this.#options.wallMs(), params };
+  /**
+   * @param params what the event tells, or a function that makes it of things that do not change any more. It is called when somebody wants to know:
+   * most events of calls go out of the history unread
+   */
+  publish(name: EventName, params: EventParams | (() => EventParams)): void {
+    const event = new BusEvent(++this.#serial, name, this.#options.wallMs(), params);
     this.counters.published++;
     this.#historyOf(name).add(event);
     for (const tell of this.#subscribers) {

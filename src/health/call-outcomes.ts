@@ -1,18 +1,24 @@
 import type { Balancer, Destination } from "../balancer/index.ts";
 import { Breaker, type BreakerPhase, type BreakerSettings } from "./breaker.ts";
 
-/** A destination failed a call: nobody answered in time, it answered 503, or nothing could be sent to it. */
-export type CallFailure = "timeout" | "503" | "transport";
+/** A destination failed a call: nobody answered in time, it answered 503, or 408 to a call that never rang, or nothing could be sent to it. */
+export type CallFailure = "timeout" | "408" | "503" | "transport";
 
 /**
- * What the proxy tells of the calls that it sends to destinations, whoever routed them: rules or a script. Of each call at most once `alive`, at most once
- * `failed`, in this order; a call that rings until nobody waits any longer is alive.
+ * What the proxy tells of the calls that it sends to destinations, whoever routed them: rules or a script. Of each call at most once `alive`, then at most once
+ * `passed` or `failed`. Of a call that rings until nobody waits any longer nothing more is told than `alive`.
  */
 export interface OutcomePort {
-  /** A call is sent. What it answers is handed back with the outcome. */
+  /** A call is sent. The ticket that it answers is handed back with the outcome. */
   begun(destination: Destination): number;
-  /** The first response other than 100 came that is no failure: the destination works on the call, whatever comes of it. */
-  alive(destination: Destination, ticket: number): void;
+  /** The first provisional response other than 100 came: the destination works on the call. Answers the ticket that is handed back from now on. */
+  alive(destination: Destination, ticket: number): number;
+  /**
+   * A final response came that is no failure.
+   *
+   * @param wasAlive `alive` was told before
+   */
+  passed(destination: Destination, ticket: number, wasAlive: boolean): void;
   /**
    * @param wasAlive `alive` was told before
    * @param retryAfterS of a 503 the seconds for which it wants no further request, from 0; `undefined` when it says nothing that can be read
@@ -70,7 +76,7 @@ export interface BreakerFigures {
   readonly phase: BreakerPhase;
   readonly calls: number;
   readonly failures: number;
-  /** Trial calls that have still to succeed; 0 unless the phase is "trials". */
+  /** Trial calls that have still to pass; 0 unless the phase is "trials". */
   readonly trialsWanted: number;
 }
 
@@ -78,6 +84,7 @@ export interface BreakerFigures {
 export interface OutcomeCounters {
   calls_alive: number;
   failures_timeout: number;
+  failures_408: number;
   failures_503: number;
   failures_transport: number;
   /** Outcomes of calls to destinations that a reload removed. */
@@ -117,6 +124,7 @@ export class CallOutcomes implements OutcomePort {
   readonly counters: OutcomeCounters = {
     calls_alive: 0,
     failures_timeout: 0,
+    failures_408: 0,
     failures_503: 0,
     failures_transport: 0,
     outcomes_stale: 0,
@@ -138,17 +146,25 @@ export class CallOutcomes implements OutcomePort {
     return this.#watched.get(key)?.breaker.epoch ?? 0;
   }
 
-  alive(destination: Destination, ticket: number): void {
+  alive(destination: Destination, ticket: number): number {
     this.counters.calls_alive++;
+    const current = this.#current(destination);
+    const watched = current && this.#watch(current);
+    return watched === undefined ? ticket : watched.breaker.alive(ticket, this.#ports.nowMs());
+  }
+
+  passed(destination: Destination, ticket: number, wasAlive: boolean): void {
+    if (!wasAlive) this.counters.calls_alive++;
     const current = this.#current(destination);
     const watched = current && this.#watch(current);
     if (watched === undefined) return;
     const before = watched.breaker.phase;
-    if (watched.breaker.alive(ticket, this.#ports.nowMs())) this.#changed(watched, before);
+    if (watched.breaker.passed(ticket, wasAlive, this.#ports.nowMs())) this.#changed(watched, before);
   }
 
   failed(destination: Destination, ticket: number, failure: CallFailure, wasAlive: boolean, retryAfterS: number | undefined): void {
     if (failure === "timeout") this.counters.failures_timeout++;
+    else if (failure === "408") this.counters.failures_408++;
     else if (failure === "503") this.counters.failures_503++;
     else this.counters.failures_transport++;
     const current = this.#current(destination);
@@ -238,11 +254,13 @@ export class CallOutcomes implements OutcomePort {
     watched.stopTimer = after(settings.breaker.openMs, () => this.#timeUp(watched));
   }
 
-  /** The breaker was open for long enough, or the trials take too long. */
+  /** The breaker was open for long enough, or the time of a round of trials is up. */
   #timeUp(watched: Watched): void {
+    const { breaker } = watched;
     watched.stopTimer = undefined;
-    if (watched.breaker.tryOut()) this.#changed(watched, "open");
-    else if (watched.breaker.phase === "trials") this.#letTrialsThrough(watched);
+    if (breaker.tryOut()) this.#changed(watched, "open");
+    else if (breaker.endRound()) this.#changed(watched, "trials");
+    else if (breaker.phase === "trials") this.#letTrialsThrough(watched);
   }
 
   /**

@@ -21,7 +21,7 @@ export interface DrainTerms {
 
 /** A drain that is under way. */
 export interface DrainProgress extends DrainTerms {
-  /** Load that is left: that of the resource with the largest. 0 exactly when there is none at all. */
+  /** Load that is left: that of the resource with the largest, those that its row lacks included. 0 exactly when there is none at all. */
   readonly load: number;
 }
 
@@ -47,7 +47,10 @@ export interface DrainCounters {
 }
 
 export interface DrainPorts {
-  readonly balancer: Pick<Balancer, "destination" | "setDraining" | "setStatus" | "isAutoReenable" | "ownLoad">;
+  readonly balancer: Pick<
+    Balancer,
+    "destination" | "setDraining" | "setStatus" | "allowReenable" | "isEnabled" | "isAutoReenable" | "ownLoad" | "cellsOf"
+  >;
   /** Milliseconds since 1970: a deadline is the same after a restart. */
   readonly wallMs: () => number;
   /** Runs something once, later; what it answers takes it back. */
@@ -57,6 +60,8 @@ export interface DrainPorts {
   /** Ends a call if it is still there and still counts on the destination. Answers whether it did. */
   readonly endCall: (name: string, destination: Destination) => boolean;
   readonly onChange?: (change: DrainChange) => void;
+  /** An operator disabled what a drain had disabled before: it is no longer for an undo to enable. */
+  readonly onOverruled?: (destination: Destination) => void;
 }
 
 interface Draining {
@@ -78,8 +83,8 @@ export class Drains {
   readonly #ports: DrainPorts;
   /** By the destination's key. */
   readonly #draining = new Map<string, Draining>();
-  /** Keys of those that a drain has disabled, and nobody has enabled since: {@link undo} enables them. */
-  readonly #drained = new Set<string>();
+  /** Keys of those that a drain has disabled, and no operator has decided about since; the status that {@link undo} gives back: whether it was enabled. */
+  readonly #drained = new Map<string, boolean>();
   #stopTimer: (() => void) | undefined;
 
   constructor(ports: DrainPorts) {
@@ -105,8 +110,8 @@ export class Drains {
   }
 
   /**
-   * Lets new calls come again: ends the drain, and enables a destination that a drain has disabled. One that was disabled otherwise stays so.
-   * "not-draining" when there was nothing to undo.
+   * Ends the drain, also one that has ended, and gives the destination the status from before its end back: enabled, or down and left to the probes
+   * when a probe or a script had found it so. One that an operator disabled stays so. "not-draining" when there was nothing to undo.
    */
   undo(id: number): "undone" | "not-draining" | "no-destination" {
     const { balancer } = this.#ports;
@@ -114,14 +119,22 @@ export class Drains {
     if (destination === undefined) return "no-destination";
     const { key } = destination;
     const draining = this.#draining.get(key);
-    const wasDrained = this.#drained.delete(key);
-    if (draining === undefined && !wasDrained) return "not-draining";
+    const wasEnabled = this.#drained.get(key);
+    if (draining === undefined && wasEnabled === undefined) return "not-draining";
+    this.#drained.delete(key);
     if (draining !== undefined) this.#leave(draining);
-    if (wasDrained) balancer.setStatus(id, true, "mi");
+    if (wasEnabled === true) balancer.setStatus(id, true, "mi");
+    else if (wasEnabled === false) balancer.allowReenable(id, "mi");
     this.counters.drains_undone++;
     this.#tell(draining ?? { destination, deadlineMs: 0, bye: false }, "undone");
     this.#arm();
     return "undone";
+  }
+
+  /** To be told when an operator disables a destination, which changes no status when a drain has disabled it before: an undo must not enable it then. */
+  overrule(id: number): void {
+    const destination = this.#ports.balancer.destination(id);
+    if (destination !== undefined && this.#drained.delete(destination.key)) this.#ports.onOverruled?.(destination);
   }
 
   /** The drain of a destination that is under way. */
@@ -130,9 +143,13 @@ export class Drains {
     return draining && this.#progress(draining);
   }
 
-  /** Whether a drain has disabled the destination, and nobody has enabled it since. */
-  isDrained({ key }: Destination): boolean {
-    return this.#drained.has(key);
+  /**
+   * What a drain that has disabled the destination found: "up", or "down" when a probe or a script had disabled it before. `undefined` when no drain has
+   * disabled it, or an operator has decided otherwise since.
+   */
+  drained({ key }: Destination): "up" | "down" | undefined {
+    const wasEnabled = this.#drained.get(key);
+    return wasEnabled === undefined ? undefined : wasEnabled ? "up" : "down";
   }
 
   /** Takes up a drain from before a restart, or from before a reload that took the row away. It is looked at with the next check, not at once. */
@@ -142,13 +159,13 @@ export class Drains {
   }
 
   /** Remembers that a drain has disabled this destination, before a restart or a reload that took its row away. */
-  rememberDrained({ key }: Destination): void {
-    this.#drained.add(key);
+  rememberDrained({ key }: Destination, found: "up" | "down"): void {
+    this.#drained.set(key, found === "up");
   }
 
   /** To be told of every change of a status. */
   statusChanged({ destination, enabled }: StatusChange): void {
-    if (enabled) this.#drained.delete(destination.key);
+    if (enabled) this.#drained.delete(destination.key); // whoever enables it, even a script: there is nothing left to undo
   }
 
   /** To be told of a new table: drains of rows that are gone are forgotten. */
@@ -222,7 +239,7 @@ export class Drains {
     const { balancer } = this.#ports;
     const { destination } = draining;
     // What an operator disabled before the drain is not for an undo to enable.
-    if (balancer.isAutoReenable(destination)) this.#drained.add(destination.key);
+    if (balancer.isAutoReenable(destination)) this.#drained.set(destination.key, balancer.isEnabled(destination));
     this.#forget(draining);
     balancer.setStatus(destination.id, false, "drain");
     balancer.setDraining(destination.id, false);
@@ -239,9 +256,9 @@ export class Drains {
     return { load: this.#loadOf(destination), deadlineMs, bye };
   }
 
-  #loadOf({ resources }: Destination): number {
+  #loadOf(destination: Destination): number {
     let largest = 0;
-    for (const { cell } of resources) largest = Math.max(largest, this.#ports.balancer.ownLoad(cell));
+    for (const cell of this.#ports.balancer.cellsOf(destination)) largest = Math.max(largest, this.#ports.balancer.ownLoad(cell));
     return largest;
   }
 

@@ -1,85 +1,26 @@
-import { type Balancer, type DestinationView, readLook, type SkipReason, type TableLook, type TableView } from "../balancer/index.ts";
+import type { Balancer, DestinationView, Looks, SkipReason, TableView } from "../balancer/index.ts";
 
-/** Decisions of one call that are remembered: the first ones. A call that goes further tries the same destinations again and again. */
+/** Most decisions of one call that are told: the latest. A call that goes further tries the same destinations again and again. */
 export const MAX_DECISIONS = 16;
 
-interface Decision {
-  readonly atMs: number;
-  readonly group: number;
-  readonly attempt: number;
-  readonly look: TableLook;
-}
-
-interface RememberedCall {
-  readonly callId: string;
-  readonly decisions: Decision[];
-  /** Decisions beyond {@link MAX_DECISIONS}. */
-  omitted: number;
-}
-
 /**
- * Remembers why calls went where they went: the table that each start and next looked at, as numbers. Text is made when somebody asks.
- * Bounded by calls; the oldest are forgotten first.
+ * Every remembered decision for the call, readable; `undefined` when there is none.
+ *
+ * @param timeText how a time is shown
  */
-export class Decisions {
-  readonly #calls: number;
-  readonly #timeText: (atMs: number) => string;
-  readonly #byCallId = new Map<string, RememberedCall>();
-  readonly #ring: RememberedCall[] = [];
-  #oldest = 0;
-
-  /**
-   * @param calls how many calls are remembered, from 1
-   * @param timeText how a time is shown
-   */
-  constructor(calls: number, timeText: (atMs: number) => string) {
-    this.#calls = calls;
-    this.#timeText = timeText;
-  }
-
-  get size(): number {
-    return this.#byCallId.size;
-  }
-
-  /**
-   * @param attempt 1 for a start, one more for each destination that the session tried before
-   * @param atMs wall clock, ms since 1970
-   */
-  note(callId: string, group: number, attempt: number, look: TableLook, atMs: number): void {
-    let call = this.#byCallId.get(callId);
-    if (call === undefined) {
-      call = { callId, decisions: [], omitted: 0 };
-      this.#remember(call);
-    }
-    if (call.decisions.length < MAX_DECISIONS) call.decisions.push({ atMs, group, attempt, look });
-    else call.omitted++;
-  }
-
-  /** Every remembered decision for the call, readable; `undefined` when there is none. */
-  explain(callId: string): object | undefined {
-    const call = this.#byCallId.get(callId);
-    if (call === undefined) return undefined;
-    const decisions = call.decisions.map(({ atMs, group, attempt, look }) => ({
-      at: this.#timeText(atMs),
-      attempt,
-      group,
-      resources: look.resources,
-      flags: flagLetters(look.flags),
-      ...describeView(readLook(look), group, look.resources),
-    }));
-    return { Decisions: decisions, ...(call.omitted > 0 && { decisions_omitted: call.omitted }) };
-  }
-
-  #remember(call: RememberedCall): void {
-    if (this.#ring.length < this.#calls) {
-      this.#ring.push(call);
-    } else {
-      this.#byCallId.delete(this.#ring[this.#oldest]!.callId);
-      this.#ring[this.#oldest] = call;
-      this.#oldest = (this.#oldest + 1) % this.#calls;
-    }
-    this.#byCallId.set(call.callId, call);
-  }
+export function explain(looks: Looks, callId: string, timeText: (atMs: number) => string): object | undefined {
+  const all = looks.of(callId);
+  if (all.length === 0) return undefined;
+  const decisions = all.slice(-MAX_DECISIONS).map(({ atMs, attempt, group, resources, flags, view }) => ({
+    at: timeText(atMs),
+    attempt,
+    group,
+    resources,
+    flags: flagLetters(flags),
+    ...describeView(view, group, resources),
+  }));
+  const omitted = all.length - decisions.length;
+  return { Decisions: decisions, ...(omitted > 0 && { decisions_omitted: omitted }) };
 }
 
 /** What a start with these arguments would look at and answer now; nothing is counted. */
@@ -117,6 +58,7 @@ function describeDestination({ id, uri, tier, weight, resources, score, skipped 
 
 const REASONS: Readonly<Record<SkipReason, string>> = {
   "lacks-resource": "it does not have every resource that was asked for",
+  caller: "the call comes from it",
   tried: "this call has tried it before",
   "disabled-by-operator": "a management command or the end of a drain has disabled it",
   disabled: "a probe or a script has disabled it",
@@ -124,6 +66,7 @@ const REASONS: Readonly<Record<SkipReason, string>> = {
   "breaker-open": "its breaker is open: too many of its calls failed",
   resting: "it asked for a rest with Retry-After",
   "calls-per-second": "it has had its calls of this second",
+  "slow-start": "it is starting slowly: it has what it may have of its pool by now",
   full: "it has no free slot",
   "later-tier": "it could take the call, but its tier comes later",
   "lower-score": "it could take the call, but another one has more free",

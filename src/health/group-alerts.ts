@@ -20,7 +20,7 @@ export type GroupAlert =
   | ({ readonly kind: "low-headroom"; readonly group: number; readonly raised: boolean } & Headroom);
 
 export interface GroupAlertPorts {
-  readonly balancer: Pick<Balancer, "destinations" | "isAvailable" | "load" | "capacity" | "maxLoad">;
+  readonly balancer: Pick<Balancer, "destinations" | "isAvailable" | "capacity" | "freeSlots">;
   /** 0 to 100; 0: headroom raises no alert. */
   readonly lowPercent: number;
   readonly onAlert: (alert: GroupAlert) => void;
@@ -85,7 +85,7 @@ function headroomOf(balancer: GroupAlertPorts["balancer"], destinations: readonl
       const sum = sums.get(name) ?? { free: 0, capacity: 0 };
       sums.set(name, sum);
       const pool = destination.options.shared === undefined ? undefined : `${destination.options.shared} ${name}`;
-      const free = isAvailable ? Math.max(0, balancer.maxLoad(cell) - balancer.load(cell)) : 0;
+      const free = isAvailable ? Math.max(0, balancer.freeSlots(cell)) : 0;
       const counted = pool === undefined ? undefined : pools.get(pool);
       if (counted === undefined) sum.capacity += balancer.capacity(cell);
       sum.free += Math.max(0, free - (counted ?? 0));

@@ -28,7 +28,7 @@ export {
   type DrainTerms,
   MAX_DRAIN_S,
 } from "./drain.ts";
-export { Decisions, MAX_DECISIONS, whatIf } from "./explain.ts";
+export { explain, MAX_DECISIONS, whatIf } from "./explain.ts";
 export { ALERT_CHECK_MS, type GroupAlert, GroupAlerts, type Headroom } from "./group-alerts.ts";
 export { Latency } from "./latency.ts";
 export { type DestinationState, type OperatorStatePorts, OperatorStates } from "./operator-states.ts";
@@ -45,5 +45,5 @@ export {
   stepStatus,
   type Verdict,
 } from "./probe-policy.ts";
-export { firstSlot, jitterOffset, nextSlot } from "./probe-schedule.ts";
+export { evenSlots, isCrowded, jitterOffset, nextFastTurn, nextSlot, slotsInGaps } from "./probe-schedule.ts";
 export { slowStartShare } from "./slow-start.ts";

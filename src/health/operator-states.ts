@@ -8,7 +8,10 @@ export interface DestinationState {
   readonly uri: string;
   /** False: an operator, or a drain that has ended, disabled it. What scripts and probes did is not told. */
   readonly enabled: boolean;
-  /** Whether probes may enable it; as `enabled`, for nothing but an operator takes that right. */
+  /**
+   * As `enabled`, as only an operator takes the right to enable it from the probes. But true when a drain that has ended disabled a destination that was
+   * down already: undoing the drain leaves it to the probes.
+   */
   readonly autoReenable: boolean;
   readonly draining: boolean;
   /** Wall clock, ms since 1970; 0: none. */
@@ -22,7 +25,7 @@ export interface DestinationState {
 
 export interface OperatorStatePorts {
   readonly balancer: Pick<Balancer, "destination" | "setStatus" | "isAutoReenable">;
-  readonly drains: Pick<Drains, "of" | "isDrained" | "resume" | "rememberDrained">;
+  readonly drains: Pick<Drains, "of" | "drained" | "resume" | "rememberDrained">;
   /** Writes a state down for the next start. Neither throws nor waits. */
   readonly save: (state: DestinationState) => void;
   /** Milliseconds since 1970. */
@@ -80,11 +83,16 @@ export class OperatorStates {
     this.#keep(destination);
   }
 
+  /** To be told when an operator disabled what a drain had disabled: no status changes then. */
+  drainOverruled(destination: Destination): void {
+    this.#keep(destination);
+  }
+
   #apply(destination: Destination, state: DestinationState): void {
     const { balancer, drains, onKept } = this.#ports;
     if (!state.enabled) {
       balancer.setStatus(destination.id, false, state.cause);
-      if (state.cause === "drain") drains.rememberDrained(destination);
+      if (state.cause === "drain") drains.rememberDrained(destination, state.autoReenable ? "down" : "up");
     }
     if (state.draining) drains.resume(destination, { deadlineMs: state.drainDeadlineMs, bye: state.drainBye });
     onKept?.(destination, state);
@@ -96,17 +104,18 @@ export class OperatorStates {
     const { id, group, uri, key } = destination;
     const drain = drains.of(destination);
     const enabled = balancer.isAutoReenable(destination);
+    const drained = enabled ? undefined : drains.drained(destination);
     const state: DestinationState = {
       id,
       group,
       uri,
       enabled,
-      autoReenable: enabled,
+      autoReenable: enabled || drained === "down",
       draining: drain !== undefined,
       drainDeadlineMs: drain?.deadlineMs ?? 0,
       drainBye: drain?.bye ?? false,
       changedAtMs: wallMs(),
-      cause: !enabled && drains.isDrained(destination) ? "drain" : "mi",
+      cause: drained === undefined ? "mi" : "drain",
     };
     const known = this.#states.get(key);
     if (known === undefined ? isUntouched(state) : isSame(known, state)) return;
@@ -123,6 +132,7 @@ function isUntouched({ enabled, draining }: DestinationState): boolean {
 function isSame(a: DestinationState, b: DestinationState): boolean {
   return (
     a.enabled === b.enabled &&
+    a.autoReenable === b.autoReenable &&
     a.draining === b.draining &&
     a.drainDeadlineMs === b.drainDeadlineMs &&
     a.drainBye === b.drainBye &&

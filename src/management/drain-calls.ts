@@ -1,22 +1,27 @@
-import type { Destination } from "../balancer/index.ts";
+import type { Balancer } from "../balancer/index.ts";
 import type { DrainPorts } from "../health/index.ts";
 import type { ManagedDialog, ManagementPorts } from "./ports.ts";
 
 /** The calls of destinations that are drained: their dialogs, by their IDs. A dialog counts on a destination while it holds load of it. */
 export function drainCalls({
+  balancer,
   dialogs,
   endDialog,
   log,
-}: Pick<ManagementPorts, "dialogs" | "endDialog" | "log">): Pick<DrainPorts, "calls" | "endCall"> {
+}: Pick<ManagementPorts, "dialogs" | "endDialog" | "log"> & { readonly balancer: Pick<Balancer, "cellsOf"> }): Pick<
+  DrainPorts,
+  "calls" | "endCall"
+> {
   return {
     calls(destination) {
       const names: string[] = [];
-      for (const dialog of dialogs.list()) if (countsOn(dialog, destination)) names.push(dialog.did);
+      const cells = new Set(balancer.cellsOf(destination));
+      for (const dialog of dialogs.list()) if (countsOn(dialog, cells)) names.push(dialog.did);
       return names;
     },
     endCall(name, destination) {
       const dialog = dialogs.byDid(name);
-      if (dialog === undefined || !countsOn(dialog, destination)) return false;
+      if (dialog === undefined || !countsOn(dialog, new Set(balancer.cellsOf(destination)))) return false;
       try {
         endDialog(dialog);
         return true;
@@ -28,6 +33,6 @@ export function drainCalls({
   };
 }
 
-function countsOn({ load }: ManagedDialog, { resources }: Destination): boolean {
-  return resources.some(({ cell }) => load.leases.includes(cell));
+function countsOn({ load }: ManagedDialog, cells: ReadonlySet<number>): boolean {
+  return load.leases.some((cell) => cells.has(cell));
 }

@@ -19,3 +19,5 @@ export const MAX_EXTRA_HEADERS = 16;
 export const MAX_EXTRA_HEADERS_LENGTH = 2_048;
 /** Characters of a caller's text that go into a log line. */
 export const MAX_LOGGED_LENGTH = 200;
+/** How long in ms a method waits until a decision is written down before it answers all the same: the decision itself is in force at once. */
+export const SETTLE_TIMEOUT_MS = 500;

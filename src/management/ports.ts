@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Balancer } from "../balancer/index.ts";
 import type { Dialog } from "../dialog/index.ts";
 import type { Distributor } from "../distributor/index.ts";
-import type { Drains, ProbeFigures } from "../health/index.ts";
+import type { BreakerFigures, Drains, ProbeFigures } from "../health/index.ts";
 
 /** Structured logging, as pino does it. */
 export interface Log {
@@ -59,16 +59,30 @@ export interface ManagementPorts {
     | "isAutoReenable"
     | "resize"
     | "setStatus"
+    | "breaker"
+    | "restMs"
+    | "callsPerSecond"
+    | "isOverRate"
+    | "capacity"
+    | "capacityFactor"
+    | "cellsOf"
     | "profileSize"
     | "resourceNames"
   >;
   readonly dialogs: ManagedDialogs;
   /** Absent: `lb_drain` and `lb_undrain` are not offered. */
-  readonly drains?: Pick<Drains, "begin" | "undo" | "of"> | undefined;
   /** Absent: `distributor` and `distributor_ctl` are not offered. Its reload reads the lists again; false when that failed and the old ones stay. */
   readonly distributor?: { readonly lists: Distributor; reload(): boolean } | undefined;
+  readonly drains?: Pick<Drains, "begin" | "undo" | "overrule" | "of"> | undefined;
+  /**
+   * Resolves once what operators have decided so far is written down for the next start; false when that failed. Absent: nothing is written down, or
+   * nobody needs to wait for it.
+   */
+  settled?(): Promise<boolean>;
   /** What probing has shown, in id order. Absent: `lb_probes` is not offered. */
   probes?(): readonly ProbeFigures[];
+  /** The breakers of destinations that had a call, in id order. Absent: `lb_breakers` is not offered. */
+  breakers?(): readonly BreakerFigures[];
   /** What is remembered of the decisions for a call; `undefined` when that is nothing. Absent: `lb_explain` is not offered. */
   explain?(callId: string): object | undefined;
   /** What a start with these arguments would look at and answer, without doing it. Absent: `lb_what_if` is not offered. */

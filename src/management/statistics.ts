@@ -18,6 +18,7 @@ const GAUGES: ReadonlySet<string> = new Set([
   "health:breakers_open",
   "health:draining",
   "health:states_pending",
+  "health:states_unwritable",
   "load_balancer:destinations",
   "load_balancer:destinations_enabled",
   "tm:inuse_transactions",

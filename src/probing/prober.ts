@@ -1,5 +1,17 @@
 import type { Destination, StatusChange } from "../balancer/index.ts";
-import { firstSlot, isProbed, jitterOffset, judgeReply, nextSlot, type ProbeFigures, stepStatus, type Verdict } from "../health/index.ts";
+import {
+  evenSlots,
+  isCrowded,
+  isProbed,
+  jitterOffset,
+  judgeReply,
+  nextFastTurn,
+  nextSlot,
+  type ProbeFigures,
+  slotsInGaps,
+  stepStatus,
+  type Verdict,
+} from "../health/index.ts";
 import { parseMessage, type SipResponse } from "../sip/index.ts";
 import { type Endpoint, MAGIC_COOKIE, TransactionLayer, type Wire } from "../transaction/index.ts";
 import { ProbeCounters } from "./counters.ts";
@@ -29,6 +41,8 @@ export class Prober implements ProbeOwner {
   readonly #targets = new Map<string, ProbedDestination>();
   /** By branch. */
   readonly #probes = new Map<string, Probe>();
+  /** Where slots are counted from: the start of probing. */
+  #anchorMs = 0;
   #running = false;
 
   constructor(options: ProberOptions) {
@@ -62,6 +76,7 @@ export class Prober implements ProbeOwner {
       throw error;
     }
     this.#running = true;
+    this.#anchorMs = this.#options.nowMs();
     this.tableChanged();
   }
 
@@ -74,11 +89,13 @@ export class Prober implements ProbeOwner {
     await Promise.all(this.#sockets.splice(0).map((socket) => socket.close()));
   }
 
-  /** To be called after each reload. Destinations that stay keep their turn, their figures and their streak. */
+  /**
+   * To be called after each reload. Destinations that stay keep their figures, their streak and, unless those that went leave the others crowded in a part
+   * of the interval, their turn.
+   */
   tableChanged(): void {
     if (!this.#running) return;
-    const { balancer, nowMs, settings, wheel } = this.#options;
-    const now = nowMs();
+    const { balancer, wheel } = this.#options;
     const gone = new Map(this.#targets);
     const added: Destination[] = [];
     for (const destination of balancer.destinations()) {
@@ -95,11 +112,8 @@ export class Prober implements ProbeOwner {
       probed.timer = wheel.cancel(probed.timer);
       this.#targets.delete(key);
     }
-    for (const [k, destination] of added.entries()) {
-      const probed = new ProbedDestination(destination, firstSlot(now, k, added.length, settings.intervalMs), (due) => this.#turn(due));
-      this.#targets.set(destination.key, probed);
-      this.#wait(probed, false);
-    }
+    this.#add(added);
+    this.#spread();
   }
 
   /** To be told of every change of a status: what was counted against the old one says nothing of the new one. */
@@ -188,11 +202,52 @@ export class Prober implements ProbeOwner {
     this.#conclude(probe.target, STATUS_OF[failure], "bad");
   }
 
+  #add(added: readonly Destination[]): void {
+    if (added.length === 0) return;
+    const { nowMs, settings } = this.#options;
+    const { intervalMs } = settings;
+    const now = nowMs();
+    const taken = Array.from(this.#targets.values(), ({ slotMs }) => slotMs);
+    const slots =
+      taken.length === 0 ? evenSlots(this.#anchorMs, now, added.length, intervalMs) : slotsInGaps(taken, now, added.length, intervalMs);
+    for (const [k, destination] of added.entries()) {
+      const probed = new ProbedDestination(destination, slots[k]!, (due) => this.#turn(due));
+      this.#targets.set(destination.key, probed);
+      this.#wait(probed, probed.slotMs, false);
+    }
+  }
+
+  /** Gives all new slots, in the order of their turns, when too many stand close together. */
+  #spread(): void {
+    const { nowMs, settings } = this.#options;
+    const { intervalMs } = settings;
+    const all = [...this.#targets.values()];
+    if (
+      !isCrowded(
+        all.map(({ slotMs }) => slotMs),
+        intervalMs,
+      )
+    )
+      return;
+    const now = nowMs();
+    const upcoming = ({ slotMs }: ProbedDestination): number => (slotMs >= now ? slotMs : nextSlot(slotMs, now, intervalMs));
+    const slots = evenSlots(this.#anchorMs, now, all.length, intervalMs);
+    for (const [k, probed] of all.sort((a, b) => upcoming(a) - upcoming(b)).entries()) {
+      probed.slotMs = slots[k]!;
+      if (!probed.extraTurn) this.#wait(probed, probed.slotMs, false);
+    }
+  }
+
   #turn(probed: ProbedDestination): void {
-    const now = this.#options.nowMs();
+    const { nowMs, settings } = this.#options;
+    const now = nowMs();
     // A jittered turn may come before its slot, which is then used up all the same; an extra turn uses up none.
-    if (!probed.extraTurn || probed.slotMs <= now) probed.slotMs = nextSlot(probed.slotMs, now, this.#options.settings.intervalMs);
-    this.#wait(probed, this.#isFast(probed));
+    if (!probed.extraTurn || probed.slotMs <= now) probed.slotMs = nextSlot(probed.slotMs, now, settings.intervalMs);
+    const halfLaterMs = now + this.#fastIntervalMs / 2;
+    const fastMs = this.#isFast(probed) ? this.#fastTurn(probed, halfLaterMs) : Number.POSITIVE_INFINITY;
+    // A slot that comes right after this turn would tell nothing new; one that comes before the fast turn will do for it.
+    const extra = fastMs < probed.slotMs || (fastMs < Number.POSITIVE_INFINITY && probed.slotMs < halfLaterMs);
+    this.#wait(probed, extra ? fastMs : probed.slotMs, extra);
     if (this.#isProbed(probed)) this.#probe(probed, now);
   }
 
@@ -274,17 +329,22 @@ export class Prober implements ProbeOwner {
   /** Moves the next turn forward when the destination has begun to fail or to come back. */
   #hurry(probed: ProbedDestination): void {
     if (probed.timer === undefined || probed.extraTurn || !this.#isFast(probed)) return;
-    if (probed.dueMs > this.#options.nowMs() + this.#fastIntervalMs) this.#wait(probed, true);
+    const fastMs = this.#fastTurn(probed, this.#options.nowMs());
+    if (probed.dueMs > fastMs) this.#wait(probed, fastMs, true);
   }
 
-  /** @param extra wait for the fast interval, else for the destination's slot */
-  #wait(probed: ProbedDestination, extra: boolean): void {
+  #fastTurn({ slotMs }: ProbedDestination, earliestMs: number): number {
+    return nextFastTurn(slotMs, earliestMs, this.#options.settings.intervalMs, this.#fastIntervalMs);
+  }
+
+  /** @param extra the turn at `atMs` is one of the fast interval, else it is the destination's slot */
+  #wait(probed: ProbedDestination, atMs: number, extra: boolean): void {
     const { nowMs, random, settings, wheel } = this.#options;
     const now = nowMs();
     const intervalMs = extra ? this.#fastIntervalMs : settings.intervalMs;
     probed.timer = wheel.cancel(probed.timer);
     probed.extraTurn = extra;
-    probed.dueMs = (extra ? now + intervalMs : probed.slotMs) + jitterOffset(intervalMs, settings.jitter, random());
+    probed.dueMs = atMs + jitterOffset(intervalMs, settings.jitter, random());
     probed.timer = wheel.schedule(Math.max(0, probed.dueMs - now), probed, TURN, now);
   }
 

@@ -6,7 +6,7 @@ import { H, parseRetryAfter, type SipResponse } from "../sip/index.ts";
 export class BranchOutcome {
   readonly #port: OutcomePort;
   readonly #destination: Destination;
-  readonly #ticket: number;
+  #ticket: number;
   #alive = false;
   #over = false;
 
@@ -16,17 +16,22 @@ export class BranchOutcome {
     this.#ticket = port.begun(destination);
   }
 
-  /** A response other than 100 came. Of the final ones only 503 is a failure: the others are about the call, not about the server. */
+  /**
+   * A response other than 100 came. Of the final ones only 503 is a failure, and 408 when nothing rang before: the destination found nobody in time.
+   * After ringing, 408 says that nobody picked up, as a B2BUA may put it. The others are about the call, not about the server.
+   */
   responded(response: SipResponse): void {
     if (this.#over) return;
     const { status } = response;
-    this.#over = status >= 200;
-    if (status === 503) {
-      this.#port.failed(this.#destination, this.#ticket, "503", this.#alive, retryAfterOf(response));
-    } else if (!this.#alive) {
+    if (status < 200) {
+      if (!this.#alive) this.#ticket = this.#port.alive(this.#destination, this.#ticket);
       this.#alive = true;
-      this.#port.alive(this.#destination, this.#ticket);
+      return;
     }
+    this.#over = true;
+    if (status === 503) this.#port.failed(this.#destination, this.#ticket, "503", this.#alive, retryAfterOf(response));
+    else if (status === 408 && !this.#alive) this.#port.failed(this.#destination, this.#ticket, "408", false, undefined);
+    else this.#port.passed(this.#destination, this.#ticket, this.#alive);
   }
 
   /** There will be no answer. A call that rang until nobody waited any longer went to a destination that is alive. */

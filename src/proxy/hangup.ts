@@ -6,6 +6,7 @@ import type { ProxyCore } from "./core.ts";
 import { viaValue } from "./forward.ts";
 import { isStrictRouter } from "./loose-route.ts";
 import { nextHop } from "./next-hop.ts";
+import { mayReach } from "./target-guard.ts";
 
 const NO_FINGERPRINT = "00000000";
 const MAX_FORWARDS = 70;
@@ -24,7 +25,7 @@ interface Inside {
   readonly cseq: number;
   readonly contact: string;
   readonly routes: readonly string[];
-  /** Where the peer was last seen: used when its Contact names no address that we can reach. */
+  /** Where the peer was last seen: used when its Contact names no address that we can reach, or one that it may not have us reach. */
   readonly fallback: Endpoint;
 }
 
@@ -91,7 +92,8 @@ function send(core: ProxyCore, dialog: Dialog, method: "ACK" | "BYE", inside: In
   if (found instanceof Promise) found.then((target) => transmit(target ?? fallback)).catch(() => undefined);
   else transmit(found ?? fallback);
 
-  function transmit(target: Endpoint): void {
+  function transmit(wanted: Endpoint): void {
+    const target = mayReach(core, dialog, { target: wanted, peer: fallback, isOfPeer: true }) ? wanted : fallback;
     const branch = makeBranch(NO_FINGERPRINT, core.layer.chance.token());
     const text = buildRequest({
       method,

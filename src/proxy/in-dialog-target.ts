@@ -1,10 +1,11 @@
 import type { DialogMatch } from "../dialog/index.ts";
-import { type SipRequest, tryParseSipUri } from "../sip/index.ts";
+import { type SipRequest, type SipUri, tryParseSipUri } from "../sip/index.ts";
 import type { Endpoint } from "../transaction/index.ts";
 import { type ProxyCore, uriPort } from "./core.ts";
 import { routeUriOf } from "./hangup.ts";
 import { isOwnUri, isStrictRouter, type RoutePlan } from "./loose-route.ts";
 import { nextHop } from "./next-hop.ts";
+import { isGuarded } from "./target-guard.ts";
 
 /** Where an in-dialog request goes and how it is changed, but for the branch. */
 export interface InDialogPlan {
@@ -16,6 +17,8 @@ export interface InDialogPlan {
   readonly pushRoutes: readonly string[];
   /** Where the peer was last seen: for a hop that cannot be reached. */
   readonly fallback: Endpoint;
+  /** The peer itself asked for this hop; false: the sender of the request wrote another one, or nothing is kept from the parties of this call. */
+  readonly isOfPeer: boolean;
 }
 
 /** What we know of the side that a request is for. */
@@ -31,18 +34,22 @@ const NONE: readonly never[] = [];
  * RFC 3261 §16.5 and §16.6 step 6 for a request inside a dialog. A party of the call decides by Route and Request-URI where its request goes.
  * Anybody else who knows the tags reaches the other side of the call and nothing more: the remote target and the route set that we saw take the
  * place of what it wrote, so that a dialog is no open relay. The same serves peers that address us because they lost the Contact or the routes.
+ * So does a caller's BYE, which frees a slot: it must reach the destination that holds the call, wherever it is addressed.
+ * Whether the hop may be reached is for `mayReach` to say, once it has an address.
  */
 export function planInDialog(core: ProxyCore, request: SipRequest, source: Endpoint, match: DialogMatch, route: RoutePlan): InDialogPlan {
   const peer = peerOf(core, request, source, match);
   const wanted = route.nextRoute ?? route.requestUri;
-  if (isFromParty(source, match) ? isUsable(core, wanted) : leadsTo(core, wanted, peer)) return asAsked(route, wanted, peer.endpoint);
+  if (isFromParty(source, match) && !freesSlot(request, match)) {
+    if (isUsable(core, wanted)) return asAsked(route, wanted, peer.endpoint, isGuarded(core, match.dialog) && namesPeer(wanted, peer));
+  } else if (leadsTo(core, wanted, peer)) return asAsked(route, wanted, peer.endpoint, true);
   const popRoutes = route.popRoutes + route.leftRoutes;
   const first = peer.routes[0];
   const hop = first === undefined ? peer.contact : routeUriOf(first);
   const fallback = peer.endpoint;
   if (first !== undefined && isStrictRouter(hop))
-    return { hop, requestUri: hop, popRoutes, appendRoute: peer.contact, pushRoutes: peer.routes.slice(1), fallback };
-  return { hop, requestUri: peer.contact, popRoutes, appendRoute: undefined, pushRoutes: peer.routes, fallback };
+    return { hop, requestUri: hop, popRoutes, appendRoute: peer.contact, pushRoutes: peer.routes.slice(1), fallback, isOfPeer: true };
+  return { hop, requestUri: peer.contact, popRoutes, appendRoute: undefined, pushRoutes: peer.routes, fallback, isOfPeer: true };
 }
 
 /** The endpoint of a plan: the peer's last known place when its hop cannot be reached. */
@@ -51,12 +58,12 @@ export function targetOf(core: ProxyCore, plan: InDialogPlan): Endpoint | Promis
   return found instanceof Promise ? found.then((target) => target ?? plan.fallback) : (found ?? plan.fallback);
 }
 
-function asAsked(route: RoutePlan, hop: string, fallback: Endpoint): InDialogPlan {
+function asAsked(route: RoutePlan, hop: string, fallback: Endpoint, isOfPeer: boolean): InDialogPlan {
   const { requestUri, popRoutes, nextRoute } = route;
   if (nextRoute === undefined || !isStrictRouter(nextRoute))
-    return { hop, requestUri, popRoutes, appendRoute: undefined, pushRoutes: NONE, fallback };
+    return { hop, requestUri, popRoutes, appendRoute: undefined, pushRoutes: NONE, fallback, isOfPeer };
   // The next hop is a strict router: it wants itself in the Request-URI, and the target in the last Route.
-  return { hop, requestUri: nextRoute, popRoutes: popRoutes + 1, appendRoute: requestUri, pushRoutes: NONE, fallback };
+  return { hop, requestUri: nextRoute, popRoutes: popRoutes + 1, appendRoute: requestUri, pushRoutes: NONE, fallback, isOfPeer };
 }
 
 function peerOf(core: ProxyCore, request: SipRequest, source: Endpoint, { dialog, direction }: DialogMatch): Peer {
@@ -75,6 +82,10 @@ function isFromParty(source: Endpoint, { dialog, direction }: DialogMatch): bool
   return party?.address === source.address;
 }
 
+function freesSlot({ method }: SipRequest, { direction }: DialogMatch): boolean {
+  return method === "BYE" && direction === "downstream";
+}
+
 /** Whether a request may go there at all: not back to us. */
 function isUsable(core: ProxyCore, wanted: string): boolean {
   const uri = tryParseSipUri(wanted);
@@ -84,12 +95,20 @@ function isUsable(core: ProxyCore, wanted: string): boolean {
 function leadsTo(core: ProxyCore, wanted: string, peer: Peer): boolean {
   const first = peer.routes[0];
   if (first !== undefined) return routeUriOf(first) === wanted && wanted !== "";
-  if (wanted === peer.contact) return true;
-  const uri = isUsable(core, wanted) ? tryParseSipUri(wanted) : undefined;
+  return wanted === peer.contact || (isUsable(core, wanted) && namesPeer(wanted, { ...peer, routes: NONE }));
+}
+
+/** Whether host and port are those of the peer's nearest route, of its Contact, or of the place where it was last seen. */
+function namesPeer(wanted: string, { routes, contact, endpoint }: Peer): boolean {
+  const uri = tryParseSipUri(wanted);
   if (uri === undefined) return false;
-  const contact = tryParseSipUri(peer.contact);
-  if (contact !== undefined && contact.host === uri.host && uriPort(contact) === uriPort(uri)) return true;
-  return uri.host === peer.endpoint.address && uriPort(uri) === peer.endpoint.port;
+  if (uri.host === endpoint.address && uriPort(uri) === endpoint.port) return true;
+  return isSameHop(uri, contact) || (routes[0] !== undefined && isSameHop(uri, routeUriOf(routes[0])));
+}
+
+function isSameHop(uri: SipUri, other: string): boolean {
+  const known = tryParseSipUri(other);
+  return known !== undefined && known.host === uri.host && uriPort(known) === uriPort(uri);
 }
 
 function endpointUri({ address, port }: Endpoint): string {

@@ -9,6 +9,7 @@ import { type InDialogPlan, planInDialog, targetOf } from "./in-dialog-target.ts
 import type { RoutePlan } from "./loose-route.ts";
 import type { FailureCause } from "./ports.ts";
 import { ResponseContext } from "./response-context.ts";
+import { mayReach } from "./target-guard.ts";
 
 const NONE: readonly never[] = [];
 
@@ -30,13 +31,17 @@ function forwardPlan(core: ProxyCore, route: RoutePlan, plan: InDialogPlan, bran
 
 /** The ACK of a 2xx goes end to end without a transaction (RFC 3261 §16.11). */
 export function forwardAck(core: ProxyCore, request: SipRequest, source: Endpoint, match: DialogMatch, route: RoutePlan): void {
-  if (match.direction === "downstream") core.dialogs.acknowledged(match.dialog);
   const plan = planInDialog(core, request, source, match, route);
   const found = targetOf(core, plan);
   if (found instanceof Promise) found.then(transmit).catch(() => core.counters.drop_requests++);
   else transmit(found);
 
   function transmit(target: Endpoint): void {
+    if (!mayReach(core, match.dialog, { target, peer: plan.fallback, isOfPeer: plan.isOfPeer })) {
+      core.counters.drop_requests++;
+      return;
+    }
+    if (match.direction === "downstream") core.dialogs.acknowledged(match.dialog);
     const branch = makeBranch(loopFingerprint(request), core.layer.chance.token());
     core.counters.fwd_requests++;
     core.layer.wire.send(forwardedRequest(request, source, forwardPlan(core, route, plan, branch, target)), target);
@@ -58,14 +63,33 @@ export class InDialogContext extends ResponseContext {
     const { core, transaction } = this;
     const { request, source } = transaction;
     if (request.method === "INVITE") transaction.reply(100, "Trying");
-    const isOld = request.cseqNumber < this.#highestCseq(request);
-    if (request.method === "BYE" && !isOld) this.#endCall();
-    if (!isOld) this.#noteCseq(request);
     const plan = planInDialog(core, request, source, this.#match, this.#route);
     const found = targetOf(core, plan);
     if (found instanceof Promise)
-      found.then((target) => this.#send(plan, target, fingerprint)).catch(() => this.reject(500, "Internal Error"));
-    else this.#send(plan, found, fingerprint);
+      found.then((target) => this.#pass(plan, target, fingerprint)).catch(() => this.reject(500, "Internal Error"));
+    else this.#pass(plan, found, fingerprint);
+  }
+
+  /** Passes it on, unless what is kept from callers would be reached. */
+  #pass(plan: InDialogPlan, target: Endpoint, fingerprint: string): void {
+    if (this.finalStatus !== 0) return; // cancelled while its host name was looked up
+    const { core } = this;
+    const { request } = this.transaction;
+    const { dialog } = this.#match;
+    const isBye = request.method === "BYE";
+    const isAllowed = mayReach(core, dialog, { target, peer: plan.fallback, isOfPeer: plan.isOfPeer });
+    // The side that hangs up cannot help where the other one wants its requests: the call would go on without end.
+    if (!isAllowed && !(isBye && plan.isOfPeer)) {
+      const { address, port } = target;
+      const fields = { callId: dialog.callId, method: request.method, requestUri: request.uri, address, port };
+      core.log.info(fields, "Request inside a call refused: its target is not allowed");
+      this.reject(403, "Target Not Allowed");
+      return;
+    }
+    const isOld = request.cseqNumber < this.#highestCseq(request);
+    if (isBye && !isOld) this.#endCall();
+    if (!isOld) this.#noteCseq(request);
+    this.#send(plan, isAllowed ? target : plan.fallback, fingerprint);
   }
 
   /** Of the side that sends this request. One with a lower number will be refused by its receiver (RFC 3261 §12.2.2). */
@@ -86,7 +110,6 @@ export class InDialogContext extends ResponseContext {
   }
 
   #send(plan: InDialogPlan, target: Endpoint, fingerprint: string): void {
-    if (this.finalStatus !== 0) return; // cancelled while its host name was looked up
     const { core, transaction } = this;
     const { request, source } = transaction;
     const branch = makeBranch(fingerprint, core.layer.chance.token());

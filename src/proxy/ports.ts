@@ -2,11 +2,15 @@ import type { CallLoad, Destination } from "../balancer/index.ts";
 import type { SipRequest, SipResponse } from "../sip/index.ts";
 import type { Endpoint } from "../transaction/ports.ts";
 
+/** Attempts for one request: a route that tries again and again must come to an end (as OpenSIPS `MAX_BRANCHES`). */
+export const MAX_BRANCHES = 12;
+
 /** How a branch failed: by a negative final response, by silence, or because nothing could be sent. */
 export type FailureCause = "response" | "timeout" | "transport-error";
 
 /** Has the last look at where a request is about to go, host names resolved. */
 export interface TargetGuard {
+  /** Also told of each refusal that follows: it may count them. */
   accepts(target: Endpoint): boolean;
 }
 
@@ -50,7 +54,7 @@ export interface ProxyCall {
   guard?: TargetGuard | undefined;
   /**
    * Forwards the request. False when it was cancelled or answered already, or when its target is known to be unusable: then nothing is
-   * decided yet. A target whose host name must be looked up first fails later, as a transport error in failure().
+   * decided yet; also when {@link MAX_BRANCHES} attempts have failed. A target whose host name must be looked up first fails later, as a transport error in failure().
    */
   relay(): boolean;
   /** Answers the request. False when a final response was sent already. */
@@ -75,6 +79,8 @@ export interface Router {
   failure(call: ProxyCall): void | Promise<void>;
   /** Sees every response on its way to the caller; cannot change it. */
   reply?(call: ProxyCall, response: SipResponse): void;
+  /** What callers cannot reach, neither by an initial request nor inside a call; absent when nothing is kept from them. */
+  readonly guard?: TargetGuard | undefined;
   /** Whether an initial request of this method may be routed at all; the proxy answers 405 otherwise (RFC 3261 §21.4.6). */
   handles(method: string): boolean;
 }

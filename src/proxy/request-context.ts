@@ -10,14 +10,12 @@ import { forwardedRequest } from "./forward.ts";
 import { endOrphan } from "./hangup.ts";
 import type { RoutePlan } from "./loose-route.ts";
 import { nextHop } from "./next-hop.ts";
-import type { FailureCause, ProxyCall, TargetGuard } from "./ports.ts";
+import { type FailureCause, MAX_BRANCHES, type ProxyCall, type TargetGuard } from "./ports.ts";
 import { ResponseContext } from "./response-context.ts";
 
 /** How long a handler may take before the caller is answered 500: Timer C of the hop before us is longer. */
 const HANDLER_TIMEOUT_MS = 30_000;
 const NO_CELLS: readonly number[] = [];
-/** Attempts for one request: a script that tries again and again must come to an end (as OpenSIPS `MAX_BRANCHES`). */
-const MAX_BRANCHES = 12;
 /** What a dropped request counts as: refused. Never sent. */
 const DROPPED_STATUS = 403;
 
@@ -123,6 +121,7 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
       return false;
     }
     this.#decided = true;
+    this.cutShort = false; // that was the branch before
     this.openDialog();
     this.#trying();
     if (found instanceof Promise) {
@@ -331,7 +330,10 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
       addHeaders: this.#addHeaders,
       removeHeaders: this.#removeHeaders,
     });
-    if (this.dialog !== undefined) this.dialog.calleeEndpoint = target;
+    if (this.dialog !== undefined) {
+      this.dialog.calleeEndpoint = target;
+      this.dialog.guard = this.guard === core.router.guard ? undefined : this.guard; // that one applies anyway
+    }
     const destination = this.load.destination;
     const cells = destination === undefined ? NO_CELLS : core.balancer.pickedCells(this.load);
     if (this.failovers > 0) core.counters.failovers++;

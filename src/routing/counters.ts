@@ -14,6 +14,8 @@ export class RoutingCounters {
   outbound_calls = 0;
   /** Calls from destinations that were refused because the destination is full (`routing.outbound.limit`). */
   outbound_refused = 0;
+  /** Calls from destinations that were refused because the destination is taken out of use (`routing.outbound.while_draining`). */
+  outbound_refused_draining = 0;
   /** Calls from destinations whose next hop failed: no longer counted. */
   outbound_failed = 0;
   /** Calls from destinations that could not be counted, because no destination has the resource. */

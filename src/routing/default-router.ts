@@ -1,5 +1,5 @@
 import type { LbCode } from "../balancer/index.ts";
-import type { FailureCause, ProxyCall, Router } from "../proxy/ports.ts";
+import { type FailureCause, MAX_BRANCHES, type ProxyCall, type Router } from "../proxy/ports.ts";
 import type { SipResponse } from "../sip/index.ts";
 import type { RoutingCounters } from "./counters.ts";
 import { findRule } from "./match.ts";
@@ -14,6 +14,8 @@ const ATTEMPT = "default-route";
 const TRANSPORT_ERROR_STATUS = 503;
 /** With less than this left of its budget a call goes to no further destination: one lost INVITE is repeated after as long (RFC 3261 §17.1.1.1, T1). */
 const SHORTEST_ATTEMPT_MS = 500;
+/** RFC 3261 §21.4.9; the status of a time-out, too. */
+const REQUEST_TIMEOUT = 408;
 /** RFC 3261 §21.1.5: says how the call goes on, and is what gateways send with ringing tones and announcements. */
 const SESSION_PROGRESS = 183;
 
@@ -40,7 +42,7 @@ type Stop = keyof RoutingCounters & `failover_${string}`;
 
 const STOP_MESSAGES: Readonly<Record<Stop, string>> = {
   failover_no_destination: "No further destination for the call",
-  failover_max_reached: "No further destination tried: the rule's max_failovers is reached",
+  failover_max_reached: "No further destination tried: the rule's max_failovers, or what one call may try at all, is reached",
   failover_budget_spent: "No further destination tried: the rule's failover_budget is used up",
   failover_after_media: "No further destination tried: the caller heard early media",
 };
@@ -54,7 +56,7 @@ interface Context extends RoutingPorts {
  * The route that the configuration's rules describe: the first rule that matches selects a destination, and further ones when it fails.
  *
  * No rule: 404. First selection without success: the statuses of `reject`. A failed destination is disabled when `disable_on` names the
- * failure (a call that rang until it timed out disables nothing), and replaced when `failover_on` does, at most `max_failovers` times,
+ * failure (a call that rang until it timed out here or there disables nothing), and replaced when `failover_on` does, at most `max_failovers` times,
  * within `failover_budget`, and as long as the caller heard no early media if that is asked for; after that the best response goes to the caller.
  * Nothing is tried after a CANCEL (RFC 3261 §16.10).
  *
@@ -138,14 +140,19 @@ function tryNext(context: Context, call: ProxyCall, attempt: Attempt, latest: Fa
   return false;
 }
 
-/** Whether the destination failed: not when it rang, whoever did not pick up, nor when it had less time than it may have. */
-function isBlamed(call: ProxyCall, { progressed }: Attempt, { cause }: Failure): boolean {
-  return cause !== "timeout" || !(progressed || call.cutShort);
+/**
+ * Whether the destination failed: not when it rang, whoever did not pick up, be it that it says so itself with 408 or that nobody waits longer,
+ * nor when it had less time than it may have.
+ */
+function isBlamed(call: ProxyCall, { progressed }: Attempt, { status, cause }: Failure): boolean {
+  if (progressed && status === REQUEST_TIMEOUT) return false;
+  return cause !== "timeout" || !call.cutShort;
 }
 
 /** What keeps a call that may fail over from the next destination, whatever the balancer has. */
 function stopOf(call: ProxyCall, { rule, failovers, hadMedia }: Attempt): Stop | undefined {
-  if (failovers >= rule.maxFailovers) return "failover_max_reached";
+  // Beyond MAX_BRANCHES relay() answers false, which must not be taken for a fault of the destination.
+  if (failovers >= rule.maxFailovers || call.failovers >= MAX_BRANCHES) return "failover_max_reached";
   if (hadMedia && !rule.earlyMediaFailover) return "failover_after_media";
   if (rule.failoverBudgetMs - call.ageMs < SHORTEST_ATTEMPT_MS) return "failover_budget_spent";
   return undefined;

@@ -49,7 +49,8 @@ export class BlacklistGuard implements TargetGuard {
  * `routing.deny_targets`: nobody reaches a destination by writing its address into a request.
  *
  * An initial request whose Request-URI points at an address of these lists is answered 403 before `router` sees it. A host name passes here;
- * the proxy answers 403 when the name turns out to have such an address and the request would be sent there.
+ * the proxy answers 403 when the name turns out to have such an address and the request would be sent there. The guard of the router that is
+ * returned keeps requests inside a call from these addresses.
  * What the balancer selects is always reached.
  *
  * @throws {RoutingError} for a list that is not defined
@@ -73,7 +74,7 @@ export function denyTargets(router: Router, lists: readonly string[], ports: Rou
     );
     call.reply(STATUS, REASON);
   }
-  return wrapRouter(router, { request: (call) => request(call, blacklists) });
+  return { ...wrapRouter(router, { request: (call) => request(call, blacklists) }), guard };
 }
 
 /** @throws {RoutingError} unless there is a list of this name */

@@ -15,8 +15,12 @@ export interface OutboundSpec {
   readonly group: number;
   /** SIP URI that the calls are sent to; null: their Request-URI decides. */
   readonly next_hop: string | null;
-  /** Refuse a call when the destination has no free slot. False: it is counted all the same, as OpenSIPS does. */
+  /** Refuse a call when a capacity of the destination, or of its pool, is used up. False: it is counted all the same, as OpenSIPS does. */
   readonly limit: boolean;
+  /** What becomes of a call whose sender is being drained, or was disabled by an operator or by the end of a drain. */
+  readonly while_draining: "refuse" | "accept";
+  /** Let the rules send a call that is for this proxy to the destination that it comes from, too. */
+  readonly back_to_sender: boolean;
   /** Take a call for one of the destination also when it comes from another port of its address. */
   readonly any_port: boolean;
 }
@@ -47,7 +51,7 @@ interface Context extends RoutingPorts {
 /**
  * Calls of both directions on the same books: an INVITE that comes from a destination is counted there and sent on, to `next_hop` or its
  * Request-URI. When its next hop fails that is undone. One whose Request-URI names this proxy is counted and then routed by `router`,
- * as everything else is. Source: example 1.18 of the load_balancer manual.
+ * as everything else is, but not to where it comes from. Source: example 1.18 of the load_balancer manual.
  *
  * @throws {RoutingError} when the resources or the next hop cannot be used
  */
@@ -73,7 +77,14 @@ function startOutbound(context: Context, call: ProxyCall): void | Promise<void> 
   if (port === undefined || sender === undefined) return router.request(call);
 
   const fields = { callId: call.callId, destination: sender.id, uri: sender.uri, resources: spec.resources };
-  if (spec.limit && isFull(context, sender)) {
+  if (isTakenOut(context, sender)) {
+    if (counters) counters.outbound_refused_draining++;
+    log.info(fields, "Call from a destination refused: the destination is taken out of use");
+    call.reply(reject.no_destination, "Destination out of use");
+    return;
+  }
+  // Nothing may be awaited from here to the count: what is free now would be somebody else's by then.
+  if (spec.limit && balancer.isFull(sender, context.names)) {
     if (counters) counters.outbound_refused++;
     log.info(fields, "Call from a destination refused: the destination is full");
     call.reply(reject.no_capacity, "Service full");
@@ -90,7 +101,10 @@ function startOutbound(context: Context, call: ProxyCall): void | Promise<void> 
       return;
     }
   }
-  if (spec.next_hop === null && !leavesProxy(context, call)) return router.request(call);
+  if (spec.next_hop === null && !leavesProxy(context, call)) {
+    if (!spec.back_to_sender) call.load.passedOver = balancer.destinationsAt(sender).map(({ key }) => key);
+    return router.request(call);
+  }
   if (counters) counters.outbound_calls++;
   const attempt: Attempt = { counted: isCounted ? counted : undefined };
   call.variables.set(OUTBOUND, attempt);
@@ -117,23 +131,28 @@ function portOfSender({ balancer, spec }: Context, ip: string, port: number): nu
   return spec.any_port && balancer.isDestination(ip, 0, spec.group) !== undefined ? 0 : undefined;
 }
 
-/** Of the rows that have the address, the first one with all the resources: the others have nothing that the call could occupy. */
-function findSender({ balancer, spec, names }: Context, ip: string, port: number): Destination | undefined {
+/** Of the rows that have the address, the first one with all the resources, those in use before others: the rest has nothing that the call could occupy. */
+function findSender(context: Context, ip: string, port: number): Destination | undefined {
+  const { balancer, spec, names } = context;
   const first = balancer.isDestination(ip, port, spec.group);
-  if (first === undefined || spec.group !== -1 || hasAll(first, names)) return first;
-  const fitting = balancer
+  if (first === undefined || spec.group !== -1) return first;
+  const firstFits = hasAll(first, names);
+  if (firstFits && !isTakenOut(context, first)) return first;
+  const others = balancer
     .destinations()
-    .find((row) => row.group !== first.group && hasAll(row, names) && balancer.isDestination(ip, port, row.group) === row);
-  return fitting ?? first;
+    .filter((row) => row.group !== first.group && hasAll(row, names) && balancer.isDestination(ip, port, row.group) === row);
+  const inUse = others.find((row) => !isTakenOut(context, row));
+  return inUse ?? (firstFits ? first : (others[0] ?? first));
+}
+
+/** Whether somebody wants the destination to run empty. One that is down by a probe, a script or its breaker is alive if it makes calls. */
+function isTakenOut({ balancer, spec }: Context, destination: Destination): boolean {
+  if (spec.while_draining === "accept") return false;
+  return balancer.isDraining(destination) || !balancer.isAutoReenable(destination);
 }
 
 function hasAll({ resources }: Destination, names: readonly string[]): boolean {
   return names.every((name) => resources.some((resource) => resource.name === name));
-}
-
-/** A slow start does not matter here: it holds back calls to a destination, not those that it makes. */
-function isFull({ balancer, names }: Context, { resources }: Destination): boolean {
-  return resources.some(({ name, cell }) => names.includes(name) && balancer.load(cell) >= balancer.capacity(cell));
 }
 
 function count(balancer: Balancer, call: ProxyCall, { ip, port, group, resources }: Counted, undo = false): number {

@@ -7,6 +7,7 @@ export function wrapRouter(router: Router, handlers: Partial<Pick<Router, "reque
     request: handlers.request ?? ((call: ProxyCall) => router.request(call)),
     failure: handlers.failure ?? ((call: ProxyCall) => router.failure(call)),
     ...(reply && { reply: (call, response) => reply.call(router, call, response) }),
+    ...(router.guard && { guard: router.guard }),
     handles: (method) => router.handles(method),
   };
 }

@@ -1,8 +1,8 @@
-import type { Balancer, CallLoad, StatusChange, TableLook } from "../balancer/index.ts";
+import { type Balancer, Looks, type StatusChange } from "../balancer/index.ts";
 import type { Config } from "../config/index.ts";
 import { type Dialog, DialogState } from "../dialog/index.ts";
 import { EventBus, EventStream, Webhook } from "../events/index.ts";
-import { ALERT_CHECK_MS, type BreakerChange, Decisions, type DrainChange, type GroupAlert, GroupAlerts, whatIf } from "../health/index.ts";
+import { ALERT_CHECK_MS, type BreakerChange, type DrainChange, explain, type GroupAlert, GroupAlerts, whatIf } from "../health/index.ts";
 import { fromWire, type ManagementPorts } from "../management/index.ts";
 import { logAlert } from "../observability/alert-log.ts";
 import type { Log } from "../proxy/index.ts";
@@ -19,11 +19,13 @@ type Destination = StatusChange["destination"];
 
 /** Tells the world what happens: events to those who listen, alerts, and the reasons of decisions to those who ask. */
 export class Announcer {
+  /** For the balancer to write its decisions in; absent when none are remembered. */
+  readonly looks: Looks | undefined;
   readonly #ports: AnnouncerPorts;
   readonly #bus: EventBus;
   readonly #stream: EventStream;
   readonly #webhooks: readonly Webhook[];
-  readonly #decisions: Decisions | undefined;
+  #balancer: Balancer | undefined;
   #alerts: GroupAlerts | undefined;
   #alertCount = 0;
   #stopAlerts: (() => void) | undefined;
@@ -31,7 +33,7 @@ export class Announcer {
   constructor(ports: AnnouncerPorts) {
     this.#ports = ports;
     const { config, after, log } = ports;
-    const { events, explain } = config;
+    const { events } = config;
     const bus = new EventBus({
       history: events.history,
       wallMs: Date.now,
@@ -56,29 +58,22 @@ export class Announcer {
           log,
         }),
     );
-    this.#decisions = explain.calls > 0 ? new Decisions(explain.calls, (atMs) => new Date(atMs).toISOString()) : undefined;
-  }
-
-  /** For the balancer: absent when nothing is remembered, so that choosing costs nothing more. */
-  get onChoice(): ((call: CallLoad, look: TableLook) => void) | undefined {
-    const decisions = this.#decisions;
-    if (decisions === undefined) return undefined;
-    return ({ callId, session }, look) => decisions.note(callId, session?.group ?? 0, (session?.tried.length ?? 0) + 1, look, Date.now());
+    this.looks = config.explain.calls > 0 ? new Looks(config.explain.calls, Date.now) : undefined;
   }
 
   /** What management offers of all this. */
   management(balancer: Balancer): Pick<ManagementPorts, "streams" | "explain" | "whatIf"> {
-    const decisions = this.#decisions;
+    const { looks } = this;
     return {
       streams: { "/events": (request, response) => this.#stream.handle(request, response) },
-      ...(decisions !== undefined && { explain: (callId: string) => decisions.explain(callId) }),
+      ...(looks !== undefined && { explain: (callId: string) => explain(looks, callId, (atMs) => new Date(atMs).toISOString()) }),
       whatIf: (group, resources, flags) => whatIf(balancer, group, resources, flags),
     };
   }
 
   /** Values for the statistics. */
   get counters(): Record<string, number> {
-    const webhooks: Record<string, number> = {};
+    const webhooks: Record<string, number> = { webhook_delivered: 0, webhook_failures: 0, webhook_lost: 0, webhook_pending: 0 };
     for (const { counters, pending } of this.#webhooks) {
       for (const [name, value] of Object.entries({ ...counters, webhook_pending: pending })) webhooks[name] = (webhooks[name] ?? 0) + value;
     }
@@ -94,6 +89,7 @@ export class Announcer {
   /** Begins to look for alerts. To be called once the table is there. */
   watch(balancer: Balancer): void {
     const { config, after, log } = this.#ports;
+    this.#balancer = balancer;
     const alerts = new GroupAlerts({
       balancer,
       lowPercent: config.events.low_headroom_percent,
@@ -119,13 +115,15 @@ export class Announcer {
 
   statusChanged({ destination, enabled, wasEnabled, cause }: StatusChange): void {
     if (enabled === wasEnabled) return;
-    const { id, group, uri } = destination;
-    this.#bus.publish("E_LOAD_BALANCER_STATUS", { group, uri, status: enabled ? "enabled" : "disabled", cause, id });
+    this.#status(destination, enabled, cause);
+    // What was said last is what holds: enabled or not, nothing goes to it while its breaker is open.
+    if (enabled && this.#balancer !== undefined && this.#balancer.breaker(destination) !== "closed")
+      this.#status(destination, false, "breaker");
   }
 
   dialogChanged(dialog: Dialog, before: DialogState): void {
     const { did, callId, fromTag, toTag, state, endReason } = dialog;
-    this.#bus.publish("E_DLG_STATE_CHANGED", {
+    this.#bus.publish("E_DLG_STATE_CHANGED", () => ({
       id: did,
       db_id: did,
       callid: fromWire(callId),
@@ -134,11 +132,14 @@ export class Announcer {
       old_state: before,
       new_state: state,
       ...(state === DialogState.Deleted && { reason: endReason }),
-    });
+    }));
   }
 
   breakerChanged({ destination, phase, before, calls, failures }: BreakerChange): void {
     this.#bus.publish("E_LOAD_BALANCER_BREAKER", { ...named(destination), state: phase, old_state: before, calls, failures });
+    const isClosed = phase === "closed";
+    if (isClosed === (before === "closed") || this.#balancer?.isEnabled(destination) !== true) return; // trials are not yet the return
+    this.#status(destination, isClosed, "breaker");
   }
 
   restBegan(destination: Destination, ms: number): void {
@@ -153,6 +154,10 @@ export class Announcer {
       ...(deadlineMs > 0 && { deadline: Math.floor(deadlineMs / 1000), bye }),
       ...(reason !== undefined && { reason }),
     });
+  }
+
+  #status({ group, id, uri }: Destination, enabled: boolean, cause: StatusChange["cause"] | "breaker"): void {
+    this.#bus.publish("E_LOAD_BALANCER_STATUS", { group, uri, status: enabled ? "enabled" : "disabled", cause, id });
   }
 
   #alert(alert: GroupAlert): void {

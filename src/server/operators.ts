@@ -28,7 +28,8 @@ export class Operators {
       balancer,
       wallMs: Date.now,
       after,
-      ...drainCalls({ dialogs, endDialog, log }),
+      ...drainCalls({ balancer, dialogs, endDialog, log }),
+      onOverruled: (destination) => this.#states.drainOverruled(destination),
       onChange: (change) => {
         for (const tell of this.drainListeners) tell(change);
       },
@@ -50,14 +51,23 @@ export class Operators {
 
   /** How often each thing happened, for the statistics. */
   get counters(): Record<string, number> {
-    return { ...this.drains.counters, ...this.#store.counters, states_pending: this.#store.pending };
+    const { counters, pending, isUnwritable } = this.#store;
+    return { ...this.drains.counters, ...counters, states_pending: pending, states_unwritable: Number(isUnwritable) };
   }
 
   /** Reads what was decided before the start. To be called before the first table. @throws Error when the database cannot be read */
   async load(): Promise<void> {
-    const { states, skipped } = await this.#store.load();
-    for (const reason of skipped) this.#log.warn({}, reason);
+    const { states, problems } = await this.#store.load();
+    for (const problem of problems) this.#log.warn({}, problem);
     this.#states.load(states);
+  }
+
+  /**
+   * Whether all that was decided so far is on the disk, so that the answer to an operator says no more than is true. Waits half a second at most and
+   * never rejects.
+   */
+  settled(): Promise<boolean> {
+    return this.#store.settled();
   }
 
   statusChanged(change: StatusChange): void {

@@ -50,6 +50,9 @@ export interface StoredRow extends RawRow {
 
 export type Connection = Kysely<Tables>;
 
+/** Failures of SQLite with which a database may still be read. */
+const UNWRITABLE: ReadonlySet<string> = new Set(["SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_BUSY"]);
+
 const COLUMNS = ["id", "group_id", "dst_uri", "resources", "probe_mode", "attrs", "description"];
 
 /** How a database is opened. */
@@ -60,26 +63,33 @@ export interface ConnectOptions {
   readonly mode: "migrate" | "inspect";
   /** How long a write waits for another program's write, ms; everything else in this thread waits with it. */
   readonly busyMs?: number;
+  /** Whether what is written is on the disk when the write is done. Waiting for that is nothing for the thread that handles calls. */
+  readonly durable?: boolean;
+}
+
+/** A database that can be used. */
+export interface Opened {
+  readonly db: Connection;
+  /** Why it can only be read: it should have been changed, could not be, and its table of destinations is there all the same. */
+  readonly unwritable: StoreError | undefined;
 }
 
 /**
- * Opens a database file and makes sure that its table of destinations can be used.
+ * Opens a database file and makes sure that its table of destinations can be used. Calls need only that the table can be read: a database that
+ * lacks nothing but what operators decided is opened also when it cannot be written.
  *
  * @throws {StoreError} that says what is wrong and what is wanted
  */
-export async function connect({ file, table, mode, busyMs = BUSY_TIMEOUT_MS }: ConnectOptions): Promise<Connection> {
+export async function connect({ file, table, mode, busyMs = BUSY_TIMEOUT_MS, durable = false }: ConnectOptions): Promise<Opened> {
   const database = openFile(file, mode, busyMs);
   const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database }) });
   try {
     await checkVersion(db, table, file);
-    if (mode === "migrate") {
-      // With a write-ahead log a reload reads on while another program writes.
-      database.pragma("journal_mode = WAL");
-      await migrate(database, db, table);
-      await checkVersion(db, table, file);
-    }
+    if (durable) database.pragma("synchronous = FULL");
+    const unwritable = mode === "migrate" ? await changeWhatIsMissing(database, db, table, file) : undefined;
+    if (mode === "migrate") await checkVersion(db, table, file);
     await checkColumns(db, table, file);
-    return db;
+    return { db, unwritable };
   } catch (cause) {
     await db.destroy();
     database.close();
@@ -105,18 +115,67 @@ function suffixOf(table: string): string {
 /** A failure of SQLite as a sentence; what is one already stays. */
 export function asStoreError(cause: unknown, file: string): StoreError {
   if (cause instanceof StoreError) return cause;
-  const { code = "", message } = cause as NodeJS.ErrnoException;
-  // Extended codes go into more detail: SQLITE_BUSY_SNAPSHOT, SQLITE_READONLY_DIRECTORY.
-  const primary = code.split("_", 2).join("_");
+  const { message } = cause as Error;
+  const primary = sqliteCode(cause);
   const reasons: Record<string, string> = {
     SQLITE_NOTADB: "it is not an SQLite database",
     SQLITE_CANTOPEN: "the file cannot be opened",
     SQLITE_READONLY: "this user may not write it",
     SQLITE_BUSY: "another program is writing it",
+    SQLITE_FULL: "the disk is full",
   };
   const reason = reasons[primary] ?? (message || String(cause));
   const codeOfStore = primary === "SQLITE_NOTADB" || primary === "SQLITE_CANTOPEN" ? "CANNOT_OPEN" : "FAILED";
   return new StoreError(codeOfStore, `Cannot use database "${file}": ${reason}`, { cause });
+}
+
+/** The primary code of a failure of SQLite. Extended ones go into more detail: SQLITE_BUSY_SNAPSHOT, SQLITE_READONLY_DIRECTORY. */
+function sqliteCode(cause: unknown): string {
+  const { code = "" } = cause as NodeJS.ErrnoException;
+  return code.split("_", 2).join("_");
+}
+
+/**
+ * Changes what is missing. Answers why nothing could be written, when that is so; whether the database can be used as it is, is for the caller to
+ * find out.
+ */
+async function changeWhatIsMissing(
+  database: Database.Database,
+  db: Connection,
+  table: string,
+  file: string,
+): Promise<StoreError | undefined> {
+  try {
+    // With a write-ahead log a reload reads on while another program writes.
+    database.pragma("journal_mode = WAL");
+    await migrate(database, db, table);
+    tryToWrite(database);
+    return undefined;
+  } catch (cause) {
+    if (!UNWRITABLE.has(sqliteCode(cause)) || !(await hasTable(db, table))) throw cause;
+    return asStoreError(cause, file);
+  }
+}
+
+/**
+ * A database that has everything is only read at the start, so it is tried whether it can be written: "BEGIN IMMEDIATE" alone does not tell. Another
+ * program that is just writing says nothing against it.
+ */
+function tryToWrite(database: Database.Database): void {
+  database.pragma("busy_timeout = 0");
+  try {
+    database.exec("BEGIN IMMEDIATE; CREATE TABLE headroom_attempt (id)");
+  } catch (cause) {
+    if (sqliteCode(cause) !== "SQLITE_BUSY") throw cause;
+  } finally {
+    if (database.inTransaction) database.exec("ROLLBACK");
+    database.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
+  }
+}
+
+/** Whether there is a table, or a view, of this name. */
+export async function hasTable(db: Connection, name: string): Promise<boolean> {
+  return (await db.introspection.getTables()).some((table) => table.name === name);
 }
 
 function openFile(file: string, mode: ConnectOptions["mode"], busyMs: number): Database.Database {

@@ -1,25 +1,27 @@
 import { createStateTable } from "../../migrations/index.ts";
 import type { DestinationState } from "../health/index.ts";
-import { type Connection, type StoredState, stateTableName } from "./connection.ts";
+import { type Connection, hasTable, type StoredState, stateTableName } from "./connection.ts";
 
 /** Most states that are loaded: as many as there may be destinations. */
 const MAX_STATES = 100_000;
 const MAX_INT32 = 2_147_483_647;
 /** How much of a bad value a message quotes. */
 const MAX_QUOTED_LENGTH = 60;
+/** Most rows that are told of one by one. */
+const MAX_PROBLEMS = 20;
 
 /** What was found in the table of states. */
 export interface LoadedStates {
   /** The latest change first. Also those of rows that are not in the table of destinations, or cannot be used now: these may come back. */
   readonly states: readonly DestinationState[];
-  /** One sentence for each row that cannot be used: its destination starts as if nobody had touched it. */
-  readonly skipped: readonly string[];
+  /** One sentence for each row that is not as it should be, and at the end one for all others when there are many. */
+  readonly problems: readonly string[];
 }
 
 /** Reads all states. A database without the table has none: it is made when the first one is written. */
 export async function readStates(db: Connection, table: string): Promise<LoadedStates> {
   const name = stateTableName(table);
-  if (!(await hasTable(db, name))) return { states: [], skipped: [] };
+  if (!(await hasTable(db, name))) return { states: [], problems: [] };
   const rows = await db
     .selectFrom(name)
     .selectAll()
@@ -27,14 +29,20 @@ export async function readStates(db: Connection, table: string): Promise<LoadedS
     .limit(MAX_STATES + 1)
     .execute();
   const states: DestinationState[] = [];
-  const skipped: string[] = [];
+  const problems: string[] = [];
   for (const row of rows.slice(0, MAX_STATES)) {
-    const faults = faultsOf(row);
-    if (faults.length === 0) states.push(stateOf(row));
-    else skipped.push(`State of destination ${show(row.id)} <${show(row.dst_uri)}> is skipped: ${faults.join("; ")}`);
+    const nameless = faultsOf(row, IDENTITY);
+    const faults = faultsOf(row, DECISION);
+    const state = nameless.length === 0 ? stateOf(row) : undefined;
+    if (state !== undefined) states.push(state);
+    const outcome = state === undefined ? "belongs to no destination" : `is taken as ${describe(state)}`;
+    const all = [...nameless, ...faults];
+    if (all.length > 0) problems.push(`State of destination ${show(row.id)} <${show(row.dst_uri)}> ${outcome}: ${all.join("; ")}`);
   }
-  if (rows.length > MAX_STATES) skipped.push(`States are skipped: table "${name}" has more than ${MAX_STATES} rows`);
-  return { states, skipped };
+  const more = problems.length - MAX_PROBLEMS;
+  if (more > 0) problems.splice(MAX_PROBLEMS, more, `${more} more states of table "${name}" are not as they should be`);
+  if (rows.length > MAX_STATES) problems.push(`States are passed over: table "${name}" has more than ${MAX_STATES} rows`);
+  return { states, problems };
 }
 
 /** Writes states, all or none. One that says nothing, as nobody has touched the destination any more, is taken out of the table. */
@@ -71,10 +79,6 @@ function saysNothing({ enabled, autoReenable, draining }: DestinationState): boo
   return enabled && autoReenable && !draining;
 }
 
-async function hasTable(db: Connection, name: string): Promise<boolean> {
-  return (await db.introspection.getTables()).some((table) => table.name === name);
-}
-
 function rowOf(state: DestinationState): StoredState {
   return {
     id: state.id,
@@ -90,36 +94,63 @@ function rowOf(state: DestinationState): StoredState {
   };
 }
 
+/**
+ * The state that a row tells of, with the careful reading of what cannot be read. That a row is there at all says that somebody took the destination
+ * out of service, and no fault in it may send calls there.
+ */
 function stateOf(row: StoredState): DestinationState {
+  const enabled = row.enabled === 1;
   return {
     id: row.id,
     group: row.group_id,
     uri: row.dst_uri,
-    enabled: row.enabled === 1,
-    autoReenable: row.auto_reenable === 1,
-    draining: row.draining === 1,
-    drainDeadlineMs: row.drain_deadline,
+    enabled,
+    autoReenable: isRight("auto_reenable", row) ? row.auto_reenable === 1 : enabled,
+    draining: isRight("draining", row) ? row.draining === 1 : enabled,
+    drainDeadlineMs: isRight("drain_deadline", row) ? row.drain_deadline : 0,
     drainBye: row.drain_bye === 1,
-    changedAtMs: row.changed_at,
-    cause: row.cause as DestinationState["cause"],
+    changedAtMs: isRight("changed_at", row) ? row.changed_at : 0,
+    cause: row.cause === "drain" ? "drain" : "mi",
   };
 }
 
-/** What is wrong with a row: SQLite keeps any type in any column, and others may write the table. */
-function faultsOf(row: StoredState): string[] {
-  const faults: string[] = [];
-  const want = (column: keyof StoredState, isRight: boolean, wanted: string): void => {
-    if (!isRight) faults.push(`${column} ${show(row[column])}: want ${wanted}`);
-  };
-  const number = (column: keyof StoredState, most: number): void =>
-    want(column, isWhole(row[column], most), `a whole number from 0 to ${most}`);
-  number("id", Number.MAX_SAFE_INTEGER);
-  number("group_id", MAX_INT32);
-  want("dst_uri", typeof row.dst_uri === "string" && row.dst_uri !== "", "a URI");
-  for (const column of ["enabled", "auto_reenable", "draining", "drain_bye"] as const) want(column, isWhole(row[column], 1), "0 or 1");
-  for (const column of ["drain_deadline", "changed_at"] as const) number(column, Number.MAX_SAFE_INTEGER);
-  want("cause", row.cause === "mi" || row.cause === "drain", '"mi" or "drain"');
-  return faults;
+function describe({ enabled, draining }: DestinationState): string {
+  if (draining) return enabled ? "draining" : "disabled and draining";
+  return enabled ? "enabled" : "disabled";
+}
+
+/** Columns that say whose state it is. Without one of them it can be nobody's. */
+const IDENTITY = ["id", "group_id", "dst_uri"] as const;
+const DECISION = ["enabled", "auto_reenable", "draining", "drain_deadline", "drain_bye", "changed_at", "cause"] as const;
+
+/** What each column may hold: SQLite keeps any type in any of them, and others may write the table. */
+const WANTED: { readonly [Column in keyof StoredState]: { readonly is: (value: unknown) => boolean; readonly wanted: string } } = {
+  id: wholeNumber(Number.MAX_SAFE_INTEGER),
+  group_id: wholeNumber(MAX_INT32),
+  dst_uri: { is: (value) => typeof value === "string" && value !== "", wanted: "a URI" },
+  enabled: flag(),
+  auto_reenable: flag(),
+  draining: flag(),
+  drain_deadline: wholeNumber(Number.MAX_SAFE_INTEGER),
+  drain_bye: flag(),
+  changed_at: wholeNumber(Number.MAX_SAFE_INTEGER),
+  cause: { is: (value) => value === "mi" || value === "drain", wanted: '"mi" or "drain"' },
+};
+
+function wholeNumber(most: number) {
+  return { is: (value: unknown) => isWhole(value, most), wanted: `a whole number from 0 to ${most}` };
+}
+
+function flag() {
+  return { is: (value: unknown) => isWhole(value, 1), wanted: "0 or 1" };
+}
+
+function isRight(column: keyof StoredState, row: StoredState): boolean {
+  return WANTED[column].is(row[column]);
+}
+
+function faultsOf(row: StoredState, columns: readonly (keyof StoredState)[]): string[] {
+  return columns.filter((column) => !isRight(column, row)).map((column) => `${column} ${show(row[column])}: want ${WANTED[column].wanted}`);
 }
 
 function isWhole(value: unknown, most: number): boolean {

@@ -1,14 +1,18 @@
 import type { Address, DestinationRow } from "../balancer/index.ts";
 import { asStoreError, type Connection, connect, type StoredRow, tableName } from "./connection.ts";
 import { MEMORY, sqliteFile } from "./database-url.ts";
+import { readRows } from "./destination-rows.ts";
 import { StoreError } from "./errors.ts";
 import { type Resolve, type ResolveLimits, resolveAll, resolveBySystem } from "./resolve.ts";
 import { type CheckedRow, checkRow, DECLARED_LENGTHS, LOADED_LENGTHS, type RawRow, type Target } from "./row.ts";
 import { readStates, writeStates } from "./state-row.ts";
-import { type DestinationStateStore, QueuedStateStore, type StateLog, type StateQueueOptions } from "./state-store.ts";
+import { type DestinationStateStore, QueuedStateStore, type StateLog, type StateQueueOptions, type StateTable } from "./state-store.ts";
+import { WriterThread } from "./writer-thread.ts";
 
-/** Most rows that are loaded. A larger table is not meant for this program, or is not a table of destinations. */
-const MAX_ROWS = 100_000;
+/** How long a reload waits for the rows. The thread that reads them may be waiting for a disk, or for another program. */
+const READ_LIMIT_MS = 15_000;
+/** Rows that are checked in one go: a millisecond or two. */
+const CHECKS_AT_ONCE = 200;
 
 /** How a store is opened. */
 export interface StoreOptions {
@@ -58,9 +62,12 @@ export interface DestinationStore {
   import(rows: readonly NewRow[]): Promise<readonly number[]>;
   /** Removes a row and answers it; undefined when there was none. */
   remove(id: number): Promise<StoredRow | undefined>;
-  /** What operators decided for the destinations, in a table beside them. To be closed before this store. */
+  /**
+   * What operators decided for the destinations, in a table beside them. To be closed before this store. A database file gets a thread of its own with
+   * it, which writes the states and reads the rows of later loads.
+   */
   states(log: StateLog, options?: StateQueueOptions): DestinationStateStore;
-  /** Ends a database in memory; a file is never held open between two calls. */
+  /** Ends the thread and a database in memory; a file is never held open between two calls. Takes a second and a half at most. */
   close(): Promise<void>;
 }
 
@@ -73,10 +80,10 @@ export interface DestinationStore {
 export async function openStore(dbUrl: string, options: StoreOptions): Promise<DestinationStore> {
   const file = sqliteFile(dbUrl);
   checkTableName(options.table);
-  const connection = await connect({ file, table: options.table, mode: options.mode ?? "migrate" });
-  if (file === MEMORY) return new SqliteStore(file, options, connection);
-  await connection.destroy();
-  return new SqliteStore(file, options);
+  const { db, unwritable } = await connect({ file, table: options.table, mode: options.mode ?? "migrate" });
+  if (file === MEMORY) return new SqliteStore(file, options, { lasting: db });
+  await db.destroy();
+  return new SqliteStore(file, options, { unwritable });
 }
 
 /**
@@ -98,11 +105,15 @@ class SqliteStore implements DestinationStore {
   readonly #options: StoreOptions;
   /** The one connection of a database in memory, which ends with it. */
   readonly #lasting: Connection | undefined;
+  /** Why the database could not be written at the start. */
+  readonly #unwritable: StoreError | undefined;
+  #thread: WriterThread | undefined;
 
-  constructor(file: string, options: StoreOptions, lasting?: Connection) {
+  constructor(file: string, options: StoreOptions, found: { lasting?: Connection; unwritable?: StoreError | undefined }) {
     this.#file = file;
     this.#options = options;
-    this.#lasting = lasting;
+    this.#lasting = found.lasting;
+    this.#unwritable = found.unwritable;
   }
 
   async loadDestinations(): Promise<LoadedDestinations> {
@@ -110,7 +121,8 @@ class SqliteStore implements DestinationStore {
     const checked: CheckedRow[] = [];
     const skipped: SkippedRow[] = [];
     const ids = new Set<number>();
-    for (const raw of await this.#rows()) {
+    for (const [i, raw] of (await this.#rows()).entries()) {
+      if (i % CHECKS_AT_ONCE === CHECKS_AT_ONCE - 1) await new Promise(setImmediate); // calls come first
       const result = checkRow(raw, LOADED_LENGTHS);
       if ("faults" in result) {
         skipped.push(skip(raw.id, result.faults));
@@ -174,39 +186,39 @@ class SqliteStore implements DestinationStore {
   }
 
   states(log: StateLog, options?: StateQueueOptions): DestinationStateStore {
-    const { table } = this.#options;
-    return new QueuedStateStore(
-      {
-        read: () => this.#run((db) => readStates(db, table)),
-        write: (states) => this.#run((db) => writeStates(db, table, states), { busyMs: 0 }),
-      },
-      log,
-      options,
-    );
+    return new QueuedStateStore(this.#stateTable(log), log, { ...options, unwritable: this.#unwritable });
   }
 
   async close(): Promise<void> {
+    await this.#thread?.close();
     await this.#lasting?.destroy();
   }
 
-  async #rows(): Promise<StoredRow[]> {
+  /** States are read before the first call is taken, so that is done here. A database in memory ends with the program, and waits for no disk. */
+  #stateTable(log: StateLog): StateTable {
     const { table } = this.#options;
-    const rows = await this.#run((db) =>
-      db
-        .selectFrom(tableName(table))
-        .select(["id", "group_id", "dst_uri", "resources", "probe_mode", "attrs", "description"])
-        .orderBy("id")
-        .limit(MAX_ROWS + 1)
-        .execute(),
-    );
-    if (rows.length > MAX_ROWS) {
-      throw new StoreError("TOO_MANY_ROWS", `Cannot load table "${table}" of database "${this.#file}": it has more than ${MAX_ROWS} rows`);
-    }
-    return rows;
+    const read = () => this.#run((db) => readStates(db, table));
+    if (this.#lasting !== undefined) return { read, write: (states) => this.#run((db) => writeStates(db, table, states)) };
+    this.#thread ??= new WriterThread({ file: this.#file, table }, log);
+    const thread = this.#thread;
+    return {
+      read,
+      write: (states) => thread.run("write states", states),
+      get crashes() {
+        return thread.crashes;
+      },
+    };
   }
 
-  async #run<T>(query: (db: Connection) => Promise<T>, options: { readonly busyMs?: number } = {}): Promise<T> {
-    const connection = this.#lasting ?? (await connect({ file: this.#file, table: this.#options.table, mode: "inspect", ...options }));
+  /** While calls are handled the thread reads, unless it is not up; at the start it is not yet, and no call waits. */
+  #rows(): Promise<readonly StoredRow[]> {
+    const { table } = this.#options;
+    if (this.#thread?.isUp) return this.#thread.run("read destinations", undefined, READ_LIMIT_MS);
+    return this.#run((db) => readRows(db, { file: this.#file, table }));
+  }
+
+  async #run<T>(query: (db: Connection) => Promise<T>): Promise<T> {
+    const connection = this.#lasting ?? (await connect({ file: this.#file, table: this.#options.table, mode: "inspect" })).db;
     try {
       return await query(connection);
     } catch (cause) {

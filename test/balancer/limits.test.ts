@@ -286,18 +286,6 @@ describe("a share of the capacity", () => {
     balancer.setCapacityFactor(1, 1);
     assert.deepEqual([usage(balancer, 1, "t"), usage(balancer, 1, "c")], ["0/20", "0/10"]);
   });
-
-  it("of one row holds for its pool while it lasts", () => {
-    const { balancer } = timed([
-      { id: 1, resources: "t=100", attrs: "shared=p" },
-      { id: 2, resources: "t=100;c=10", attrs: "shared=p" },
-    ]);
-    balancer.setCapacityFactor(1, 0.5);
-    balancer.setCapacityFactor(2, 0.2);
-    assert.deepEqual([usage(balancer, 1, "t"), usage(balancer, 2, "c")], ["0/20", "0/2"]);
-    balancer.setCapacityFactor(2, 1);
-    assert.deepEqual([usage(balancer, 1, "t"), usage(balancer, 2, "c")], ["0/50", "0/10"]);
-  });
 });
 
 describe("failing open", () => {

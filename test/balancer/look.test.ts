@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type Balancer, readLook, type TableLook, type TableView } from "../../src/balancer/index.ts";
+import { type Balancer, Looks, type TableView } from "../../src/balancer/index.ts";
 import { balancerOf, newCall, occupy, type RowSketch, row } from "./support.ts";
 
 /** `1: full, 2: chosen`, … */
@@ -145,15 +145,14 @@ describe("what a start would look at", () => {
 });
 
 describe("what a call looked at", () => {
-  function watched(rows: readonly RowSketch[]) {
-    const looks: TableLook[] = [];
-    const faults: string[] = [];
-    const balancer = balancerOf(rows, { onChoice: (_call, look) => looks.push(look), onFault: (text) => faults.push(text) });
-    return { balancer, looks, faults };
+  function watched(rows: readonly RowSketch[], size = 10) {
+    const looks = new Looks(size, () => 7);
+    const views = (): TableView[] => looks.of("").map(({ view }) => view);
+    return { balancer: balancerOf(rows, { looks }), looks, views };
   }
 
   it("is without the pick before and without its own, and stays when the table changes", () => {
-    const { balancer, looks } = watched([
+    const { balancer, views } = watched([
       { id: 1, resources: "t=5" },
       { id: 2, resources: "t=4" },
     ]);
@@ -163,10 +162,9 @@ describe("what a call looked at", () => {
     balancer.next(call);
     balancer.replaceTable([row({ id: 2, resources: "t=1" })]);
     balancer.start(newCall(), 1, "nosuch");
-    const views = looks.map((look) => readLook(look));
-    assert.deepEqual(views.map(reasons), ["1: chosen, 2: lower-score", "1: tried, 2: chosen", "1: tried, 2: tried"]);
+    assert.deepEqual(views().map(reasons), ["1: chosen, 2: lower-score", "1: tried, 2: chosen", "1: tried, 2: tried"]);
     assert.deepEqual(
-      views.map(({ code, destinations }) => [code, ...destinations.map(({ resources }) => resources[0]!.load)]),
+      views().map(({ code, destinations }) => [code, ...destinations.map(({ resources }) => resources[0]!.load)]),
       [
         [1, 0, 0],
         [1, 0, 0],
@@ -177,9 +175,9 @@ describe("what a call looked at", () => {
 
   it("keeps 64 destinations of a large group, and the chosen one in any case", () => {
     for (const best of [3, 64, 65, 100]) {
-      const { balancer, looks } = watched(Array.from({ length: 100 }, (_, i) => ({ id: i + 1, resources: `t=${i + 1 === best ? 9 : 5}` })));
+      const { balancer, views } = watched(Array.from({ length: 100 }, (_, i) => ({ id: i + 1, resources: `t=${i + 1 === best ? 9 : 5}` })));
       balancer.start(newCall(), 1, "t");
-      const view = readLook(looks[0]!);
+      const view = views()[0]!;
       assert.deepEqual([view.chosen, view.omitted, view.destinations.length], [best, 36, 64]);
       assert.deepEqual(
         view.destinations.filter(({ skipped }) => skipped === undefined).map(({ id }) => id),
@@ -188,15 +186,81 @@ describe("what a call looked at", () => {
     }
   });
 
-  it("cannot harm the call when the listener throws", () => {
-    const faults: string[] = [];
-    const balancer = balancerOf([{ id: 1, resources: "t=1" }], {
-      onChoice() {
-        throw new Error("full");
-      },
-      onFault: (text) => faults.push(text),
-    });
-    assert.equal(balancer.start(newCall(), 1, "t"), 1);
-    assert.deepEqual(faults, ["Cannot tell of a choice: Error: full"]);
+  it("tells what the call comes from, when that is passed over", () => {
+    const { balancer, views } = watched([
+      { id: 1, resources: "t=5" },
+      { id: 2, resources: "t=4" },
+    ]);
+    const call = newCall();
+    call.passedOver = [balancer.destination(1)!.key];
+    balancer.start(call, 1, "t");
+    balancer.next(call);
+    assert.deepEqual(views().map(reasons), ["1: caller, 2: chosen", "1: caller, 2: tried"]);
+  });
+
+  it("tells of one that is starting slowly and has its share of a pool, and of the pool that is full", () => {
+    const { balancer, views } = watched([
+      { id: 1, resources: "t=10", attrs: "shared=a" },
+      { id: 2, resources: "t=10", attrs: "shared=a" },
+    ]);
+    balancer.setCapacityFactor(1, 0.2);
+    for (let i = 0; i < 11; i++) balancer.start(newCall(), 1, "t");
+    const of = (i: number): string => reasons(views()[i]!);
+    assert.deepEqual(balancer.describe(1, "t").destinations[0]?.resources, [
+      { name: "t", load: 10, max: 10, slot: 0, own: { load: balancer.ownLoad(balancer.destination(1)!.resources[0]!.cell), max: 2 } },
+    ]);
+    assert.equal(of(0), "1: lower-score, 2: chosen");
+    assert.equal(of(9), "1: full, 2: full");
+    const fresh = watched([
+      { id: 1, resources: "t=10", attrs: "shared=a" },
+      { id: 2, resources: "t=10", attrs: "shared=a;priority=1" },
+    ]);
+    fresh.balancer.setCapacityFactor(1, 0.2);
+    for (let i = 0; i < 3; i++) fresh.balancer.start(newCall(), 1, "t");
+    assert.deepEqual(fresh.views().map(reasons), ["1: chosen, 2: later-tier", "1: chosen, 2: later-tier", "1: slow-start, 2: chosen"]);
+  });
+
+  it("is kept for the latest decisions, with their times, attempts and Call-IDs", () => {
+    const { balancer, looks } = watched([{ id: 1, resources: "t=50" }], 3);
+    for (const callId of ["a", "b", "a", "c", "a"]) {
+      const call = newCall();
+      call.callId = callId;
+      balancer.start(call, 1, "t");
+    }
+    const loads = (callId: string): number[] => looks.of(callId).map(({ view }) => view.destinations[0]!.resources[0]!.load);
+    assert.deepEqual([loads("a"), loads("b"), loads("c"), looks.taken], [[2, 4], [], [3], 5]);
+    const { atMs, attempt, group, resources } = looks.of("c")[0]!;
+    assert.deepEqual([atMs, attempt, group, resources], [7, 1, 1, "t"]);
+  });
+
+  it("is kept as long as there is room for its numbers, which larger tables use up sooner; never another's", () => {
+    const names = Array.from({ length: 12 }, (_, i) => `r${i}`);
+    const all = names.map((name) => `${name}=90`).join(";");
+    const { balancer, looks } = watched(
+      Array.from({ length: 64 }, (_, i) => ({ id: i + 1, resources: all })),
+      20,
+    );
+    for (let i = 0; i < 100; i++) {
+      const call = newCall();
+      call.callId = `${i}`;
+      const wanted = i % 3 === 0 ? names.join(";") : "r0";
+      assert.equal(balancer.start(call, 1, wanted), 1);
+      const found = looks.of(`${i}`);
+      assert.deepEqual([found.length, found[0]?.resources, found[0]?.view.chosen], [1, wanted, call.destination!.id]);
+    }
+    const kept = Array.from({ length: 100 }, (_, i) => looks.of(`${i}`).length);
+    assert.ok(kept.lastIndexOf(0) >= 80, "not all 20 have room");
+    assert.ok(kept.slice(kept.lastIndexOf(0) + 1).length > 2, "and several have");
+  });
+
+  it("has room for one that is larger than all that was thought of", () => {
+    const names = Array.from({ length: 30 }, (_, i) => `r${i}`);
+    const all = names.map((name) => `${name}=90`).join(";");
+    const { balancer, views } = watched(
+      Array.from({ length: 70 }, (_, i) => ({ id: i + 1, resources: all })),
+      1,
+    );
+    balancer.start(newCall(), 1, names.join(";"));
+    assert.deepEqual([views()[0]?.chosen, views()[0]?.destinations.length, views()[0]?.omitted], [1, 64, 6]);
   });
 });

@@ -6,9 +6,9 @@ import {
   type CallLoad,
   type Destination,
   type DestinationRow,
+  Looks,
   parseResources,
-  readLook,
-  type TableLook,
+  type TableView,
 } from "../../src/balancer/index.ts";
 import { Model, type ModelDestination, type ModelOptions } from "./model.ts";
 import { newCall } from "./support.ts";
@@ -33,7 +33,8 @@ class Pair {
   readonly balancer: Balancer;
   readonly calls: CallLoad[] = Array.from({ length: CALLS }, newCall);
   readonly branches: Branch[][] = Array.from({ length: CALLS }, () => []);
-  #look: TableLook | undefined;
+  readonly #looks = new Looks(1, () => 0);
+  #taken = 0;
 
   constructor(failOpen: boolean, maxCallsPerSecond: number) {
     this.model = new Model(CALLS, failOpen, maxCallsPerSecond);
@@ -43,9 +44,7 @@ class Pair {
       nowMs: () => this.model.now,
       maxCallsPerSecond,
       failOpen,
-      onChoice: (_call, look) => {
-        this.#look = look;
-      },
+      looks: this.#looks,
     });
   }
 
@@ -57,13 +56,19 @@ class Pair {
     );
   }
 
+  /** What the last start or next looked at, if it did. */
+  #lookTaken(): TableView | undefined {
+    if (this.#looks.taken === this.#taken) return undefined;
+    this.#taken = this.#looks.taken;
+    return this.#looks.of("")[0]?.view;
+  }
+
   /** Compares an answer, and after a choice the destination, what was told of it, and that nothing was oversubscribed. */
   chose(index: number, got: number, want: number): void {
     assert.equal(got, want);
     const call = this.calls[index]!;
     const modelCall = this.model.calls[index]!;
-    const view = this.#look === undefined ? undefined : readLook(this.#look);
-    this.#look = undefined;
+    const view = this.#lookTaken();
     if (got === 1 || got === -2) {
       assert.deepEqual([view?.code, view?.chosen], [got, call.destination?.id]);
       assert.deepEqual(
@@ -77,7 +82,9 @@ class Pair {
     if (got !== 1) return;
     const cells = this.balancer.pickedCells(call);
     for (const cell of cells) {
-      if (!modelCall.session!.flags.includes("n")) assert.ok(this.balancer.load(cell) <= this.balancer.maxLoad(cell), "oversubscribed");
+      if (modelCall.session!.flags.includes("n")) continue;
+      assert.ok(this.balancer.load(cell) <= this.balancer.maxLoad(cell), "oversubscribed");
+      assert.ok(this.balancer.ownLoad(cell) <= this.balancer.ownMaxLoad(cell), "more than its share");
     }
     this.branches[index]!.push({
       destination: call.destination!,
@@ -98,6 +105,15 @@ class Pair {
     for (const [i, row] of model.rows.entries()) {
       const { key, disabled, noAutoReenable } = row;
       const destination = balancer.destinations()[i]!;
+      const held = this.calls.flatMap(({ leases }) => leases);
+      const cells = balancer.cellsOf(destination);
+      assert.equal(new Set(cells).size, cells.length);
+      assert.equal(held.filter((cell) => cells.includes(cell)).length, model.ownLoads(key));
+      assert.equal(
+        cells.reduce((sum, cell) => sum + balancer.ownLoad(cell), 0),
+        model.ownLoads(key),
+        `all that counts on ${key}, out of sight too`,
+      );
       assert.equal(balancer.isAvailable(destination), model.isUp(row));
       assert.equal(balancer.isDraining(destination), row.draining);
       assert.equal(balancer.breaker(destination) === "closed", row.trials === undefined);
@@ -107,6 +123,7 @@ class Pair {
       assert.equal(balancer.isAutoReenable(destination), !noAutoReenable);
       for (const { name, cell } of destination.resources) {
         assert.equal(balancer.maxLoad(cell), model.maxLoad(row, name));
+        assert.equal(balancer.ownMaxLoad(cell), model.ownMaxLoad(row, name));
         assert.equal(balancer.capacity(cell), model.capacity(row, name).max);
         assert.equal(balancer.load(cell), model.load(row, name), `load of ${name} on ${key}`);
         assert.equal(balancer.ownLoad(cell), model.ownLoad(key, name));

@@ -85,19 +85,27 @@ export class Model {
     return this.#units().filter((unit) => unit.key === key && unit.resource === resource).length;
   }
 
+  /** Of all resources, also of those that the row lacks. */
+  ownLoads(key: string): number {
+    return this.#units().filter((unit) => unit.key === key).length;
+  }
+
   /** Of a row, or of the pool it shares. */
   load({ key, options: { pool } }: ModelRow, resource: string): number {
     if (pool === undefined) return this.ownLoad(key, resource);
     return this.#units().filter((unit) => unit.resource === resource && this.#poolOf(unit.key, resource) === pool).length;
   }
 
+  /** In a pool as far as the row that is furthest. */
   maxLoad(found: ModelRow, resource: string): number {
-    const { max } = this.capacity(found, resource);
     const { pool } = found.options;
     const sharing =
       pool === undefined ? [found] : this.rows.filter((other) => other.options.pool === pool && other.capacities.has(resource));
-    const factor = Math.min(...sharing.map((other) => other.factor));
-    return max === 0 ? 0 : Math.max(1, Math.floor(max * factor));
+    return share(this.capacity(found, resource).max, Math.max(...sharing.map((other) => other.factor)));
+  }
+
+  ownMaxLoad(found: ModelRow, resource: string): number {
+    return share(this.capacity(found, resource).max, found.factor);
   }
 
   capacity({ options: { pool }, capacities }: ModelRow, resource: string): Capacity {
@@ -311,10 +319,8 @@ export class Model {
   }
 
   #slot(found: ModelRow, resource: string, flags: string): number {
-    const max = this.maxLoad(found, resource);
-    const load = this.load(found, resource);
-    if (!flags.includes("r")) return max - load;
-    return max === 0 ? 0 : Number(100n - (100n * BigInt(load)) / BigInt(max));
+    const ofPool = slot(this.maxLoad(found, resource), this.load(found, resource), flags);
+    return Math.min(ofPool, slot(this.ownMaxLoad(found, resource), this.ownLoad(found.key, resource), flags));
   }
 
   #sentWithinASecond(row: ModelRow): number {
@@ -346,6 +352,15 @@ export class Model {
 
 function limitKey({ key, options }: ModelRow): string {
   return options.pool === undefined ? key : `pool ${options.pool}`;
+}
+
+function share(capacity: number, factor: number): number {
+  return capacity === 0 ? 0 : Math.max(1, Math.floor(capacity * factor));
+}
+
+function slot(max: number, load: number, flags: string): number {
+  if (!flags.includes("r")) return max - load;
+  return max === 0 ? 0 : Number(100n - (100n * BigInt(load)) / BigInt(max));
 }
 
 /** Compares two fractions whose denominators are above 0. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { Balancer } from "../../src/balancer/index.ts";
 import { balancerOf, cellOf, newCall, occupy, permutations, row, usage } from "./support.ts";
 
 /** One server in two groups, and another by itself. */
@@ -136,5 +137,110 @@ describe("destinations that share a pool", () => {
     ]);
     occupy(balancer, 1, "t", 1);
     assert.deepEqual([usage(balancer, 1, "t"), usage(balancer, 2, "t")], ["1/10", "0/4"]);
+  });
+});
+
+describe("a share of the capacity, in a pool", () => {
+  const sketches = [
+    { id: 1, group: 1, resources: "t=10", attrs: "shared=p" },
+    { id: 2, group: 2, resources: "t=10;c=4", attrs: "shared=p" },
+  ];
+  const pick = (balancer: Balancer, group: number, resources = "t", flags = "") => balancer.start(newCall(), group, resources, flags);
+  const times = (count: number, run: () => number) => Array.from({ length: count }, run);
+
+  it("holds back the row that is warming up, and none of the others", () => {
+    const balancer = balancerOf(sketches);
+    balancer.setCapacityFactor(1, 0.3);
+    assert.deepEqual([usage(balancer, 1, "t"), usage(balancer, 2, "t")], ["0/10", "0/10"], "the pool stays open");
+    const cell = cellOf(balancer.destination(1), "t");
+    assert.deepEqual([balancer.ownMaxLoad(cell), balancer.freeSlots(cell)], [3, 3]);
+    assert.deepEqual(
+      times(4, () => pick(balancer, 1)),
+      [1, 1, 1, -2],
+    );
+    assert.equal(balancer.freeSlots(cell), 0);
+    assert.deepEqual(
+      times(8, () => pick(balancer, 2)),
+      [1, 1, 1, 1, 1, 1, 1, -2],
+    );
+    balancer.setCapacityFactor(1, 1);
+    assert.deepEqual([pick(balancer, 1), balancer.ownMaxLoad(cell)], [-2, 10], "the pool is full");
+  });
+
+  it("does not let a full pool overflow: the row gets what the others leave", () => {
+    const balancer = balancerOf(sketches);
+    balancer.setCapacityFactor(1, 0.5);
+    occupy(balancer, 2, "t", 8);
+    assert.deepEqual(
+      times(3, () => pick(balancer, 1)),
+      [1, 1, -2],
+    );
+  });
+
+  it("leaves at least one call to the row", () => {
+    const balancer = balancerOf(sketches);
+    balancer.setCapacityFactor(1, 0);
+    assert.deepEqual([pick(balancer, 1), pick(balancer, 1)], [1, -2]);
+  });
+
+  it("closes the pool as far as the row that is furthest: a server that warms up in all its rows has one share", () => {
+    const balancer = balancerOf(sketches);
+    balancer.setCapacityFactor(1, 0.5);
+    balancer.setCapacityFactor(2, 0.2);
+    assert.deepEqual([usage(balancer, 1, "t"), usage(balancer, 2, "t"), usage(balancer, 2, "c")], ["0/5", "0/5", "0/1"]);
+    assert.deepEqual(
+      times(3, () => pick(balancer, 2)),
+      [1, 1, -2],
+    );
+    assert.deepEqual(
+      times(4, () => pick(balancer, 1)),
+      [1, 1, 1, -2],
+    );
+    balancer.setCapacityFactor(2, 1);
+    assert.deepEqual([usage(balancer, 1, "t"), usage(balancer, 2, "c")], ["5/10", "0/4"]);
+  });
+
+  it("goes by percentages with flag r, and is passed with flag n", () => {
+    const balancer = balancerOf([...sketches, { id: 3, group: 1, resources: "t=100" }]);
+    balancer.setCapacityFactor(1, 0.2);
+    occupy(balancer, 1, "t", 1); // half of what the row may have, a tenth of the pool
+    occupy(balancer, 3, "t", 30);
+    const call = newCall();
+    balancer.start(call, 1, "t", "r");
+    assert.equal(call.destination?.id, 3);
+    balancer.setStatus(3, false, "mi");
+    assert.deepEqual(
+      times(3, () => pick(balancer, 1)),
+      [1, -2, -2],
+    );
+    assert.equal(pick(balancer, 1, "t", "n"), 1);
+  });
+
+  it("follows resizes and reloads, and ends when the row leaves the pool or the table", () => {
+    const balancer = balancerOf(sketches);
+    balancer.setCapacityFactor(1, 0.5);
+    const own = () => balancer.ownMaxLoad(cellOf(balancer.destination(1), "t"));
+    balancer.resize(2, "t", 20);
+    assert.deepEqual([own(), usage(balancer, 1, "t")], [10, "0/20"]);
+    balancer.replaceTable(sketches.map(row));
+    assert.deepEqual([own(), usage(balancer, 1, "t")], [10, "0/20"], "after a reload too");
+    balancer.replaceTable([row({ ...sketches[0]!, resources: "t=8" }), row(sketches[1]!)]);
+    assert.deepEqual([own(), usage(balancer, 2, "t")], [4, "0/8"]);
+    balancer.replaceTable([row({ ...sketches[0]!, attrs: "" }), row(sketches[1]!)]);
+    assert.deepEqual([own(), usage(balancer, 1, "t"), usage(balancer, 2, "t")], [5, "0/5", "0/10"], "by itself it is as any row");
+    balancer.replaceTable(sketches.map(row));
+    assert.equal(own(), 5);
+    balancer.replaceTable([row(sketches[1]!)]);
+    assert.deepEqual(times(11, () => pick(balancer, 2)).filter((code) => code === 1).length, 10);
+  });
+
+  it("tells what the row itself has and may have", () => {
+    const balancer = balancerOf(sketches);
+    balancer.setCapacityFactor(1, 0.1);
+    assert.equal(pick(balancer, 1), 1);
+    const { code, destinations } = balancer.describe(1, "t");
+    assert.equal(code, -2);
+    assert.deepEqual(destinations[0]?.resources, [{ name: "t", load: 1, max: 10, slot: 0, own: { load: 1, max: 1 } }]);
+    assert.deepEqual(balancer.describe(2, "t").destinations[0]?.resources, [{ name: "t", load: 1, max: 10, slot: 9 }]);
   });
 });

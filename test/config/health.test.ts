@@ -125,19 +125,24 @@ describe("routing.outbound", () => {
       resources: "conf",
       group: -1,
       next_hop: null,
-      limit: false,
+      limit: true,
+      while_draining: "refuse",
+      back_to_sender: false,
       any_port: false,
     });
     assert.equal(parse("routing: { outbound: {} }").routing.outbound?.resources, "pstn");
   });
 
   it("takes every key", () => {
-    const text = "routing: { outbound: { resources: 'a;b', group: 3, next_hop: 'sip:carrier.example:5080', limit: true, any_port: true } }";
+    const switches = "limit: false, while_draining: accept, back_to_sender: true, any_port: true";
+    const text = `routing: { outbound: { resources: 'a;b', group: 3, next_hop: 'sip:carrier.example:5080', ${switches} } }`;
     assert.deepEqual(parse(text).routing.outbound, {
       resources: "a;b",
       group: 3,
       next_hop: "sip:carrier.example:5080",
-      limit: true,
+      limit: false,
+      while_draining: "accept",
+      back_to_sender: true,
       any_port: true,
     });
   });
@@ -216,6 +221,11 @@ describe("a value of health that is refused", () => {
       "a capacity in outbound",
       "routing: { outbound: { resources: 'conf=1' } }",
       /outbound\.resources: found "conf=1", want .*without capacities/,
+    ],
+    [
+      "another word for while_draining",
+      "routing: { outbound: { while_draining: reject } }",
+      /outbound\.while_draining: found "reject", want one of "refuse", "accept"/,
     ],
     ["a group below all", "routing: { outbound: { group: -2 } }", /outbound\.group: found -2, want a whole number from -1/],
     [

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { Balancer } from "../../src/balancer/index.ts";
 import { loadConfig } from "../../src/config/index.ts";
 import { configurationReference } from "../../src/config/reference.ts";
+import { createRouter } from "../../src/server/routers.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const REFERENCE = join(ROOT, "docs", "configuration.md");
@@ -14,7 +16,18 @@ describe("the documentation of the configuration", () => {
     assert.equal(readFileSync(REFERENCE, "utf8"), configurationReference());
   });
 
-  it("examples/headroom.yaml is right and gives no notice", () => {
-    assert.deepEqual(loadConfig(join(ROOT, "examples", "headroom.yaml"), {}).notices, []);
+  it("every configuration in examples/ is right and gives no notice", () => {
+    const files = readdirSync(join(ROOT, "examples")).filter((name) => name.endsWith(".yaml"));
+    assert.deepEqual(files.sort(), ["headroom.yaml", "health.yaml"]);
+    for (const file of files) assert.deepEqual(loadConfig(join(ROOT, "examples", file), {}).notices, [], file);
+  });
+
+  it("the rules of every configuration in examples/ make a route", async () => {
+    for (const file of ["headroom.yaml", "health.yaml"]) {
+      const log = { debug() {}, info() {}, warn() {}, error() {} };
+      const config = loadConfig(join(ROOT, "examples", file), {});
+      const router = await createRouter(config, { balancer: new Balancer({ below: () => 0 }), log });
+      assert.ok(router.handles("INVITE"), file);
+    }
   });
 });

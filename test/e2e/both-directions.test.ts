@@ -18,7 +18,7 @@ describe("calls to a destination and calls from it", () => {
     const media = await startCallee({ scenario: "callee", address: MEDIA });
     const carrier = await startCallee({ scenario: "callee", address: CARRIER });
     // sipp calls from another port than the one it is called at.
-    const outbound = `{ resources: pstn, next_hop: "${carrier.uri}", limit: true, any_port: true }`;
+    const outbound = `{ resources: pstn, next_hop: "${carrier.uri}", any_port: true }`;
     const headroom = await startHeadroom(`routing: { outbound: ${outbound}, reject: { no_capacity: 480 } }`, [
       { uri: media.uri, resources: `pstn=${CAPACITY}` },
     ]);
@@ -65,7 +65,7 @@ describe("calls to a destination and calls from it", () => {
   it("what the next hop refuses is not counted any more", async () => {
     const media = await startCallee({ scenario: "callee", address: MEDIA });
     const carrier = await startCallee({ scenario: "callee-rejecting", address: CARRIER, status: 486 });
-    const outbound = `{ resources: pstn, next_hop: "${carrier.uri}", any_port: true }`;
+    const outbound = `{ resources: pstn, next_hop: "${carrier.uri}", any_port: true, limit: false }`;
     const headroom = await startHeadroom(`routing: { outbound: ${outbound} }`, [{ uri: media.uri, resources: "pstn=1" }]);
     const target = `${headroom.address}:${headroom.port}`;
     try {

@@ -30,6 +30,14 @@ describe("the bus of events", () => {
     assert.equal(bus.counters.published, 3);
   });
 
+  it("makes what an event tells once, and not before somebody wants to know", () => {
+    const bus = busOf(10);
+    let made = 0;
+    bus.publish("E_DLG_STATE_CHANGED", () => ({ made: ++made }));
+    assert.equal(made, 0);
+    for (let i = 0; i < 2; i++) assert.deepEqual(bus.since("abc-0", ALL).events[0]?.params, { made: 1 });
+  });
+
   it("gives again what came after an id, in order over all names", () => {
     const bus = busOf(10);
     bus.publish("E_DLG_STATE_CHANGED", {});

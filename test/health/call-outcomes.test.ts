@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Balancer, CallLoad, type Destination, type DestinationRow, parseResources } from "../../src/balancer/index.ts";
-import { type BreakerChange, CallOutcomes, type OutcomeSettings, outcomeSettings } from "../../src/health/index.ts";
+import { type BreakerChange, type CallFailure, CallOutcomes, type OutcomeSettings, outcomeSettings } from "../../src/health/index.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 
 const SETTINGS: OutcomeSettings = {
@@ -53,13 +53,15 @@ function destination({ balancer }: World, id = 1): Destination {
   return found;
 }
 
-/** A call goes to the destination and comes to this. */
-function call(world: World, outcome: "alive" | "timeout" | "503" | "transport", id = 1, retryAfterS?: number): void {
+/** A call goes to the destination and comes to this; one that "rings" has come to nothing yet. Answers its ticket. */
+function call(world: World, outcome: "alive" | "rings" | CallFailure, id = 1, retryAfterS?: number): number {
   const { outcomes } = world;
   const to = destination(world, id);
   const ticket = outcomes.begun(to);
-  if (outcome === "alive") outcomes.alive(to, ticket);
+  if (outcome === "rings") return outcomes.alive(to, ticket);
+  if (outcome === "alive") outcomes.passed(to, ticket, false);
   else outcomes.failed(to, ticket, outcome, false, retryAfterS);
+  return ticket;
 }
 
 /** Whom `lb_start` selects, again and again until nobody is left; the calls stay counted. */
@@ -75,24 +77,26 @@ function picks({ balancer }: World, most = 100): number[] {
 }
 
 describe("the breaker of a destination", () => {
-  it("opens by time-outs, 503 and transport errors together: no call goes there any more", () => {
+  it("opens by time-outs, 408, 503 and transport errors together: no call goes there any more", () => {
     const world = makeWorld();
     call(world, "alive");
-    for (const failure of ["timeout", "503", "transport"] as const) call(world, failure);
+    call(world, "alive");
+    for (const failure of ["timeout", "503", "408", "transport"] as const) call(world, failure);
     assert.equal(world.balancer.breaker(destination(world)), "open");
     assert.deepEqual(picks(world, 4), [2, 2, 2, 2]);
     assert.deepEqual(
       world.changes.map(({ destination: { id }, phase, before, calls, failures }) => [id, before, phase, calls, failures]),
-      [[1, "closed", "open", 4, 3]],
+      [[1, "closed", "open", 4, 2]],
     );
     assert.deepEqual(world.outcomes.figures(), [
-      { id: 1, group: 1, uri: "sip:192.0.2.1", phase: "open", calls: 4, failures: 3, trialsWanted: 0 },
+      { id: 1, group: 1, uri: "sip:192.0.2.1", phase: "open", calls: 4, failures: 2, trialsWanted: 0 },
     ]);
     const { counters } = world.outcomes;
     assert.deepEqual(
-      [counters.calls_alive, counters.failures_timeout, counters.failures_503, counters.failures_transport, counters.breaker_openings],
-      [1, 1, 1, 1, 1],
+      [counters.calls_alive, counters.failures_timeout, counters.failures_503, counters.failures_408, counters.failures_transport],
+      [2, 1, 1, 1, 1],
     );
+    assert.equal(counters.breaker_openings, 1);
     assert.equal(counters.breakers_open, 1);
   });
 
@@ -152,6 +156,34 @@ describe("the breaker of a destination", () => {
     world.clock.advance(1);
     assert.equal(world.balancer.breaker(destination(world)), "trials");
     assert.deepEqual([world.outcomes.counters.breakers_open, world.outcomes.counters.breaker_openings], [1, 1]);
+  });
+
+  it("a trial that rings closes nothing: it is answered 503 a moment later", () => {
+    const world = opened();
+    world.clock.advance(10_000);
+    const tickets = [call(world, "rings"), call(world, "rings")];
+    assert.equal(world.balancer.breaker(destination(world)), "trials");
+    world.outcomes.failed(destination(world), tickets[1]!, "503", true, undefined);
+    assert.equal(world.balancer.breaker(destination(world)), "open");
+    world.outcomes.passed(destination(world), tickets[0]!, true);
+    world.clock.advance(9_999);
+    assert.equal(world.balancer.breaker(destination(world)), "open");
+  });
+
+  it("trials that ring when their time is up have passed, those that have not answered at all have not", () => {
+    const world = opened();
+    world.clock.advance(10_000);
+    call(world, "rings");
+    assert.deepEqual(picks(world, 5), [1, 2, 1, 2, 2]);
+    world.clock.advance(10_000);
+    assert.equal(world.outcomes.figures()[0]?.trialsWanted, 1);
+    assert.deepEqual(picks(world, 2), [1, 2], "one more may come");
+    call(world, "rings");
+    world.clock.advance(10_000);
+    assert.equal(world.balancer.breaker(destination(world)), "closed");
+    assert.equal(world.clock.pending, 0);
+    assert.equal(world.outcomes.counters.breaker_closings, 1);
+    assert.equal(world.outcomes.counters.breakers_open, 0);
   });
 
   it("replaces trials that come to no outcome after open_for, those that are still wanted", () => {

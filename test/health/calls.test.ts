@@ -18,11 +18,11 @@ function makeNet(options: SimOptions = {}): SimNetwork {
   return new SimNetwork({ outcomes: JUDGED, ...options });
 }
 
-/** Calls that were told as alive, and as failed by time-out, 503 and transport error. */
+/** Calls that were told as alive, and as failed by time-out or 408, 503 and transport error. */
 function told(net: SimNetwork): number[] {
   const counters = net.outcomes?.counters;
   assert.ok(counters);
-  return [counters.calls_alive, counters.failures_timeout, counters.failures_503, counters.failures_transport];
+  return [counters.calls_alive, counters.failures_timeout + counters.failures_408, counters.failures_503, counters.failures_transport];
 }
 
 function states({ balancer }: SimNetwork): string[] {
@@ -41,11 +41,14 @@ describe("what a call says of its destination", () => {
     ["it rings: alive, at once", (call) => call.respond(180), [1, 0, 0, 0]],
     ["more responses change nothing", (call) => [180, 183, 200, 200].forEach((status) => void call.respond(status)), [1, 0, 0, 0]],
     ["200 at once", (call) => call.respond(200), [1, 0, 0, 0]],
-    ...[302, 404, 408, 486, 500, 504, 603].map((status): [string, (call: SimCall) => void, number[]] => [
+    ...[302, 404, 486, 500, 504, 603].map((status): [string, (call: SimCall) => void, number[]] => [
       `${status} is about the call, not about the server`,
       (call) => call.respond(status),
       [1, 0, 0, 0],
     ]),
+    ["408: the destination found nobody in time", (call) => call.respond(408), [0, 1, 0, 0]],
+    ["408 after 100 as well", (call) => [100, 408].forEach((status) => void call.respond(status)), [0, 1, 0, 0]],
+    ["408 after ringing: nobody picked up", (call) => [180, 408].forEach((status) => void call.respond(status)), [1, 0, 0, 0]],
     ["503", (call) => call.respond(503), [0, 0, 1, 0]],
     ["503 each time it comes: once", (call) => [503, 503].forEach((status) => void call.respond(status)), [0, 0, 1, 0]],
     ["it rings, then 503: both", (call) => [180, 503].forEach((status) => void call.respond(status)), [1, 0, 1, 0]],
@@ -215,8 +218,37 @@ describe("the breaker, on calls", () => {
     invite(net, { callId: "g" });
     net.peer(FIRST).assertSilent();
     trial.respond(180);
-    assert.deepEqual(states(net), ["closed", "closed"], "it rings: nobody has to pick up first");
+    assert.deepEqual(states(net), ["trials", "closed"], "it rings: 503 may still follow");
+    trial.respond(200);
+    assert.deepEqual(states(net), ["closed", "closed"]);
     delivered(net, { callId: "h" }).respond(486);
+  });
+
+  it("a trial that rings on closes it when the time of the trials is up: nobody has to pick up", () => {
+    const net = ringing();
+    silentCall(net, "a");
+    silentCall(net, "b");
+    net.run(10_000);
+    net.peer(FIRST).clear();
+    delivered(net, { callId: "c" }).respond(180);
+    net.run(9_900);
+    assert.deepEqual(states(net), ["trials", "closed"]);
+    net.run(200);
+    assert.deepEqual(states(net), ["closed", "closed"]);
+  });
+
+  it("a trial that rings and then fails opens it, and goes to the next destination", () => {
+    const net = ringing();
+    silentCall(net, "a");
+    silentCall(net, "b");
+    net.run(10_000);
+    net.peer(FIRST).clear();
+    net.peer(SECOND).clear();
+    const trial = delivered(net, { callId: "c" });
+    trial.respond(180);
+    trial.respond(503);
+    net.peer(SECOND).take("INVITE");
+    assert.deepEqual(states(net), ["open", "closed"]);
   });
 
   it("a trial that fails goes to the next destination like any call", () => {
@@ -296,7 +328,9 @@ describe("Retry-After, on calls", () => {
     ["Retry-After: 0", 0],
     ["Retry-After: -5", 0],
     ["Retry-After: soon", 0],
-    ["Retry-After: 99999999999999999999", 0],
+    ["Retry-After: 4294967296", 30],
+    ["Retry-After: 99999999999999999999", 30],
+    ["Retry-After: -99999999999999999999", 0],
     ["X-Other: 12", 0],
   ];
   for (const [header, restS] of rows) {

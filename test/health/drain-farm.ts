@@ -40,12 +40,13 @@ export class DrainFarm {
       balancer: this.balancer,
       wallMs: clock.now,
       after: (ms, run) => clock.after(ms, run),
-      calls: (destination) => [...this.calls].filter(([, load]) => countsOn(load, destination)).map(([name]) => name),
+      calls: (destination) => [...this.calls].filter(([, load]) => this.#countsOn(load, destination)).map(([name]) => name),
       endCall: (name, destination) => this.#endCall(name, destination),
       onChange: (change) => {
         this.changes.push(change);
         this.states.drainChanged(change);
       },
+      onOverruled: (destination) => this.states.drainOverruled(destination),
     });
     this.states = new OperatorStates({
       balancer: this.balancer,
@@ -69,6 +70,13 @@ export class DrainFarm {
     this.drains.stop();
     const last = new Map(this.saved.map((state) => [`${state.group} ${state.uri} ${state.id}`, state]));
     return new DrainFarm(rows, [...last.values()], this.clock);
+  }
+
+  /** What `lb_status` does. */
+  setStatus(id: number, enabled: boolean): void {
+    this.balancer.setStatus(id, enabled, "mi");
+    if (enabled) this.drains.undo(id);
+    else this.drains.overrule(id);
   }
 
   /** Calls that are sent to some destination of group 1. @returns their names */
@@ -96,12 +104,12 @@ export class DrainFarm {
     return found;
   }
 
-  /** "draining 3", "drained", "disabled" or "enabled". */
+  /** "draining 3", "drained", "drained, was down", "disabled" or "enabled". */
   state(id: number): string {
     const destination = this.destination(id);
     const drain = this.drains.of(destination);
     assert.equal(this.balancer.isDraining(destination), drain !== undefined);
-    const status = this.balancer.isEnabled(destination) ? "enabled" : this.drains.isDrained(destination) ? "drained" : "disabled";
+    const status = this.balancer.isEnabled(destination) ? "enabled" : this.#disabledState(destination);
     return drain === undefined ? status : `draining ${drain.load}${status === "enabled" ? "" : ` (${status})`}`;
   }
 
@@ -110,6 +118,12 @@ export class DrainFarm {
     return this.changes
       .splice(0)
       .map(({ destination, kind, load, reason }) => `${destination.id} ${kind} ${load}${reason ? ` ${reason}` : ""}`);
+  }
+
+  #disabledState(destination: Destination): string {
+    const found = this.drains.drained(destination);
+    if (found === undefined) return "disabled";
+    return found === "up" ? "drained" : "drained, was down";
   }
 
   #statusChanged(change: StatusChange): void {
@@ -121,13 +135,14 @@ export class DrainFarm {
   #endCall(name: string, destination: Destination): boolean {
     this.onEnding(name);
     const load = this.calls.get(name);
-    if (load === undefined || !countsOn(load, destination)) return false;
+    if (load === undefined || !this.#countsOn(load, destination)) return false;
     this.ended.push(name);
     this.hangUp(name);
     return true;
   }
-}
 
-function countsOn(load: CallLoad, { resources }: Destination): boolean {
-  return load.leases.some((cell) => resources.some((resource) => resource.cell === cell));
+  #countsOn(load: CallLoad, destination: Destination): boolean {
+    const cells = this.balancer.cellsOf(destination);
+    return load.leases.some((cell) => cells.includes(cell));
+  }
 }

@@ -77,6 +77,17 @@ describe("a drain", () => {
     assert.equal(farm.state(1), "drained");
   });
 
+  it("waits for calls of a resource that the row lacks, and ends them at the deadline", () => {
+    const farm = new DrainFarm([row(1), row(2, "pstn=10;fax=1")]);
+    const load = new CallLoad();
+    assert.equal(farm.balancer.countCall(load, "192.0.2.1", 5060, -1, "fax"), 1);
+    farm.calls.set("fax", load);
+    farm.drains.begin(1, 10, true);
+    assert.equal(farm.state(1), "draining 1");
+    farm.clock.advance(10_000);
+    assert.deepEqual([farm.state(1), farm.ended, farm.told()], ["drained", ["fax"], ["1 started 1", "1 ended 0 deadline"]]);
+  });
+
   it("counts what it did", () => {
     const farm = new DrainFarm([row(1), row(2, "pstn=10")]);
     farm.place(2);
@@ -219,6 +230,62 @@ describe("undoing a drain", () => {
     assert.deepEqual([farm.state(1), farm.balancer.isAutoReenable(farm.destination(1))], ["disabled", true]);
   });
 
+  const downs: readonly (readonly [string, (farm: DrainFarm) => void])[] = [
+    ["before the drain, by a probe", (farm) => begin(farm, () => farm.balancer.setStatus(1, false, "probe"), undefined)],
+    ["before the drain, by a script", (farm) => begin(farm, () => farm.balancer.setStatus(1, false, "script"), undefined)],
+    ["during the drain, by a probe", (farm) => begin(farm, undefined, () => farm.balancer.setStatus(1, false, "probe"))],
+  ];
+  for (const [when, act] of downs) {
+    it(`gives a destination that was disabled ${when}, back to the probes, also after a restart`, () => {
+      for (const restarts of [false, true]) {
+        const before = new DrainFarm([row(1)]);
+        act(before);
+        const farm = restarts ? before.restarted([row(1)]) : before;
+        assert.equal(farm.state(1), "drained, was down");
+        farm.statuses.length = 0;
+        assert.equal(farm.drains.undo(1), "undone");
+        assert.deepEqual([farm.state(1), farm.balancer.isAutoReenable(farm.destination(1))], ["disabled", true]);
+        assert.deepEqual(
+          farm.statuses.map(({ enabled, wasEnabled, autoReenable, cause }) => [enabled, wasEnabled, autoReenable, cause]),
+          [[false, false, true, "mi"]],
+          "never enabled in between",
+        );
+        assert.equal(farm.balancer.setStatus(1, true, "probe") && farm.state(1), "enabled");
+        assert.equal(farm.drains.undo(1), "not-draining");
+        assert.equal(farm.restarted([row(1)]).state(1), "enabled");
+      }
+    });
+  }
+
+  it("does not enable what an operator disabled once the drain had ended, also after a restart", () => {
+    for (const wasDown of [false, true]) {
+      for (const restarts of ["never", "before", "after"]) {
+        let farm = new DrainFarm([row(1)]);
+        if (wasDown) farm.balancer.setStatus(1, false, "probe");
+        farm.drains.begin(1, 0, false);
+        if (restarts === "before") farm = farm.restarted([row(1)]);
+        farm.setStatus(1, false);
+        if (restarts === "after") farm = farm.restarted([row(1)]);
+        assert.equal(farm.state(1), "disabled");
+        assert.equal(farm.drains.undo(1), "not-draining");
+        assert.deepEqual([farm.state(1), farm.balancer.isAutoReenable(farm.destination(1))], ["disabled", false]);
+        farm.setStatus(1, true);
+        assert.deepEqual([farm.state(1), farm.restarted([row(1)]).state(1)], ["enabled", "enabled"]);
+      }
+    }
+  });
+
+  it("does not enable what an operator disabled while it was drained a second time", () => {
+    const farm = new DrainFarm([row(1)]);
+    farm.drains.begin(1, 0, false);
+    const load = new CallLoad();
+    assert.equal(farm.balancer.countCall(load, "192.0.2.1", 5060, -1, "pstn"), 1);
+    farm.drains.begin(1, 0, false);
+    farm.setStatus(1, false);
+    assert.equal(farm.drains.undo(1), "undone");
+    assert.equal(farm.state(1), "disabled");
+  });
+
   it("has nothing to do once an operator has enabled the destination, or disabled it before the drain ended", () => {
     const farm = new DrainFarm([row(1), row(2)]);
     farm.drains.begin(1, 0, false);
@@ -282,3 +349,13 @@ describe("a reload during a drain", () => {
     assert.deepEqual([farm.drains.counters.draining, farm.clock.pending], [0, 0]);
   });
 });
+
+/** A drain that waits for one call, with something done before it begins and before it ends. */
+function begin(farm: DrainFarm, before: (() => void) | undefined, during: (() => void) | undefined): void {
+  const calls = farm.place(1);
+  before?.();
+  farm.drains.begin(1, 0, false);
+  during?.();
+  farm.hangUp(...calls);
+  farm.clock.advance(DRAIN_CHECK_MS);
+}

@@ -67,6 +67,24 @@ describe("what is written down", () => {
     ]);
   });
 
+  it("tells of a drain that has ended whether the destination was down, and no more of it once an operator has disabled it", () => {
+    const farm = new DrainFarm(ROWS);
+    farm.balancer.setStatus(1, false, "probe");
+    farm.drains.begin(1, 0, false);
+    farm.drains.begin(2, 0, false);
+    farm.setStatus(1, false);
+    farm.setStatus(2, false);
+    farm.setStatus(2, false);
+    assert.deepEqual(farm.saved, [
+      state(1, { draining: true }),
+      state(1, { enabled: false, autoReenable: true, cause: "drain" }),
+      state(2, { draining: true }),
+      state(2, { ...DISABLED, cause: "drain" }),
+      state(1, DISABLED),
+      state(2, DISABLED),
+    ]);
+  });
+
   it("keeps the operator's status apart from that of a probe while draining", () => {
     const farm = new DrainFarm(ROWS);
     farm.place(1);

@@ -46,8 +46,11 @@ describe("lb_drain and lb_undrain", () => {
         destination: (id) => ports.balancer.destination(id),
         setDraining: (id, on) => ports.balancer.setDraining(id, on),
         setStatus: (id, enabled, cause) => ports.balancer.setStatus(id, enabled, cause),
+        allowReenable: (id, cause) => ports.balancer.allowReenable(id, cause),
+        isEnabled: (destination) => ports.balancer.isEnabled(destination),
         isAutoReenable: (destination) => ports.balancer.isAutoReenable(destination),
         ownLoad: (cell) => ports.balancer.ownLoad(cell),
+        cellsOf: (destination) => ports.balancer.cellsOf(destination),
       },
       wallMs: clock.now,
       after: (ms, run) => clock.after(ms, run),
@@ -130,9 +133,19 @@ describe("lb_drain and lb_undrain", () => {
       [3, 10, 1, 1],
       ["x"],
       [3, 10, true],
+      [3.5],
+      [3, 1.5],
+      [3, "1.5"],
+      [3, 0.5],
+      [3, 10, 1.5],
+      [3, 10, 0.5],
     ]) {
       await assert.rejects(mi("lb_drain", params), { code: -32602 }, JSON.stringify(params));
     }
+    await assert.rejects(mi("lb_drain", [3, 1.5]), {
+      data: "Bad value for parameter 'deadline': want a whole number, current value is 1.5",
+    });
+    await assert.rejects(mi("lb_undrain", [3.5]), { code: -32602 });
     await assert.rejects(mi("lb_drain", [3, 0, 1]), { data: "Cannot drain destination 3: bye wants a deadline from 1 second" });
     for (const method of ["lb_drain", "lb_undrain"]) {
       for (const id of [99, -1, "99999999999999999999"]) {
@@ -154,6 +167,26 @@ describe("lb_drain and lb_undrain", () => {
         ["load_balancer:undrain", "[3]"],
       ],
     );
+  });
+
+  it("give the status from before back, but leave what lb_status 0 disabled since", async () => {
+    async function shown(): Promise<readonly unknown[]> {
+      const destination = await listed(3);
+      return [destination?.["enabled"], destination?.["auto-reenable"]];
+    }
+    await mi("lb_drain", [3]);
+    assert.deepEqual(await shown(), ["no", "off"]);
+    assert.equal(await mi("lb_status", [3, 0]), "OK");
+    await assert.rejects(mi("lb_undrain", [3]), { code: 409, message: "Destination is not drained" });
+    assert.deepEqual(await shown(), ["no", "off"]);
+    await mi("lb_status", [3, 1]);
+    assert.deepEqual(await shown(), ["yes", "on"]);
+
+    ports.balancer.setStatus(3, false, "probe");
+    await mi("lb_drain", [3]);
+    assert.deepEqual(await shown(), ["no", "off"]);
+    assert.equal(await mi("lb_undrain", [3]), "OK");
+    assert.deepEqual(await shown(), ["no", "on"]);
   });
 
   it("are undone by lb_status 1, but not by lb_status 0", async () => {
@@ -260,7 +293,7 @@ describe("lb_explain and lb_what_if", () => {
       [1, "pstn;conf", ""],
       [1, "pstn", "rn"],
     ]);
-    await assert.rejects(mi("lb_what_if", [1]), { code: -32602 });
+    for (const params of [[1], [1.5, "pstn"]]) await assert.rejects(mi("lb_what_if", params), { code: -32602 });
   });
 });
 
@@ -268,7 +301,7 @@ describe("methods of parts that are not in use", () => {
   it("are neither offered nor listed", async () => {
     await start();
     const names = (await mi("which")) as string[];
-    for (const name of ["lb_drain", "lb_undrain", "lb_probes", "lb_explain", "lb_what_if"]) {
+    for (const name of ["lb_drain", "lb_undrain", "lb_probes", "lb_breakers", "lb_explain", "lb_what_if"]) {
       assert.ok(!names.includes(name));
       await assert.rejects(mi(name, [1]), { code: -32601 });
     }

@@ -94,11 +94,11 @@ async function openPeer(address: string): Promise<UdpPeer> {
 }
 
 /** Answers every message that comes from now on; -1: silence. */
-function answer(peer: UdpPeer, status: () => number, by: UdpPeer = peer): void {
+function answer(peer: UdpPeer, status: () => number, by: UdpPeer = peer, edit = (reply: string): string => reply): void {
   let seen = peer.received.length;
   const timer = setInterval(() => {
     for (const text of peer.received.slice(seen)) {
-      if (status() > 0) by.send(responseTo(text, status(), { toTag: "peer" }), senderOf(text));
+      if (status() > 0) by.send(edit(responseTo(text, status(), { toTag: "peer" })), senderOf(text));
     }
     seen = peer.received.length;
   }, 5);
@@ -155,6 +155,40 @@ describe("the prober on real sockets", () => {
     await waitFor("forged replies", 3_000, () => prober.counters.ignored_source > 1);
     assert.equal(balancer.isEnabled(balancer.destination(1)!), false);
   });
+
+  it("ignores replies with another branch, though they come from the right address", async () => {
+    const peer = await openPeer("127.0.0.3");
+    answer(
+      peer,
+      () => 200,
+      peer,
+      (reply) => reply.replace(/branch=\S+/, "branch=z9hG4bKguessed"),
+    );
+    const { balancer, prober } = await startProber([peer], 300);
+    await waitFor("the time-out", 3_000, () => !balancer.isEnabled(balancer.destination(1)!));
+    await waitFor("replies with another branch", 3_000, () => prober.counters.ignored_branch > 1);
+    assert.deepEqual([balancer.isEnabled(balancer.destination(1)!), prober.counters.good], [false, 0]);
+  });
+
+  const reloads: readonly (readonly [string, (row: DestinationRow, other: DestinationRow) => readonly DestinationRow[]])[] = [
+    ["taken the destination away", () => []],
+    ["given it another address", (row, { addresses }) => [{ ...row, addresses }]],
+    ["given its id to another one", (row, other) => [{ ...other, id: row.id }]],
+  ];
+  for (const [what, rowsAfter] of reloads) {
+    it(`ignores the reply to a probe when a reload has ${what}`, async () => {
+      const [peer, other] = [await openPeer("127.0.0.3"), await openPeer("127.0.0.4")];
+      answer(other, () => 200);
+      const { balancer, prober, faults } = await startProber([peer], 5_000);
+      const probe = await peer.nextRequest("OPTIONS");
+      balancer.replaceTable(rowsAfter(rowOf(1, peer), rowOf(2, other)));
+      prober.tableChanged();
+      peer.send(responseTo(probe, 503, { toTag: "peer" }), senderOf(probe));
+      await waitFor("the reply is counted", 3_000, () => prober.counters.ignored_stale === 1);
+      for (const destination of balancer.destinations()) assert.equal(balancer.isEnabled(destination), true);
+      assert.deepEqual([prober.counters.bad, faults], [0, []]);
+    });
+  }
 
   it("cannot start on an address that this machine has not, and leaves no socket open", async () => {
     const peer = await openPeer("127.0.0.3");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { established, invite } from "../support/sim-call.ts";
 import { balancingRouter, PROXY, PROXY6, SimNetwork } from "../support/sim-network.ts";
-import { headerOf, request, statusOf } from "../support/sip-messages.ts";
+import { headerOf, request, responseTo, statusOf } from "../support/sip-messages.ts";
 
 function ask(net: SimNetwork, parts: Parameters<typeof request>[0]): string {
   const caller = net.peer("198.51.100.1");
@@ -66,6 +66,18 @@ describe("no open relay", () => {
     }
     assert.deepEqual(net.loads, [1, 0]);
     assert.equal(net.core.counters.unknown_dialog, 8);
+  });
+
+  it("a caller's BYE reaches the destination that holds the call, wherever it is addressed: a slot is not freed while the call stays up there", () => {
+    for (const parts of [{ uri: "sip:accomplice@203.0.113.66" }, { routes: [`<sip:${PROXY};lr>`, "<sip:203.0.113.66;lr>"] }]) {
+      const net = new SimNetwork();
+      const call = established(net);
+      call.caller.send(call.fromCaller("BYE", 2, parts));
+      call.callee.send(responseTo(call.callee.take("BYE"), 200));
+      call.caller.take(200);
+      assert.deepEqual(net.loads, [0, 0]);
+      net.peer("203.0.113.66").assertSilent();
+    }
   });
 
   it("a source that sip.allow does not name gets 403 for a new request, but may speak inside its dialog", () => {

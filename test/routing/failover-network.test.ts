@@ -12,7 +12,7 @@ const SECOND = "203.0.113.2";
 const THIRD = "203.0.113.3";
 
 /** The real proxy with the default route and three destinations, which are tried in the order of their ids. */
-function makeNet(spec: Partial<RoutingRuleSpec> = {}): SimNetwork {
+function makeNet(spec: Partial<RoutingRuleSpec> = {}, destinations = [FIRST, SECOND, THIRD]): SimNetwork {
   const rule = {
     match: {},
     group: 1,
@@ -25,7 +25,7 @@ function makeNet(spec: Partial<RoutingRuleSpec> = {}): SimNetwork {
   };
   const reject = { no_capacity: 503, no_destination: 503, bad_resource: 500 };
   return new SimNetwork({
-    destinations: [FIRST, SECOND, THIRD],
+    destinations,
     router: (balancer: Balancer) => createDefaultRouter({ rules: [rule], reject }, { balancer, log: new FakeLog() }),
   });
 }
@@ -43,6 +43,34 @@ function answer(peer: SimPeer, text: string, status: number, body = ""): void {
 }
 
 describe("failover of the default route, on the wire", () => {
+  it("408 of a destination goes to the next one; it disables the destination when nothing rang before, as silence does", () => {
+    for (const [before, left] of [
+      [[], false],
+      [[100], false],
+      [[180], true],
+      [[183, 180], true],
+    ] as const) {
+      const net = makeNet();
+      const call = delivered(net);
+      for (const status of before) call.respond(status);
+      call.respond(408);
+      net.peer(SECOND).take("INVITE");
+      assert.deepEqual(enabled(net), [left, true, true], before.join());
+    }
+  });
+
+  it("a call ends after its twelfth attempt: the destinations that it did not try any more are not blamed", () => {
+    const addresses = Array.from({ length: 15 }, (_, i) => `203.0.113.${i + 1}`);
+    const net = makeNet({ max_failovers: 100, disable_on: ["transport", "503"] }, addresses);
+    const call = invite(net);
+    for (const address of addresses.slice(0, 12)) answer(net.peer(address), net.peer(address).take("INVITE"), 500);
+    for (const address of addresses.slice(12)) net.peer(address).assertSilent();
+    assert.deepEqual(finals(call.caller), [500]);
+    assert.ok(enabled(net).every((is) => is));
+    net.run(60_000);
+    net.checkNothingLeft();
+  });
+
   it("tries the destinations one after the other, each of them once, and carries the load along", () => {
     const net = makeNet();
     const call = delivered(net);

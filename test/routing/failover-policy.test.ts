@@ -218,7 +218,10 @@ describe("why a call goes no further", () => {
     const made = start({ max_failovers: 1 });
     for (let i = 0; i < 2; i++) made.router.failure(made.call.failBranch(500));
     assert.deepEqual([targets(made), stops(made)], [[3, 2], { failover_max_reached: 1 }]);
-    assert.equal(made.log.lines.at(-1)?.message, "No further destination tried: the rule's max_failovers is reached");
+    assert.equal(
+      made.log.lines.at(-1)?.message,
+      "No further destination tried: the rule's max_failovers, or what one call may try at all, is reached",
+    );
   });
 
   it("no destination is left", () => {

@@ -12,7 +12,7 @@ import { parseConfig } from "../../src/config/load.ts";
 import { type RunningServer, startServer } from "../../src/server.ts";
 import { freeUdpPort, waitFor } from "../support/net.ts";
 import { establish, type RawCall } from "../support/raw-call.ts";
-import { responseTo, statusOf } from "../support/sip-messages.ts";
+import { request, responseTo, statusOf } from "../support/sip-messages.ts";
 import { UdpPeer } from "../support/udp-peer.ts";
 
 const ADDRESS = "127.0.29.1";
@@ -124,6 +124,19 @@ describe("events of a running server", () => {
         ["E_LOAD_BALANCER_STATUS", { group: 1, uri, status: "enabled", cause: "mi", id: 1 }],
       ],
     );
+  });
+
+  it("say last what holds: one that is enabled while its breaker is open is out all the same", async () => {
+    await start("health: { breaker: { window: 30, min_calls: 1, open_for: 60 } }");
+    const { told } = await listen();
+    const invite = request({ uri: `sip:service@${ADDRESS}:${port}`, sentBy: caller.sentBy });
+    caller.send(invite, { address: ADDRESS, port });
+    callee.send(responseTo(await callee.nextRequest("INVITE"), 503, { toTag: "sick" }), { address: ADDRESS, port });
+    for (const status of [0, 1]) await mi("lb_status", 1, status);
+    const statuses = (): string[] =>
+      told.filter(({ event }) => event === "E_LOAD_BALANCER_STATUS").map(({ params }) => `${params["status"]} ${params["cause"]}`);
+    await waitFor("four events", 3_000, () => statuses().length >= 4 || undefined);
+    assert.deepEqual(statuses(), ["disabled breaker", "disabled mi", "enabled mi", "disabled breaker"]);
   });
 
   it("tell of the states of a call, and what was missed is given again", async () => {

@@ -84,7 +84,10 @@ describe("Retry-After, RFC 3261 §20.33", () => {
     assert.equal(parseRetryAfter("120 (I'm in a meeting)"), 120);
     assert.equal(parseRetryAfter(" 5 "), 5);
   });
-  for (const text of ["", "soon", "-1", "5 minutes", "99999999999"]) {
+  for (const text of ["4294967295", "4294967296", "99999999999 (for ever)", "9".repeat(5_000), `${"0".repeat(5_000)}4294967295`]) {
+    it(`is 2**32-1 at most: ${text.slice(0, 25)}`, () => assert.equal(parseRetryAfter(text), 4_294_967_295));
+  }
+  for (const text of ["", " ", "soon", "-1", "-99999999999", "+5", "5.5", "5 minutes", "99999999999x", ";duration=5", "(5)", "Infinity"]) {
     it(`refuses ${JSON.stringify(text)}`, () => assert.throws(() => parseRetryAfter(text), SipSyntaxError));
   }
 });

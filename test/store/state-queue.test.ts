@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it, mock } from "node:test";
 import type { DestinationState } from "../../src/health/index.ts";
+import { StoreError } from "../../src/store/errors.ts";
 import { QueuedStateStore, type StateTable } from "../../src/store/state-store.ts";
 
 /** A table whose writes end when the test says so. */
@@ -10,7 +11,7 @@ class FakeTable implements StateTable {
   answer: "ok" | "fail" | undefined = "ok";
 
   async read() {
-    return { states: [], skipped: [] };
+    return { states: [], problems: [] };
   }
 
   write(states: readonly DestinationState[]): Promise<void> {
@@ -100,13 +101,13 @@ describe("a state that is saved", () => {
     assert.equal(store.pending, 0);
   });
 
-  it("waits behind at most 100 of a write", async () => {
+  it("waits behind at most 500 of a write", async () => {
     const store = new QueuedStateStore(table, log);
-    for (let id = 0; id < 250; id++) store.save(state(id));
+    for (let id = 0; id < 1_250; id++) store.save(state(id));
     for (let i = 0; i < 3; i++) await pass(50);
     assert.deepEqual(
       table.writes.map(({ states }) => states.length),
-      [100, 100, 50],
+      [500, 500, 250],
     );
   });
 });
@@ -139,7 +140,7 @@ describe("a table that cannot be written", () => {
       "error Cannot write states of destinations, trying again: disk on fire",
       "info States of destinations can be written again",
     ]);
-    assert.deepEqual({ ...store.counters }, { states_written: 1, state_write_failures: 10, states_lost: 0 });
+    assert.deepEqual({ ...store.counters }, { states_written: 1, state_write_failures: 10, states_lost: 0, state_writer_crashes: 0 });
   });
 
   it("for a moment only is no news", async () => {
@@ -180,10 +181,24 @@ describe("a table that cannot be written", () => {
 });
 
 describe("a flush", () => {
+  it("gives up a write that hangs", async () => {
+    table.answer = undefined;
+    const store = new QueuedStateStore(table, log);
+    store.save(state(1));
+    const closed = store.close();
+    await pass(2_000);
+    await closed;
+    assert.deepEqual([store.pending, store.counters.states_lost], [0, 1]);
+    assert.deepEqual(logged, ["error States of 1 destinations are lost at the stop: the write does not end"]);
+    table.writes[0]?.settle(new Error("too late"));
+    await settle();
+    assert.equal(logged.length, 1);
+  });
+
   it("waits for the write that is under way, and writes the rest", async () => {
     table.answer = undefined;
     const store = new QueuedStateStore(table, log);
-    for (let id = 0; id < 150; id++) store.save(state(id));
+    for (let id = 0; id < 600; id++) store.save(state(id));
     await pass(50);
     let isDone = false;
     const flushed = store.flush().then(() => {
@@ -201,5 +216,104 @@ describe("a flush", () => {
     const store = new QueuedStateStore(table, log);
     await Promise.all([store.flush(), store.flush(), store.close(), store.close()]);
     assert.equal(table.writes.length, 0);
+  });
+});
+
+describe("one who waits until all is settled", () => {
+  /** What it was told, or "waiting". */
+  function ask(store: QueuedStateStore): { answer: boolean | "waiting" } {
+    const asked: { answer: boolean | "waiting" } = { answer: "waiting" };
+    void store.settled().then((answer) => {
+      asked.answer = answer;
+    });
+    return asked;
+  }
+
+  it("begins the write at once, and is told when it is done", async () => {
+    table.answer = undefined;
+    const store = new QueuedStateStore(table, log);
+    assert.equal(await store.settled(), true, "nothing was saved");
+    store.save(state(1));
+    const asked = ask(store);
+    await settle();
+    assert.deepEqual([table.writes.length, asked.answer], [1, "waiting"]);
+    table.writes[0]?.settle();
+    await settle();
+    assert.equal(asked.answer, true);
+    await pass(60_000);
+    assert.equal(table.writes.length, 1);
+  });
+
+  it("waits for what was saved before, and for nothing later", async () => {
+    table.answer = undefined;
+    const store = new QueuedStateStore(table, log);
+    store.save(state(1, 1));
+    await pass(50);
+    store.save(state(1, 2)); // while the first is being written
+    const both = ask(store);
+    store.save(state(2));
+    table.writes[0]?.settle();
+    await settle();
+    assert.deepEqual([table.writes.length, both.answer], [2, "waiting"]);
+    store.save(state(1, 3));
+    table.writes[1]?.settle();
+    await settle();
+    assert.deepEqual([both.answer, store.pending], [true, 1]);
+  });
+
+  it("waits on when a state is saved again before it was written", async () => {
+    table.answer = undefined;
+    const store = new QueuedStateStore(table, log);
+    for (let id = 0; id < 501; id++) store.save(state(id));
+    const asked = ask(store);
+    store.save(state(500, 9)); // waits for the second write
+    await settle();
+    table.writes[0]?.settle();
+    await settle();
+    assert.deepEqual([table.writes.length, asked.answer], [2, "waiting"]);
+    table.writes[1]?.settle();
+    await settle();
+    assert.equal(asked.answer, true);
+  });
+
+  it("waits half a second at most, and the write goes on", async () => {
+    table.answer = undefined;
+    const store = new QueuedStateStore(table, log);
+    store.save(state(1));
+    const asked = ask(store);
+    await pass(499);
+    assert.equal(asked.answer, "waiting");
+    await pass(1);
+    assert.equal(asked.answer, false);
+    assert.deepEqual([table.writes.length, store.pending], [1, 1]);
+    await pass(5_000);
+    assert.deepEqual([store.isUnwritable, logged.length], [true, 1]);
+    assert.match(logged[0] ?? "", /^error Writing states of destinations takes more than 5 s/);
+    table.writes[0]?.settle();
+    await settle();
+    assert.deepEqual([store.isUnwritable, store.pending, logged[1]], [false, 0, "info States of destinations can be written again"]);
+  });
+
+  it("does not wait for a database of which it is known that it cannot be written, and sees when it can again", async () => {
+    table.answer = "fail";
+    const unwritable = new StoreError("FAILED", "Cannot use database: this user may not write it");
+    const store = new QueuedStateStore(table, log, { unwritable });
+    assert.deepEqual(logged, [
+      "error What operators decide for destinations is lost at a restart: Cannot use database: this user may not write it",
+    ]);
+    assert.equal(store.isUnwritable, true);
+    store.save(state(1));
+    assert.equal(await store.settled(), false);
+    table.answer = "ok";
+    assert.equal(await store.settled(), true);
+    assert.deepEqual([store.isUnwritable, logged.slice(1)], [false, ["info States of destinations can be written again"]]);
+  });
+
+  it("is told when a state was lost", async () => {
+    table.answer = undefined;
+    const store = new QueuedStateStore(table, log, { maxPending: 1 });
+    store.save(state(1));
+    store.save(state(2));
+    assert.equal(await store.settled(), false);
   });
 });

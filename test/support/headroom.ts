@@ -40,6 +40,8 @@ export interface Headroom {
   readonly address: string;
   readonly port: number;
   readonly folder: string;
+  /** Where it takes management methods; `/events` stands beside it. */
+  readonly miUrl: string;
   /** Everything it has written so far, standard output and error. */
   log(): string;
   /** Calls a management method. @throws Error on a JSON-RPC error */
@@ -142,6 +144,7 @@ export async function startHeadroom(configText = "", rows: readonly Row[] = [], 
     address,
     port,
     folder,
+    miUrl: `http://127.0.0.1:${miPort}/mi`,
     log: () => log,
     mi,
     list,

@@ -5,6 +5,7 @@ import { dlgList } from "./dlg-list.ts";
 import { dlgListCtx } from "./dlg-list-ctx.ts";
 import { getStatistics } from "./get-statistics.ts";
 import { help } from "./help.ts";
+import { lbBreakers } from "./lb-breakers.ts";
 import { lbDrain } from "./lb-drain.ts";
 import { lbExplain } from "./lb-explain.ts";
 import { lbList } from "./lb-list.ts";
@@ -52,6 +53,7 @@ export const allMethods: readonly Method[] = [
   lbDrain,
   lbUndrain,
   lbProbes,
+  lbBreakers,
   lbExplain,
   lbWhatIf,
 ];

@@ -2,6 +2,7 @@ import { MAX_DRAIN_S } from "../../health/index.ts";
 import { defineMethod } from "../define-method.ts";
 import { invalidParams, MiError } from "../jsonrpc.ts";
 import type { Params } from "../params.ts";
+import { settle } from "../settle.ts";
 
 /** How much of a bad value a message quotes. */
 const MAX_QUOTED_LENGTH = 60;
@@ -17,9 +18,9 @@ export const lbDrain = defineMethod({
   recipes: [["destination_id"], ["destination_id", "deadline"], ["destination_id", "deadline", "bye"]],
   writes: () => true,
   available: ({ drains }) => drains !== undefined,
-  run(params, { ports: { drains } }) {
-    const id = params.int("destination_id");
-    const deadlineS = params.has("deadline") ? params.int("deadline") : 0;
+  async run(params, { ports }) {
+    const id = params.whole("destination_id");
+    const deadlineS = params.has("deadline") ? params.whole("deadline") : 0;
     const bye = params.has("bye") && readBye(params);
     if (deadlineS < 0 || deadlineS > MAX_DRAIN_S) {
       throw invalidParams(
@@ -27,7 +28,8 @@ export const lbDrain = defineMethod({
       );
     }
     if (bye && deadlineS === 0) throw invalidParams(`Cannot drain destination ${id}: bye wants a deadline from 1 second`);
-    if (drains?.begin(id, deadlineS, bye) !== true) throw new MiError(404, "Destination ID not found");
+    if (ports.drains?.begin(id, deadlineS, bye) !== true) throw new MiError(404, "Destination ID not found");
+    await settle(ports, id);
     return "OK";
   },
 });
@@ -35,7 +37,7 @@ export const lbDrain = defineMethod({
 /** The word itself is taken too, as it is what one writes on a command line. */
 function readBye(params: Params): boolean {
   const word = params.text("bye");
-  if (word === "1" || word === "bye") return true;
-  if (word === "0") return false;
+  if (word === "bye") return true;
+  if (word === "0" || word === "1") return params.whole("bye") === 1;
   throw invalidParams(`Cannot drain: bye must be 0 or 1, current value is "${word.slice(0, MAX_QUOTED_LENGTH)}"`);
 }

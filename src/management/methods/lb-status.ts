@@ -1,5 +1,6 @@
 import { defineMethod } from "../define-method.ts";
 import { MiError } from "../jsonrpc.ts";
+import { settle } from "../settle.ts";
 
 /** `load_balancer:status`: tells or sets whether calls go to a destination. 0 disables it and keeps probes from enabling it; any other number enables it. */
 export const lbStatus = defineMethod({
@@ -8,12 +9,16 @@ export const lbStatus = defineMethod({
   help: "tells whether a destination is enabled or, with new_status, enables (1) or disables (0) it",
   recipes: [["destination_id"], ["destination_id", "new_status"]],
   writes: (params) => params.has("new_status"),
-  run(params, { ports: { balancer, drains } }) {
+  async run(params, { ports }) {
+    const { balancer, drains } = ports;
     const id = params.int("destination_id");
     if (params.has("new_status")) {
       const enabled = params.int("new_status") !== 0;
       if (!balancer.setStatus(id, enabled, "mi")) throw notFound();
-      if (enabled) drains?.undo(id); // who enables a destination wants calls there
+      if (enabled)
+        drains?.undo(id); // who enables a destination wants calls there
+      else drains?.overrule(id); // and who disables it does not want an undo to bring them back
+      await settle(ports, id);
       return "OK";
     }
     const destination = balancer.destination(id);

@@ -1,17 +1,25 @@
 import { defineMethod } from "../define-method.ts";
 import { MiError } from "../jsonrpc.ts";
+import { settle } from "../settle.ts";
 
-/** `load_balancer:undrain`: ends a drain, also one that has ended: the destination that it disabled is enabled again. Not in OpenSIPS. */
+/**
+ * `load_balancer:undrain`: ends a drain, also one that has ended: the destination that it disabled gets the status from before back. What an operator
+ * disabled before or since stays disabled. Not in OpenSIPS.
+ */
 export const lbUndrain = defineMethod({
   name: "load_balancer:undrain",
   aliases: ["lb_undrain"],
-  help: "undoes a drain: the destination gets new calls again, also when the drain has disabled it meanwhile",
+  help: "undoes a drain, also one that has disabled the destination meanwhile: it gets new calls again, or is left to the probes if these had found it down",
   recipes: [["destination_id"]],
   writes: () => true,
   available: ({ drains }) => drains !== undefined,
-  run(params, { ports: { drains } }) {
-    const outcome = drains?.undo(params.int("destination_id"));
-    if (outcome === "undone") return "OK";
+  async run(params, { ports }) {
+    const id = params.whole("destination_id");
+    const outcome = ports.drains?.undo(id);
+    if (outcome === "undone") {
+      await settle(ports, id);
+      return "OK";
+    }
     if (outcome === "not-draining") throw new MiError(409, "Destination is not drained");
     throw new MiError(404, "Destination ID not found");
   },

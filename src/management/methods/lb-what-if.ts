@@ -11,6 +11,6 @@ export const lbWhatIf = defineMethod({
   ],
   available: ({ whatIf }) => whatIf !== undefined,
   run(params, { ports }) {
-    return ports.whatIf?.(params.int("group"), params.text("resources"), params.has("flags") ? params.text("flags") : "");
+    return ports.whatIf?.(params.whole("group"), params.text("resources"), params.has("flags") ? params.text("flags") : "");
   },
 });

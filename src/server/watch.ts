@@ -1,0 +1,121 @@
+import type { Balancer, StatusChange } from "../balancer/index.ts";
+import type { Config } from "../config/index.ts";
+import { CallOutcomes, outcomeSettings } from "../health/index.ts";
+import type { ManagementPorts } from "../management/index.ts";
+import { logBreaker, logRest } from "../observability/outcome-log.ts";
+import { Prober, probeSettings, SlowStart, slowStartMs } from "../probing/index.ts";
+import type { Log } from "../proxy/index.ts";
+import type { TimerWheel } from "../transaction/index.ts";
+import type { RandomTokens } from "../transport/chance.ts";
+import type { LocalAddresses } from "../transport/local-address.ts";
+import { TransportCounters, UdpListener } from "../transport/udp.ts";
+import type { Announcer } from "./announcer.ts";
+
+export interface WatchPorts {
+  readonly config: Config;
+  readonly balancer: Balancer;
+  readonly announcer: Pick<Announcer, "breakerChanged" | "restBegan">;
+  readonly locals: LocalAddresses;
+  readonly chance: RandomTokens;
+  readonly wheel: TimerWheel;
+  /** Monotonic milliseconds. */
+  readonly nowMs: () => number;
+  /** Runs something once, later; what it answers takes it back. */
+  readonly after: (ms: number, run: () => void) => () => void;
+  readonly log: Log;
+}
+
+/** What watches destinations: their calls (breakers, rests), probes, and the slow start of those that come back. */
+export class Watch {
+  /** Absent when neither breakers nor rests are in use. */
+  readonly outcomes: CallOutcomes | undefined;
+  readonly #ports: WatchPorts;
+  readonly #slowStart: SlowStart;
+  #prober: Prober | undefined;
+
+  constructor(ports: WatchPorts) {
+    const { config, balancer, wheel, nowMs } = ports;
+    this.#ports = ports;
+    this.outcomes = createOutcomes(ports);
+    this.#slowStart = new SlowStart({
+      durationMs: slowStartMs(config),
+      setShare: (id, share) => balancer.setCapacityFactor(id, share),
+      wheel,
+      nowMs,
+    });
+  }
+
+  /** Absent unless destinations are probed. */
+  get prober(): Prober | undefined {
+    return this.#prober;
+  }
+
+  /**
+   * Begins to probe, from sockets of its own, so that probes wait behind no call and no call behind them.
+   *
+   * @param addresses on which SIP is taken
+   * @throws Error when none of them can be bound
+   */
+  async start(addresses: readonly string[]): Promise<void> {
+    const { config, balancer, chance, locals, log, nowMs, wheel } = this.#ports;
+    if (config.load_balancer.probing_interval === 0) return;
+    const counters = new TransportCounters();
+    const fault = (error: unknown, action: string): void => log.error({ err: error }, `cannot ${action}`);
+    this.#prober = new Prober({
+      settings: probeSettings(config),
+      balancer,
+      addresses,
+      openSocket: (address, receive) => UdpListener.open({ address, port: 0, advertised: null, locals, counters, receive, fault }),
+      wheel,
+      chance,
+      nowMs,
+      wallMs: Date.now,
+      random: Math.random,
+      log,
+    });
+    await this.#prober.start();
+  }
+
+  async stop(): Promise<void> {
+    this.outcomes?.stop();
+    this.#slowStart.stop();
+    await this.#prober?.stop();
+  }
+
+  statusChanged(change: StatusChange): void {
+    this.#slowStart.statusChanged(change);
+    this.#prober?.statusChanged(change);
+  }
+
+  /** What management offers of it. */
+  get management(): Pick<ManagementPorts, "breakers"> {
+    const { outcomes } = this;
+    return outcomes !== undefined && this.#ports.config.health.breaker.window > 0 ? { breakers: () => outcomes.figures() } : {};
+  }
+
+  /** To be told of every new table. */
+  tableChanged(): void {
+    this.outcomes?.tableChanged();
+    this.#slowStart.tableChanged(this.#ports.balancer.destinations());
+    this.#prober?.tableChanged();
+  }
+}
+
+function createOutcomes({ announcer, balancer, config, nowMs, after, log }: WatchPorts): CallOutcomes | undefined {
+  const settings = outcomeSettings(config.health);
+  if (settings === undefined) return undefined;
+  return new CallOutcomes({
+    balancer,
+    settings,
+    nowMs,
+    after,
+    onBreaker: (change) => {
+      logBreaker(change, log);
+      announcer.breakerChanged(change);
+    },
+    onRest: (destination, ms) => {
+      logRest(destination, ms, log);
+      announcer.restBegan(destination, ms);
+    },
+  });
+}

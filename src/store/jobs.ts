@@ -1,0 +1,30 @@
+import type { DestinationState } from "../health/index.ts";
+import type { StoredRow } from "./connection.ts";
+import type { StoreErrorCode } from "./errors.ts";
+
+/** The database that the thread works on. */
+export interface DatabasePlace {
+  readonly file: string;
+  /** Name of the table of destinations. */
+  readonly table: string;
+}
+
+/** What the thread can be asked for: what goes in and what comes out. All of it is copied from one thread to the other. */
+export interface Jobs {
+  /** All or none; they are on the disk when it is done. */
+  "write states": { readonly input: readonly DestinationState[]; readonly output: undefined };
+  "read destinations": { readonly input: undefined; readonly output: readonly StoredRow[] };
+}
+
+export type JobKind = keyof Jobs;
+
+/** A job on its way to the thread. */
+export type JobRequest = {
+  readonly [Kind in JobKind]: { readonly id: number; readonly kind: Kind; readonly input: Jobs[Kind]["input"] };
+}[JobKind];
+
+/** What the thread says: that it is up, once, and how each job ended. */
+export type JobReply =
+  | { readonly ready: true }
+  | { readonly id: number; readonly output: Jobs[JobKind]["output"] }
+  | { readonly id: number; readonly code: StoreErrorCode; readonly message: string };

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { afterEach, describe, it } from "node:test";
+import { Drains } from "../../src/health/index.ts";
+import { createManagementServer, type ManagementServer } from "../../src/management/index.ts";
+import { SETTLE_TIMEOUT_MS } from "../../src/management/limits.ts";
+import { type FakePorts, fakePorts } from "./fake-ports.ts";
+import { call } from "./raw-http.ts";
+
+let server: ManagementServer;
+let ports: FakePorts;
+afterEach(() => server.close());
+
+async function start(settled: () => Promise<boolean>): Promise<void> {
+  ports = fakePorts({ settled });
+  const drains = new Drains({
+    balancer: ports.balancer,
+    wallMs: Date.now,
+    after: () => () => {},
+    calls: () => [],
+    endCall: () => false,
+  });
+  ports = { ...ports, drains };
+  server = await createManagementServer(ports, { host: "127.0.0.1", port: 0, root: "mi", bearerTokens: [] });
+}
+
+function warnings(): string[] {
+  return ports.logged.filter(({ level }) => level === "warn").map(({ message }) => message);
+}
+
+describe("a decision for a destination", () => {
+  it("is answered once it is written down, for each method that decides one", async () => {
+    let asked = 0;
+    let writeDown: (() => void) | undefined;
+    await start(() => {
+      asked++;
+      return new Promise((resolve) => {
+        writeDown = () => resolve(true);
+      });
+    });
+    const decisions: readonly (readonly [string, readonly unknown[]])[] = [
+      ["lb_drain", [3]],
+      ["lb_undrain", [3]],
+      ["lb_status", [1, 0]],
+    ];
+    for (const [method, params] of decisions) {
+      let isAnswered = false;
+      writeDown = undefined;
+      const answer = call(server.url, method, params).finally(() => {
+        isAnswered = true;
+      });
+      while (writeDown === undefined) await new Promise(setImmediate);
+      assert.equal(isAnswered, false, method);
+      (writeDown as () => void)();
+      assert.equal(await answer, "OK", method);
+    }
+    assert.deepEqual([asked, warnings()], [3, []]);
+  });
+
+  it("is not waited for by what decides nothing", async () => {
+    await start(() => assert.fail());
+    assert.deepEqual(await call(server.url, "lb_status", [1]), { enable: "yes", attrs: "id=1" });
+    await assert.rejects(call(server.url, "lb_status", [99, 0]), { code: 404 });
+    await assert.rejects(call(server.url, "lb_undrain", [1]), { code: 409 });
+    await assert.rejects(call(server.url, "lb_drain", [99]), { code: 404 });
+  });
+
+  const failures: readonly (readonly [string, () => Promise<boolean>, RegExp])[] = [
+    ["could not be written", async () => false, /in force, but not written down yet/],
+    ["is still being written after a while", () => new Promise(() => {}), /in force, but not written down yet/],
+    ["is asked for in vain", () => Promise.reject(new Error("gone")), /in force, but cannot be written down/],
+  ];
+  for (const [what, settled, warning] of failures) {
+    it(`that ${what} is in force and answered all the same, with a warning in the log`, async () => {
+      await start(settled);
+      const since = performance.now();
+      assert.equal(await call(server.url, "lb_status", [1, 0]), "OK");
+      assert.ok(performance.now() - since < SETTLE_TIMEOUT_MS + 2_000);
+      assert.equal(ports.balancer.isEnabled(ports.balancer.destination(1)!), false);
+      assert.equal(warnings().length, 1);
+      assert.match(warnings()[0]!, warning);
+    });
+  }
+});
