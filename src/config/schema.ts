@@ -207,7 +207,7 @@ const RoutingSchema = Type.Object(
       { description: "Status codes of refused calls.", additionalProperties: false },
     ),
     deny_targets: list(
-      "Names of lists of load_balancer.lb_define_blacklist. An initial request whose Request-URI points at one of their addresses is refused with 403: nobody reaches a destination by writing its address into a request.",
+      "Names of lists of load_balancer.lb_define_blacklist. An initial request whose Request-URI points at one of their addresses is refused with 403, and so is a request inside a call that leads there instead of to the other side: nobody reaches a destination by writing its address into a request.",
       item({ check: checkListName }),
       [],
       { single: true },

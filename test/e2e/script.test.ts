@@ -18,7 +18,33 @@ async function loadsByName(headroom: Headroom): Promise<string[]> {
 }
 
 /** What happens with each route module of examples/, and the resources of the two destinations for it. */
-const SCENARIOS: Record<string, { resources: [string, string]; does: string; run(bench: Bench): Promise<void> }> = {
+const SCENARIOS: Record<string, { resources: [string, string]; does: string; config?: object; run(bench: Bench): Promise<void> }> = {
+  "blacklist.ts": {
+    resources: ["conference=20", "conference=10"],
+    config: { load_balancer: { lb_define_blacklist: ["media= 1"] } },
+    does: "keeps media servers from those who write their address, and balances conferences",
+    async run(bench) {
+      const { headroom, one, two } = bench;
+      assert.match(await finalOf(bench, `sip:x@${two.sentBy}`), /^SIP\/2\.0 403 Forbidden\r\n/);
+      assert.match(await finalOf(bench), /^SIP\/2\.0 404 No route\r\n/);
+      const callId = sendInvite(bench, `sip:8000@${headroom.address}:${headroom.port}`);
+      await answerAndHangUp(bench, one, await inviteAt(one, callId));
+      assert.equal(two.count("INVITE"), 0);
+    },
+  },
+  "outbound.ts": {
+    resources: ["conference=2", "conference=1"],
+    does: "counts a call that a destination makes, for as long as a carrier may take it",
+    async run(bench) {
+      const { headroom, caller, one, two } = bench;
+      const outgoing = sendInvite({ ...bench, caller: one }, "sip:somebody@carrier.example");
+      await waitFor("it is counted", TIMEOUT_MS, async () => (await loadsByName(headroom))[0] === "conference=1");
+      assert.ok(statusOf(await finalFor(one, outgoing)) >= 400, "the carriers of the example are addresses for documentation");
+      assert.deepEqual(await loadsByName(headroom), ["conference=0", "conference=0"]);
+      assert.equal(two.count("INVITE"), 0);
+      await hangUp(headroom, await establish(headroom, caller, one), caller, one);
+    },
+  },
   "lb-start.ts": {
     resources: ["transcoding=1;conference=9", "conference=99"],
     does: "counts a call at the only destination with both resources, and answers 503 when that is full",
@@ -134,9 +160,9 @@ describe("routing.script with the examples", () => {
     assert.deepEqual(Object.keys(SCENARIOS).sort(), modules.sort());
   });
 
-  for (const [name, { resources, does, run }] of Object.entries(SCENARIOS)) {
+  for (const [name, { resources, does, config, run }] of Object.entries(SCENARIOS)) {
     it(`${name} ${does}`, async () => {
-      const bench = await openBench(JSON.stringify({ routing: { script: join(EXAMPLES, name) } }), resources);
+      const bench = await openBench(JSON.stringify({ ...config, routing: { script: join(EXAMPLES, name) } }), resources);
       try {
         await run(bench);
         assert.doesNotMatch(bench.headroom.log(), /"level":"(error|fatal)"/);
