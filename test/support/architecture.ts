@@ -16,7 +16,7 @@ export interface Import {
 }
 
 /** Folders of `src` that are pure: nothing of Node.js, no package, no clock, no chance, no I/O. */
-export const CORE = ["sip", "transaction", "dialog", "proxy", "routing", "balancer", "distributor", "health"] as const;
+export const CORE = ["sip", "transaction", "dialog", "proxy", "routing", "balancer", "distributor", "health", "registrar"] as const;
 
 const ADAPTERS = [
   "transport",
@@ -42,7 +42,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["version"],
   ["routing"],
   ["proxy"],
-  ["dialog", "health"],
+  ["dialog", "health", "registrar"],
   ["transaction"],
   ["sip", "balancer", "distributor"],
 ];

@@ -1,0 +1,10 @@
+export { Account, type AccountSettings, ANY_USER } from "./account.ts";
+export { RegistrarCounters } from "./counters.ts";
+export { END_OF_ROW_IDS, FIRST_ROW_ID, MAX_ROWS, MAX_USER_CHARS } from "./limits.ts";
+export type { DigestAlgorithm, DigestHash, Log, RegistrarPorts, Source } from "./ports.ts";
+export { Registrar } from "./registrar.ts";
+export type { RegistrarReply } from "./reply.ts";
+export type { BindingView, DynamicRow, LeavingCause, RowChange } from "./row.ts";
+export { type AccountKeys, type RegistrarKeys, type RegistrarSettings, registrarSettings } from "./settings.ts";
+export type { BindingSnapshot, RegistrarSnapshot } from "./snapshot.ts";
+export { fillTemplate, PLACEHOLDERS } from "./template.ts";
