@@ -1,9 +1,11 @@
 import type { Migration } from "kysely/migration";
 import { loadBalancer } from "./001-load-balancer.ts";
 import { destinationState } from "./002-destination-state.ts";
+import { registration } from "./003-registration.ts";
 
 export { LOAD_BALANCER_TABLE_VERSION } from "./001-load-balancer.ts";
 export { createStateTable } from "./002-destination-state.ts";
+export { createRegistrationTable } from "./003-registration.ts";
 
 /** The names of the tables, which follow from the one that the configuration chooses. */
 export interface TableNames {
@@ -11,6 +13,8 @@ export interface TableNames {
   readonly destinations: string;
   /** The table of what operators decided for them. */
   readonly states: string;
+  /** The table of those that registered themselves. */
+  readonly registrations: string;
 }
 
 /**
@@ -18,6 +22,10 @@ export interface TableNames {
  *
  * Released migrations are never edited: a change is a new file with the next number.
  */
-export function migrationsFor({ destinations, states }: TableNames): Record<string, Migration> {
-  return { "001-load-balancer": loadBalancer(destinations), "002-destination-state": destinationState(states) };
+export function migrationsFor({ destinations, states, registrations }: TableNames): Record<string, Migration> {
+  return {
+    "001-load-balancer": loadBalancer(destinations),
+    "002-destination-state": destinationState(states),
+    "003-registration": registration(registrations),
+  };
 }

@@ -7,6 +7,7 @@ export {
   type CallParty,
   type CallResponse,
   type CallSource,
+  type DistributeOptions,
   type LbDestination,
   type LoadBalancing,
   type RouteHandler,

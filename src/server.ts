@@ -1,16 +1,21 @@
 import { performance } from "node:perf_hooks";
 import type { Logger } from "pino";
-import { Balancer, type StatusChange } from "./balancer/index.ts";
-import { type Config, parseHttpListen, parseListen } from "./config/index.ts";
+import { Balancer, type StatusChange, type TableChange } from "./balancer/index.ts";
+import { type Config, parseHttpListen, parseListen, readDistributorSetup } from "./config/index.ts";
 import { type Dialog, DialogTable } from "./dialog/index.ts";
+import { freeswitchFeeds } from "./freeswitch/index.ts";
 import { createManagementServer, type ManagementServer } from "./management/index.ts";
 import { Statistics } from "./observability/statistics.ts";
 import { type ProxyCore, ProxyCounters, SipProxy } from "./proxy/index.ts";
 import { RoutingCounters, type RoutingPorts } from "./routing/index.ts";
 import { Announcer } from "./server/announcer.ts";
+import { ConfiguredDistribution } from "./server/distribution.ts";
+import { FreeswitchFeeds } from "./server/freeswitch-feeds.ts";
+import { freeswitchSettings } from "./server/freeswitch-settings.ts";
 import { keysForRestart } from "./server/keys-for-restart.ts";
-import { loadTable, logStatus } from "./server/load-table.ts";
+import { logStatus, TableLoader } from "./server/load-table.ts";
 import { Operators } from "./server/operators.ts";
+import { Registrations } from "./server/registrations.ts";
 import { createRouter, ReplaceableRouter } from "./server/routers.ts";
 import { sourceFilter } from "./server/source-filter.ts";
 import { Watch } from "./server/watch.ts";
@@ -70,6 +75,8 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
       for (const tell of statusListeners) tell(change);
     },
     onFault: (text) => log.error({}, text),
+    onFedPick: (destination) => feeds?.picked(destination),
+    onFedChange: (destination) => feeds?.loadChanged(destination),
     nowMs,
     failOpen: config.health.fail_open,
     maxCallsPerSecond: config.health.max_calls_per_second,
@@ -85,7 +92,13 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   });
   dialogs.onState = (dialog, before) => announcer.dialogChanged(dialog, before);
 
-  const store = await openStore(config.load_balancer.db_url, { table: config.load_balancer.db_table });
+  const freeswitch = freeswitchSettings(config);
+  const feeds = freeswitch && new FreeswitchFeeds({ settings: freeswitch, balancer, log });
+  opened.push(async () => feeds?.stop());
+  const store = await openStore(config.load_balancer.db_url, {
+    table: config.load_balancer.db_table,
+    feeds: freeswitch && freeswitchFeeds(freeswitch.initialLoad),
+  });
   opened.push(() => store.close());
   const operators = new Operators({ balancer, dialogs, endDialog, after, store: store.states(log), log });
   opened.push(() => operators.close());
@@ -95,15 +108,37 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     (change) => operators.statusChanged(change),
   );
   await operators.load();
-  await loadTable(store, balancer, (change) => operators.tableChanged(change), log);
+  const tableListeners: ((change: TableChange) => void)[] = [(change) => operators.tableChanged(change), () => feeds?.tableChanged()];
+  const registered = config.registrar.accounts.length === 0 ? undefined : () => registrations?.rows() ?? [];
+  const loader = new TableLoader({ store, balancer, listeners: tableListeners, registered, log });
+  const registrations =
+    registered &&
+    new Registrations({
+      config,
+      balancer,
+      loader,
+      saved: store.registrations(log),
+      isOwn: (host, port) => network.isOwn(host, port),
+      nowMs,
+      after,
+      chance,
+      log,
+    });
+  opened.push(async () => registrations?.close());
+  await registrations?.load();
+  await loader.load();
   announcer.watch(balancer);
 
+  const distribution = new ConfiguredDistribution(balancer, log);
+  distribution.use(config, readDistributorSetup(config));
+  tableListeners.push(() => distribution.tableChanged());
   const routingCounters = new RoutingCounters();
   const routingPorts: RoutingPorts = {
     balancer,
     log,
     counters: routingCounters,
     isOwn: (host, port) => network.isOwn(host, port),
+    distribution,
   };
   const router = new ReplaceableRouter(await createRouter(config, routingPorts));
   const transport = new TransportCounters();
@@ -119,6 +154,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   const counters = new ProxyCounters();
   const watch = new Watch({ config, balancer, announcer, locals, chance, wheel, nowMs, after, log });
   statusListeners.push((change) => watch.statusChanged(change));
+  tableListeners.push(() => watch.tableChanged());
   const core: ProxyCore = {
     layer,
     wheel,
@@ -127,7 +163,8 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     balancer,
     network,
     router,
-    outcomes: watch.outcomes,
+    outcomes: feeds?.outcomes(watch.outcomes) ?? watch.outcomes,
+    registrar: registrations?.registrar,
     timeouts: { frMs: config.tm.fr_timeout * 1000, frInviteMs: config.tm.fr_inv_timeout * 1000 },
     defaultMaxForwards: config.sip.max_forwards,
     log,
@@ -170,11 +207,12 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   }
 
   async function reloadNow(next?: Config): Promise<void> {
+    const nextLists = next === undefined ? undefined : readDistributorSetup(next);
     const nextRouter = next === undefined ? undefined : await createRouter(next, routingPorts);
-    await loadTable(store, balancer, (change) => operators.tableChanged(change), log);
-    watch.tableChanged();
-    if (next === undefined || nextRouter === undefined) return;
+    await loader.load();
+    if (next === undefined || nextRouter === undefined || nextLists === undefined) return;
     router.current = nextRouter;
+    distribution.use(next, nextLists);
     log.level = next.log.level;
     for (const notice of next.notices) log.warn({}, notice);
     for (const key of keysForRestart(config, next)) log.warn({ key }, `${key} has changed: that takes effect at the next start`);
@@ -189,8 +227,11 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     balancer,
     probing: watch.prober,
     outcomes: watch.outcomes?.counters,
+    freeswitch: feeds,
     operators,
     routing: routingCounters,
+    registrations,
+    distributor: distribution,
     events: announcer,
     uptimeS: () => Math.trunc((Date.now() - startedAtMs) / 1000),
   });
@@ -218,7 +259,10 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
         endDialog,
         drains: operators.drains,
         settled: () => operators.settled(),
+        distributor: { lists: distribution.distributor, reload: () => distribution.reload() },
+        ...(registrations && { registrations: () => registrations.bindings() }),
         probes: () => watch.prober?.figures() ?? [],
+        freeswitch: feeds,
         ...watch.management,
         ...announcer.management(balancer),
         statistics: () => statistics.read(),

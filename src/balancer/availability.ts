@@ -1,6 +1,6 @@
 import { CallRate } from "./call-rate.ts";
 import type { DestinationTable } from "./destination-table.ts";
-import { STATUS_BREAKER, STATUS_DRAINING, STATUS_OVER_RATE, STATUS_RESTING } from "./status.ts";
+import { STATUS_BREAKER, STATUS_DRAINING, STATUS_LEAVING, STATUS_OVER_RATE, STATUS_RESTING, STATUS_WITHDRAWN } from "./status.ts";
 
 /** State of a breaker: "trials" lets a number of calls through. */
 export type BreakerState = "closed" | "open" | "trials";
@@ -92,6 +92,14 @@ export class Availability {
 
   setDraining(row: number, draining: boolean): void {
     this.#setBit(row, STATUS_DRAINING, draining);
+  }
+
+  setWithdrawn(row: number, withdrawn: boolean): void {
+    this.#setBit(row, STATUS_WITHDRAWN, withdrawn);
+  }
+
+  setLeaving(row: number, leaving: boolean): void {
+    this.#setBit(row, STATUS_LEAVING, leaving);
   }
 
   setBreaker(row: number, state: BreakerState, trials: number): void {

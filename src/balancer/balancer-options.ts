@@ -1,4 +1,4 @@
-import type { StatusChange } from "./destination.ts";
+import type { Destination, StatusChange } from "./destination.ts";
 import type { Looks } from "./look.ts";
 
 /** What the balancer needs from outside. */
@@ -7,6 +7,10 @@ export interface BalancerOptions {
   below(n: number): number;
   /** A destination's `enabled` or `autoReenable` changed. What it throws goes to `onFault`. */
   onStatus?(change: StatusChange): void;
+  /** A destination with a feed got a call; its loads count it already. */
+  onFedPick?(destination: Destination): void;
+  /** Calls of a destination with a feed ended, or were counted there without choosing. */
+  onFedChange?(destination: Destination): void;
   /** Something inside contradicts itself; the call goes on with the safe reading. */
   onFault?(text: string): void;
   /** A clock in milliseconds that never goes back. Without it there are no rests and no limits of calls a second. */

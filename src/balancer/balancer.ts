@@ -1,9 +1,10 @@
-import { type CallLoad, type LbSession, NOBODY } from "./call-load.ts";
+import { CallLoad, type LbSession, NOBODY } from "./call-load.ts";
 import type { Candidates } from "./candidates.ts";
 import { codeOf, FLAG_RANDOM, type LbCode, parseFlags } from "./codes.ts";
 import type { Destination } from "./destination.ts";
 import { Farm } from "./farm.ts";
 import type { LoadDifference } from "./ledger.ts";
+import { EMPTY_VIEW, Looks, type TableView } from "./look.ts";
 import { parseRequestedResources } from "./resources.ts";
 import { NOT_TRIED, select } from "./selection.ts";
 import { CLOSED, STATUS_DISABLED } from "./status.ts";
@@ -26,7 +27,7 @@ export class Balancer extends Farm {
     if (call.closed) return this.#refuse(-1);
     const candidates = this.table.candidates.find(group, resources);
     if (typeof candidates === "number") return this.#refuse(candidates);
-    this.ledger.endPick(call);
+    this.#endPick(call);
     const session = call.beginSession(group, resources, parseFlags(flags));
     const stamp = call.passedOver === NOBODY ? NOT_TRIED : this.table.stampTried(NOBODY, call.passedOver);
     return this.#choose(call, candidates, session, stamp);
@@ -40,7 +41,7 @@ export class Balancer extends Farm {
     this.counters.nexts++;
     const session = call.session;
     if (session === undefined || call.closed) return this.#refuse(-1);
-    this.ledger.endPick(call);
+    this.#endPick(call);
     const candidates = this.table.candidates.find(session.group, session.resources);
     if (typeof candidates === "number") {
       // A reload took the last destination that has the resource: nobody can take the call.
@@ -64,7 +65,7 @@ export class Balancer extends Farm {
   reset(call: CallLoad): LbCode {
     this.counters.resets++;
     if (!call.opened || call.closed) return this.#refuse(-1);
-    this.ledger.endPick(call);
+    this.#endPick(call);
     call.endSession();
     return 1;
   }
@@ -96,9 +97,31 @@ export class Balancer extends Farm {
       if (undo) this.ledger.undo(call, this.cells.find(destination.key, name));
       else this.ledger.lease(call, this.#intern(destination, name));
     }
+    if (destination.isFed) this.#tellFed(destination, false);
     if (undo) this.counters.uncounted++;
     else this.counters.counted++;
     return 1;
+  }
+
+  /**
+   * Counts a call for a destination that somebody else has chosen, such as a list of the distributor, in place of the current pick; limits of calls
+   * a second and the trials of breakers know of it as of one chosen here. Neither capacity nor status matters, and the LB session stays as it is.
+   * Nothing happens to a call that is up or over.
+   *
+   * @param destination becomes the current pick; `undefined`: there is none any more
+   * @param resources names of which those count that the destination has
+   */
+  place(call: CallLoad, destination: Destination | undefined, resources: readonly string[]): void {
+    if (call.closed) return;
+    this.#endPick(call);
+    call.currentDestination = destination;
+    if (destination === undefined) return;
+    for (const { name } of destination.resources) {
+      if (resources.includes(name)) this.ledger.leasePick(call, this.#intern(destination, name));
+    }
+    const row = this.table.rowOfKey(destination.key);
+    if (row !== -1 && this.availability.watchesPicks) this.availability.picked(row, this.nowMs());
+    if (destination.isFed) this.#tellFed(destination, true);
   }
 
   /** The cells that the current pick holds, as a new array: to be given to {@link moveTo} together with the destination. */
@@ -111,7 +134,7 @@ export class Balancer extends Farm {
    * Also for a call whose leases were released. The destination becomes the current pick; the LB session stays as it is.
    */
   moveTo(call: CallLoad, destination: Destination, cells: readonly number[]): void {
-    this.ledger.endPick(call);
+    this.#endPick(call);
     call.currentDestination = destination;
     for (const cell of cells) {
       const name = destination.resources.find((resource) => resource.cell === cell)?.name;
@@ -123,16 +146,47 @@ export class Balancer extends Farm {
       const current = this.#intern(destination, name);
       if (!call.picked.includes(current)) this.ledger.leasePick(call, current);
     }
+    if (destination.isFed) this.#tellFed(destination, false);
   }
 
   /** Ends every lease of the call. Calling it again changes nothing. The session and the current pick stay readable. */
   release(call: CallLoad): void {
     this.ledger.release(call);
+    if (call.destination?.isFed) this.#tellFed(call.destination, false);
   }
 
   /** Attributes of the current pick; "" when it has none, after a failure and after a reset. */
   attrs(call: CallLoad): string {
     return call.destination?.attrs ?? "";
+  }
+
+  /**
+   * What a start with these arguments would look at and answer now, without doing it.
+   *
+   * @param tried identities ({@link Destination.key}) that are passed over, as next does
+   */
+  describe(group: number, resources: string, flags = "", tried: readonly string[] = []): TableView {
+    const candidates = this.table.candidates.find(group, resources);
+    if (typeof candidates === "number") return { ...EMPTY_VIEW, code: candidates };
+    const bits = parseFlags(flags);
+    const stamp = this.table.stampTried(tried, []);
+    const closed = this.closedBits(candidates);
+    const found = select(candidates, bits, this.cells, this.table, stamp, closed);
+    const code = codeOf(found);
+    const position = found > 0 ? this.table.best[0]! : -1;
+    const looks = new Looks(1, () => 0, candidates.rows.length);
+    const outcome = { flags: bits, code, failedOpen: closed !== CLOSED, position };
+    looks.take(
+      new CallLoad(),
+      { group, resources, tried: [] },
+      candidates,
+      this.table.destinations,
+      this.cells,
+      this.table,
+      stamp,
+      outcome,
+    );
+    return looks.of("")[0]?.view ?? EMPTY_VIEW;
   }
 
   /** Audit: adds up the leases of all calls and answers each cell whose load differs. An empty answer is the only right one. */
@@ -161,9 +215,25 @@ export class Balancer extends Farm {
     call.currentDestination = destination;
     session.tried.push(destination.key);
     if (this.availability.watchesPicks) this.availability.picked(row, this.nowMs());
+    if (destination.isFed) this.#tellFed(destination, true);
     if (closed !== CLOSED) this.counters.failed_open++;
     this.counters.selected++;
     return 1;
+  }
+
+  /** Ends the current pick. What was full may be so no longer, and whoever feeds it may see that otherwise. */
+  #endPick(call: CallLoad): void {
+    this.ledger.endPick(call);
+    if (call.destination?.isFed) this.#tellFed(call.destination, false);
+  }
+
+  #tellFed(destination: Destination, isPick: boolean): void {
+    try {
+      if (isPick) this.options.onFedPick?.(destination);
+      else this.options.onFedChange?.(destination);
+    } catch (error) {
+      this.fault(`Cannot report a call of destination ${destination.id}: ${String(error)}`);
+    }
   }
 
   #positionAmong(found: number, flags: number): number {

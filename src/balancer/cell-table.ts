@@ -11,6 +11,9 @@ const NO_CELLS: readonly number[] = [];
 /** First size of the table, in cells; it doubles when it is full. */
 const INITIAL_CELLS = 64;
 
+/** Most calls of others: together with ours they fit into 32 bits. */
+export const MAX_FOREIGN_LOAD = 1_000_000_000;
+
 /** Instead of a destination id: the cell of a pool. Ids are not negative. */
 const POOL_ID = -1;
 
@@ -26,8 +29,10 @@ const NOBODY_ID = -2;
  * warming up no more than its own cell leaves it of the pool.
  */
 export class CellTable {
-  /** Calls that are counted, by cell. */
+  /** Calls that are counted, by cell, those of others among them. */
   load = new Int32Array(INITIAL_CELLS);
+  /** Of {@link load}, calls of others: no lease stands for them. */
+  foreign = new Int32Array(INITIAL_CELLS);
   /** Calls that are allowed now, by cell: the capacity, less while the destination is warming up. At a cell with a pool, what it may have of the pool's. */
   maxLoad = new Int32Array(INITIAL_CELLS);
   /** By cell: the pool cell that counts its calls too, or {@link NO_POOL}. */
@@ -36,6 +41,8 @@ export class CellTable {
   #capacity = new Int32Array(INITIAL_CELLS);
   /** Capacity in the row, by cell, or {@link UNNAMED}: it differs from the capacity after a resize. For a pool cell, the smallest of its rows. */
   #rowCapacity = new Int32Array(INITIAL_CELLS);
+  /** Keys of the feeds in the row, by cell; empty where the row gives the capacity itself. */
+  #feedKeys: string[] = [];
   /** Share of the capacity that is open, by cell. */
   #factor = new Float64Array(INITIAL_CELLS);
   /** Whether a row of the table that is being loaded names the cell. */
@@ -88,12 +95,18 @@ export class CellTable {
     this.#factor.fill(1);
   }
 
-  /** A row names the cell. A resized capacity stays unless the row's own changed. */
-  nameFromRow(cell: number, capacity: number): void {
+  /**
+   * A row names the cell. A capacity that was resized or fed stays unless the row's own changed, or its feed.
+   *
+   * @param feedKey empty when the row gives the capacity itself
+   */
+  nameFromRow(cell: number, capacity: number, feedKey: string): void {
     this.#named[cell] = 1;
-    if (this.#rowCapacity[cell] === capacity) return;
+    if (this.#rowCapacity[cell] === capacity && this.#feedKeys[cell] === feedKey) return;
     this.#rowCapacity[cell] = capacity;
     this.#capacity[cell] = capacity;
+    this.#feedKeys[cell] = feedKey;
+    this.setForeign(cell, 0);
   }
 
   /**
@@ -103,12 +116,14 @@ export class CellTable {
    * @param poolNames the pool, if any, of each destination in the table, by identity
    */
   endRows(poolNames: ReadonlyMap<string, string | undefined>): void {
-    const poolCapacities = this.#assignPools(poolNames);
-    for (const [pool, capacity] of poolCapacities) this.nameFromRow(pool, capacity);
+    for (const [pool, { capacity, feedKeys }] of this.#assignPools(poolNames)) {
+      this.nameFromRow(pool, capacity, [...feedKeys].sort().join(" "));
+    }
     this.#sumPools();
     for (let cell = 0; cell < this.size; cell++) {
       if (this.#named[cell] === 1 || this.#resourceNames[cell] === undefined) continue;
       this.#rowCapacity[cell] = UNNAMED;
+      this.setForeign(cell, 0);
       if (this.load[cell] === 0) this.#free(cell);
     }
     for (let cell = 0; cell < this.size; cell++) this.#limit(cell);
@@ -119,7 +134,19 @@ export class CellTable {
     return this.#rowCapacity[cell] ?? UNNAMED;
   }
 
-  /** Capacity from the row or a resize. */
+  /** Calls that leases stand for. */
+  calls(cell: number): number {
+    return (this.load[cell] ?? 0) - (this.foreign[cell] ?? 0);
+  }
+
+  /** Counts calls of others, {@link MAX_FOREIGN_LOAD} at most, in place of those that were counted before. */
+  setForeign(cell: number, calls: number): void {
+    const counted = Math.min(calls, MAX_FOREIGN_LOAD);
+    this.load[cell]! += counted - this.foreign[cell]!;
+    this.foreign[cell] = counted;
+  }
+
+  /** Capacity from the row, a resize or a feed. */
   capacity(cell: number): number {
     return this.#capacity[cell] ?? 0;
   }
@@ -156,7 +183,7 @@ export class CellTable {
     let total = 0;
     for (const cell of cells.values()) {
       const id = this.#destinationIds[cell]!;
-      if (id !== POOL_ID && (destinationId === undefined || id === destinationId)) total += this.load[cell]!;
+      if (id !== POOL_ID && (destinationId === undefined || id === destinationId)) total += this.calls(cell);
     }
     return total;
   }
@@ -167,9 +194,9 @@ export class CellTable {
     this.maxLoad[cell] = capacity > 0 && open < 1 ? 1 : open;
   }
 
-  /** Answers the smallest row capacity of each pool cell that a row names. */
-  #assignPools(poolNames: ReadonlyMap<string, string | undefined>): Map<number, number> {
-    const capacities = new Map<number, number>();
+  /** Answers the smallest row capacity of each pool cell that a row names, and the feeds of these rows. */
+  #assignPools(poolNames: ReadonlyMap<string, string | undefined>): Map<number, { capacity: number; feedKeys: Set<string> }> {
+    const pools = new Map<number, { capacity: number; feedKeys: Set<string> }>();
     // The pool cells that are made meanwhile come last, and have no pool themselves.
     const before = this.size;
     for (let cell = 0; cell < before; cell++) {
@@ -182,16 +209,21 @@ export class CellTable {
       }
       const pool = this.#internPool(poolName, this.#resourceNames[cell]!);
       this.pool[cell] = pool;
-      if (this.#named[cell] === 1) capacities.set(pool, Math.min(capacities.get(pool) ?? MAX_CAPACITY, this.#rowCapacity[cell]!));
+      this.setForeign(cell, 0); // they count in the pool
+      if (this.#named[cell] !== 1) continue;
+      const found = pools.get(pool) ?? { capacity: MAX_CAPACITY, feedKeys: new Set() };
+      found.capacity = Math.min(found.capacity, this.#rowCapacity[cell]!);
+      if (this.#feedKeys[cell] !== "") found.feedKeys.add(this.#feedKeys[cell]!);
+      pools.set(pool, found);
     }
-    return capacities;
+    return pools;
   }
 
   #sumPools(): void {
-    for (let cell = 0; cell < this.size; cell++) if (this.#destinationIds[cell] === POOL_ID) this.load[cell] = 0;
+    for (let cell = 0; cell < this.size; cell++) if (this.#destinationIds[cell] === POOL_ID) this.load[cell] = this.foreign[cell]!;
     for (let cell = 0; cell < this.size; cell++) {
       const pool = this.pool[cell]!;
-      if (pool !== NO_POOL) this.load[pool]! += this.load[cell]!;
+      if (pool !== NO_POOL) this.load[pool]! += this.calls(cell);
     }
   }
 
@@ -215,6 +247,8 @@ export class CellTable {
     this.#ownerKeys[cell] = ownerKey;
     this.#destinationIds[cell] = destinationId;
     this.load[cell] = 0;
+    this.foreign[cell] = 0;
+    this.#feedKeys[cell] = "";
     this.maxLoad[cell] = 0;
     this.pool[cell] = NO_POOL;
     this.#capacity[cell] = 0;
@@ -244,6 +278,7 @@ export class CellTable {
   #grow(): void {
     const size = this.load.length * 2;
     this.load = grown(this.load, new Int32Array(size));
+    this.foreign = grown(this.foreign, new Int32Array(size));
     this.maxLoad = grown(this.maxLoad, new Int32Array(size));
     this.pool = grown(this.pool, new Int32Array(size).fill(NO_POOL));
     this.#capacity = grown(this.#capacity, new Int32Array(size));

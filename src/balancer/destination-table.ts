@@ -19,7 +19,7 @@ export class DestinationTable implements RowState {
   /** Names that some row has, in row order. */
   readonly resourceNames: ReadonlySet<string>;
   readonly candidates: CandidateCache;
-  readonly status: Uint8Array;
+  readonly status: Uint16Array;
   readonly best: Int32Array;
   readonly triedStamps: Int32Array;
   #stamp = 0;
@@ -32,7 +32,7 @@ export class DestinationTable implements RowState {
   constructor(destinations: readonly Destination[], slotCell: (cell: number) => number) {
     const names = new Set<string>();
     this.destinations = destinations;
-    this.status = new Uint8Array(destinations.length);
+    this.status = new Uint16Array(destinations.length);
     this.best = new Int32Array(destinations.length);
     this.triedStamps = new Int32Array(destinations.length);
     for (const [row, destination] of destinations.entries()) {

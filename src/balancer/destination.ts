@@ -1,6 +1,6 @@
 import type { DestinationOptions } from "./destination-options.ts";
 import { BalancerError } from "./errors.ts";
-import { checkResources, type ResourceSpec } from "./resources.ts";
+import { type CapacityFeed, checkResources, type ResourceSpec } from "./resources.ts";
 
 /** Where a destination is reached: `ip` is IPv4 or IPv6 without brackets; `port` 0 stands for every port. */
 export interface Address {
@@ -29,6 +29,8 @@ export interface DestinationRow {
 export interface DestinationResource {
   readonly name: string;
   readonly cell: number;
+  /** Who tells the capacity, when it is not the row. */
+  readonly feed?: CapacityFeed;
 }
 
 /** A destination as calls see it. A reload makes a new object unless nothing of the row changed. */
@@ -40,6 +42,8 @@ export interface Destination {
   readonly key: string;
   /** In the order of the `resources` column. */
   readonly resources: readonly DestinationResource[];
+  /** A resource of it has a feed. */
+  readonly isFed: boolean;
   readonly probeMode: 0 | 1 | 2;
   readonly attrs: string | undefined;
   /** What {@link attrs} say to the balancer. */
@@ -59,8 +63,8 @@ export interface TableChange {
   readonly problems: readonly string[];
 }
 
-/** Who changed a status: a management command, the route of a call, a probe, or the end of a drain. */
-export type StatusCause = "mi" | "script" | "probe" | "drain";
+/** Who changed a status: a management command, the route of a call, a probe, the end of a drain, or a server that registered again. */
+export type StatusCause = "mi" | "script" | "probe" | "drain" | "registration";
 
 /** A change of `enabled` or of `autoReenable`; `wasEnabled` differs from `enabled` when calls are concerned. */
 export interface StatusChange {
@@ -102,10 +106,17 @@ export function isUnchanged(destination: Destination, capacities: readonly numbe
     destination.attrs === row.attrs &&
     destination.description === row.description &&
     destination.resources.length === row.resources.length &&
-    row.resources.every(({ name, capacity }, i) => destination.resources[i]?.name === name && capacities[i] === capacity) &&
+    row.resources.every(({ name, capacity, feed }, i) => {
+      const before = destination.resources[i];
+      return before?.name === name && sameFeed(before.feed, feed) && capacities[i] === capacity;
+    }) &&
     destination.addresses.length === row.addresses.length &&
     row.addresses.every((address, i) => sameAddress(address, destination.addresses[i]))
   );
+}
+
+function sameFeed(a: CapacityFeed | undefined, b: CapacityFeed | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : a.equals(b);
 }
 
 function sameAddress(a: Address, b: Address | undefined): boolean {

@@ -1,16 +1,22 @@
 import { Availability, type BreakerState } from "./availability.ts";
 import type { BalancerOptions, ResizeResult } from "./balancer-options.ts";
-import { CallLoad } from "./call-load.ts";
 import type { Candidates } from "./candidates.ts";
-import { codeOf, parseFlags } from "./codes.ts";
 import { type BalancerCounters, newCounters } from "./counters.ts";
 import { checkRows, type Destination, type DestinationRow, type StatusCause, type TableChange } from "./destination.ts";
 import { DestinationTable } from "./destination-table.ts";
 import { Ledger } from "./ledger.ts";
-import { EMPTY_VIEW, Looks, type TableView } from "./look.ts";
 import { buildTable } from "./reload.ts";
-import { isAnyOpen, NOT_TRIED, select } from "./selection.ts";
-import { CLOSED, CLOSED_FAILING_OPEN, STATUS_DISABLED, STATUS_DRAINING, STATUS_NO_AUTO_REENABLE, STATUS_OVER_RATE } from "./status.ts";
+import { isAnyOpen, NOT_TRIED } from "./selection.ts";
+import {
+  CLOSED,
+  CLOSED_FAILING_OPEN,
+  STATUS_DISABLED,
+  STATUS_DRAINING,
+  STATUS_LEAVING,
+  STATUS_NO_AUTO_REENABLE,
+  STATUS_OVER_RATE,
+  STATUS_WITHDRAWN,
+} from "./status.ts";
 
 /** The destinations with their loads, capacities and states, as those who manage them see it; the calls are the `Balancer`'s. */
 export class Farm {
@@ -86,12 +92,17 @@ export class Farm {
 
   /** Calls that count against the capacity of a cell: those of its whole pool, if it has one. */
   load(cell: number): number {
-    return this.cells.load[this.cells.slotCell(cell)] ?? 0;
+    return this.cells.calls(this.cells.slotCell(cell));
   }
 
   /** Calls of this destination alone, whatever its pool. */
   ownLoad(cell: number): number {
-    return this.cells.load[cell] ?? 0;
+    return this.cells.calls(cell);
+  }
+
+  /** Calls of others that count against the capacity of a cell, or of its pool, as {@link feed} was told. */
+  foreignLoad(cell: number): number {
+    return this.cells.foreign[this.cells.slotCell(cell)] ?? 0;
   }
 
   /**
@@ -114,7 +125,7 @@ export class Farm {
 
   /** Calls that the destination can still be given, as selection counts them; below 0 above capacity. */
   freeSlots(cell: number): number {
-    return Math.min(this.maxLoad(cell) - this.load(cell), this.ownMaxLoad(cell) - this.ownLoad(cell));
+    return Math.min(this.maxLoad(cell) - this.load(cell) - this.foreignLoad(cell), this.ownMaxLoad(cell) - this.ownLoad(cell));
   }
 
   /**
@@ -154,15 +165,35 @@ export class Farm {
   }
 
   /**
-   * Enables or disables a destination. Disabling by "mi" or "drain" also keeps probes from enabling it again; enabling by others than "probe" lifts
-   * that too; enabling by "probe" does nothing while it stands. Answers false when there is no such destination.
+   * Sets what the feed of a cell tells, for the whole pool if it has one: the capacity, as {@link resize} does, and the calls of others to be counted
+   * against it. Both stay until they are told anew, or the row names another feed or none.
+   */
+  feed(cell: number, capacity: number, foreignLoad: number): void {
+    const slotCell = this.cells.slotCell(cell);
+    this.cells.setForeign(slotCell, Math.max(0, Math.trunc(foreignLoad)));
+    this.cells.resize(slotCell, Math.max(0, Math.trunc(capacity)));
+  }
+
+  /** The capacity that a row gives, whatever a resize or a feed made of it; of a pool the smallest. -1 when no row names the cell. */
+  rowCapacity(cell: number): number {
+    return this.cells.rowCapacity(cell);
+  }
+
+  /** The cell in which the capacity of a cell stands: that of its pool, or the cell itself. */
+  slotCell(cell: number): number {
+    return this.cells.slotCell(cell);
+  }
+
+  /**
+   * Enables or disables a destination. Disabling by "mi" or "drain" also keeps probes from enabling it again; enabling by others than "probe"
+   * and "registration" lifts that too; these two do nothing while it stands. Answers false when there is no such destination.
    */
   setStatus(id: number, enabled: boolean, cause: StatusCause): boolean {
     const row = this.table.rowOfId(id);
     if (row === -1) return false;
     if (!enabled) {
       this.changeStatus(row, cause === "mi" || cause === "drain" ? STATUS_DISABLED | STATUS_NO_AUTO_REENABLE : STATUS_DISABLED, 0, cause);
-    } else if (cause !== "probe") {
+    } else if (cause !== "probe" && cause !== "registration") {
       this.changeStatus(row, 0, STATUS_DISABLED | STATUS_NO_AUTO_REENABLE, cause);
     } else if ((this.table.status[row]! & STATUS_NO_AUTO_REENABLE) === 0) {
       this.changeStatus(row, 0, STATUS_DISABLED, cause);
@@ -181,6 +212,27 @@ export class Farm {
   /** Keeps new calls from a destination while those that it has go on. Answers false when there is no such destination. */
   setDraining(id: number, draining: boolean): boolean {
     return this.#withRow(id, (row) => this.availability.setDraining(row, draining));
+  }
+
+  /** Keeps new calls from a destination whose registration has ended; as {@link setDraining}, and independent of it. Answers false when there is no such destination. */
+  setLeaving(id: number, leaving: boolean): boolean {
+    return this.#withRow(id, (row) => this.availability.setLeaving(row, leaving));
+  }
+
+  /**
+   * Keeps new calls from a destination because those who feed it say so; as {@link setDraining}, and independent of it. Survives a reload.
+   * Answers false when there is no such destination.
+   */
+  setWithdrawn(id: number, withdrawn: boolean): boolean {
+    return this.#withRow(id, (row) => this.availability.setWithdrawn(row, withdrawn));
+  }
+
+  isWithdrawn(destination: Destination): boolean {
+    return (this.#statusOf(destination) & STATUS_WITHDRAWN) !== 0;
+  }
+
+  isLeaving(destination: Destination): boolean {
+    return (this.#statusOf(destination) & STATUS_LEAVING) !== 0;
   }
 
   isDraining(destination: Destination): boolean {
@@ -250,35 +302,6 @@ export class Farm {
   isAvailable(destination: Destination): boolean {
     this.#wake();
     return (this.#statusOf(destination) & CLOSED) === 0;
-  }
-
-  /**
-   * What a start with these arguments would look at and answer now, without doing it.
-   *
-   * @param tried identities ({@link Destination.key}) that are passed over, as next does
-   */
-  describe(group: number, resources: string, flags = "", tried: readonly string[] = []): TableView {
-    const candidates = this.table.candidates.find(group, resources);
-    if (typeof candidates === "number") return { ...EMPTY_VIEW, code: candidates };
-    const bits = parseFlags(flags);
-    const stamp = this.table.stampTried(tried, []);
-    const closed = this.closedBits(candidates);
-    const found = select(candidates, bits, this.cells, this.table, stamp, closed);
-    const code = codeOf(found);
-    const position = found > 0 ? this.table.best[0]! : -1;
-    const looks = new Looks(1, () => 0, candidates.rows.length);
-    const outcome = { flags: bits, code, failedOpen: closed !== CLOSED, position };
-    looks.take(
-      new CallLoad(),
-      { group, resources, tried: [] },
-      candidates,
-      this.table.destinations,
-      this.cells,
-      this.table,
-      stamp,
-      outcome,
-    );
-    return looks.of("")[0]?.view ?? EMPTY_VIEW;
   }
 
   /** Calls counted for a resource everywhere or on one destination id, rows that are gone included; `undefined` for a resource that nobody has. */

@@ -26,4 +26,11 @@ export {
   type SkipReason,
   type TableView,
 } from "./look.ts";
-export { MAX_CAPACITY, parseRequestedResources, parseResources, type ResourceSpec } from "./resources.ts";
+export {
+  type CapacityFeed,
+  type FeedOptions,
+  MAX_CAPACITY,
+  parseRequestedResources,
+  parseResources,
+  type ResourceSpec,
+} from "./resources.ts";

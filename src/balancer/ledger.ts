@@ -74,7 +74,7 @@ export class Ledger {
     }
     const differences: LoadDifference[] = [];
     for (const [cell, count] of actual) {
-      const counted = this.cells.load[cell] ?? 0;
+      const counted = this.cells.calls(cell);
       if (counted !== count) differences.push({ cell, counted, actual: count });
     }
     return differences.sort((a, b) => a.cell - b.cell);

@@ -10,10 +10,12 @@ import {
   STATUS_BREAKER,
   STATUS_DISABLED,
   STATUS_DRAINING,
+  STATUS_LEAVING,
   STATUS_NO_AUTO_REENABLE,
   STATUS_OVER_RATE,
   STATUS_RESTING,
   STATUS_TRIED,
+  STATUS_WITHDRAWN,
 } from "./status.ts";
 
 /** Most candidates that a {@link TableLook} of a real call keeps: somebody has to read it, and a thousand of them are remembered. */
@@ -231,6 +233,8 @@ export type SkipReason =
   | "disabled-by-operator"
   | "disabled"
   | "draining"
+  | "leaving"
+  | "withdrawn"
   | "breaker-open"
   | "resting"
   | "calls-per-second"
@@ -283,7 +287,7 @@ interface OpenLook extends LookOutcome {
   readonly passedOver: readonly string[];
   readonly destinations: readonly Destination[];
   readonly candidates: Candidates;
-  readonly status: Uint8Array;
+  readonly status: Uint16Array;
   readonly loads: LoadState;
   readonly slots: readonly number[];
 }
@@ -310,7 +314,7 @@ function open(look: TableLook, names: readonly string[]): OpenLook {
     lacking: [],
   };
   const slots = destinations.map((_, i) => slotOf(candidates, i, flags, loads));
-  const status = Uint8Array.from(destinations, (_, i) => numbers[i * stride]!);
+  const status = Uint16Array.from(destinations, (_, i) => numbers[i * stride]!);
   return { ...look, destinations, candidates, status, loads, slots };
 }
 
@@ -361,6 +365,8 @@ function skipReason(look: OpenLook, i: number, equals: readonly number[]): SkipR
   if ((status & STATUS_NO_AUTO_REENABLE) !== 0) return "disabled-by-operator";
   if ((closed & STATUS_DISABLED) !== 0) return "disabled";
   if ((closed & STATUS_DRAINING) !== 0) return "draining";
+  if ((closed & STATUS_LEAVING) !== 0) return "leaving";
+  if ((closed & STATUS_WITHDRAWN) !== 0) return "withdrawn";
   if ((closed & STATUS_BREAKER) !== 0) return "breaker-open";
   if ((closed & STATUS_RESTING) !== 0) return "resting";
   if ((closed & STATUS_OVER_RATE) !== 0) return "calls-per-second";

@@ -28,7 +28,9 @@ export function buildTable(
   });
   cells.beginRows();
   for (const [i, row] of sorted.entries()) {
-    for (const [k, { capacity }] of row.resources.entries()) cells.nameFromRow(destinations[i]!.resources[k]!.cell, capacity);
+    for (const [k, { capacity, feed }] of row.resources.entries()) {
+      cells.nameFromRow(destinations[i]!.resources[k]!.cell, capacity, feed?.key ?? "");
+    }
   }
   cells.endRows(new Map(destinations.map(({ key, options }) => [key, options.shared])));
   const table = new DestinationTable(destinations, (cell) => cells.slotCell(cell));
@@ -45,8 +47,13 @@ function makeDestination(row: DestinationRow, cells: CellTable): Destination {
   const { id, group, uri, probeMode, attrs, description, addresses } = row;
   const key = identityKey(row);
   const options = parseDestinationOptions(attrs);
-  const resources = row.resources.map(({ name }) => ({ name, cell: cells.intern(key, id, name, options.shared) }));
-  return { id, group, uri, key, resources, probeMode, attrs, options, description, addresses: [...addresses] };
+  const resources = row.resources.map(({ name, feed }) => ({
+    name,
+    cell: cells.intern(key, id, name, options.shared),
+    ...(feed !== undefined && { feed }),
+  }));
+  const isFed = resources.some(({ feed }) => feed !== undefined);
+  return { id, group, uri, key, resources, isFed, probeMode, attrs, options, description, addresses: [...addresses] };
 }
 
 function optionProblems(destinations: readonly Destination[]): string[] {
@@ -60,7 +67,8 @@ function poolProblems(destinations: readonly Destination[], cells: CellTable): s
   const pools = new Map<number, { smallest: number; text: string; rows: string[]; differ: boolean }>();
   for (const { id, options, resources } of destinations) {
     if (options.shared === undefined) continue;
-    for (const { name, cell } of resources) {
+    for (const { name, cell, feed } of resources) {
+      if (feed !== undefined) continue;
       const capacity = cells.rowCapacity(cell);
       const pool = pools.get(cells.slotCell(cell)) ?? {
         smallest: capacity,

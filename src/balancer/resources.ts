@@ -1,9 +1,26 @@
 import { BalancerError } from "./errors.ts";
 
-/** One resource of a destination: `capacity` is the number of calls it takes at a time, 0 to {@link MAX_CAPACITY}. */
+/** Somebody outside who tells a capacity while the program runs. The balancer only compares them. */
+export interface CapacityFeed {
+  /** Stays the same as long as it is the same source. Holds nothing secret. */
+  readonly key: string;
+  /** Whether the other says the same in everything, also in what {@link key} leaves out. */
+  equals(other: CapacityFeed): boolean;
+}
+
+/** Resources whose column names a feed in place of a capacity. */
+export interface FeedOptions {
+  /** Reads what stands in place of a capacity; `undefined` when it is no feed. @throws Error that says what is wanted and repeats nothing secret */
+  parse(text: string): CapacityFeed | undefined;
+  /** Capacity until the feed has told another, 0 to {@link MAX_CAPACITY}. */
+  readonly initialCapacity: number;
+}
+
+/** One resource of a destination: `capacity` is the number of calls it takes at a time, 0 to {@link MAX_CAPACITY}; with a feed, until that tells another. */
 export interface ResourceSpec {
   readonly name: string;
   readonly capacity: number;
+  readonly feed?: CapacityFeed;
 }
 
 /** Largest capacity: loads and capacities are 32-bit signed numbers in the load table. OpenSIPS clamps at the same value. */
@@ -23,24 +40,28 @@ const RESOURCE_NAME = /^[A-Za-z0-9_-]+(?:\/[sb])?$/;
 
 const CAPACITY = /^[0-9]+$/;
 
+/** All up to and with the first `://`. */
+const URL_START = /^.*?:\/\//s;
+
 /**
  * Parses the `resources` column of a destination, such as `transc=32; conf=20`. Spaces around names and numbers are allowed, and a last `;`.
- * Throws {@link BalancerError} `BAD_RESOURCES` for anything that OpenSIPS skips the row for, and for a name that stands twice.
+ * Throws {@link BalancerError} `BAD_RESOURCES` for anything that OpenSIPS skips the row for, and for a name that stands twice. Nothing behind the
+ * first URL is quoted then: it may hold a password.
+ *
+ * @param feeds what may stand in place of a capacity; numbers alone when it is left out
  */
-export function parseResources(column: string): ResourceSpec[] {
+export function parseResources(column: string, feeds?: FeedOptions): ResourceSpec[] {
   const resources: ResourceSpec[] = [];
   for (const item of splitList(column)) {
     if (resources.length === MAX_RESOURCES_PER_DESTINATION) throw refuse(column, `want at most ${MAX_RESOURCES_PER_DESTINATION} of them`);
     const equals = item.indexOf("=");
-    if (equals === -1) throw refuse(column, `"${clip(item)}" has no capacity; want name=number, such as "transc=32"`);
+    if (equals === -1) throw refuse(column, `"${quotable(item, column)}" has no capacity; want name=number, such as "transc=32"`);
     const name = item.slice(0, equals).trim();
-    const capacity = item.slice(equals + 1).trim();
+    const text = item.slice(equals + 1).trim();
     checkName(name, column);
-    if (!CAPACITY.test(capacity) || Number(capacity) > MAX_CAPACITY) {
-      throw refuse(column, `capacity "${clip(capacity)}" of "${name}" must be a whole number from 0 to ${MAX_CAPACITY}`);
-    }
-    if (resources.some((resource) => resource.name === name)) throw refuse(column, `"${name}" stands twice; want each name once`);
-    resources.push({ name, capacity: Number(capacity) });
+    if (resources.some((resource) => resource.name === name))
+      throw refuse(column, `"${quotable(name, column)}" stands twice; want each name once`);
+    resources.push({ name, ...capacityOf(text, name, column, feeds) });
   }
   if (resources.length === 0) throw refuse(column, `the list is empty; want name=number, such as "transc=32"`);
   return resources;
@@ -74,6 +95,21 @@ export function parseRequestedResources(list: string): string[] | undefined {
   return names;
 }
 
+function capacityOf(text: string, name: string, column: string, feeds: FeedOptions | undefined): Omit<ResourceSpec, "name"> {
+  if (CAPACITY.test(text) && Number(text) <= MAX_CAPACITY) return { capacity: Number(text) };
+  let feed: CapacityFeed | undefined;
+  try {
+    feed = feeds?.parse(text);
+  } catch (cause) {
+    throw refuse(column, `"${quotable(name, column)}": ${(cause as Error).message}`);
+  }
+  if (feeds !== undefined && feed !== undefined) return { capacity: feeds.initialCapacity, feed };
+  throw refuse(
+    column,
+    `capacity "${quotable(text, column)}" of "${quotable(name, column)}" must be a whole number from 0 to ${MAX_CAPACITY}`,
+  );
+}
+
 function isCapacity(value: number): boolean {
   return Number.isInteger(value) && value >= 0 && value <= MAX_CAPACITY;
 }
@@ -88,12 +124,18 @@ function splitList(text: string): string[] {
 function checkName(name: string, column: string): void {
   if (name.length > MAX_RESOURCE_NAME_CHARS || !RESOURCE_NAME.test(name)) {
     const want = `1 to ${MAX_RESOURCE_NAME_CHARS} letters, digits, "_" or "-", then optionally "/s" or "/b"`;
-    throw refuse(column, `name "${clip(name)}" must be ${want}`);
+    throw refuse(column, `name "${quotable(name, column)}" must be ${want}`);
   }
 }
 
 function refuse(column: string, why: string): BalancerError {
-  return new BalancerError("BAD_RESOURCES", `Cannot parse resources "${clip(column)}": ${why}`);
+  return new BalancerError("BAD_RESOURCES", `Cannot parse resources "${quotable(column, column)}": ${why}`);
+}
+
+/** A part of a column as a sentence may quote it: from the first URL on nothing, as a password that is cut in two by its own `;` is one still. */
+function quotable(part: string, column: string): string {
+  const shown = URL_START.exec(column)?.[0];
+  return shown === undefined || shown.includes(part) ? clip(part) : part === column ? `${clip(shown)}…` : "…";
 }
 
 /** Error sentences stay readable whatever the column holds. */

@@ -14,7 +14,7 @@ export interface LoadState {
 /** What selection knows of the rows. */
 export interface RowState {
   /** `STATUS_*` bits by row. */
-  readonly status: Uint8Array;
+  readonly status: Uint16Array;
   /** By row: a row that holds the current stamp was tried before. */
   readonly triedStamps: Int32Array;
   /** Out: positions among the candidates that share the best score; as long as there are rows. */

@@ -19,14 +19,15 @@ export function register(program: Command): void {
     .command("demo")
     .description("show how calls spread over four simulated media servers, in this terminal; stops by itself or at Ctrl-C")
     .option("--seconds <number>", "length of the demo", parseSeconds, DEFAULT_SECONDS)
-    .action(async ({ seconds }: { seconds: number }) => {
+    .option("--freeswitch", "the media servers tell how busy they are by heartbeats, as FreeSWITCH does", false)
+    .action(async ({ seconds, freeswitch }: { seconds: number; freeswitch: boolean }) => {
       const interrupted = new AbortController();
       const interrupt = (): void => interrupted.abort();
       const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
       for (const name of signals) process.on(name, interrupt);
       process.stdout.on("error", interrupt); // whoever read it has gone
       try {
-        const clean = await runDemo({ seconds, output: process.stdout, signal: interrupted.signal });
+        const clean = await runDemo({ seconds, freeswitch, output: process.stdout, signal: interrupted.signal });
         process.exitCode = clean ? 0 : 1;
       } catch (error) {
         process.stderr.write(`Cannot run the demo: ${error instanceof Error ? error.message : String(error)}\n`);

@@ -1,8 +1,10 @@
 import { readFileSync, statSync } from "node:fs";
 import { type Command, InvalidArgumentError } from "commander";
 import { ConfigError, loadConfig } from "../config/index.ts";
+import { withoutPasswords } from "../freeswitch/index.ts";
 import { type DestinationStore, faultsOf, type NewRow, openStore, type StoredRow, StoreError } from "../store/index.ts";
 import { type FileEntry, ImportError, parseDestinations } from "./destination-file.ts";
+import { feedsOf } from "./feeds.ts";
 import { processTerminal, type Terminal, visible } from "./terminal.ts";
 
 /** Largest file to import: 100,000 rows of the widest kind take less. */
@@ -12,6 +14,10 @@ const COLUMNS = ["id", "group_id", "dst_uri", "resources", "probe_mode", "attrs"
 
 interface CommonOptions {
   config?: string;
+}
+interface ListOptions extends CommonOptions {
+  json?: boolean;
+  showPasswords?: boolean;
 }
 interface AddOptions extends CommonOptions {
   group: number;
@@ -33,7 +39,8 @@ export function register(program: Command, terminal: Terminal = processTerminal)
 
   withConfig("list", "show every destination as it stands in the database")
     .option("--json", "as a JSON array, which import reads")
-    .action((options: CommonOptions & { json?: boolean }) => run(terminal, () => list(options, terminal)));
+    .option("--show-passwords", "with the passwords of FreeSWITCHes, which are *** otherwise")
+    .action((options: ListOptions) => run(terminal, () => list(options, terminal)));
   withConfig("add", "add a destination")
     .requiredOption("--group <number>", "group of destinations that it belongs to", wholeNumber)
     .requiredOption("--uri <uri>", 'where calls go, such as "sip:192.0.2.1:5060"')
@@ -61,10 +68,11 @@ async function run(terminal: Terminal, command: () => Promise<void>): Promise<vo
   }
 }
 
-async function list({ config, json }: CommonOptions & { json?: boolean }, terminal: Terminal): Promise<void> {
+async function list({ config, json, showPasswords }: ListOptions, terminal: Terminal): Promise<void> {
   let rows: readonly StoredRow[] = [];
   try {
     rows = await withStore(config, terminal, "inspect", (store) => store.list());
+    if (!showPasswords) rows = rows.map((row) => ({ ...row, resources: shown(row.resources) }));
   } catch (cause) {
     // Nothing was ever put there: that is an empty list.
     if (!(cause instanceof StoreError && (cause.code === "NO_DATABASE" || cause.code === "NO_TABLE"))) throw cause;
@@ -90,7 +98,7 @@ async function add(options: AddOptions, terminal: Terminal): Promise<void> {
     description: options.description ?? null,
   };
   // Before the database is opened: a slip should not make a file.
-  const faults = faultsOf(row);
+  const faults = faultsOf(row, feedsOf(loadConfig(options.config, terminal.environment)));
   if (faults.length > 0) throw new StoreError("BAD_ROW", `Cannot add the destination: ${faults.join("; ")}`);
   const id = await withStore(options.config, terminal, "migrate", (store) => store.add(row));
   terminal.print(visible(`Added destination ${id}: ${describe(row)}`));
@@ -107,8 +115,9 @@ async function remove(id: number, { config }: CommonOptions, terminal: Terminal)
 
 async function importFile(file: string, { config }: CommonOptions, terminal: Terminal): Promise<void> {
   const entries = parseDestinations(readText(file), file);
+  const feeds = feedsOf(loadConfig(config, terminal.environment));
   refuse(
-    entries.flatMap(({ row, place }) => faultsOf(row).map((fault) => `${place}: ${fault}`)),
+    entries.flatMap(({ row, place }) => faultsOf(row, feeds).map((fault) => `${place}: ${fault}`)),
     file,
   );
   if (entries.length === 0) {
@@ -147,8 +156,9 @@ async function withStore<T>(
   mode: "inspect" | "migrate",
   use: (store: DestinationStore) => Promise<T>,
 ): Promise<T> {
-  const { db_url: dbUrl, db_table: table } = loadConfig(file, environment).load_balancer;
-  const store = await openStore(dbUrl, { table, mode });
+  const config = loadConfig(file, environment);
+  const { db_url: dbUrl, db_table: table } = config.load_balancer;
+  const store = await openStore(dbUrl, { table, mode, feeds: feedsOf(config) });
   try {
     return await use(store);
   } finally {
@@ -180,7 +190,12 @@ function wholeNumber(text: string): number {
 }
 
 function describe({ group_id: group, dst_uri: uri, resources }: NewRow): string {
-  return `group ${group ?? 0}, ${uri}, ${resources}`;
+  return `group ${group ?? 0}, ${uri}, ${shown(resources)}`;
+}
+
+/** A database may hold anything in any column. */
+function shown<T>(resources: T): T | string {
+  return typeof resources === "string" ? withoutPasswords(resources) : resources;
 }
 
 /** Columns under their names, each as wide as its widest value. */

@@ -13,6 +13,7 @@ export function formatResult(result: unknown): string {
       if (Array.isArray(value) && value.length === 0) return `No ${key.toLowerCase()}`;
     }
   }
+  if (typeof result === "string") return result.replace(/\n$/, "").split("\n").map(plain).join("\n");
   return lines(result, "").join("\n");
 }
 
@@ -33,11 +34,13 @@ function formatDestinations(destinations: readonly unknown[]): string {
 }
 
 /** What keeps new calls away says more than the status: these members stand there only while they do. */
-function statusCell({ draining, drain_load, enabled, breaker, resting }: Record<string, unknown>): string {
+function statusCell({ draining, drain_load, enabled, breaker, freeswitch, registered, resting }: Record<string, unknown>): string {
   if (draining === "yes") return `draining ${plain(drain_load)} left`;
   if (enabled !== "yes") return "disabled";
+  if (registered === "leaving") return "leaving";
   if (breaker !== undefined) return `breaker ${plain(breaker)}`;
-  return resting === undefined ? "enabled" : `resting ${plain(resting)} s`;
+  if (resting !== undefined) return `resting ${plain(resting)} s`;
+  return freeswitch === undefined ? "enabled" : `FreeSWITCH ${plain(freeswitch)}`;
 }
 
 /** `name=load/max` for each resource, as opensips-cp shows them. */

@@ -2,12 +2,14 @@ import { parseBlacklist } from "../health/index.ts";
 import { isLoopback, parseHttpListen, parseListen } from "./listen.ts";
 import type { Reading } from "./read-values.ts";
 import type { ConfigValues, RoutingRule } from "./schema.ts";
+import { checkRegistrar } from "./schema-registrar.ts";
 
 /** The part of a reading that these checks look at. */
 type Found = Pick<Reading, "set" | "report" | "refused">;
 
 /**
- * What no key shows alone: sockets that clash, a management interface open to anybody, rules that say two things, lists that do not exist.
+ * What no key shows alone: sockets that clash, a management interface open to anybody, rules that say two things, lists that do not exist,
+ * accounts that cannot be used.
  *
  * What was refused by itself is not looked at again.
  */
@@ -16,6 +18,17 @@ export function checkTogether(values: ConfigValues, found: Found): void {
   if (isRight("mi_http", found)) checkManagement(values.mi_http, found);
   checkRules(values.routing.rules, found);
   if (isRight("load_balancer.lb_define_blacklist", found)) checkBlacklists(values, found);
+  if (isRight("registrar", found)) checkRegistrations(values, found);
+}
+
+function checkRegistrations({ registrar, load_balancer }: ConfigValues, found: Found): void {
+  checkRegistrar(registrar, found);
+  if (load_balancer.fetch_freeswitch_stats) return;
+  for (const [i, { resources }] of registrar.accounts.entries()) {
+    if (!/=\s*fs:\/\//i.test(resources)) continue;
+    const path = `registrar.accounts[${i}].resources`;
+    report(found, path, "found fs://, which takes capacities from FreeSWITCH, want load_balancer.fetch_freeswitch_stats to be true");
+  }
 }
 
 function checkBlacklists(values: ConfigValues, found: Found): void {
@@ -47,7 +60,9 @@ function checkRules(rules: readonly RoutingRule[], found: Found): void {
     const other = rule.dispatch ? "dispatch" : rule.distribute === undefined ? undefined : "distribute";
     if (other === undefined || !isRight(path, found)) continue;
     if (rule.dispatch && rule.distribute !== undefined) report(found, path, "found both dispatch and distribute, want one of them");
-    const balanced = ["group", "resources", "flags"].filter((name) => found.set.has(`${path}.${name}`));
+    const balanced = (other === "distribute" ? ["group", "flags"] : ["group", "resources", "flags"]).filter((name) =>
+      found.set.has(`${path}.${name}`),
+    );
     if (balanced.length > 0) report(found, path, `found ${other} together with ${balanced.join(", ")}, want one or the other`);
   }
 }

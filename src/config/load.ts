@@ -48,7 +48,11 @@ export function parseConfig(text: string, file: string, environment: Environment
   checkTogether(values, reading);
   if (problems.length > 0) throw new ConfigError(problems.sort(byPlace));
   const notices = noticesOf(values, reading.set, file);
-  const rules = values.routing.rules.filter((rule) => rule.dispatch === undefined && rule.distribute === undefined);
+  const rules = values.routing.rules
+    .map((rule, i) =>
+      rule.distribute === undefined || reading.set.has(`routing.rules[${i}].resources`) ? rule : { ...rule, resources: "" },
+    )
+    .filter((rule) => rule.dispatch === undefined);
   return { ...values, routing: { ...values.routing, rules }, file, notices };
 }
 

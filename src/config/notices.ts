@@ -37,13 +37,19 @@ export function noticesOf(values: ConfigValues, set: Reading["set"], file: strin
 
 /** Keys that only mean something while another one is in use. */
 function noticeHealth(values: ConfigValues, set: Reading["set"], say: (path: string, text: string) => void): void {
-  const { load_balancer, health, events, routing } = values;
+  const { load_balancer, health, events, freeswitch, routing } = values;
   const interval = load_balancer.probing_interval;
   for (const path of interval === 0 ? PROBING_PATHS : []) unused(path, "load_balancer.probing_interval is 0");
   if (interval !== 0 && health.fast_interval >= interval) {
     unused("health.fast_interval", `it is not shorter than load_balancer.probing_interval, which is ${interval}`);
   }
   for (const path of health.breaker.window === 0 ? BREAKER_PATHS : []) unused(path, "health.breaker.window is 0");
+  for (const path of load_balancer.fetch_freeswitch_stats ? [] : freeswitchPaths(values)) {
+    unused(path, "load_balancer.fetch_freeswitch_stats is false");
+  }
+  if (load_balancer.fetch_freeswitch_stats && freeswitch.stale_heartbeats === 0) {
+    unused("freeswitch.stale_action", "freeswitch.stale_heartbeats is 0");
+  }
   if (events.webhooks.length === 0) unused("events.webhook_queue", "events.webhooks is empty");
   if (routing.script !== null) unused("routing.outbound", "routing.script decides where calls go");
 
@@ -53,17 +59,20 @@ function noticeHealth(values: ConfigValues, set: Reading["set"], say: (path: str
   }
 }
 
+function freeswitchPaths({ freeswitch }: ConfigValues): string[] {
+  return ["load_balancer.initial_freeswitch_load", ...Object.keys(freeswitch).map((name) => `freeswitch.${name}`)];
+}
+
 function noticeRules(routing: ConfigValues["routing"], set: Reading["set"], say: (path: string, text: string) => void): void {
   if (routing.script !== null) {
     if (set.has("routing.rules")) say("routing.rules", "has no effect: routing.script decides where calls go");
     return;
   }
-  const leftOut = routing.rules.map((rule) => rule.dispatch !== undefined || rule.distribute !== undefined);
+  const leftOut = routing.rules.map((rule) => rule.dispatch !== undefined);
   if (leftOut.every((isLeftOut) => isLeftOut))
     say("routing.rules", "has no rule that works and there is no routing.script: every call is refused");
   for (const [i, isLeftOut] of leftOut.entries()) {
-    const what = routing.rules[i]?.dispatch ? "dispatcher" : "distributor";
-    if (isLeftOut) say(`routing.rules[${i}]`, `has no effect: this version has no ${what}, its calls go by the rules after it`);
+    if (isLeftOut) say(`routing.rules[${i}]`, "has no effect: this version has no dispatcher, its calls go by the rules after it");
   }
   const all = routing.rules.findIndex(({ match }, i) => Object.keys(match).length === 0 && !leftOut[i]);
   for (const [i, { match }] of routing.rules.entries()) {

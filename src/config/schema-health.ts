@@ -183,6 +183,13 @@ export const EventsSchema = Type.Object(
 );
 
 export const ExplainSchema = Type.Object(
-  { calls: whole("Latest decisions that are remembered for lb_explain, one a call and one more for each failover. 0: none.", 1000, 0, MAX_REMEMBERED) },
+  {
+    calls: whole(
+      "Latest decisions that are remembered for lb_explain, one a call and one more for each failover. 0: none.",
+      1000,
+      0,
+      MAX_REMEMBERED,
+    ),
+  },
   { description: "Why a call went where it went.", additionalProperties: false },
 );

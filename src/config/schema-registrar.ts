@@ -79,7 +79,7 @@ export const RegistrarSchema = Type.Object(
 );
 
 /**
- * What no key of the section shows alone: accounts without a secret, with two, or twice, and times that contradict each other.
+ * What no key of the section shows alone: no algorithm at all, accounts without a secret, with two, or twice, and times that contradict each other.
  *
  * @param found nothing is reported of an account of which a part was refused
  */
@@ -87,6 +87,10 @@ export function checkRegistrar(
   { accounts, algorithms }: Static<typeof RegistrarSchema>,
   found: Pick<Reading, "set" | "report" | "refused">,
 ): void {
+  if (algorithms.length === 0 && !found.refused.some((bad) => bad.startsWith("registrar.algorithms"))) {
+    const path = "registrar.algorithms";
+    found.report(found.set.get(path) ?? { line: 1, column: 1 }, `${path}: found an empty list, want "MD5", "SHA-256" or both`);
+  }
   const users = new Set<string>();
   for (const [i, account] of accounts.entries()) {
     const path = `registrar.accounts[${i}]`;

@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { MAX_NAME_LENGTH } from "../distributor/index.ts";
 import {
   checkBearerToken,
   checkCidr,
@@ -20,14 +21,15 @@ import {
   checkTableName,
   checkToken,
 } from "./checks.ts";
+import { DistributorSchema } from "./schema-distributor.ts";
+import { FREESWITCH_KEYS, FreeswitchSchema } from "./schema-freeswitch.ts";
 import { EventsSchema, ExplainSchema, HealthSchema, OutboundSchema, PROBING_KEYS } from "./schema-health.ts";
 import { flag, fraction, item, list, MAX_INT32, MAX_SECONDS, MAX_TEXT_LENGTH, optionalText, several, text, whole } from "./schema-keys.ts";
+import { RegistrarSchema } from "./schema-registrar.ts";
 
 const NO_TLS = "this version listens on UDP only";
 const NO_CLUSTER = "this version runs alone, without a cluster";
-const NO_FREESWITCH = "this version does not ask FreeSWITCH for its load";
 const NO_DISPATCHER = "this version has no dispatcher";
-const NO_DISTRIBUTOR = "this version has no distributor";
 
 const SipSchema = Type.Object(
   {
@@ -54,7 +56,7 @@ const SipSchema = Type.Object(
       { description: "Certificates of tls and wss.", additionalProperties: false },
     ),
     allow: list(
-      "Addresses and CIDR blocks that may send initial requests. Empty: anybody may. Destinations always may.",
+      "Addresses and CIDR blocks that may send initial requests. Empty: anybody may. Destinations always may. Does not hold for REGISTER where registrar has accounts: their passwords do.",
       item({ check: checkCidr }),
       [],
       { single: true },
@@ -89,13 +91,7 @@ const LoadBalancerSchema = Type.Object(
       check: checkTableName,
     }),
     ...PROBING_KEYS,
-    fetch_freeswitch_stats: flag("Take capacities from FreeSWITCH for resources of the form name=fs://.", false, {
-      unbuilt: NO_FREESWITCH,
-    }),
-    initial_freeswitch_load: whole("Capacity of a FreeSWITCH destination before its first heartbeat.", 1000, 0, MAX_INT32, {
-      unit: "calls",
-      unbuilt: NO_FREESWITCH,
-    }),
+    ...FREESWITCH_KEYS,
     cluster_id: whole("Cluster that statuses are shared in. 0: none.", 0, 0, MAX_INT32, { unbuilt: NO_CLUSTER }),
     cluster_sharing_tag: optionalText("Sharing tag whose active node probes and tells the others.", {
       check: checkToken,
@@ -184,14 +180,17 @@ const RuleSchema = Type.Object(
     ),
     distribute: Type.Optional(
       Type.String({
-        description: "Take the destination from a distributor list in place of a group.",
-        maxLength: MAX_TEXT_LENGTH,
+        description:
+          "Take the destination from this list of the distributor in place of a group. A call counts for resources only when the rule names them, on nodes that are destinations and have them.",
+        maxLength: MAX_NAME_LENGTH,
         minLength: 1,
-        unbuilt: NO_DISTRIBUTOR,
       }),
     ),
   },
-  { description: "One rule. It says group, resources and flags, or dispatch, or distribute.", additionalProperties: false },
+  {
+    description: "One rule. It says group, resources and flags, or dispatch, or distribute with or without resources.",
+    additionalProperties: false,
+  },
 );
 
 const RoutingSchema = Type.Object(
@@ -235,20 +234,6 @@ const MiHttpSchema = Type.Object(
   { description: "Management over HTTP.", additionalProperties: false },
 );
 
-const FreeswitchSchema = Type.Object(
-  {
-    event_heartbeat_interval: whole("Time between two heartbeats asked of FreeSWITCH.", 1, 1, 3600, {
-      unit: "seconds",
-      unbuilt: NO_FREESWITCH,
-    }),
-    esl_connect_timeout: whole("How long a connection to the Event Socket may take.", 5000, 100, 120_000, {
-      unit: "milliseconds",
-      unbuilt: NO_FREESWITCH,
-    }),
-  },
-  { description: "FreeSWITCH's Event Socket.", additionalProperties: false },
-);
-
 const ClusterSchema = Type.Object(
   {
     node_id: whole("Number of this node.", 1, 1, MAX_INT32, { unbuilt: NO_CLUSTER }),
@@ -286,11 +271,6 @@ const DispatcherSchema = Type.Object(
   { description: "Kamailio's dispatcher, with its names.", additionalProperties: false },
 );
 
-const DistributorSchema = Type.Object(
-  { list_file: optionalText("FreeSWITCH's distributor.conf.xml.", { unbuilt: NO_DISTRIBUTOR }) },
-  { description: "FreeSWITCH's mod_distributor.", additionalProperties: false },
-);
-
 const LogSchema = Type.Object(
   {
     level: Type.Enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"], {
@@ -314,6 +294,7 @@ export const ConfigSchema = Type.Object(
     events: EventsSchema,
     explain: ExplainSchema,
     freeswitch: FreeswitchSchema,
+    registrar: RegistrarSchema,
     cluster: ClusterSchema,
     dispatcher: DispatcherSchema,
     distributor: DistributorSchema,
@@ -325,7 +306,7 @@ export const ConfigSchema = Type.Object(
 /** The values of a configuration file with the defaults filled in. */
 export type ConfigValues = Static<typeof ConfigSchema>;
 
-/** One entry of `routing.rules`. The loader leaves out rules with `dispatch` or `distribute`, with a notice, while these do not exist. */
+/** One entry of `routing.rules`. The loader leaves out rules with `dispatch`, with a notice, while that does not exist. */
 export type RoutingRule = Static<typeof RuleSchema>;
 
 /** A configuration that is ready to be used. */

@@ -44,7 +44,8 @@ export async function startBalancer(folder: string, sipPort: number, dbUrl: stri
   const config = {
     sip: { listen: [`udp:${LOOPBACK}:${sipPort}`] },
     tm: { fr_timeout: 1, fr_inv_timeout: 2 }, // seconds: a server that dies while it rings is given up as fast as one that never rang
-    load_balancer: { db_url: dbUrl, probing_interval: 0 },
+    load_balancer: { db_url: dbUrl, probing_interval: 0, fetch_freeswitch_stats: true, initial_freeswitch_load: 0 },
+    freeswitch: { heartbeat_interval: 1, status_interval: 1 },
     routing: { rules: [{ group: 1, resources: "calls", failover_on: ["408", "5xx"], disable_on: ["408"] }] },
     mi_http: { listen: `${LOOPBACK}:${miPort}` },
   };

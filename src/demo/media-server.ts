@@ -26,6 +26,11 @@ export class MediaServer {
     return `sip:${LOOPBACK}:${this.port}`;
   }
 
+  /** Calls that it has now. */
+  get calls(): number {
+    return this.#calls.size;
+  }
+
   get running(): boolean {
     return this.#stack !== undefined;
   }

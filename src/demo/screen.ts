@@ -9,6 +9,8 @@ export interface Bar {
   readonly running: boolean;
   /** The balancer sends calls to it. */
   readonly enabled: boolean;
+  /** What else there is to say of it. */
+  readonly note?: string;
 }
 
 /** Everything that is on the screen at one moment. */
@@ -48,14 +50,15 @@ function countsLine({ placed, up, ended, failedOver, refused, failed }: CallCoun
   return `calls: ${placed} placed, ${up} up, ${ended} ended, ${failedOver} by failover, ${refused} refused with 503, ${failed} failed`;
 }
 
-function barLine({ name, max, load, running, enabled }: Bar, cellsPerCall: number): Line {
+function barLine({ name, max, load, running, enabled, note }: Bar, cellsPerCall: number): Line {
   const cells = Math.max(1, Math.round(max * cellsPerCall));
   const full = Math.min(cells, Math.round(load * cellsPerCall));
   const bar = "█".repeat(full) + "░".repeat(cells - full);
   const numbers = `${String(load).padStart(4)} of ${String(max).padEnd(4)}`;
   if (!running) return { text: `  ${name} ${numbers} ${bar} dead${enabled ? "" : ", disabled"}`, style: "red" };
   if (!enabled) return { text: `  ${name} ${numbers} ${bar} disabled`, style: "red" };
-  return { text: `  ${name} ${numbers} ${bar} ${load >= max ? "full" : `${max - load} free`}`, style: "green" };
+  const free = load >= max ? "full" : `${max - load} free`;
+  return { text: `  ${name} ${numbers} ${bar} ${free}${note === undefined ? "" : `, ${note}`}`, style: "green" };
 }
 
 /** The frame as lines for a terminal of so many columns, without styles: each line fits. */
@@ -80,9 +83,9 @@ export function drawFrame(frame: Frame, columns: number): Line[] {
 
 /** The frame as one line, for a log file or a pipe. */
 export function plainLine({ elapsedMs, bars, counts }: Frame): string {
-  const servers = bars.map(({ name, load, max, running, enabled }) => {
+  const servers = bars.map(({ name, load, max, running, enabled, note }) => {
     const state = running ? (enabled ? "" : " disabled") : enabled ? " dead" : " dead, disabled";
-    return `${name} ${load}/${max}${state}`;
+    return `${name} ${load}/${max}${state}${note === undefined ? "" : ` ${note}`}`;
   });
   return `${seconds(elapsedMs).padStart(5)} | ${servers.join(" | ")} | ${countsLine(counts)}`;
 }

@@ -88,6 +88,12 @@ export class Distributor {
     return true;
   }
 
+  /** Forgets all lists, for a configuration that names none: {@link reload} refuses that, as it may be a slip. */
+  clear(): void {
+    this.#lists = new Map();
+    this.#problems = [];
+  }
+
   /** Changes weights until the next reload, and starts the rotation of the list anew, also when no weight changes. */
   modify(list: WeightedList, weights: ReadonlyMap<WeightedNode, number>): void {
     list.setWeights(weights);

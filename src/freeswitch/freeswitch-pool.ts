@@ -1,3 +1,4 @@
+import type { CapacityModel } from "./capacity-model.ts";
 import { Freeswitch } from "./freeswitch.ts";
 import type { FsUrl } from "./fs-url.ts";
 import type { FreeswitchPorts, FreeswitchSettings } from "./ports.ts";
@@ -18,7 +19,7 @@ export class FreeswitchPool {
 
   /**
    * To be called with all URLs after each reload. Those that stay keep their connection and what is known of them; one whose password changed connects
-   * anew; those that are named no more are closed. Where two URLs of the same FreeSWITCH have different passwords the last one counts, as at OpenSIPS.
+   * anew, and what is known of it stays, too; those that are named no more are closed. Where two URLs of the same FreeSWITCH have different passwords the last one counts, as at OpenSIPS.
    */
   replace(urls: Iterable<FsUrl>): void {
     const wanted = new Map<string, FsUrl>();
@@ -29,15 +30,17 @@ export class FreeswitchPool {
       }
       wanted.set(url.key, url);
     }
+    const known = new Map<string, CapacityModel>();
     for (const [key, freeswitch] of this.#byKey) {
       const url = wanted.get(key);
       if (url?.hasPasswordOf(freeswitch.url)) continue;
       this.#byKey.delete(key);
+      known.set(key, freeswitch.model);
       this.#close(freeswitch);
     }
     for (const [key, url] of wanted) {
       if (this.#byKey.has(key)) continue;
-      const freeswitch = new Freeswitch(url, this.#settings, this.#ports);
+      const freeswitch = new Freeswitch(url, this.#settings, this.#ports, known.get(key));
       this.#byKey.set(key, freeswitch);
       freeswitch.start();
     }

@@ -34,9 +34,10 @@ export class Freeswitch {
   /** The last heartbeat was not used: one line in the log for all of them. */
   #isBeatBad = false;
 
-  constructor(url: FsUrl, settings: FreeswitchSettings, ports: FreeswitchPorts) {
+  /** @param model what is known of it from before */
+  constructor(url: FsUrl, settings: FreeswitchSettings, ports: FreeswitchPorts, model = new CapacityModel(settings)) {
     this.url = url;
-    this.model = new CapacityModel(settings);
+    this.model = model;
     this.#settings = settings;
     this.#ports = ports;
     const listener = {
@@ -153,8 +154,9 @@ export class Freeswitch {
     this.#stopTimer?.();
     this.#stopTimer = undefined;
     const client = this.#client;
+    const { heartbeats } = this.counters;
     const [status, paused, leaving] = await Promise.all([ASK_STATUS, ASK_PAUSED, ASK_LEAVING].map((command) => client.request(command)));
-    if (status !== undefined) this.#learn(status, paused, leaving);
+    if (status !== undefined) this.#learn(status, heartbeats === this.counters.heartbeats, paused, leaving);
     await this.#askLimits();
     this.#asking = false;
     this.#askAfter(this.#settings.statusIntervalMs);
@@ -169,10 +171,12 @@ export class Freeswitch {
     this.#stopTimer = this.#client.isReady ? this.#ports.clock.after(delayMs, () => void this.#ask()) : undefined;
   }
 
-  #learn(status: string, paused = "", leaving = ""): void {
+  /** @param isLatest no heartbeat came while we asked: its figures may be newer than the answer */
+  #learn(status: string, isLatest: boolean, paused = "", leaving = ""): void {
     const wasPaused = this.model.paused;
     const wasLeaving = this.model.leaving;
-    this.model.status(parseStatus(status), parseYesNo(paused));
+    const { maxSessions, ...told } = parseStatus(status);
+    this.model.status({ ...told, ...(isLatest && maxSessions !== undefined && { maxSessions }) }, parseYesNo(paused));
     if (!this.#leftWhileAsking) this.model.leaving = parseYesNo(leaving) ?? wasLeaving;
     const fields = { freeswitch: this.url.label };
     if (this.model.paused !== wasPaused)

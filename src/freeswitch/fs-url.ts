@@ -1,4 +1,5 @@
 import { isIPv6 } from "node:net";
+import type { CapacityFeed } from "../balancer/index.ts";
 import { DEFAULT_EVENT_SOCKET_PORT, MAX_FS_URL_CHARS } from "./limits.ts";
 
 const PREFIX = /^fs:\/\//i;
@@ -11,7 +12,7 @@ const HIDDEN = "***";
 /**
  * The event socket of one FreeSWITCH and how to log in to it. The password stands in no property that can be printed, copied or turned into JSON.
  */
-export class FsUrl {
+export class FsUrl implements CapacityFeed {
   /** Name or address; of an IPv6 address without brackets. */
   readonly host: string;
   readonly port: number;
@@ -40,6 +41,11 @@ export class FsUrl {
   /** The command that logs in, with its empty line. For the wire only. */
   loginCommand(): string {
     return this.user === "" ? `auth ${this.#password}\n\n` : `userauth ${this.user}:${this.#password}\n\n`;
+  }
+
+  /** The same FreeSWITCH, user and password. */
+  equals(other: CapacityFeed): boolean {
+    return other instanceof FsUrl && other.key === this.key && other.#password === this.#password;
   }
 
   hasPasswordOf(other: FsUrl): boolean {
@@ -87,6 +93,7 @@ export function parseFsUrl(text: string): FsUrl {
   const password = decode(login.slice(colon + 1));
   if (user === undefined || password === undefined)
     throw refuse('a "%" in user or password starts no encoded character; write "%25" for "%"');
+  if (login.slice(colon + 1) === HIDDEN) throw refuse(`"${HIDDEN}" stands where a password is not shown; want the password`);
   if (password === "") throw refuse(`the password is empty; ${FORM}`);
   if (CONTROL.test(user) || CONTROL.test(password)) throw refuse("user or password hold a control character");
   if (user.includes(":")) throw refuse('the user holds a ":", which FreeSWITCH takes for the end of it');

@@ -7,3 +7,5 @@ export { FreeswitchPool } from "./freeswitch-pool.ts";
 export { FsUrl, isFsUrl, parseFsUrl } from "./fs-url.ts";
 export type { Heartbeat } from "./heartbeat.ts";
 export type { Clock, EslSettings, FreeswitchPorts, FreeswitchSettings } from "./ports.ts";
+export { freeswitchFeeds, withoutPasswords } from "./resources-text.ts";
+export { EslTotals } from "./totals.ts";

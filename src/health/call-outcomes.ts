@@ -24,6 +24,11 @@ export interface OutcomePort {
    * @param retryAfterS of a 503 the seconds for which it wants no further request, from 0; `undefined` when it says nothing that can be read
    */
   failed(destination: Destination, ticket: number, failure: CallFailure, wasAlive: boolean, retryAfterS: number | undefined): void;
+  /**
+   * The destination says that it has no room for the call. True: whoever tells its capacity has taken note, and nothing else is told of this call, as it
+   * says nothing of the destination's health. False, or absent: it counts as `failed`.
+   */
+  lackOfRoom?(destination: Destination): boolean;
 }
 
 /** The keys of the configuration that calls are judged by: seconds and shares. */

@@ -63,6 +63,8 @@ const REASONS: Readonly<Record<SkipReason, string>> = {
   "disabled-by-operator": "a management command or the end of a drain has disabled it",
   disabled: "a probe or a script has disabled it",
   draining: "it is being drained",
+  leaving: "its registration has ended, and its calls are left to end",
+  withdrawn: "FreeSWITCH is paused, shuts down, or has not been heard of for too long",
   "breaker-open": "its breaker is open: too many of its calls failed",
   resting: "it asked for a rest with Retry-After",
   "calls-per-second": "it has had its calls of this second",

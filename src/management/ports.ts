@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Balancer } from "../balancer/index.ts";
+import type { Balancer, Destination } from "../balancer/index.ts";
 import type { Dialog } from "../dialog/index.ts";
 import type { Distributor } from "../distributor/index.ts";
 import type { BreakerFigures, Drains, ProbeFigures } from "../health/index.ts";
+import type { BindingView } from "../registrar/index.ts";
 
 /** Structured logging, as pino does it. */
 export interface Log {
@@ -47,6 +48,35 @@ export interface ProcessEntry {
   readonly Type: string;
 }
 
+/** What is to be said of a FreeSWITCH: none of its heartbeats has come, the last is too old, or it takes no new calls. */
+export type FreeswitchState = "initial" | "stale" | "paused" | "leaving" | "idle-cpu";
+
+/** One FreeSWITCH that tells capacities; members are undefined while they are not known. */
+export interface FreeswitchFigures {
+  /** Without its password. */
+  readonly url: string;
+  /** Ids of the rows that name it. */
+  readonly destinations: readonly number[];
+  readonly isConnected: boolean;
+  readonly freshness: "initial" | "fresh" | "stale";
+  /** Why it gets no new calls. */
+  readonly withdrawal: FreeswitchState | undefined;
+  readonly heartbeatAgeMs: number | undefined;
+  readonly idleCpuPercent: number | undefined;
+  readonly sessions: number | undefined;
+  readonly maxSessions: number | undefined;
+  /** Calls that we have there. */
+  readonly ownCalls: number;
+  readonly sessionsPerCall: number;
+  readonly callsPerSecond: number | undefined;
+  /** Counts since the connection was first tried. */
+  readonly heartbeats: number;
+  readonly badHeartbeats: number;
+  readonly refusedCalls: number;
+  readonly connections: number;
+  readonly tries: number;
+}
+
 /** What the management methods need of the rest of the program. */
 export interface ManagementPorts {
   readonly balancer: Pick<
@@ -65,14 +95,15 @@ export interface ManagementPorts {
     | "isOverRate"
     | "capacity"
     | "capacityFactor"
+    | "foreignLoad"
     | "cellsOf"
     | "profileSize"
     | "resourceNames"
   >;
   readonly dialogs: ManagedDialogs;
-  /** Absent: `lb_drain` and `lb_undrain` are not offered. */
   /** Absent: `distributor` and `distributor_ctl` are not offered. Its reload reads the lists again; false when that failed and the old ones stay. */
   readonly distributor?: { readonly lists: Distributor; reload(): boolean } | undefined;
+  /** Absent: `lb_drain` and `lb_undrain` are not offered. */
   readonly drains?: Pick<Drains, "begin" | "undo" | "overrule" | "of"> | undefined;
   /**
    * Resolves once what operators have decided so far is written down for the next start; false when that failed. Absent: nothing is written down, or
@@ -81,6 +112,12 @@ export interface ManagementPorts {
   settled?(): Promise<boolean>;
   /** What probing has shown, in id order. Absent: `lb_probes` is not offered. */
   probes?(): readonly ProbeFigures[];
+  /** The servers that have registered. Absent: `lb_registrations` is not offered. */
+  registrations?(): readonly BindingView[];
+  /** FreeSWITCHes that tell capacities. Absent: `lb_freeswitch` is not offered. */
+  readonly freeswitch?:
+    | { stateOf(destination: Destination): FreeswitchState | undefined; figures(): readonly FreeswitchFigures[] }
+    | undefined;
   /** The breakers of destinations that had a call, in id order. Absent: `lb_breakers` is not offered. */
   breakers?(): readonly BreakerFigures[];
   /** What is remembered of the decisions for a call; `undefined` when that is nothing. Absent: `lb_explain` is not offered. */

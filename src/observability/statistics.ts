@@ -19,8 +19,14 @@ export interface StatisticsSources {
   readonly outcomes?: OutcomeCounters | undefined;
   /** Counts drains and the states that are written down; to be read anew each time. */
   readonly operators?: { readonly counters: object } | undefined;
+  /** Plain counters of the distributor; to be read anew each time. */
+  readonly distributor?: { readonly counters: object } | undefined;
   /** Plain counters of events and of those who are told of them. */
   readonly events?: { readonly counters: object } | undefined;
+  /** Plain counters of the registrar, to be read anew each time; absent when nobody may register. */
+  readonly registrations?: { readonly counters: Record<string, number> } | undefined;
+  /** Absent when no FreeSWITCH is asked for its load. */
+  readonly freeswitch?: { readonly counters: object } | undefined;
   /** Absent when nothing is probed. */
   readonly probing?: ProbeStatisticsSource | undefined;
   /** Seconds since the start. */
@@ -114,8 +120,11 @@ function readStatistics(sources: StatisticsSources): Values {
       destinations_enabled: destinations.filter((destination) => balancer.isEnabled(destination)).length,
     },
     ...(sources.routing === undefined ? {} : { routing: { ...sources.routing } }),
+    ...(sources.distributor === undefined ? {} : { distributor: { ...sources.distributor.counters } }),
     health: { ...sources.outcomes, ...sources.operators?.counters },
     ...(sources.events === undefined ? {} : { events: { ...sources.events.counters } }),
+    ...(sources.registrations === undefined ? {} : { registrar: sources.registrations.counters }),
+    ...(sources.freeswitch === undefined ? {} : { freeswitch: { ...sources.freeswitch.counters } }),
     ...(sources.probing === undefined ? {} : { probing: probeStatistics(sources.probing) }),
   };
 }

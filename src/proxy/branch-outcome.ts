@@ -1,6 +1,7 @@
 import type { Destination } from "../balancer/index.ts";
 import type { OutcomePort } from "../health/index.ts";
 import { H, parseRetryAfter, type SipResponse } from "../sip/index.ts";
+import { lacksRoom } from "./lack-of-room.ts";
 
 /** What one branch says of its destination, once: what comes after a failure, a late answer too, changes nothing. */
 export class BranchOutcome {
@@ -29,6 +30,7 @@ export class BranchOutcome {
       return;
     }
     this.#over = true;
+    if (lacksRoom(response) && this.#port.lackOfRoom?.(this.#destination)) return;
     if (status === 503) this.#port.failed(this.#destination, this.#ticket, "503", this.#alive, retryAfterOf(response));
     else if (status === 408 && !this.#alive) this.#port.failed(this.#destination, this.#ticket, "408", false, undefined);
     else this.#port.passed(this.#destination, this.#ticket, this.#alive);

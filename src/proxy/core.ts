@@ -1,6 +1,7 @@
 import type { Balancer } from "../balancer/index.ts";
 import type { DialogTable } from "../dialog/index.ts";
 import type { OutcomePort } from "../health/index.ts";
+import type { Registrar } from "../registrar/index.ts";
 import type { SipUri } from "../sip/index.ts";
 import type { Endpoint, Listener, TimerWheel, TransactionLayer } from "../transaction/index.ts";
 import type { Branch } from "./branch.ts";
@@ -62,6 +63,8 @@ export interface ProxyCore {
   readonly router: Router;
   /** Is told what becomes of the calls that go to destinations; absent when nobody judges them. */
   readonly outcomes?: OutcomePort | undefined;
+  /** Answers every REGISTER outside of calls; absent when nobody may register. */
+  readonly registrar?: Pick<Registrar, "handle"> | undefined;
   readonly timeouts: ProxyTimeouts;
   readonly defaultMaxForwards: number;
   readonly log: Log;

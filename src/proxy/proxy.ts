@@ -21,6 +21,7 @@ import { type Refusal, validate } from "./validate.ts";
 const ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY";
 /** Methods that may open something, besides those that rules name (RFC 3261 §21.4.6). */
 const ALLOW_INITIAL = "INVITE, ACK, CANCEL, OPTIONS";
+const REGISTER = "REGISTER";
 
 /** A stateful proxy that stays in the path of the calls it balances (RFC 3261 §16). */
 export class SipProxy implements TransactionUser {
@@ -118,21 +119,26 @@ export class SipProxy implements TransactionUser {
   #initial(transaction: ServerTransaction, route: RoutePlan, fingerprint: string): void {
     const { request, source } = transaction;
     const core = this.#core;
+    const registrar = request.method === REGISTER ? core.registrar : undefined;
     const routed = request.method === "INVITE" || core.router.handles(request.method);
-    if (!core.network.isAllowed(source)) {
+    // A server that comes up is at an address that nobody has listed yet: its password is what lets it in.
+    if (registrar === undefined && !core.network.isAllowed(source)) {
       core.counters.not_allowed++;
       this.#refuse(transaction, { status: 403, reason: "Forbidden" });
     } else if (route.nextRoute !== undefined) {
       // A Route that is not ours would have us send where the sender likes: we are no open relay.
       core.counters.foreign_route++;
       this.#refuse(transaction, { status: 403, reason: "Preloaded Route Not Allowed" });
+    } else if (registrar !== undefined) {
+      const { status, reason, headers } = registrar.handle(request, source);
+      transaction.reply(status, reason, headers);
     } else if (!routed && request.method === "OPTIONS" && this.#isForUs(route.requestUri)) {
       transaction.reply(200, "OK", [
-        ["Allow", ALLOW],
+        ["Allow", this.#allow(ALLOW)],
         ["Accept", "application/sdp"],
       ]);
     } else if (!routed) {
-      this.#refuse(transaction, { status: 405, reason: "Method Not Allowed", headers: [["Allow", ALLOW_INITIAL]] });
+      this.#refuse(transaction, { status: 405, reason: "Method Not Allowed", headers: [["Allow", this.#allow(ALLOW_INITIAL)]] });
     } else if (request.maxForwards === 0) {
       core.counters.too_many_hops++;
       this.#refuse(transaction, { status: 483, reason: "Too Many Hops" });
@@ -170,6 +176,10 @@ export class SipProxy implements TransactionUser {
   #isForUs(uriText: string): boolean {
     const uri = tryParseSipUri(uriText);
     return uri !== undefined && isOwnUri(uri, this.#core.network);
+  }
+
+  #allow(methods: string): string {
+    return this.#core.registrar === undefined ? methods : `${methods}, ${REGISTER}`;
   }
 
   #refuse(transaction: ServerTransaction, refusal: Refusal): void {

@@ -15,7 +15,9 @@ const SCHEMES = new Set(["sip", "sips", "tel", "urn"]);
 /** RFC 3261 §16.3, steps 2 to 5. @param fingerprint of the request, see loopFingerprint */
 export function validate(request: SipRequest, fingerprint: string, core: ProxyCore): Refusal | undefined {
   if (!SCHEMES.has(uriScheme(request.uri))) return { status: 416, reason: "Unsupported URI Scheme" };
-  if (request.maxForwards === 0 && request.method !== "OPTIONS") {
+  // These may be for us, and then they go no further (RFC 3261 §16.3 step 3).
+  const mayEndHere = request.method === "OPTIONS" || (request.method === "REGISTER" && core.registrar !== undefined);
+  if (request.maxForwards === 0 && !mayEndHere) {
     core.counters.too_many_hops++;
     return { status: 483, reason: "Too Many Hops" };
   }

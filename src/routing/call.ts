@@ -1,9 +1,12 @@
+import type { LbCode } from "../balancer/index.ts";
 import type { FailureCause } from "../proxy/ports.ts";
 import { type NameAddr, nameAddrParam, type SipResponse } from "../sip/index.ts";
 import { type CallContext, mayAct } from "./call-context.ts";
+import { type DistributeOptions, distributedNode } from "./distribute.ts";
 import { type LbDestination, LoadBalancing } from "./load-balancing.ts";
 import { replaceUser, splitUri } from "./request-uri.ts";
 import { guardWith, isBlacklisted } from "./script-blacklists.ts";
+import { distributeAgain, distributeCall } from "./script-distribution.ts";
 import { checkHeaderName, checkReply, checkUri, checkWait } from "./script-values.ts";
 import { decodeText, encodeLine, encodeText } from "./text.ts";
 
@@ -51,6 +54,7 @@ export class Call {
   readonly lb: LoadBalancing;
   readonly log: CallLog;
   readonly #context: CallContext;
+  #distributeCode: LbCode | 0 = 0;
 
   constructor(context: CallContext) {
     this.#context = context;
@@ -230,6 +234,31 @@ export class Call {
    */
   useBlacklist(list: string): void {
     guardWith(this.#context, list);
+  }
+
+  /**
+   * The next node of a list of the distributor, FreeSWITCH's `distributor(LIST exceptions…)`: sets `destinationUri` to it. Nodes that are down, or full of
+   * `resources`, are passed over, and so are those of the exceptions. False, with the reason in `distributeCode`, when none is left.
+   */
+  distribute(list: string, options: DistributeOptions = {}): boolean {
+    this.#distributeCode = distributeCall(this.#context, list, options);
+    return this.#distributeCode === 1;
+  }
+
+  /** Gives up the current node of the list and goes to another one, to none twice. False when none is left, and without a list before. */
+  distributeNext(): boolean {
+    this.#distributeCode = distributeAgain(this.#context);
+    return this.#distributeCode === 1;
+  }
+
+  /** Code of the latest of these two: 1 done; -1 too late, no list before or ill-formed resources; -2 all full; -3 no node left; -4 no such list. 0 before the first. */
+  get distributeCode(): LbCode | 0 {
+    return this.#distributeCode;
+  }
+
+  /** Name of the node that the call goes to, FreeSWITCH's variable DISTRIBUTOR; undefined when there is none. */
+  get distributedNode(): string | undefined {
+    return distributedNode(this.#context.proxyCall);
   }
 
   /** `t_relay()`: forwards the request. False, without effect, when it was decided or cancelled before or the target cannot be used. */

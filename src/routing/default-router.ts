@@ -1,7 +1,9 @@
 import type { LbCode } from "../balancer/index.ts";
+import { lacksRoom } from "../proxy/lack-of-room.ts";
 import { type FailureCause, MAX_BRANCHES, type ProxyCall, type Router } from "../proxy/ports.ts";
 import type { SipResponse } from "../sip/index.ts";
 import type { RoutingCounters } from "./counters.ts";
+import { distributedNode, nextDistribution, startDistribution } from "./distribute.ts";
 import { findRule } from "./match.ts";
 import { pointAtPick } from "./point-at.ts";
 import type { RoutingPorts } from "./ports.ts";
@@ -33,6 +35,7 @@ interface Attempt {
 interface Failure {
   readonly status: number;
   readonly cause: FailureCause | undefined;
+  readonly response?: SipResponse | undefined;
 }
 
 const UNUSABLE_TARGET: Failure = { status: TRANSPORT_ERROR_STATUS, cause: "transport-error" };
@@ -53,7 +56,8 @@ interface Context extends RoutingPorts {
 }
 
 /**
- * The route that the configuration's rules describe: the first rule that matches selects a destination, and further ones when it fails.
+ * The route that the configuration's rules describe: the first rule that matches selects a destination, in a group or in a list of the distributor,
+ * and further ones when it fails.
  *
  * No rule: 404. First selection without success: the statuses of `reject`. A failed destination is disabled when `disable_on` names the
  * failure (a call that rang until it timed out here or there disables nothing), and replaced when `failover_on` does, at most `max_failovers` times,
@@ -74,7 +78,7 @@ export function createDefaultRouter(routing: RoutingSpec, ports: RoutingPorts): 
 }
 
 function startCall(context: Context, call: ProxyCall): void {
-  const { balancer, log } = context;
+  const { log } = context;
   const rule = findRule(context.rules, call);
   if (!rule) {
     const { method } = call.request;
@@ -83,7 +87,7 @@ function startCall(context: Context, call: ProxyCall): void {
     return;
   }
   call.openDialog();
-  const code = balancer.start(call.load, rule.group, rule.resources, rule.flags);
+  const code = chooseFirst(context, call, rule);
   if (code !== 1) {
     rejectCall(context, call, rule, code);
     return;
@@ -97,7 +101,7 @@ function startCall(context: Context, call: ProxyCall): void {
 
 function continueCall(context: Context, call: ProxyCall): void {
   const attempt = call.variables.get(ATTEMPT) as Attempt | undefined;
-  if (attempt) tryNext(context, call, attempt, { status: call.status, cause: call.failureCause });
+  if (attempt) tryNext(context, call, attempt, { status: call.status, cause: call.failureCause, response: call.response });
 }
 
 function noteProgress(call: ProxyCall, { status, body }: SipResponse): void {
@@ -106,6 +110,15 @@ function noteProgress(call: ProxyCall, { status, body }: SipResponse): void {
   if (attempt === undefined) return;
   attempt.progressed = true;
   if (status === SESSION_PROGRESS || body !== "") attempt.hadMedia = true;
+}
+
+function chooseFirst(context: Context, call: ProxyCall, { distribute, group, resources, flags }: Rule): LbCode {
+  if (distribute !== undefined) return startDistribution(context, call, distribute, { resources });
+  return context.balancer.start(call.load, group, resources, flags);
+}
+
+function chooseNext(context: Context, call: ProxyCall, { distribute }: Rule): LbCode {
+  return distribute === undefined ? context.balancer.next(call.load) : nextDistribution(context, call);
 }
 
 /** Takes note of a failed branch and relays to the next destination if there may be one. False: nothing more is tried. */
@@ -121,7 +134,7 @@ function tryNext(context: Context, call: ProxyCall, attempt: Attempt, latest: Fa
     }
     if (!holdsFailure(rule.failoverOn, status, failure.cause)) return false;
     const stop = stopOf(call, attempt);
-    const code = stop === undefined ? balancer.next(call.load) : 0;
+    const code = stop === undefined ? chooseNext(context, call, rule) : 0;
     if (code !== 1) {
       endFailover(context, call, attempt, stop ?? "failover_no_destination", { failed: failed?.id, status, code });
       return false;
@@ -129,7 +142,7 @@ function tryNext(context: Context, call: ProxyCall, attempt: Attempt, latest: Fa
     attempt.failovers++;
     attempt.progressed = false;
     log.info(
-      { callId: call.callId, failed: failed?.id, status, destination: call.load.destination?.id },
+      { callId: call.callId, failed: failed?.id, status, destination: call.load.destination?.id, node: distributedNode(call) },
       "Call goes to the next destination",
     );
     pointAtPick(call);
@@ -141,10 +154,11 @@ function tryNext(context: Context, call: ProxyCall, attempt: Attempt, latest: Fa
 }
 
 /**
- * Whether the destination failed: not when it rang, whoever did not pick up, be it that it says so itself with 408 or that nobody waits longer,
+ * Whether the destination failed: not when it is a FreeSWITCH without room for one more call, not when it rang, whoever did not pick up, be it that it says so itself with 408 or that nobody waits longer,
  * nor when it had less time than it may have.
  */
-function isBlamed(call: ProxyCall, { progressed }: Attempt, { status, cause }: Failure): boolean {
+function isBlamed(call: ProxyCall, { progressed }: Attempt, { status, cause, response }: Failure): boolean {
+  if (response !== undefined && call.load.destination?.isFed && lacksRoom(response)) return false; // its capacity says so by now
   if (progressed && status === REQUEST_TIMEOUT) return false;
   return cause !== "timeout" || !call.cutShort;
 }
@@ -165,7 +179,8 @@ function endFailover({ log, counters }: Context, call: ProxyCall, { rule }: Atte
 }
 
 function rejectCall({ reject, log }: Context, call: ProxyCall, rule: Rule, code: LbCode): void {
-  const fields = { callId: call.callId, rule: rule.number, group: rule.group, resources: rule.resources, code };
+  const { distribute: list, group, resources } = rule;
+  const fields = { callId: call.callId, rule: rule.number, ...(list === undefined ? { group } : { list }), resources, code };
   switch (code) {
     case -2:
       log.info(fields, "Call refused: every destination is full");
@@ -176,8 +191,9 @@ function rejectCall({ reject, log }: Context, call: ProxyCall, rule: Rule, code:
       call.reply(reject.no_destination, "No destination available");
       return;
     case -4:
-      log.error(fields, "Call refused: no destination of any group has the resources that the rule names");
-      call.reply(reject.bad_resource, "Bad resource");
+      if (list === undefined) log.error(fields, "Call refused: no destination of any group has the resources that the rule names");
+      else log.error(fields, "Call refused: the distributor has no such list");
+      call.reply(reject.bad_resource, list === undefined ? "Bad resource" : "No such list");
       return;
     default:
       log.error(fields, "Call refused: the balancer could not work on it");

@@ -1,42 +1,36 @@
 import { type Destination, type LbCode, parseRequestedResources } from "../balancer/index.ts";
-import type { Distributor } from "../distributor/index.ts";
 import type { ProxyCall } from "../proxy/ports.ts";
-import type { NodeTargets } from "./node-targets.ts";
+import type { Distribution, NodeTarget } from "./node-targets.ts";
 import { pointAtPick } from "./point-at.ts";
 import type { RoutingPorts } from "./ports.ts";
 
-/** The distributor and what its nodes lead to. The distributor is to be made with `isUsable: (node) => nodes.isUsable(node)`. */
-export interface Distribution {
-  readonly distributor: Distributor;
-  readonly nodes: NodeTargets;
-}
-
-/** What distributing a call works with. */
-export interface DistributePorts extends Pick<RoutingPorts, "balancer" | "log"> {
-  readonly distribution: Distribution;
-}
+/** What distributing a call works with; without `distribution` there are no lists. */
+export type DistributePorts = Pick<RoutingPorts, "balancer" | "log" | "distribution">;
 
 export interface DistributeOptions {
   /** Names of nodes that this call must not get, now and on failover. */
   readonly exceptions?: readonly string[];
   /**
    * Resources, separated by semicolons: on a node that is a destination the call counts for those of them that it has, and one where any of these is
-   * full is passed over. None: the call is counted nowhere, as with mod_distributor.
+   * full is passed over. None, or "": the call is counted nowhere, as with mod_distributor.
    */
   readonly resources?: string;
 }
 
-/** Under this name a call remembers its list from handler to handler. */
-const SESSION = "distribution";
-
+/** What a call remembers from handler to handler. */
 interface Session {
   readonly list: string;
   readonly resources: readonly string[];
   /** The caller's exceptions, and the nodes that were chosen. */
   readonly exceptions: string[];
+  /** Identities of the destinations that were chosen: several nodes may lead to one. */
+  readonly tried: string[];
   /** The node chosen last, as FreeSWITCH's variable DISTRIBUTOR. */
   node: string | undefined;
 }
+
+/** Beside the calls and not among their variables, where a script may keep what it wants under any name. */
+const sessions = new WeakMap<ProxyCall, Session>();
 
 /**
  * Chooses the next node of a list for a call, counts the call there when that is asked for, and sets where `relay()` sends it. What an LB session or
@@ -49,48 +43,53 @@ export function startDistribution(ports: DistributePorts, call: ProxyCall, list:
   const { exceptions = [], resources = "" } = options;
   const names = resources === "" ? [] : parseRequestedResources(resources);
   if (names === undefined || call.cancelled || call.load.closed) return -1;
-  const { distributor } = ports.distribution;
-  if (distributor.list(list) === undefined) {
-    distributor.counters.no_list++;
+  const { distribution } = ports;
+  if (distribution?.distributor.list(list) === undefined) {
+    if (distribution !== undefined) distribution.distributor.counters.no_list++;
     return -4;
   }
-  const session: Session = { list, resources: names, exceptions: [...exceptions], node: undefined };
-  call.variables.set(SESSION, session);
-  return choose(ports, call, session);
+  const session: Session = { list, resources: names, exceptions: [...exceptions], tried: [], node: undefined };
+  sessions.set(call, session);
+  return choose(ports, distribution, call, session);
 }
 
 /** Failover: gives up the current node and chooses another one, every node that this call had being an exception. -1 also without a list before; -3 also for one that a reload took. */
 export function nextDistribution(ports: DistributePorts, call: ProxyCall): LbCode {
-  const session = call.variables.get(SESSION) as Session | undefined;
-  return session === undefined || call.cancelled || call.load.closed ? -1 : choose(ports, call, session);
+  const { distribution } = ports;
+  const session = sessions.get(call);
+  if (distribution === undefined || session === undefined || call.cancelled || call.load.closed) return -1;
+  return choose(ports, distribution, call, session);
 }
 
 /** The node that the call is going to; `undefined` before the first and when none was left. */
 export function distributedNode(call: ProxyCall): string | undefined {
-  return (call.variables.get(SESSION) as Session | undefined)?.node;
+  return sessions.get(call)?.node;
 }
 
-function choose(ports: DistributePorts, call: ProxyCall, session: Session): LbCode {
-  const { distributor, nodes } = ports.distribution;
+function choose(ports: DistributePorts, { distributor, nodes }: Distribution, call: ProxyCall, session: Session): LbCode {
   call.openDialog(); // it owns the leases
-  leavePick(ports, call);
+  ports.balancer.place(call.load, undefined, []);
   session.node = undefined;
   let isAnyFull = false;
   const node = distributor.next(session.list, session.exceptions, (name) => {
-    const full = isFull(ports, nodes.find(name)?.destination, session.resources);
+    const destination = nodes.find(name)?.destination;
+    if (destination === undefined) return false;
+    if (session.tried.includes(destination.key) || call.load.passedOver.includes(destination.key)) return true;
+    const full = isFull(ports, destination, session.resources);
     isAnyFull ||= full;
     return full;
   });
   if (node === undefined) return isAnyFull ? -2 : -3;
+  const target = nodes.find(node);
+  if (target === undefined) return -3; // cannot be: isUsable() refuses it
   session.node = node;
   session.exceptions.push(node);
-  point(ports, call, session, node);
+  if (target.destination !== undefined) session.tried.push(target.destination.key);
+  point(ports, call, session, target);
   return 1;
 }
 
-function point({ balancer, distribution, log }: DistributePorts, call: ProxyCall, { list, resources }: Session, node: string): void {
-  const target = distribution.nodes.find(node);
-  if (target === undefined) return; // isUsable() has refused it
+function point({ balancer, log }: DistributePorts, call: ProxyCall, { list, resources, node }: Session, target: NodeTarget): void {
   log.debug({ callId: call.callId, list, node, destination: target.destination?.id }, "Call goes to a node of a distributor list");
   if (target.destination === undefined) {
     call.destinationUri = target.uri;
@@ -98,21 +97,12 @@ function point({ balancer, distribution, log }: DistributePorts, call: ProxyCall
     call.guard = undefined; // the configuration chose this target, not the caller
     return;
   }
-  balancer.moveTo(call.load, target.destination, cellsOf(target.destination, resources));
+  balancer.place(call.load, target.destination, resources);
   pointAtPick(call);
 }
 
-/** What the call counts for its destination ends, and no destination is its current one: the next node may be a gateway that is none. */
-function leavePick({ balancer }: DistributePorts, { load }: ProxyCall): void {
-  if (load.destination === undefined) return;
-  balancer.moveTo(load, load.destination, []);
-  load.currentDestination = undefined;
-}
-
-function isFull({ balancer }: DistributePorts, destination: Destination | undefined, resources: readonly string[]): boolean {
-  return destination !== undefined && cellsOf(destination, resources).some((cell) => balancer.load(cell) >= balancer.maxLoad(cell));
-}
-
-function cellsOf(destination: Destination, resources: readonly string[]): number[] {
-  return destination.resources.filter(({ name }) => resources.includes(name)).map(({ cell }) => cell);
+/** Whether the destination has no room for the call, as selection sees it: a slow start and a limit of calls a second hold it back, too. */
+function isFull({ balancer }: DistributePorts, destination: Destination, resources: readonly string[]): boolean {
+  if (balancer.isOverRate(destination)) return true;
+  return destination.resources.some(({ name, cell }) => resources.includes(name) && balancer.freeSlots(cell) < 1);
 }

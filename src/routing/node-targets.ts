@@ -1,7 +1,14 @@
 import type { Balancer, Destination } from "../balancer/index.ts";
+import type { Distributor } from "../distributor/index.ts";
 import { uriPort } from "../proxy/core.ts";
 import { isAddress, transportOf } from "../proxy/next-hop.ts";
 import { tryParseSipUri } from "../sip/index.ts";
+
+/** The distributor and what its nodes lead to. The distributor is to be made with `isUsable: (node) => nodes.isUsable(node)`. */
+export interface Distribution {
+  readonly distributor: Distributor;
+  readonly nodes: NodeTargets;
+}
 
 /** What a node of a distributor list leads to: a destination of the balancer's table, or a gateway of which only the URI is known. */
 export type NodeTarget = { readonly destination: Destination } | { readonly destination?: undefined; readonly uri: string };
@@ -17,9 +24,11 @@ export type NodeTable = Pick<Balancer, "destination" | "destinations" | "isDesti
  */
 export class NodeTargets {
   readonly #table: NodeTable;
-  readonly #nodes: ReadonlyMap<string, string>;
+  #nodes: ReadonlyMap<string, string>;
   readonly #found = new Map<string, NodeTarget | undefined>();
   #seen: readonly Destination[] | undefined;
+  /** Destinations by their URIs in lower case, of a table that was asked for one. */
+  #byUri: ReadonlyMap<string, Destination> | undefined;
 
   /** @param nodes `distributor.nodes`: names with ids of destinations or SIP URIs */
   constructor(table: NodeTable, nodes: Readonly<Record<string, string>>) {
@@ -27,11 +36,18 @@ export class NodeTargets {
     this.#nodes = new Map(Object.entries(nodes));
   }
 
+  /** Gives the names another meaning from now on. */
+  rename(nodes: Readonly<Record<string, string>>): void {
+    this.#nodes = new Map(Object.entries(nodes));
+    this.#found.clear();
+  }
+
   /** `undefined` when the name leads nowhere, or to a destination that the table does not hold. */
   find(name: string): NodeTarget | undefined {
     const destinations = this.#table.destinations();
     if (destinations !== this.#seen) {
       this.#seen = destinations;
+      this.#byUri = undefined;
       this.#found.clear();
     }
     if (this.#found.has(name)) return this.#found.get(name);
@@ -52,8 +68,8 @@ export class NodeTargets {
     if (/^\d{1,10}$/.test(text)) return asTarget(this.#table.destination(Number(text)));
     const uri = tryParseSipUri(text);
     if (uri === undefined) return undefined;
-    const wanted = text.toLowerCase();
-    const same = this.#table.destinations().find((destination) => destination.uri.toLowerCase() === wanted);
+    this.#byUri ??= byUri(this.#table.destinations());
+    const same = this.#byUri.get(text.toLowerCase());
     if (same !== undefined) return { destination: same };
     const there = isAddress(uri.host) ? this.#table.isDestination(uri.host, uriPort(uri)) : undefined;
     const isSame = there?.addresses.some(({ transport }) => transport === transportOf(uri)) === true;
@@ -63,6 +79,11 @@ export class NodeTargets {
 
 /** Names that are remembered: those of lists, and what management was asked about. */
 const MAX_FOUND = 10_000;
+
+/** The first of several with the same URI counts. */
+function byUri(destinations: readonly Destination[]): Map<string, Destination> {
+  return new Map(destinations.map((destination): [string, Destination] => [destination.uri.toLowerCase(), destination]).reverse());
+}
 
 function asTarget(destination: Destination | undefined): NodeTarget | undefined {
   return destination && { destination };

@@ -31,6 +31,8 @@ export interface RoutingRuleSpec {
   readonly failover_budget?: number;
   /** False: no failover once the caller heard early media. True when absent. */
   readonly early_media_failover?: boolean;
+  /** Choose from this list of the distributor in place of a group; the resources may be "" then: the call is counted nowhere. */
+  readonly distribute?: string;
 }
 
 /** `routing.reject`: the status codes that answer a first selection without success. */
@@ -64,6 +66,8 @@ export interface Rule {
   /** Milliseconds; infinite without a budget. */
   readonly failoverBudgetMs: number;
   readonly earlyMediaFailover: boolean;
+  /** A list of the distributor to choose from in place of the group. */
+  readonly distribute: string | undefined;
 }
 
 /** Requests that only exist within a dialog, or that no route can be chosen for (RFC 3261 §9, §13.2.2.4, §15.1; RFC 3262; RFC 3311). */
@@ -108,7 +112,7 @@ function compileRule(spec: RoutingRuleSpec, index: number): Rule {
   if (!(Number.isFinite(failover_budget) && failover_budget >= 0)) {
     throw new RoutingError(`Cannot use ${key}.failover_budget ${failover_budget}: want seconds from 0`);
   }
-  checkResources(`${key}.resources`, spec.resources);
+  if (spec.distribute === undefined || spec.resources !== "") checkResources(`${key}.resources`, spec.resources);
   return {
     number: index + 1,
     methods,
@@ -124,6 +128,7 @@ function compileRule(spec: RoutingRuleSpec, index: number): Rule {
     maxFailovers: spec.max_failovers,
     failoverBudgetMs: failover_budget === 0 ? Number.POSITIVE_INFINITY : failover_budget * 1000,
     earlyMediaFailover: early_media_failover,
+    distribute: spec.distribute,
   };
 }
 

@@ -58,6 +58,12 @@ export function checkString(action: string, name: string, value: unknown): void 
   if (typeof value !== "string") throw new RoutingError(`Cannot run ${action} with ${name} ${quote(value)}: want a string`);
 }
 
+/** @throws {RoutingError} unless the value is a list of strings */
+export function checkStrings(action: string, name: string, value: unknown): void {
+  if (!Array.isArray(value)) throw new RoutingError(`Cannot run ${action} with ${name} ${quote(value)}: want a list of strings`);
+  for (const entry of value) checkString(action, `one of ${name}`, entry);
+}
+
 /** @throws {RoutingError} unless it is a time in milliseconds, or undefined */
 export function checkWait(name: string, ms: unknown): void {
   if (ms !== undefined && !(typeof ms === "number" && Number.isFinite(ms) && ms > 0)) {

@@ -1,41 +1,152 @@
-import type { Balancer, StatusChange, TableChange } from "../balancer/index.ts";
+import type { Balancer, DestinationRow, StatusChange, TableChange } from "../balancer/index.ts";
 import type { Log } from "../proxy/index.ts";
-import type { DestinationStore } from "../store/index.ts";
+import type { DynamicRow } from "../registrar/index.ts";
+import type { DestinationStore, RawRow } from "../store/index.ts";
 
-/** A destination went up or down. The words are those of OpenSIPS. What a probe or a drain changes they tell themselves. */
+/** Causes of which others tell in the log: probes, drains and registrations. */
+const TOLD_ELSEWHERE: ReadonlySet<StatusChange["cause"]> = new Set(["probe", "drain", "registration"]);
+
+/** A destination went up or down. The words are those of OpenSIPS. */
 export function logStatus({ destination, enabled, wasEnabled, cause }: StatusChange, log: Log): void {
-  if (enabled === wasEnabled || cause === "probe" || cause === "drain") return;
+  if (enabled === wasEnabled || TOLD_ELSEWHERE.has(cause)) return;
   const { id, group, uri } = destination;
   const origin = cause === "script" ? " from script" : "";
   log.info({ id, group, uri, enabled, cause }, `manually ${enabled ? "enable" : "disable"} destination ${id} <${uri}>${origin}`);
 }
 
-/** The table in use is replaced only when all of the new one could be read. */
-export async function loadTable(
-  store: DestinationStore,
-  balancer: Balancer,
-  tableChanged: (change: TableChange) => void,
-  log: Log,
-): Promise<void> {
-  const { rows, skipped } = await store.loadDestinations();
-  const change = balancer.replaceTable(rows);
-  tableChanged(change);
-  for (const { id, reason } of skipped) log.warn({ id }, reason);
-  for (const problem of change.problems) log.warn({}, problem);
-  log.info(
-    {
-      destinations: rows.length,
-      skipped: skipped.length,
-      added: change.added.length,
-      removed: change.removed.length,
-      changed: change.changed.length,
-    },
-    "destinations loaded",
-  );
-  if (rows.length === 0) {
-    log.warn(
-      {},
-      'no destination to send calls to: add one with `headroom destinations add --group 1 --uri sip:192.0.2.10:5060 --resources "pstn=30"` (from a checkout: `npm run --silent headroom -- destinations add …`), then run `headroom mi lb_reload`',
-    );
+export interface TableLoaderPorts {
+  readonly store: Pick<DestinationStore, "loadDestinations" | "check">;
+  readonly balancer: Pick<Balancer, "replaceTable" | "setLeaving">;
+  /** Are told of each new table in the step in which it is put into use. */
+  readonly listeners: readonly ((change: TableChange) => void)[];
+  readonly log: Log;
+  /** The servers that have registered, as they are now. Absent: none may. */
+  readonly registered?: (() => readonly DynamicRow[]) | undefined;
+}
+
+/** A registered row that was looked at. */
+interface Checked {
+  /** What was looked at: a row that says something else is another. */
+  readonly text: string;
+  /** Undefined when it cannot be used; while its host is being resolved it is the one from before. */
+  readonly row: DestinationRow | undefined;
+  readonly isPending: boolean;
+}
+
+/** Makes the table of destinations of two sources: the rows of the database, and the servers that have registered. */
+export class TableLoader {
+  readonly #ports: TableLoaderPorts;
+  #stored: readonly DestinationRow[] = [];
+  #storedIds: ReadonlySet<number> = new Set();
+  /** Registered rows by their keys. */
+  readonly #checked = new Map<string, Checked>();
+  /** Sentences about the table in use: they are told again after a reload, not whenever a server registers. */
+  #problems: ReadonlySet<string> = new Set();
+
+  constructor(ports: TableLoaderPorts) {
+    this.#ports = ports;
   }
+
+  /** Whether a row of the database has this id. */
+  isStored(id: number): boolean {
+    return this.#storedIds.has(id);
+  }
+
+  /** Reads the database again, and resolves all hosts again. The table in use is replaced only when all of the new one could be read. */
+  async load(): Promise<void> {
+    const { log, registered, store } = this.#ports;
+    const [{ rows, skipped }] = await Promise.all([store.loadDestinations(), this.#check(registered?.() ?? [])]);
+    this.#stored = rows;
+    this.#storedIds = new Set(rows.map(({ id }) => id));
+    this.#problems = new Set();
+    const change = this.apply();
+    for (const { id, reason } of skipped) log.warn({ id }, reason);
+    log.info(
+      {
+        destinations: rows.length,
+        skipped: skipped.length,
+        added: change.added.length,
+        removed: change.removed.length,
+        changed: change.changed.length,
+      },
+      "destinations loaded",
+    );
+    if (rows.length === 0 && registered === undefined) {
+      log.warn(
+        {},
+        'no destination to send calls to: add one with `headroom destinations add --group 1 --uri sip:192.0.2.10:5060 --resources "pstn=30"` (from a checkout: `npm run --silent headroom -- destinations add …`), then run `headroom mi lb_reload`',
+      );
+    }
+  }
+
+  /** Looks at a registered row unless that was done before. True when the table is to be put together again. Never rejects. */
+  async prepare(row: DynamicRow): Promise<boolean> {
+    const known = this.#checked.get(row.key);
+    if (known?.text === textOf(row) && (known.isPending || known.row !== undefined)) return false;
+    await this.#check([row]);
+    return true;
+  }
+
+  /** Puts the table together again of what was read and looked at. */
+  apply(): TableChange {
+    const { balancer, listeners, log, registered } = this.#ports;
+    const live = registered?.() ?? [];
+    const { usable, problems } = this.#usable(live);
+    const change = balancer.replaceTable([...this.#stored, ...usable]);
+    for (const { id, state } of live) if (!this.#storedIds.has(id)) balancer.setLeaving(id, state === "leaving");
+    for (const tell of listeners) tell(change);
+    problems.push(...change.problems);
+    for (const problem of problems) if (!this.#problems.has(problem)) log.warn({}, problem);
+    this.#problems = new Set(problems);
+    return change;
+  }
+
+  /** Those that can be used; the others are forgotten unless they have registered. */
+  #usable(live: readonly DynamicRow[]): { usable: DestinationRow[]; problems: string[] } {
+    const usable: DestinationRow[] = [];
+    const problems: string[] = [];
+    const keys = new Set<string>();
+    for (const row of live) {
+      keys.add(row.key);
+      const checked = this.#checked.get(row.key);
+      if (checked?.row === undefined || checked.text !== textOf(row)) continue;
+      if (this.#storedIds.has(row.id)) problems.push(`Registered <${row.uri}> is skipped: row ${row.id} of the database has its id`);
+      else usable.push(checked.row);
+    }
+    for (const key of this.#checked.keys()) if (!keys.has(key)) this.#checked.delete(key);
+    return { usable, problems };
+  }
+
+  async #check(rows: readonly DynamicRow[]): Promise<void> {
+    if (rows.length === 0) return;
+    for (const row of rows) {
+      const known = this.#checked.get(row.key);
+      // What is in use stays so while the host is resolved again.
+      this.#checked.set(row.key, { text: textOf(row), row: known?.row, isPending: true });
+    }
+    const { usable, reasons } = await this.#look(rows);
+    for (const row of rows) {
+      const found = usable.get(row.id);
+      if (this.#checked.get(row.key)?.text !== textOf(row)) continue; // it says something else by now, or is gone
+      this.#checked.set(row.key, { text: textOf(row), row: found, isPending: false });
+    }
+    for (const reason of reasons) this.#ports.log.warn({}, `A server has registered and gets no calls: ${reason}`);
+  }
+
+  async #look(rows: readonly DynamicRow[]): Promise<{ usable: Map<number, DestinationRow>; reasons: readonly string[] }> {
+    try {
+      const { rows: found, skipped } = await this.#ports.store.check(rows.map(rawOf));
+      return { usable: new Map(found.map((row) => [row.id, row])), reasons: skipped.map(({ reason }) => reason) };
+    } catch (error) {
+      return { usable: new Map(), reasons: [error instanceof Error ? error.message : String(error)] };
+    }
+  }
+}
+
+function rawOf({ id, group, uri, resources, probeMode, attrs, description }: DynamicRow): RawRow {
+  return { id, group_id: group, dst_uri: uri, resources, probe_mode: probeMode, attrs: attrs ?? null, description };
+}
+
+function textOf(row: DynamicRow): string {
+  return JSON.stringify(rawOf(row));
 }

@@ -5,6 +5,7 @@ import { Migrator } from "kysely/migration";
 import { LOAD_BALANCER_TABLE_VERSION, migrationsFor } from "../../migrations/index.ts";
 import { MEMORY } from "./database-url.ts";
 import { StoreError } from "./errors.ts";
+import type { SavedRegistration } from "./registration-row.ts";
 import type { RawRow } from "./row.ts";
 
 /** How long a write waits for another program's write. A server waits as long in its reload, so it is short. */
@@ -19,6 +20,7 @@ export interface Tables {
   load_balancer: Omit<StoredRow, "id"> & { readonly id: Generated<number> };
   version: { table_name: string; table_version: number };
   headroom_destination_state: StoredState;
+  headroom_registration: SavedRegistration;
 }
 
 /** One row of the table of states, as it is written. */
@@ -105,6 +107,11 @@ export function tableName(table: string): "load_balancer" {
 /** The table of states that goes with a table of destinations. */
 export function stateTableName(table: string): "headroom_destination_state" {
   return `headroom_destination_state${suffixOf(table)}` as "headroom_destination_state";
+}
+
+/** The table of registrations that goes with a table of destinations. */
+export function registrationTableName(table: string): "headroom_registration" {
+  return `headroom_registration${suffixOf(table)}` as "headroom_registration";
 }
 
 /** Several tables of destinations in one database have tables of their own beside them. */
@@ -225,7 +232,10 @@ async function migrate(database: Database.Database, db: Connection, table: strin
   const suffix = suffixOf(table);
   const migrator = new Migrator({
     db,
-    provider: { getMigrations: async () => migrationsFor({ destinations: table, states: stateTableName(table) }) },
+    provider: {
+      getMigrations: async () =>
+        migrationsFor({ destinations: table, states: stateTableName(table), registrations: registrationTableName(table) }),
+    },
     migrationTableName: `headroom_migration${suffix}`,
     migrationLockTableName: `headroom_migration_lock${suffix}`,
     disableTransactions: true, // it reads before it writes, which lets two of them begin with the same migration

@@ -1,7 +1,9 @@
 export type { StoredRow } from "./connection.ts";
 export { MEMORY, sqliteFile } from "./database-url.ts";
 export { StoreError, type StoreErrorCode } from "./errors.ts";
+export type { RegistrationChanges, RegistrationTable, SavedRegistration } from "./registration-row.ts";
 export type { Resolve, ResolveLimits } from "./resolve.ts";
+export type { RawRow } from "./row.ts";
 export type { LoadedStates } from "./state-row.ts";
 export type { DestinationStateStore, StateCounters, StateLog, StateQueueOptions } from "./state-store.ts";
 export {

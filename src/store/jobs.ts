@@ -1,6 +1,7 @@
 import type { DestinationState } from "../health/index.ts";
 import type { StoredRow } from "./connection.ts";
 import type { StoreErrorCode } from "./errors.ts";
+import type { RegistrationChanges } from "./registration-row.ts";
 
 /** The database that the thread works on. */
 export interface DatabasePlace {
@@ -13,6 +14,8 @@ export interface DatabasePlace {
 export interface Jobs {
   /** All or none; they are on the disk when it is done. */
   "write states": { readonly input: readonly DestinationState[]; readonly output: undefined };
+  /** As above. */
+  "write registrations": { readonly input: RegistrationChanges; readonly output: undefined };
   "read destinations": { readonly input: undefined; readonly output: readonly StoredRow[] };
 }
 

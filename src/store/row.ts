@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { type DestinationRow, parseResources, type ResourceSpec } from "../balancer/index.ts";
+import { type DestinationRow, type FeedOptions, parseResources, type ResourceSpec } from "../balancer/index.ts";
 import { parseSipUri, uriParam } from "../sip/index.ts";
 
 /** Columns of OpenSIPS's load_balancer table, as a database gives them: SQLite keeps any type in any column. */
@@ -39,15 +39,20 @@ const MAX_QUOTED_LENGTH = 60;
 /**
  * Checks the columns of one row.
  *
+ * @param feeds what `resources` may name in place of capacities
  * @returns the row, or in `faults` everything that is wrong with it: the column, the value, what is wanted
  */
-export function checkRow(raw: RawRow, lengths: ColumnLengths): { readonly row: CheckedRow } | { readonly faults: readonly string[] } {
+export function checkRow(
+  raw: RawRow,
+  lengths: ColumnLengths,
+  feeds?: FeedOptions,
+): { readonly row: CheckedRow } | { readonly faults: readonly string[] } {
   const faults: string[] = [];
   const text = (column: keyof ColumnLengths) => textOf(column, raw[column], lengths[column], faults);
   const id = wholeNumber("id", raw.id, Number.MAX_SAFE_INTEGER, faults);
   const group = wholeNumber("group_id", raw.group_id, MAX_GROUP, faults);
   const target = targetOf(text("dst_uri"), faults);
-  const resources = resourcesOf(text("resources"), faults);
+  const resources = resourcesOf(text("resources"), feeds, faults);
   const probeMode = probeModeOf(raw.probe_mode, faults);
   const attrs = raw.attrs === null ? undefined : text("attrs");
   const description = raw.description === null ? undefined : text("description");
@@ -77,19 +82,17 @@ function targetOf(value: string | undefined, faults: string[]): Target | undefin
   }
 }
 
-function resourcesOf(value: string | undefined, faults: string[]): readonly ResourceSpec[] | undefined {
+function resourcesOf(value: string | undefined, feeds: FeedOptions | undefined, faults: string[]): readonly ResourceSpec[] | undefined {
   if (value === undefined) return undefined;
   // Looked for first: the value holds a password, which no message should repeat.
-  const freeswitch = /([^;=]*)=\s*fs:\/\//i.exec(value);
+  const freeswitch = feeds === undefined ? /([^;=]*)=\s*fs:\/\//i.exec(value) : null;
   if (freeswitch) {
     const name = freeswitch[1]?.trim() ?? "";
-    faults.push(
-      `resources: "${name}=fs://…" takes its capacity from FreeSWITCH (fetch_freeswitch_stats), which this version does not have`,
-    );
+    faults.push(`resources: "${name}=fs://…" takes its capacity from FreeSWITCH: want load_balancer.fetch_freeswitch_stats to be true`);
     return undefined;
   }
   try {
-    return parseResources(value);
+    return parseResources(value, feeds);
   } catch (cause) {
     faults.push((cause as Error).message.replace(/^Cannot parse resources/, "resources"));
     return undefined;

@@ -1,8 +1,9 @@
-import type { Address, DestinationRow } from "../balancer/index.ts";
+import type { Address, DestinationRow, FeedOptions } from "../balancer/index.ts";
 import { asStoreError, type Connection, connect, type StoredRow, tableName } from "./connection.ts";
 import { MEMORY, sqliteFile } from "./database-url.ts";
 import { readRows } from "./destination-rows.ts";
 import { StoreError } from "./errors.ts";
+import { type RegistrationTable, readRegistrations, writeRegistrations } from "./registration-row.ts";
 import { type Resolve, type ResolveLimits, resolveAll, resolveBySystem } from "./resolve.ts";
 import { type CheckedRow, checkRow, DECLARED_LENGTHS, LOADED_LENGTHS, type RawRow, type Target } from "./row.ts";
 import { readStates, writeStates } from "./state-row.ts";
@@ -23,6 +24,8 @@ export interface StoreOptions {
   /** Finds the addresses of a host; the system's resolver when it is left out. */
   readonly resolve?: Resolve;
   readonly limits?: ResolveLimits;
+  /** What `resources` may name in place of capacities; a row that does is refused when it is left out. */
+  readonly feeds?: FeedOptions | undefined;
 }
 
 /** A row that was not loaded, and why: `reason` is one sentence that names the row. */
@@ -54,6 +57,8 @@ export interface NewRow {
 export interface DestinationStore {
   /** The rows that can be used, their hosts resolved; a bad one is skipped and the others load. */
   loadDestinations(): Promise<LoadedDestinations>;
+  /** Rows that are in no database, checked and resolved as those of {@link loadDestinations}. */
+  check(rows: readonly RawRow[]): Promise<LoadedDestinations>;
   /** Every row as it stands, good or bad, by id. */
   list(): Promise<readonly StoredRow[]>;
   /** Writes a row and answers its id. */
@@ -67,6 +72,8 @@ export interface DestinationStore {
    * it, which writes the states and reads the rows of later loads.
    */
   states(log: StateLog, options?: StateQueueOptions): DestinationStateStore;
+  /** The destinations that registered themselves, in a table of their own. The thread of {@link states} writes it as well. */
+  registrations(log: StateLog): RegistrationTable;
   /** Ends the thread and a database in memory; a file is never held open between two calls. Takes a second and a half at most. */
   close(): Promise<void>;
 }
@@ -90,8 +97,8 @@ export async function openStore(dbUrl: string, options: StoreOptions): Promise<D
  * What is wrong with a row that is to be written, each with its column; empty when nothing is.
  * Whether its host can be resolved is not looked at: the name may come to exist later.
  */
-export function faultsOf(row: NewRow): readonly string[] {
-  const checked = checkRow(rawOf(row), DECLARED_LENGTHS);
+export function faultsOf(row: NewRow, feeds?: FeedOptions): readonly string[] {
+  const checked = checkRow(rawOf(row), DECLARED_LENGTHS, feeds);
   return "faults" in checked ? checked.faults : [];
 }
 
@@ -117,13 +124,17 @@ class SqliteStore implements DestinationStore {
   }
 
   async loadDestinations(): Promise<LoadedDestinations> {
-    const { resolve = resolveBySystem, limits } = this.#options;
+    return this.check(await this.#rows());
+  }
+
+  async check(raws: readonly RawRow[]): Promise<LoadedDestinations> {
+    const { resolve = resolveBySystem, limits, feeds } = this.#options;
     const checked: CheckedRow[] = [];
     const skipped: SkippedRow[] = [];
     const ids = new Set<number>();
-    for (const [i, raw] of (await this.#rows()).entries()) {
+    for (const [i, raw] of raws.entries()) {
       if (i % CHECKS_AT_ONCE === CHECKS_AT_ONCE - 1) await new Promise(setImmediate); // calls come first
-      const result = checkRow(raw, LOADED_LENGTHS);
+      const result = checkRow(raw, LOADED_LENGTHS, feeds);
       if ("faults" in result) {
         skipped.push(skip(raw.id, result.faults));
       } else if (ids.has(result.row.id)) {
@@ -159,7 +170,7 @@ class SqliteStore implements DestinationStore {
 
   async import(rows: readonly NewRow[]): Promise<readonly number[]> {
     for (const [i, row] of rows.entries()) {
-      const faults = faultsOf(row);
+      const faults = faultsOf(row, this.#options.feeds);
       if (faults.length > 0) throw new StoreError("BAD_ROW", `Cannot add destination ${i + 1} of ${rows.length}: ${faults.join("; ")}`);
     }
     const table = tableName(this.#options.table);
@@ -189,6 +200,14 @@ class SqliteStore implements DestinationStore {
     return new QueuedStateStore(this.#stateTable(log), log, { ...options, unwritable: this.#unwritable });
   }
 
+  registrations(log: StateLog): RegistrationTable {
+    const { table } = this.#options;
+    const read = () => this.#run((db) => readRegistrations(db, table));
+    if (this.#lasting !== undefined) return { read, write: (changes) => this.#run((db) => writeRegistrations(db, table, changes)) };
+    const thread = this.#writer(log);
+    return { read, write: (changes) => thread.run("write registrations", changes) };
+  }
+
   async close(): Promise<void> {
     await this.#thread?.close();
     await this.#lasting?.destroy();
@@ -199,8 +218,7 @@ class SqliteStore implements DestinationStore {
     const { table } = this.#options;
     const read = () => this.#run((db) => readStates(db, table));
     if (this.#lasting !== undefined) return { read, write: (states) => this.#run((db) => writeStates(db, table, states)) };
-    this.#thread ??= new WriterThread({ file: this.#file, table }, log);
-    const thread = this.#thread;
+    const thread = this.#writer(log);
     return {
       read,
       write: (states) => thread.run("write states", states),
@@ -208,6 +226,11 @@ class SqliteStore implements DestinationStore {
         return thread.crashes;
       },
     };
+  }
+
+  #writer(log: StateLog): WriterThread {
+    this.#thread ??= new WriterThread({ file: this.#file, table: this.#options.table }, log);
+    return this.#thread;
   }
 
   /** While calls are handled the thread reads, unless it is not up; at the start it is not yet, and no call waits. */
@@ -230,7 +253,10 @@ class SqliteStore implements DestinationStore {
 }
 
 function checkTableName(table: string): void {
-  if (/^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(table) && !/^(?:version$|sqlite_|headroom_migration|headroom_destination_state)/i.test(table))
+  if (
+    /^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(table) &&
+    !/^(?:version$|sqlite_|headroom_migration|headroom_destination_state|headroom_registration)/i.test(table)
+  )
     return;
   throw new StoreError(
     "BAD_TABLE",

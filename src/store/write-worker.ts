@@ -2,6 +2,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { asStoreError, type Connection, connect } from "./connection.ts";
 import { readRows } from "./destination-rows.ts";
 import type { DatabasePlace, JobKind, JobReply, JobRequest, Jobs } from "./jobs.ts";
+import { writeRegistrations } from "./registration-row.ts";
 import { writeStates } from "./state-row.ts";
 
 /*
@@ -17,6 +18,7 @@ type Work<Kind extends JobKind> = (db: Connection, input: Jobs[Kind]["input"]) =
 const place = workerData as DatabasePlace;
 const work: { readonly [Kind in JobKind]: Work<Kind> } = {
   "write states": async (db, states) => void (await writeStates(db, place.table, states)),
+  "write registrations": async (db, changes) => void (await writeRegistrations(db, place.table, changes)),
   "read destinations": (db) => readRows(db, place),
 };
 

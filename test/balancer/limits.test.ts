@@ -137,8 +137,18 @@ describe("a drain, an open breaker and a rest", () => {
   it("keep new calls away and leave the ongoing, the status and the probes alone", () => {
     const { balancer, clock, pick } = timed(rows);
     const destination = balancer.destination(1)!;
-    const shut = [() => balancer.setDraining(1, true), () => balancer.setBreaker(1, "open"), () => balancer.restUntil(1, clock.now + 10)];
-    const open = [() => balancer.setDraining(1, false), () => balancer.setBreaker(1, "closed"), () => balancer.restUntil(1, 0)];
+    const shut = [
+      () => balancer.setDraining(1, true),
+      () => balancer.setBreaker(1, "open"),
+      () => balancer.restUntil(1, clock.now + 10),
+      () => balancer.setLeaving(1, true),
+    ];
+    const open = [
+      () => balancer.setDraining(1, false),
+      () => balancer.setBreaker(1, "closed"),
+      () => balancer.restUntil(1, 0),
+      () => balancer.setLeaving(1, false),
+    ];
     occupy(balancer, 1, "t", 2);
     for (const [i, act] of shut.entries()) {
       assert.equal(act(), true);
@@ -174,6 +184,19 @@ describe("a drain, an open breaker and a rest", () => {
     balancer.setDraining(1, false);
     assert.equal(pick(), -3);
     balancer.setBreaker(1, "closed");
+    assert.equal(pick(), 1);
+  });
+
+  it("of a registration that ended and of a drain do not undo each other, and hold for a group that fails open", () => {
+    const { balancer, pick } = timed([rows[0]!], { failOpen: true });
+    const destination = balancer.destination(1)!;
+    balancer.setLeaving(1, true);
+    balancer.setDraining(1, true);
+    balancer.setDraining(1, false);
+    assert.deepEqual([pick(), balancer.isLeaving(destination), balancer.isDraining(destination)], [-3, true, false]);
+    balancer.replaceTable([row(rows[0]!)]);
+    assert.deepEqual([pick(), balancer.setLeaving(9, true)], [-3, false]);
+    balancer.setLeaving(1, false);
     assert.equal(pick(), 1);
   });
 

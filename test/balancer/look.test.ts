@@ -35,6 +35,15 @@ describe("what a start would look at", () => {
       want: "1: disabled-by-operator, 2: disabled, 3: draining, 4: breaker-open, 5: resting, 6: calls-per-second, 7: tried",
     },
     {
+      name: "names whose registration has ended",
+      rows: [
+        { id: 1, resources: "t=9" },
+        { id: 2, resources: "t=1" },
+      ],
+      act: (balancer) => void balancer.setLeaving(1, true),
+      want: "1: leaving, 2: chosen",
+    },
+    {
       name: "names who is full, who waits in a later tier, who lacks a resource; groups do not mix",
       rows: [
         { id: 1, resources: "t=0" },

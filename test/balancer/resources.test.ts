@@ -50,7 +50,7 @@ describe("the resources column", () => {
     ["t=0x10", /capacity "0x10" of "t"/],
     ["t=1.5", /capacity "1\.5" of "t"/],
     ["t=2147483648", /capacity "2147483648" of "t"/],
-    ["channels=fs://user:pass@host", /capacity "fs:\/\/user:pass@host" of "channels"/],
+    ["channels=fs://user:pass@host", /resources "channels=fs:\/\/…": capacity "…" of "channels" must be a whole number/],
     ["=3", /name "" must be 1 to 64 letters, digits, "_" or "-", then optionally "\/s" or "\/b"$/],
     ["a b=3", /name "a b" must be/],
     ["conf/x=3", /name "conf\/x" must be/],

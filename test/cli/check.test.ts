@@ -42,6 +42,43 @@ describe("headroom check", () => {
     assert.equal(exitCode, 0);
   });
 
+  it("looks at the row that each account makes of a server that registers, and shows no password", async () => {
+    const account = (resources: string) => `registrar: { accounts: [{ user: fs, password: "secret word", resources: "${resources}" }] }\n`;
+    configure(account("pstn=30"));
+    assert.equal((await check()).exitCode, 0);
+    configure(account("pstn=fs://:ClueCon@{host}:8021"));
+    const without = await check();
+    assert.match(
+      without.complained.join(),
+      /accounts\[0\]\.resources: found fs:\/\/, .* want load_balancer\.fetch_freeswitch_stats to be true$/,
+    );
+    const socket = (resources: string) =>
+      writeFileSync(
+        place.config,
+        `load_balancer: { db_url: "sqlite:${place.database}", fetch_freeswitch_stats: true }\n${account(resources)}`,
+      );
+    socket("pstn=fs://:ClueCon@{host}:8021");
+    assert.deepEqual((await check()).complained, []);
+    socket("pstn=fs://:ClueCon@{host}:80210");
+    const wrong = await check();
+    assert.match(wrong.complained.join(), /^error: registrar: account "fs" makes no destination: resources/);
+    assert.doesNotMatch([...without.complained, ...wrong.complained].join(), /ClueCon|secret word/);
+    assert.equal(wrong.exitCode, 1);
+  });
+
+  it("reads the lists of the distributor: what is left out is a notice, what keeps a start from beginning an error", async () => {
+    const file = place.path("distributor.conf.xml");
+    writeFileSync(file, '<configuration><lists><list name="l"><node name="a" weight="0"/></list></lists></configuration>');
+    configure(`distributor: { list_file: "${file}" }\n`);
+    const { printed, exitCode } = await check();
+    assert.match(printed.join("\n"), /^notice: Cannot use weight "0" of node "a" in list "l"/m);
+    assert.equal(exitCode, 0);
+    configure(`distributor: { list_file: "${file}" }\nrouting: { rules: [{ distribute: m }] }\n`);
+    const second = await check();
+    assert.match(second.complained.join("\n"), /^error: .*routing\.rules\[0\]\.distribute: found "m", want one of "l"$/);
+    assert.equal(second.exitCode, 1);
+  });
+
   it("looks at the rows of the database and changes nothing", async () => {
     configure();
     const store = await openStore(`sqlite:${place.database}`, { table: "load_balancer" });

@@ -240,3 +240,49 @@ describe("CSV, RFC 4180", () => {
     it(`refuses ${JSON.stringify(text)}`, () => assert.throws(() => parseCsv(text), SyntaxError));
   }
 });
+
+describe("headroom destinations with FreeSWITCHes", () => {
+  const URL = "calls=fs://me:S3CRET@192.0.2.9:8021; conf=2";
+  const addUrl = (resources = URL) => run("add", "--group", "1", "--uri", "sip:192.0.2.9", "--resources", resources);
+  const useFreeswitch = () =>
+    writeFileSync(
+      place.config,
+      `load_balancer: { db_url: "sqlite:${place.database}", db_table: lb, fetch_freeswitch_stats: true }\nfreeswitch: { predict: false }\n`,
+    );
+
+  it("refuses them unless they are asked for their load, without a password", async () => {
+    const { complained, exitCode } = await addUrl();
+    assert.match(complained.join("\n"), /"calls=fs:\/\/…" takes its capacity from FreeSWITCH: want load_balancer\.fetch_freeswitch_stats/);
+    assert.deepEqual([exitCode, complained.join().includes("S3CRET")], [1, false]);
+  });
+
+  it("shows no password unless it is asked to", async () => {
+    useFreeswitch();
+    const { printed } = await addUrl();
+    assert.deepEqual(printed, ["Added destination 1: group 1, sip:192.0.2.9, calls=fs://me:***@192.0.2.9:8021; conf=2", REMINDER]);
+    for (const args of [[], ["--json"]]) {
+      const shown = (await run("list", ...args)).printed.join("\n");
+      assert.ok(shown.includes("fs://me:***@192.0.2.9:8021") && !shown.includes("S3CRET"), shown);
+    }
+    const kept = (await run("list", "--json", "--show-passwords")).printed.join("\n");
+    assert.equal(JSON.parse(kept)[0].resources, URL);
+    const removed = await run("remove", "1");
+    assert.ok(!removed.printed.join().includes("S3CRET"));
+  });
+
+  it("imports what was listed with passwords, and refuses what was listed without", async () => {
+    useFreeswitch();
+    await addUrl();
+    const files = { good: place.path("good.json"), bad: place.path("bad.json") };
+    writeFileSync(files.good, (await run("list", "--json", "--show-passwords")).printed.join("\n").replace('"id": 1', '"id": 2'));
+    writeFileSync(files.bad, (await run("list", "--json")).printed.join("\n").replace('"id": 1', '"id": 3'));
+    assert.equal((await run("import", files.good)).exitCode, 0);
+    const { complained, exitCode } = await run("import", files.bad);
+    assert.match(complained.join("\n"), /"\*\*\*" stands where a password is not shown; want the password/);
+    assert.equal(exitCode, 1);
+    assert.deepEqual(
+      (await listed()).map(({ id }: { id: number }) => id),
+      [1, 2],
+    );
+  });
+});

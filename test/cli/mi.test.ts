@@ -181,6 +181,11 @@ describe("parameters on the command line", () => {
 describe("results as text", () => {
   const cases: { name: string; result: unknown; want: string }[] = [
     { name: "a text", result: "OK", want: "OK" },
+    {
+      name: "a text of several lines",
+      result: "list: name=l\nnode: name=a\u001b weight=1\n",
+      want: "list: name=l\nnode: name=a? weight=1",
+    },
     { name: "an empty list", result: [], want: "" },
     { name: "an empty named list", result: { Dialogs: [] }, want: "No dialogs" },
     {

@@ -197,6 +197,11 @@ describe("a value that is refused", () => {
       "routing: { rules: [{ group: 1, dispatch: {} }] }",
       /found dispatch together with group, want one or the other/,
     ],
+    [
+      "a rule that distributes in a group",
+      "routing: { rules: [{ group: 1, flags: r, distribute: a }] }",
+      /distribute together with group, flags/,
+    ],
     ["a rule of two kinds", "routing: { rules: [{ distribute: a, dispatch: {} }] }", /found both dispatch and distribute/],
     ["a management interface for all", "mi_http: { listen: '0.0.0.0:8888' }", /want a loopback address or at least one token/],
     ["the same in IPv6", "mi_http: { listen: '[::]:8888' }", /want a loopback address or at least one token/],
@@ -318,7 +323,16 @@ describe("a hostile file ends quickly with a sentence", () => {
 
 describe("a notice", () => {
   const cases: [text: string, want: RegExp | undefined][] = [
-    ["load_balancer: { fetch_freeswitch_stats: true }", /^h\.yaml:1:42: load_balancer\.fetch_freeswitch_stats has no effect: this version/],
+    ["load_balancer: { fetch_freeswitch_stats: true }", undefined],
+    [
+      "load_balancer: { initial_freeswitch_load: 5 }",
+      /load_balancer\.initial_freeswitch_load has no effect: .*fetch_freeswitch_stats is false/,
+    ],
+    [
+      "{ load_balancer: { fetch_freeswitch_stats: true }, freeswitch: { stale_heartbeats: 0, stale_action: disable } }",
+      /freeswitch\.stale_action has no effect: freeswitch\.stale_heartbeats is 0/,
+    ],
+    ["{ load_balancer: { fetch_freeswitch_stats: true }, freeswitch: { sessions_per_call: measured, predict: false } }", undefined],
     ["load_balancer: { probing_interval: 30, probing_verbose: true, lb_define_blacklist: 'a=1' }", undefined],
     ["load_balancer: { probing_interval: 0 }", undefined],
     ["load_balancer: { probing_method: OPTIONS, cluster_id: 0, fetch_freeswitch_stats: false }", undefined],
@@ -329,13 +343,14 @@ describe("a notice", () => {
     ["dialog: { persistence: sqlite }", /dialog\.persistence has no effect: this version keeps calls in memory/],
     ["cluster: { redis_url: redis://localhost }", /cluster\.redis_url has no effect/],
     ["dispatcher: { list_file: a }", /dispatcher\.list_file has no effect/],
-    ["distributor: { list_file: a }", /distributor\.list_file has no effect/],
+    ["distributor: { list_file: a }", undefined],
     ["freeswitch: { event_heartbeat_interval: 5 }", /freeswitch\.event_heartbeat_interval has no effect/],
     ["routing: { script: a.ts, rules: [{}] }", /routing\.rules has no effect: routing\.script decides/],
     ["routing: { script: a.ts }", undefined],
     ["routing: { rules: [] }", /every call is refused/],
     ["routing: { rules: [{ dispatch: { set: 1 } }, {}] }", /routing\.rules\[0\] has no effect: this version has no dispatcher/],
-    ["routing: { rules: [{ distribute: a }, {}] }", /routing\.rules\[0\] has no effect: this version has no distributor/],
+    ["routing: { rules: [{ distribute: a, resources: pstn, match: { source: 10.0.0.1 } }, {}] }", undefined],
+    ["routing: { rules: [{ distribute: a }, {}] }", /routing\.rules\[1\] is never reached/],
     ["routing: { rules: [{}, { match: { source: 10.0.0.1 } }] }", /routing\.rules\[1\] is never reached/],
     ["routing: { rules: [{}, { match: { method: MESSAGE } }] }", undefined],
   ];

@@ -18,12 +18,12 @@ describe("the documentation of the configuration", () => {
 
   it("every configuration in examples/ is right and gives no notice", () => {
     const files = readdirSync(join(ROOT, "examples")).filter((name) => name.endsWith(".yaml"));
-    assert.deepEqual(files.sort(), ["headroom.yaml", "health.yaml"]);
+    assert.deepEqual(files.sort(), ["freeswitch.yaml", "headroom.yaml", "health.yaml", "registrar.yaml"]);
     for (const file of files) assert.deepEqual(loadConfig(join(ROOT, "examples", file), {}).notices, [], file);
   });
 
   it("the rules of every configuration in examples/ make a route", async () => {
-    for (const file of ["headroom.yaml", "health.yaml"]) {
+    for (const file of ["freeswitch.yaml", "headroom.yaml", "health.yaml", "registrar.yaml"]) {
       const log = { debug() {}, info() {}, warn() {}, error() {} };
       const config = loadConfig(join(ROOT, "examples", file), {});
       const router = await createRouter(config, { balancer: new Balancer({ below: () => 0 }), log });

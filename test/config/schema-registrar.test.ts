@@ -99,6 +99,7 @@ describe("the section registrar", () => {
       section: { accounts: [{ ...ACCOUNT, min_expires: 600 }] },
       want: /min_expires 600 above max_expires 120/,
     },
+    { name: "no algorithm at all", section: { algorithms: [] }, want: /algorithms: found an empty list, want "MD5"/ },
     { name: "an algorithm that there is not", section: { algorithms: ["SHA-1"] }, want: /want "MD5" or "SHA-256"/ },
     { name: "a realm with a quote", section: { realm: 'a"b' }, want: /without quotes/ },
   ];

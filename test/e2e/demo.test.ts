@@ -19,9 +19,9 @@ interface Demo {
   end(): Promise<number | null>;
 }
 
-function startDemo(t: TestContext, seconds: number): Demo {
+function startDemo(t: TestContext, seconds: number, ...options: string[]): Demo {
   const folder = mkdtempSync(join(tmpdir(), "headroom-test-demo-"));
-  const child = spawn(process.execPath, [MAIN, "demo", "--seconds", String(seconds)], {
+  const child = spawn(process.execPath, [MAIN, "demo", "--seconds", String(seconds), ...options], {
     env: { ...process.env, TMPDIR: folder },
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -70,6 +70,19 @@ describe("headroom demo", () => {
     assert.match(output, /media-4 \d+\/40 dead/);
     assert.match(output, /, [1-9]\d* by failover/);
     assert.match(output, /, [1-9]\d* refused while all were full; no server ever had more calls than it can serve; every load is 0\n$/);
+    assert.deepEqual(readdirSync(demo.folder), []);
+    assert.deepEqual(processesNaming(demo.folder), []);
+  });
+
+  it("with --freeswitch shows capacities that follow heartbeats, a pause among them", async (t) => {
+    const demo = startDemo(t, 12, "--freeswitch");
+    assert.equal(await demo.end(), 0, demo.output());
+    const output = demo.output();
+    const capacities = [...output.matchAll(/media-4 \d+\/(\d+) idle CPU \d+ %/g)].map(([, max]) => Number(max));
+    assert.ok(Math.max(...capacities) > 25 && Math.min(...capacities) < 16, capacities.join(" "));
+    assert.match(output, /media-3 \d+\/\d+ idle CPU \d+ %, paused/);
+    assert.match(output, / 0 failed\n/);
+    assert.match(output, /no server ever had more calls than it can serve; every load is 0\n$/);
     assert.deepEqual(readdirSync(demo.folder), []);
     assert.deepEqual(processesNaming(demo.folder), []);
   });

@@ -32,6 +32,21 @@ const SCENARIOS: Record<string, { resources: [string, string]; does: string; con
       assert.equal(two.count("INVITE"), 0);
     },
   },
+  "distribute.ts": {
+    resources: ["conference=20", "conference=10"],
+    config: { distributor: { lists: { carriers: [{ name: 1, weight: 2 }, { name: 2 }] } } },
+    does: "gives calls to the nodes of a list in turn, and to the next node when one fails",
+    async run(bench) {
+      const { headroom, one, two } = bench;
+      const callId = sendInvite(bench);
+      one.send(responseTo(await inviteAt(one, callId), 503, { toTag: "no" }), headroom);
+      await answerAndHangUp(bench, two, await inviteAt(two, callId));
+      const second = sendInvite(bench); // the turn that one has left of this round
+      await answerAndHangUp(bench, one, await inviteAt(one, second));
+      for (const id of [1, 2]) await headroom.mi("lb_status", [id, 0]);
+      assert.match(await finalOf(bench), /^SIP\/2\.0 503 No carrier\r\n/);
+    },
+  },
   "outbound.ts": {
     resources: ["conference=2", "conference=1"],
     does: "counts a call that a destination makes, for as long as a carrier may take it",

@@ -301,7 +301,7 @@ describe("methods of parts that are not in use", () => {
   it("are neither offered nor listed", async () => {
     await start();
     const names = (await mi("which")) as string[];
-    for (const name of ["lb_drain", "lb_undrain", "lb_probes", "lb_breakers", "lb_explain", "lb_what_if"]) {
+    for (const name of ["lb_drain", "lb_undrain", "lb_probes", "lb_breakers", "lb_registrations", "lb_explain", "lb_what_if"]) {
       assert.ok(!names.includes(name));
       await assert.rejects(mi(name, [1]), { code: -32601 });
     }

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Balancer } from "../../src/balancer/index.ts";
+import { Balancer, type DestinationRow, parseResources } from "../../src/balancer/index.ts";
 import { Distributor } from "../../src/distributor/index.ts";
 import { type DistributePorts, distributedNode, nextDistribution, startDistribution } from "../../src/routing/distribute.ts";
-import { NodeTargets } from "../../src/routing/node-targets.ts";
+import { type Distribution, NodeTargets } from "../../src/routing/node-targets.ts";
 import { FakeCall, FakeLog, loadsOf, makeBalancer, uriOf } from "./fake-call.ts";
 
 const GATEWAY = "sip:gw.example.net;transport=udp";
@@ -13,7 +13,7 @@ function makePorts(
   balancer: Balancer,
   lists: Readonly<Record<string, string>>,
   nodes: Readonly<Record<string, string>> = { gw: GATEWAY },
-): DistributePorts {
+): DistributePorts & { readonly distribution: Distribution } {
   const targets = new NodeTargets(balancer, nodes);
   const specs = Object.entries(lists).map(([name, text]) => ({
     name,
@@ -21,6 +21,12 @@ function makePorts(
   }));
   const distributor = new Distributor({ isUsable: (node) => targets.isUsable(node) }, specs);
   return { balancer, log: new FakeLog(), distribution: { distributor, nodes: targets } };
+}
+
+function rowOf(id: number, resources: string): DestinationRow {
+  const nothing = { probeMode: 0, attrs: undefined, description: undefined } as const;
+  const addresses = [{ ip: `192.0.2.${id}`, port: 5060, transport: "udp" }] as const;
+  return { id, group: 1, uri: uriOf(id), resources: parseResources(resources), ...nothing, addresses };
 }
 
 describe("distributing calls", () => {
@@ -130,6 +136,42 @@ describe("distributing calls", () => {
     balancer.setStatus(1, true, "probe");
     const call = new FakeCall(balancer);
     assert.deepEqual([startDistribution(ports, call, "l"), distributedNode(call)], [1, "1"]);
+  });
+
+  it("goes to no destination twice, whatever names it has", () => {
+    const balancer = makeBalancer("pstn=10", "pstn=10");
+    const ports = makePorts(balancer, { l: "1 one 2" }, { one: uriOf(1) });
+    const call = new FakeCall(balancer);
+    assert.deepEqual([startDistribution(ports, call, "l"), nextDistribution(ports, call)], [1, 1]);
+    assert.deepEqual([distributedNode(call), nextDistribution(ports, call)], ["2", -3]);
+  });
+
+  it("passes over the destinations that the call comes from, and says -3 when there is no other", () => {
+    const balancer = makeBalancer("pstn=10", "pstn=10");
+    const ports = makePorts(balancer, { l: "1 2", m: "1" });
+    const call = new FakeCall(balancer);
+    call.openDialog();
+    call.load.passedOver = [balancer.destination(1)!.key];
+    assert.deepEqual([startDistribution(ports, call, "l"), distributedNode(call)], [1, "2"]);
+    assert.equal(startDistribution(ports, call, "m", { resources: "pstn" }), -3);
+  });
+
+  it("takes a slow start and calls a second for what they are: less room", () => {
+    const balancer = new Balancer({ below: () => 0, nowMs: () => 1000, maxCallsPerSecond: 2 });
+    balancer.replaceTable([rowOf(1, "pstn=10")]);
+    balancer.setCapacityFactor(1, 0.1);
+    const ports = makePorts(balancer, { l: "1" });
+    const codes = [1, 2].map(() => startDistribution(ports, new FakeCall(balancer), "l", { resources: "pstn" }));
+    assert.deepEqual(codes, [1, -2], "one call of ten is open");
+    assert.equal(startDistribution(ports, new FakeCall(balancer), "l"), 1);
+    assert.equal(startDistribution(ports, new FakeCall(balancer), "l"), -2, "two calls within the second");
+  });
+
+  it("answers -4 without a distributor", () => {
+    const balancer = makeBalancer("pstn=10");
+    const call = new FakeCall(balancer);
+    const ports = { balancer, log: new FakeLog() };
+    assert.deepEqual([startDistribution(ports, call, "l"), nextDistribution(ports, call)], [-4, -1]);
   });
 
   it("answers -4 for an unknown list and -1 for ill-formed resources or a call that is over, and changes nothing then", () => {

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
 import { describe, it } from "node:test";
 import type { Balancer } from "../../src/balancer/index.ts";
+import { Distributor } from "../../src/distributor/index.ts";
 import type { Router } from "../../src/proxy/ports.ts";
-import { createBlacklists, createScriptRouter } from "../../src/routing/index.ts";
+import { createBlacklists, createScriptRouter, NodeTargets } from "../../src/routing/index.ts";
 import { loadScript } from "../../src/script-loader.ts";
 import { FakeCall, FakeLog, loadsOf, makeBalancer, uriOf } from "./fake-call.ts";
 
@@ -13,7 +14,10 @@ async function run(file: string, balancer: Balancer): Promise<{ router: Router; 
   const log = new FakeLog();
   const module = await loadScript(new URL(file, EXAMPLES).pathname);
   const blacklists = createBlacklists(["media= 1"], balancer);
-  return { router: createScriptRouter(module, { balancer, log, blacklists }), log };
+  const nodes = new NodeTargets(balancer, {});
+  const carriers = balancer.destinations().map(({ id }) => ({ name: `${id}`, weight: 3 - id }));
+  const distributor = new Distributor({ isUsable: (node) => nodes.isUsable(node) }, [{ name: "carriers", nodes: carriers }]);
+  return { router: createScriptRouter(module, { balancer, log, blacklists, distribution: { distributor, nodes } }), log };
 }
 
 /** Lets a call take one slot of the least loaded destination, so that what follows starts from there. */
@@ -274,6 +278,33 @@ describe("example outbound, calls of both directions", () => {
       [2, 1],
     );
     assert.deepEqual(loadsOf(balancer, "conference"), [3, 0, 0]);
+  });
+});
+
+describe("example distribute, carriers by weight", () => {
+  it("gives the first carrier two calls of three, and moves on when a carrier refuses", async () => {
+    const balancer = makeBalancer("trunk=10", "trunk=10");
+    const { router, log } = await run("distribute.ts", balancer);
+    const calls = [1, 2, 3].map(() => new FakeCall(balancer));
+    for (const call of calls) await router.request(call);
+    assert.deepEqual(
+      calls.map(({ sent }) => sent[0]?.target),
+      [1, 2, 1],
+    );
+    assert.equal(log.lines.find(({ level }) => level === "info")?.message, "sending call to 1");
+    const [call] = calls as [FakeCall];
+    await router.failure(call.failBranch(503));
+    await router.failure(call.failBranch(408, "timeout"));
+    assert.deepEqual([call.sent.map(({ target }) => target), call.replies], [[1, 2], []]);
+  });
+
+  it("answers 503 when no carrier can be used", async () => {
+    const balancer = makeBalancer("trunk=10");
+    balancer.setStatus(1, false, "probe");
+    const { router } = await run("distribute.ts", balancer);
+    const call = new FakeCall(balancer);
+    await router.request(call);
+    assert.deepEqual(call.replies, [{ status: 503, reason: "No carrier", headers: [] }]);
   });
 });
 

@@ -12,6 +12,7 @@ const ADDRESS = "127.0.29.11";
 
 /** The groups that come from what surrounds the core. Panels and alarms know them by these names, so each change of this list is on purpose. */
 const NAMES: Record<string, string> = {
+  distributor: "lists picks no_node no_list reloads reload_failures modifications",
   events: `published clients clients_refused clients_dropped webhook_delivered webhook_failures webhook_lost webhook_pending alerts
     alerts_raised`,
   health: `calls_alive failures_timeout failures_408 failures_503 failures_transport outcomes_stale breakers_open breaker_openings breaker_trials
@@ -19,6 +20,9 @@ const NAMES: Record<string, string> = {
     state_write_failures states_lost state_writer_crashes states_pending states_unwritable`,
   probing: `sent good bad neutral timeouts transport_errors enabled disabled skipped_busy skipped_unreachable overtaken ignored_source
     ignored_branch ignored_stale ignored_malformed ignored_requests`,
+  registrar: `active leaving requests accepted challenged stale replays auth_failures bans banned_requests bad_requests forbidden out_of_order
+    too_many rows_came rows_renewed rows_returned rows_expired rows_unregistered rows_moved rows_gone natted internal_errors
+    registrations_written registration_write_failures`,
   routing: `failover_no_destination failover_max_reached failover_budget_spent failover_after_media denied_targets outbound_calls outbound_refused
     outbound_refused_draining outbound_failed outbound_uncounted`,
 };
@@ -33,6 +37,7 @@ describe("the statistics of a running server that watches its destinations in ev
     const text = `
       sip: { listen: ["udp:${ADDRESS}:${await freeUdpPort(ADDRESS)}"] }
       load_balancer: { db_url: "sqlite:${join(folder, "headroom.db")}", probing_interval: 30 }
+      registrar: { accounts: [{ user: fs, password: secret, resources: pstn=1 }] }
       health: { retry_after_max: 60, breaker: { window: 10 } }
       routing: { rules: [{ group: 1, resources: pstn }] }
       mi_http: { listen: "127.0.0.1:0" }`;

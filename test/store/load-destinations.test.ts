@@ -103,7 +103,7 @@ describe("a row that cannot be used is skipped, with its id and the reason, and 
     [
       "a FreeSWITCH resource",
       { resources: "vm=2;conf = fs://:ClueCon@192.0.2.9:8021" },
-      /resources: "conf=fs:\/\/…" takes its capacity from FreeSWITCH \(fetch_freeswitch_stats\), which this version does not have/,
+      /resources: "conf=fs:\/\/…" takes its capacity from FreeSWITCH: want load_balancer\.fetch_freeswitch_stats to be true/,
     ],
     ["a probe mode of its own", { probe_mode: 3 }, /probe_mode 3: want 0 \(never\), 1 \(when disabled\) or 2 \(always\)/],
     ["a probe mode in words", { probe_mode: "on" }, /probe_mode "on": want 0/],

@@ -198,7 +198,7 @@ describe("states of destinations", () => {
 describe("a database without the table of states", () => {
   it("gets it at start when an earlier version has made the database", async () => {
     await start();
-    sql("DROP TABLE headroom_destination_state; DELETE FROM headroom_migration WHERE name = '002-destination-state'");
+    sql(`DROP TABLE headroom_destination_state; DROP TABLE headroom_registration; DELETE FROM headroom_migration WHERE name > '002'`);
     const states = await restart();
     assert.deepEqual(sql("SELECT name FROM sqlite_master WHERE name = 'headroom_destination_state'"), [
       { name: "headroom_destination_state" },

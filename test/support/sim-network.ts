@@ -44,6 +44,8 @@ export interface SimOptions {
   readonly allowed?: readonly string[];
   readonly resolve?: Network["resolve"];
   readonly maxDialogs?: number;
+  /** Answers REGISTER; nobody may register without it. */
+  readonly registrar?: ProxyCore["registrar"];
   /** Breakers and rests; nobody judges calls without it. */
   readonly outcomes?: OutcomeSettings;
 }
@@ -123,6 +125,7 @@ export class SimNetwork implements Network, Wire {
       network: this,
       router: (options.router ?? balancingRouter)(this.balancer),
       outcomes: this.outcomes,
+      registrar: options.registrar,
       timeouts: { frMs: FR_MS, frInviteMs: FR_INVITE_MS },
       defaultMaxForwards: 70,
       log: this.#log(),

@@ -1,5 +1,7 @@
 import type { Method } from "../define-method.ts";
 import { arg } from "./arg.ts";
+import { distributorCtl } from "./distributor-ctl.ts";
+import { distributorNext } from "./distributor-next.ts";
 import { dlgEndDlg } from "./dlg-end-dlg.ts";
 import { dlgList } from "./dlg-list.ts";
 import { dlgListCtx } from "./dlg-list-ctx.ts";
@@ -8,8 +10,10 @@ import { help } from "./help.ts";
 import { lbBreakers } from "./lb-breakers.ts";
 import { lbDrain } from "./lb-drain.ts";
 import { lbExplain } from "./lb-explain.ts";
+import { lbFreeswitch } from "./lb-freeswitch.ts";
 import { lbList } from "./lb-list.ts";
 import { lbProbes } from "./lb-probes.ts";
+import { lbRegistrations } from "./lb-registrations.ts";
 import { lbReload } from "./lb-reload.ts";
 import { lbResize } from "./lb-resize.ts";
 import { lbStatus } from "./lb-status.ts";
@@ -54,6 +58,10 @@ export const allMethods: readonly Method[] = [
   lbUndrain,
   lbProbes,
   lbBreakers,
+  lbFreeswitch,
+  lbRegistrations,
   lbExplain,
   lbWhatIf,
+  distributorNext,
+  distributorCtl,
 ];

@@ -1,7 +1,8 @@
 import type { Destination, DestinationResource } from "../../balancer/index.ts";
 import type { DrainProgress } from "../../health/index.ts";
+import type { BindingView } from "../../registrar/index.ts";
 import { defineMethod } from "../define-method.ts";
-import type { ManagementPorts } from "../ports.ts";
+import type { FreeswitchState, ManagementPorts } from "../ports.ts";
 
 /** `load_balancer:list`: every destination with its resources and their loads, in id order. `drain_deadline` is in seconds since 1970. */
 export const lbList = defineMethod({
@@ -10,11 +11,17 @@ export const lbList = defineMethod({
   help: "lists all destinations with their status and, for each resource, its capacity and its load",
   recipes: [[]],
   run(_params, { ports }) {
-    return { Destinations: ports.balancer.destinations().map((destination) => describe(destination, ports)) };
+    const registered = new Map((ports.registrations?.() ?? []).map((binding) => [binding.id, binding]));
+    return {
+      Destinations: ports.balancer.destinations().map((destination) => ({
+        ...describe(destination, ports),
+        ...describeRegistration(destination, registered.get(destination.id)),
+      })),
+    };
   },
 });
 
-function describe(destination: Destination, { balancer, drains }: ManagementPorts): object {
+function describe(destination: Destination, { balancer, drains, freeswitch }: ManagementPorts): object {
   const { uri, id, group, resources, attrs } = destination;
   return {
     uri,
@@ -26,6 +33,7 @@ function describe(destination: Destination, { balancer, drains }: ManagementPort
     ...(attrs ? { attrs } : {}),
     ...describeDrain(drains?.of(destination)),
     ...describeLimits(destination, balancer),
+    ...describeFreeswitch(freeswitch?.stateOf(destination)),
   };
 }
 
@@ -33,7 +41,18 @@ function describe(destination: Destination, { balancer, drains }: ManagementPort
 function describeResource({ name, cell }: DestinationResource, balancer: ManagementPorts["balancer"]): object {
   const max = balancer.maxLoad(cell);
   const capacity = balancer.capacity(cell);
-  return { name, max, load: balancer.load(cell), ...(max < capacity ? { capacity } : {}) };
+  const foreign = balancer.foreignLoad(cell);
+  return {
+    name,
+    max,
+    load: balancer.load(cell),
+    ...(foreign > 0 ? { foreign_load: foreign } : {}),
+    ...(max < capacity ? { capacity } : {}),
+  };
+}
+
+function describeFreeswitch(state: FreeswitchState | undefined): object {
+  return state === undefined ? {} : { freeswitch: state };
 }
 
 /** Members that OpenSIPS does not have, so they stand there only while there is something to say. */
@@ -45,6 +64,13 @@ function describeDrain(drain: DrainProgress | undefined): object {
     drain_load: load,
     ...(deadlineMs > 0 ? { drain_deadline: Math.ceil(deadlineMs / 1000), drain_bye: bye ? "yes" : "no" } : {}),
   };
+}
+
+/** Seconds that are left of the registration, or why the row leaves; its id may be that of a row of the database. */
+function describeRegistration({ uri }: Destination, binding: BindingView | undefined): object {
+  if (binding?.uri !== uri) return {};
+  const { cause, expiresS, state } = binding;
+  return state === "active" ? { registered: "yes", registration_left: expiresS } : { registered: "leaving", registration_end: cause };
 }
 
 /** What keeps calls away besides status and drain; as above, only what there is. */

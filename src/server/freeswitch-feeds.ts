@@ -1,0 +1,235 @@
+import type { Balancer, Destination } from "../balancer/index.ts";
+import {
+  EslTotals,
+  type Freeswitch,
+  FreeswitchPool,
+  type FreeswitchPorts,
+  type FreeswitchSettings,
+  FsUrl,
+  type Situation,
+  systemClock,
+} from "../freeswitch/index.ts";
+import type { OutcomePort } from "../health/index.ts";
+import type { FreeswitchFigures, FreeswitchState } from "../management/index.ts";
+import type { Log } from "../proxy/index.ts";
+import { FedCell, type FedCells } from "./fed-cell.ts";
+import { figuresOf, stateOf } from "./freeswitch-figures.ts";
+
+export interface FreeswitchFeedsPorts extends Partial<Pick<FreeswitchPorts, "clock" | "random" | "connect">> {
+  readonly settings: FreeswitchSettings;
+  readonly balancer: FedCells & Pick<Balancer, "destinations" | "ownLoad" | "rowCapacity" | "setWithdrawn" | "slotCell">;
+  readonly log: Log;
+}
+
+/** What one FreeSWITCH feeds. */
+interface Fed {
+  readonly cells: FedCell[];
+  readonly rows: Destination[];
+  /** Own cells of each row that it feeds, in the order of {@link rows}. */
+  readonly ownCells: number[][];
+}
+
+/** Brings FreeSWITCHes and the balancer together: who is connected follows from the table, and capacities from who is connected. */
+export class FreeswitchFeeds {
+  readonly pool: FreeswitchPool;
+  readonly #totals = new EslTotals();
+  readonly #ports: FreeswitchFeedsPorts;
+  #fed = new Map<string, Fed>();
+  #cells = new Map<number, FedCell>();
+  /** By identity of the row: in the order of its resources, each once. */
+  #sources = new Map<string, readonly Freeswitch[]>();
+  readonly #states = new Map<Freeswitch, FreeswitchState | undefined>();
+  /** Whose refused call is still among our calls at this moment. */
+  #refusing: Freeswitch | undefined;
+
+  constructor(ports: FreeswitchFeedsPorts) {
+    const { settings, log, clock = systemClock, random = Math.random, connect } = ports;
+    this.#ports = ports;
+    this.pool = new FreeswitchPool(settings, {
+      clock,
+      random,
+      log,
+      ownCalls: (freeswitch) => this.#ownCalls(freeswitch),
+      changed: (freeswitch) => this.#changed(freeswitch),
+      ...(connect && { connect }),
+    });
+  }
+
+  /** To be told of a new table in the same step: connects to those who are new, lets go of those who are named no more. */
+  tableChanged(): void {
+    const { balancer } = this.#ports;
+    const destinations = balancer.destinations();
+    const urls = destinations.flatMap(({ resources }) => resources.flatMap(({ feed }) => (feed instanceof FsUrl ? [feed] : [])));
+    const before = [...this.pool];
+    if (urls.length === 0 && this.#sources.size === 0) return;
+    this.pool.replace(urls);
+    const now = new Set(this.pool);
+    for (const freeswitch of before) {
+      if (now.has(freeswitch)) continue;
+      this.#totals.keep(freeswitch.counters);
+      this.#states.delete(freeswitch);
+    }
+    this.#arrange(destinations);
+    for (const freeswitch of now) this.#update(freeswitch);
+    for (const destination of destinations) if (!this.#sources.has(destination.key)) balancer.setWithdrawn(destination.id, false);
+  }
+
+  /** A destination got a call. */
+  picked(destination: Destination): void {
+    for (const freeswitch of this.#sourcesOf(destination)) freeswitch.callPlaced();
+  }
+
+  /** Calls of a destination ended, or were moved there: a capacity that follows the load is computed anew before the next call. */
+  loadChanged(destination: Destination): void {
+    for (const freeswitch of this.#sourcesOf(destination)) this.#update(freeswitch);
+  }
+
+  /**
+   * A call was answered `503 Maximum Calls In Progress`, and its leases are still to be given back. False when the destination has no feed, so that the
+   * answer is what it would be of any server.
+   */
+  lackOfRoom(destination: Destination): boolean {
+    const sources = this.#sourcesOf(destination);
+    for (const freeswitch of sources) {
+      this.#refusing = freeswitch;
+      try {
+        freeswitch.refusedForLackOfRoom();
+      } finally {
+        this.#refusing = undefined;
+      }
+    }
+    return sources.length > 0;
+  }
+
+  /** The port for outcomes of calls, which knows of {@link lackOfRoom}; `judge`, if any, hears of all others. */
+  outcomes(judge: OutcomePort | undefined): OutcomePort {
+    return {
+      begun: (destination) => judge?.begun(destination) ?? 0,
+      alive: (destination, ticket) => judge?.alive(destination, ticket) ?? ticket,
+      passed: (destination, ticket, wasAlive) => judge?.passed(destination, ticket, wasAlive),
+      failed: (...outcome) => judge?.failed(...outcome),
+      lackOfRoom: (destination) => this.lackOfRoom(destination),
+    };
+  }
+
+  /** What there is to say of the FreeSWITCHes of a destination: the first that is not as it should be. */
+  stateOf(destination: Destination): FreeswitchState | undefined {
+    for (const freeswitch of this.#sourcesOf(destination)) {
+      const state = stateOf(freeswitch);
+      if (state !== undefined) return state;
+    }
+    return undefined;
+  }
+
+  /** All FreeSWITCHes, in the order in which rows name them first. */
+  figures(): FreeswitchFigures[] {
+    return [...this.pool].map((freeswitch) => figuresOf(freeswitch, this.#fed.get(freeswitch.url.key)?.rows ?? []));
+  }
+
+  /** For the statistics: what happened since the start, and how many FreeSWITCHes there are now. */
+  get counters(): Record<string, number> {
+    const all = [...this.pool];
+    return {
+      ...this.#totals.read(all),
+      servers: all.length,
+      connected: all.filter(({ isConnected }) => isConnected).length,
+      stale: all.filter(({ model, situation }) => model.freshness(situation.nowMs) === "stale").length,
+      withdrawn: all.filter(({ model, situation }) => model.withdrawal(situation.nowMs) !== undefined).length,
+    };
+  }
+
+  /** Closes all connections politely. */
+  async stop(): Promise<void> {
+    await this.pool.stop();
+  }
+
+  #sourcesOf({ key }: Destination): readonly Freeswitch[] {
+    return this.#sources.get(key) ?? [];
+  }
+
+  /** Finds out anew who feeds what. */
+  #arrange(destinations: readonly Destination[]): void {
+    const { balancer } = this.#ports;
+    const sources = new Map<string, readonly Freeswitch[]>();
+    const fed = new Map<string, Fed>();
+    const parts = new Map<number, { sources: Set<Freeswitch>; most: number }>();
+    for (const destination of destinations) {
+      const ofRow = new Map<Freeswitch, number[]>();
+      for (const { cell, feed } of destination.resources) {
+        const freeswitch = feed instanceof FsUrl ? this.pool.get(feed) : undefined;
+        const slotCell = balancer.slotCell(cell);
+        const part = parts.get(slotCell) ?? { sources: new Set(), most: Number.POSITIVE_INFINITY };
+        parts.set(slotCell, part);
+        if (freeswitch === undefined) {
+          part.most = Math.min(part.most, balancer.rowCapacity(cell));
+          continue;
+        }
+        part.sources.add(freeswitch);
+        ofRow.set(freeswitch, [...(ofRow.get(freeswitch) ?? []), cell]);
+      }
+      if (ofRow.size === 0) continue;
+      sources.set(destination.key, [...ofRow.keys()]);
+      for (const [freeswitch, cells] of ofRow) {
+        const feeds = fed.get(freeswitch.url.key) ?? { cells: [], rows: [], ownCells: [] };
+        feeds.rows.push(destination);
+        feeds.ownCells.push(cells);
+        fed.set(freeswitch.url.key, feeds);
+      }
+    }
+    const cells = new Map<number, FedCell>();
+    for (const [cell, part] of parts) {
+      if (part.sources.size === 0) continue;
+      const fedCell = new FedCell(cell, [...part.sources], part.most);
+      fedCell.inherit(this.#cells.get(cell));
+      cells.set(cell, fedCell);
+      for (const { url } of part.sources) fed.get(url.key)?.cells.push(fedCell);
+    }
+    this.#sources = sources;
+    this.#fed = fed;
+    this.#cells = cells;
+  }
+
+  /** Calls that we have on a FreeSWITCH: a call may use several resources of a row, so of each row the largest load counts. */
+  #ownCalls(freeswitch: Freeswitch): number {
+    let calls = 0;
+    for (const cells of this.#fed.get(freeswitch.url.key)?.ownCells ?? []) {
+      calls += Math.max(...cells.map((cell) => this.#ports.balancer.ownLoad(cell)));
+    }
+    return freeswitch === this.#refusing ? Math.max(0, calls - 1) : calls;
+  }
+
+  #changed(freeswitch: Freeswitch): void {
+    if (this.pool.get(freeswitch.url) === freeswitch) this.#update(freeswitch);
+  }
+
+  #update(freeswitch: Freeswitch): void {
+    const fed = this.#fed.get(freeswitch.url.key);
+    if (fed === undefined) return;
+    const { balancer } = this.#ports;
+    const situation = freeswitch.situation;
+    const situationOf = (source: Freeswitch): Situation => (source === freeswitch ? situation : source.situation);
+    for (const cell of fed.cells) cell.update(balancer, situationOf);
+    for (const { id, key } of fed.rows) {
+      // A row with several FreeSWITCHes goes on as long as one of them takes calls: the capacities of the others are closed.
+      const sources = this.#sources.get(key) ?? [];
+      balancer.setWithdrawn(
+        id,
+        sources.every((source) => source.model.withdrawal(situation.nowMs) !== undefined),
+      );
+    }
+    this.#logState(freeswitch);
+  }
+
+  /** Pauses and shutdowns are told by those who hear of them; that nothing is heard is told here. */
+  #logState(freeswitch: Freeswitch): void {
+    const before = this.#states.get(freeswitch);
+    const state = stateOf(freeswitch);
+    this.#states.set(freeswitch, state);
+    if (before === state) return;
+    const { log } = this.#ports;
+    const fields = { freeswitch: freeswitch.url.label };
+    if (state === "stale") log.warn(fields, "sends no heartbeats: its statistics are stale");
+    else if (before === "stale") log.info(fields, "sends heartbeats again");
+    if (state === "idle-cpu") log.info(fields, "has less idle CPU than its min-idle-cpu, and gets no new calls");
+  }
+}

@@ -1,0 +1,164 @@
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import { Balancer, type TableChange } from "../../src/balancer/index.ts";
+import type { DynamicRow } from "../../src/registrar/index.ts";
+import { TableLoader } from "../../src/server/load-table.ts";
+import { type DestinationStore, openStore } from "../../src/store/index.ts";
+
+let store: DestinationStore;
+let balancer: Balancer;
+let live: DynamicRow[];
+let changes: TableChange[];
+let logged: string[];
+/** Answers of the resolver that wait for the test. */
+let waiting: ((addresses: string[]) => void)[];
+
+beforeEach(async () => {
+  waiting = [];
+  store = await openStore("sqlite::memory:", {
+    table: "load_balancer",
+    resolve: () => new Promise<string[]>((resolve) => waiting.push(resolve)),
+  });
+  balancer = new Balancer({ below: () => 0 });
+  [live, changes, logged] = [[], [], []];
+});
+afterEach(() => store.close());
+
+function dynamic(id: number, over: Partial<DynamicRow> = {}): DynamicRow {
+  const uri = `sip:192.0.2.${id % 1000}:5060`;
+  const row = { id, key: `fs ${uri}`, group: 1, uri, resources: "pstn=10", attrs: undefined, probeMode: 0, description: "d" } as const;
+  return { ...row, state: "active", cause: undefined, ...over };
+}
+
+function newLoader(mayRegister = true): TableLoader {
+  const registered = mayRegister ? () => live : undefined;
+  const note = (_: object, message: string): void => void logged.push(message);
+  const log = { debug: note, info: note, warn: note, error: note };
+  return new TableLoader({ store, balancer, listeners: [(change) => void changes.push(change)], registered, log });
+}
+
+const uris = (): string[] => balancer.destinations().map(({ uri }) => uri);
+const warnings = (): string[] => logged.filter((message) => message !== "destinations loaded");
+
+describe("the table of destinations", () => {
+  it("has the rows of the database and those that have registered, and tells of it once", async () => {
+    await store.add({ dst_uri: "sip:198.51.100.1", resources: "pstn=5", group_id: 1 });
+    live = [dynamic(1_000_000_001)];
+    await newLoader().load();
+    assert.deepEqual(uris(), ["sip:198.51.100.1", "sip:192.0.2.1:5060"]);
+    assert.deepEqual(
+      changes.map(({ added }) => added),
+      [[1, 1_000_000_001]],
+    );
+  });
+
+  it("takes in who registers without reading the database, and lets go who is gone", async () => {
+    const loader = newLoader();
+    await loader.load();
+    await store.add({ dst_uri: "sip:198.51.100.1", resources: "pstn=5" });
+    live = [dynamic(1_000_000_001)];
+    assert.equal(await loader.prepare(live[0]!), true);
+    assert.equal(await loader.prepare(live[0]!), false, "it is known");
+    loader.apply();
+    assert.deepEqual(uris(), ["sip:192.0.2.1:5060"]);
+    live = [];
+    loader.apply();
+    assert.deepEqual(uris(), []);
+  });
+
+  it("keeps calls from those that leave, after a reload as well", async () => {
+    live = [dynamic(1_000_000_001, { state: "leaving", cause: "expired" })];
+    const loader = newLoader();
+    await loader.load();
+    await loader.load();
+    assert.deepEqual(
+      balancer.destinations().map((destination) => balancer.isLeaving(destination)),
+      [true],
+    );
+    live = [dynamic(1_000_000_001)];
+    loader.apply();
+    assert.deepEqual(
+      balancer.destinations().map((destination) => balancer.isLeaving(destination)),
+      [false],
+    );
+  });
+
+  it("passes over a registered row whose id a row of the database has, and says so once", async () => {
+    await store.add({ id: 1_000_000_001, dst_uri: "sip:198.51.100.1", resources: "pstn=5" });
+    live = [dynamic(1_000_000_001, { state: "leaving", cause: "expired" })];
+    const loader = newLoader();
+    await loader.load();
+    loader.apply();
+    assert.deepEqual(uris(), ["sip:198.51.100.1"]);
+    assert.equal(balancer.isLeaving(balancer.destinations()[0]!), false);
+    assert.deepEqual(warnings(), ["Registered <sip:192.0.2.1:5060> is skipped: row 1000000001 of the database has its id"]);
+    assert.equal(loader.isStored(1_000_000_001), true);
+  });
+
+  it("passes over what cannot be used, with a reason and without the password in it; the next renewal tries again", async () => {
+    const loader = newLoader();
+    await loader.load();
+    live = [dynamic(1_000_000_001, { resources: "pstn=fs://:ClueCon@192.0.2.1:8021" }), dynamic(1_000_000_002)];
+    for (const row of live) await loader.prepare(row);
+    loader.apply();
+    assert.deepEqual(uris(), ["sip:192.0.2.2:5060"]);
+    assert.match(warnings()[0] ?? "", /^A server has registered and gets no calls: Row 1000000001 is skipped: resources: /);
+    assert.doesNotMatch(warnings().join(), /ClueCon/);
+    assert.equal(await loader.prepare(live[0]!), true);
+    assert.equal(warnings().length, 2);
+  });
+
+  it("makes nobody wait for a host name that is slow to resolve", async () => {
+    const loader = newLoader();
+    await loader.load();
+    live = [dynamic(1_000_000_001, { uri: "sip:fs1.example:5060" }), dynamic(1_000_000_002)];
+    const slow = loader.prepare(live[0]!);
+    assert.equal(await loader.prepare(live[1]!), true);
+    assert.equal(await loader.prepare(live[0]!), false, "it is being resolved");
+    loader.apply();
+    assert.deepEqual(uris(), ["sip:192.0.2.2:5060"]);
+    for (const answer of waiting.splice(0)) answer(["192.0.2.99"]);
+    assert.equal(await slow, true);
+    loader.apply();
+    assert.deepEqual(uris(), ["sip:fs1.example:5060", "sip:192.0.2.2:5060"]);
+    const reload = loader.load();
+    await new Promise(setImmediate);
+    loader.apply();
+    assert.deepEqual(uris(), ["sip:fs1.example:5060", "sip:192.0.2.2:5060"], "it stays while it is resolved again");
+    for (const answer of waiting.splice(0)) answer(["192.0.2.98"]);
+    await reload;
+    assert.deepEqual(balancer.destinations()[0]?.addresses[0]?.ip, "192.0.2.98");
+  });
+
+  it("tells once of an option that cannot be used, however many register, and again after a reload", async () => {
+    await store.add({ dst_uri: "sip:198.51.100.1", resources: "pstn=5", attrs: "weight=heavy" });
+    const loader = newLoader();
+    await loader.load();
+    for (const id of [1_000_000_001, 1_000_000_002]) {
+      live.push(dynamic(id));
+      await loader.prepare(dynamic(id));
+      loader.apply();
+    }
+    assert.equal(warnings().length, 1);
+    await loader.load();
+    assert.equal(warnings().length, 2);
+  });
+
+  it("says what to do when it is empty, unless servers may register", async () => {
+    await newLoader().load();
+    assert.deepEqual(warnings(), []);
+    await newLoader(false).load();
+    assert.match(warnings()[0] ?? "", /^no destination to send calls to/);
+  });
+
+  it("stays as it is when the database cannot be read", async () => {
+    const loader = newLoader();
+    live = [dynamic(1_000_000_001)];
+    await loader.load();
+    await store.close();
+    await assert.rejects(loader.load());
+    loader.apply();
+    assert.deepEqual(uris(), ["sip:192.0.2.1:5060"]);
+    store = await openStore("sqlite::memory:", { table: "load_balancer" });
+  });
+});
