@@ -95,7 +95,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     (change) => operators.statusChanged(change),
   );
   await operators.load();
-  await loadTable(store, balancer, (change) => operators.tableChanged(change), log);
+  await loadTable(config, store, balancer, (change) => operators.tableChanged(change), log);
   announcer.watch(balancer);
 
   const routingCounters = new RoutingCounters();
@@ -163,6 +163,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
 
   // One reload at a time: the last one asked for is the one that stays.
   let reloading: Promise<void> = Promise.resolve();
+  let current = config;
   function reload(next?: Config): Promise<void> {
     const turn = reloading.then(() => reloadNow(next));
     reloading = turn.catch(() => undefined);
@@ -171,10 +172,12 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
 
   async function reloadNow(next?: Config): Promise<void> {
     const nextRouter = next === undefined ? undefined : await createRouter(next, routingPorts);
-    await loadTable(store, balancer, (change) => operators.tableChanged(change), log);
+    await loadTable(next ?? current, store, balancer, (change) => operators.tableChanged(change), log);
     watch.tableChanged();
     if (next === undefined || nextRouter === undefined) return;
     router.current = nextRouter;
+    current = next;
+    announcer.routingChanged(next.routing);
     log.level = next.log.level;
     for (const notice of next.notices) log.warn({}, notice);
     for (const key of keysForRestart(config, next)) log.warn({ key }, `${key} has changed: that takes effect at the next start`);

@@ -74,10 +74,18 @@ export class Balancer extends Farm {
     return call.started;
   }
 
-  /** Disables the current pick; a probe may enable it again. -1 when there is none or its row is gone. Source: OpenSIPS `lb_disable_dst`. */
+  /**
+   * Disables the current pick; a probe may enable it again. -1 when there is none or its row is gone. Source: OpenSIPS `lb_disable_dst`.
+   * One that was enabled after the call had chosen it stays enabled, and the answer is 1 all the same: what became of an older call says nothing
+   * of what a probe or an operator has found since. OpenSIPS disables it.
+   */
   disableDestination(call: CallLoad): LbCode {
     const row = call.destination === undefined ? -1 : this.table.rowOfKey(call.destination.key);
     if (row === -1) return this.#refuse(-1);
+    if (this.table.enabledAt[row]! > call.pickedAt) {
+      this.counters.disables_stale++;
+      return 1;
+    }
     this.counters.disables++;
     this.changeStatus(row, STATUS_DISABLED, 0, "script");
     return 1;
@@ -113,6 +121,7 @@ export class Balancer extends Farm {
   moveTo(call: CallLoad, destination: Destination, cells: readonly number[]): void {
     this.ledger.endPick(call);
     call.currentDestination = destination;
+    call.pickedAt = this.enablings;
     for (const cell of cells) {
       const name = destination.resources.find((resource) => resource.cell === cell)?.name;
       if (name === undefined) {
@@ -147,8 +156,8 @@ export class Balancer extends Farm {
     const code = codeOf(found);
     const position = found > 0 ? this.#positionAmong(found, flags) : -1;
     if (this.options.looks !== undefined) {
-      const outcome = { flags, code, failedOpen: closed !== CLOSED, position };
-      this.options.looks.take(call, session, candidates, this.table.destinations, this.cells, this.table, stamp, outcome);
+      const { table, cells: loads } = this;
+      this.options.looks.take(call, session, { candidates, table, loads, stamp, flags, code, failedOpen: closed !== CLOSED, position });
     }
     if (code !== 1) {
       call.currentDestination = undefined;
@@ -159,6 +168,7 @@ export class Balancer extends Farm {
     const first = position * candidates.asked;
     for (let k = first; k < first + candidates.asked; k++) this.ledger.leasePick(call, candidates.ownCells[k]!);
     call.currentDestination = destination;
+    call.pickedAt = this.enablings;
     session.tried.push(destination.key);
     if (this.availability.watchesPicks) this.availability.picked(row, this.nowMs());
     if (closed !== CLOSED) this.counters.failed_open++;

@@ -1,16 +1,16 @@
 import { Availability, type BreakerState } from "./availability.ts";
 import type { BalancerOptions, ResizeResult } from "./balancer-options.ts";
-import { CallLoad } from "./call-load.ts";
 import type { Candidates } from "./candidates.ts";
 import { codeOf, parseFlags } from "./codes.ts";
 import { type BalancerCounters, newCounters } from "./counters.ts";
-import { checkRows, type Destination, type DestinationRow, type StatusCause, type TableChange } from "./destination.ts";
+import { type Address, checkRows, type Destination, type DestinationRow, type StatusCause, type TableChange } from "./destination.ts";
 import { DestinationTable } from "./destination-table.ts";
 import { Ledger } from "./ledger.ts";
-import { EMPTY_VIEW, Looks, type TableView } from "./look.ts";
+import { lookAt } from "./look.ts";
 import { buildTable } from "./reload.ts";
 import { isAnyOpen, NOT_TRIED, select } from "./selection.ts";
 import { CLOSED, CLOSED_FAILING_OPEN, STATUS_DISABLED, STATUS_DRAINING, STATUS_NO_AUTO_REENABLE, STATUS_OVER_RATE } from "./status.ts";
+import { EMPTY_VIEW, readLook, type TableView } from "./table-view.ts";
 
 /** The destinations with their loads, capacities and states, as those who manage them see it; the calls are the `Balancer`'s. */
 export class Farm {
@@ -20,6 +20,8 @@ export class Farm {
   protected readonly cells = this.ledger.cells;
   protected table = new DestinationTable([], (cell) => cell);
   protected availability = new Availability(this.table, undefined);
+  /** How often a destination was enabled, or came new to the table: tells what was chosen before from what was chosen after it, without a clock. */
+  protected enablings = 0;
   /** Rows of pools that may have only a share of their pool now. */
   #limitedRows = 0;
 
@@ -36,6 +38,7 @@ export class Farm {
     checkRows(rows);
     const { table, change } = buildTable(rows, this.table, this.cells);
     const availability = new Availability(table, this.options.nowMs === undefined ? undefined : (this.options.maxCallsPerSecond ?? 0));
+    table.enabledAt.fill(++this.enablings);
     availability.inherit(this.availability);
     this.table = table;
     this.availability = availability;
@@ -63,8 +66,8 @@ export class Farm {
     return destinations[row];
   }
 
-  /** The destinations that have an address in common with this one, itself included: what may be the same server. */
-  destinationsAt({ addresses }: Destination): readonly Destination[] {
+  /** The destinations that have one of these addresses, those of the first address first, each in id order; port 0 matches every port. */
+  destinationsAt(addresses: readonly Pick<Address, "ip" | "port">[]): readonly Destination[] {
     const found = new Set<Destination>();
     for (const { ip, port } of addresses) {
       this.table.rowOfAddress(ip, port, (row) => {
@@ -163,6 +166,8 @@ export class Farm {
     if (!enabled) {
       this.changeStatus(row, cause === "mi" || cause === "drain" ? STATUS_DISABLED | STATUS_NO_AUTO_REENABLE : STATUS_DISABLED, 0, cause);
     } else if (cause !== "probe") {
+      // Who says that an enabled destination is well vouches for it as much.
+      this.#noteEnabled(row);
       this.changeStatus(row, 0, STATUS_DISABLED | STATUS_NO_AUTO_REENABLE, cause);
     } else if ((this.table.status[row]! & STATUS_NO_AUTO_REENABLE) === 0) {
       this.changeStatus(row, 0, STATUS_DISABLED, cause);
@@ -260,25 +265,16 @@ export class Farm {
   describe(group: number, resources: string, flags = "", tried: readonly string[] = []): TableView {
     const candidates = this.table.candidates.find(group, resources);
     if (typeof candidates === "number") return { ...EMPTY_VIEW, code: candidates };
+    const { table, cells: loads } = this;
     const bits = parseFlags(flags);
     const stamp = this.table.stampTried(tried, []);
     const closed = this.closedBits(candidates);
     const found = select(candidates, bits, this.cells, this.table, stamp, closed);
     const code = codeOf(found);
     const position = found > 0 ? this.table.best[0]! : -1;
-    const looks = new Looks(1, () => 0, candidates.rows.length);
-    const outcome = { flags: bits, code, failedOpen: closed !== CLOSED, position };
-    looks.take(
-      new CallLoad(),
-      { group, resources, tried: [] },
-      candidates,
-      this.table.destinations,
-      this.cells,
-      this.table,
-      stamp,
-      outcome,
+    return readLook(
+      lookAt(group, resources, { candidates, table, loads, stamp, flags: bits, code, failedOpen: closed !== CLOSED, position }),
     );
-    return looks.of("")[0]?.view ?? EMPTY_VIEW;
   }
 
   /** Calls counted for a resource everywhere or on one destination id, rows that are gone included; `undefined` for a resource that nobody has. */
@@ -303,6 +299,7 @@ export class Farm {
     const after = (before | set) & ~clear;
     if (after === before) return;
     status[row] = after;
+    if ((before & ~after & STATUS_DISABLED) !== 0) this.#noteEnabled(row);
     try {
       this.options.onStatus?.({
         destination: destinations[row]!,
@@ -319,6 +316,10 @@ export class Farm {
   protected fault(text: string): void {
     this.counters.faults++;
     this.options.onFault?.(text);
+  }
+
+  #noteEnabled(row: number): void {
+    this.table.enabledAt[row] = ++this.enablings;
   }
 
   /** Opens the row's share of its capacities, and its pool as far as the row that is furthest. */

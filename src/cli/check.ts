@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { Balancer } from "../balancer/index.ts";
-import { type Config, ConfigError, loadConfig } from "../config/index.ts";
+import { type Config, ConfigError, loadConfig, tableNotices } from "../config/index.ts";
 import { loadScript } from "../script-loader.ts";
 import { openStore, StoreError } from "../store/index.ts";
 import { processTerminal, type Terminal, visible } from "./terminal.ts";
@@ -57,7 +57,8 @@ async function checkDestinations(config: Config, terminal: Terminal): Promise<st
       const probed = rows.filter(({ probeMode }) => probeMode !== 0).length;
       if (probed > 0 && config.load_balancer.probing_interval === 0)
         terminal.print(`notice: probe_mode of ${probed} destinations has no effect: load_balancer.probing_interval is 0`);
-      for (const problem of new Balancer({ below: () => 0 }).replaceTable(rows).problems) terminal.print(`notice: ${visible(problem)}`);
+      const { problems } = new Balancer({ below: () => 0 }).replaceTable(rows);
+      for (const text of [...problems, ...tableNotices(config, rows)]) terminal.print(`notice: ${visible(text)}`);
       return skipped.map(({ reason }) => reason);
     } finally {
       await store.close();

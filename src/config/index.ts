@@ -2,3 +2,4 @@ export { ConfigError, type ConfigProblem } from "./errors.ts";
 export { isLoopback, type Listen, type ListenTransport, parseHttpListen, parseListen } from "./listen.ts";
 export { loadConfig, parseConfig } from "./load.ts";
 export { type Config, ConfigSchema, type ConfigValues, type RoutingRule } from "./schema.ts";
+export { type NamedDestination, tableNotices } from "./table-notices.ts";

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Balancer } from "../balancer/index.ts";
+import type { Balancer, Destination } from "../balancer/index.ts";
 import type { Dialog } from "../dialog/index.ts";
 import type { BreakerFigures, Drains, ProbeFigures } from "../health/index.ts";
 
@@ -72,14 +72,16 @@ export interface ManagementPorts {
   /** Absent: `lb_drain` and `lb_undrain` are not offered. */
   readonly drains?: Pick<Drains, "begin" | "undo" | "overrule" | "of"> | undefined;
   /**
-   * Resolves once what operators have decided so far is written down for the next start; false when that failed. Absent: nothing is written down, or
-   * nobody needs to wait for it.
+   * Resolves once what operators have decided so far is written down for the next start; false when that failed, or took more than half a second. Never
+   * rejects. Absent: nothing is written down, or nobody needs to wait for it.
    */
   settled?(): Promise<boolean>;
   /** What probing has shown, in id order. Absent: `lb_probes` is not offered. */
   probes?(): readonly ProbeFigures[];
   /** The breakers of destinations that had a call, in id order. Absent: `lb_breakers` is not offered. */
   breakers?(): readonly BreakerFigures[];
+  /** Ends the rest of a destination and closes its breaker. Absent: there are none. */
+  forgive?(destination: Destination): void;
   /** What is remembered of the decisions for a call; `undefined` when that is nothing. Absent: `lb_explain` is not offered. */
   explain?(callId: string): object | undefined;
   /** What a start with these arguments would look at and answer, without doing it. Absent: `lb_what_if` is not offered. */

@@ -1,4 +1,5 @@
 import type { Balancer, StatusChange, TableChange } from "../balancer/index.ts";
+import { type Config, tableNotices } from "../config/index.ts";
 import type { Log } from "../proxy/index.ts";
 import type { DestinationStore } from "../store/index.ts";
 
@@ -10,18 +11,23 @@ export function logStatus({ destination, enabled, wasEnabled, cause }: StatusCha
   log.info({ id, group, uri, enabled, cause }, `manually ${enabled ? "enable" : "disable"} destination ${id} <${uri}>${origin}`);
 }
 
-/** The table in use is replaced only when all of the new one could be read. */
+/**
+ * The table in use is replaced only when all of the new one could be read.
+ *
+ * @param config what it names and the new table does not have is said in the log
+ */
 export async function loadTable(
+  config: Pick<Config, "routing" | "load_balancer">,
   store: DestinationStore,
   balancer: Balancer,
   tableChanged: (change: TableChange) => void,
   log: Log,
 ): Promise<void> {
-  const { rows, skipped } = await store.loadDestinations();
+  const { rows, skipped, kept } = await store.loadDestinations();
   const change = balancer.replaceTable(rows);
   tableChanged(change);
   for (const { id, reason } of skipped) log.warn({ id }, reason);
-  for (const problem of change.problems) log.warn({}, problem);
+  for (const text of [...kept, ...change.problems, ...tableNotices(config, rows)]) log.warn({}, text);
   log.info(
     {
       destinations: rows.length,
