@@ -1,4 +1,5 @@
 import { Balancer, type BalancerOptions, Looks } from "../src/balancer/index.ts";
+import { parseConfig } from "../src/config/index.ts";
 import { DialogTable } from "../src/dialog/index.ts";
 import { type Network, type ProxyCore, ProxyCounters, SipProxy } from "../src/proxy/index.ts";
 import { createDefaultRouter } from "../src/routing/index.ts";
@@ -200,7 +201,8 @@ function createFarm({ explain = false, events = false }: FarmOptions = {}): Farm
 
 /** Events with the history of the default configuration, and nobody who listens. */
 function createAnnouncer(): Announcer {
-  const config = { events: { history: REMEMBERED, webhooks: [], webhook_queue: 1, low_headroom_percent: 0 }, explain: { calls: 0 } };
+  const events = { history: REMEMBERED, webhooks: [], webhook_queue: 1, low_headroom_percent: 0 };
+  const config = { ...parseConfig("", "bench", {}), events, explain: { calls: 0 } };
   return new Announcer({ config, after: () => () => undefined, log: QUIET });
 }
 

@@ -126,7 +126,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     });
   opened.push(async () => registrations?.close());
   await registrations?.load();
-  await loader.load();
+  await loader.load(config);
   announcer.watch(balancer);
 
   const distribution = new ConfiguredDistribution(balancer, log);
@@ -200,6 +200,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
 
   // One reload at a time: the last one asked for is the one that stays.
   let reloading: Promise<void> = Promise.resolve();
+  let current = config;
   function reload(next?: Config): Promise<void> {
     const turn = reloading.then(() => reloadNow(next));
     reloading = turn.catch(() => undefined);
@@ -209,10 +210,12 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   async function reloadNow(next?: Config): Promise<void> {
     const nextLists = next === undefined ? undefined : readDistributorSetup(next);
     const nextRouter = next === undefined ? undefined : await createRouter(next, routingPorts);
-    await loader.load();
+    await loader.load(next ?? current);
     if (next === undefined || nextRouter === undefined || nextLists === undefined) return;
     router.current = nextRouter;
     distribution.use(next, nextLists);
+    current = next;
+    announcer.routingChanged(next.routing);
     log.level = next.log.level;
     for (const notice of next.notices) log.warn({}, notice);
     for (const key of keysForRestart(config, next)) log.warn({ key }, `${key} has changed: that takes effect at the next start`);

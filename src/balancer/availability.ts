@@ -47,6 +47,7 @@ export class Availability {
       const row = this.#table.rowOfKey(key);
       if (row === -1) continue;
       this.#table.status[row] = before.#table.status[oldRow]! & ~STATUS_OVER_RATE;
+      this.#table.enabledAt[row] = before.#table.enabledAt[oldRow]!;
       this.factors[row] = before.factors[oldRow]!;
       this.#restUntilMs[row] = before.#restUntilMs[oldRow]!;
       this.#breakers[row] = before.#breakers[oldRow]!;

@@ -1,5 +1,5 @@
 import type { Destination, StatusChange } from "./destination.ts";
-import type { Looks } from "./look.ts";
+import type { Looks } from "./looks.ts";
 
 /** What the balancer needs from outside. */
 export interface BalancerOptions {

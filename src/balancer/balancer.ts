@@ -1,13 +1,14 @@
-import { CallLoad, type LbSession, NOBODY } from "./call-load.ts";
+import { type CallLoad, type LbSession, NOBODY } from "./call-load.ts";
 import type { Candidates } from "./candidates.ts";
 import { codeOf, FLAG_RANDOM, type LbCode, parseFlags } from "./codes.ts";
 import type { Destination } from "./destination.ts";
 import { Farm } from "./farm.ts";
 import type { LoadDifference } from "./ledger.ts";
-import { EMPTY_VIEW, Looks, type TableView } from "./look.ts";
+import { lookAt } from "./look.ts";
 import { parseRequestedResources } from "./resources.ts";
 import { NOT_TRIED, select } from "./selection.ts";
 import { CLOSED, STATUS_DISABLED } from "./status.ts";
+import { EMPTY_VIEW, readLook, type TableView } from "./table-view.ts";
 
 /**
  * The capacity-aware balancer of the OpenSIPS module load_balancer: destinations, their loads, and the choice for each call.
@@ -75,10 +76,18 @@ export class Balancer extends Farm {
     return call.started;
   }
 
-  /** Disables the current pick; a probe may enable it again. -1 when there is none or its row is gone. Source: OpenSIPS `lb_disable_dst`. */
+  /**
+   * Disables the current pick; a probe may enable it again. -1 when there is none or its row is gone. Source: OpenSIPS `lb_disable_dst`.
+   * One that was enabled after the call had chosen it stays enabled, and the answer is 1 all the same: what became of an older call says nothing
+   * of what a probe or an operator has found since. OpenSIPS disables it.
+   */
   disableDestination(call: CallLoad): LbCode {
     const row = call.destination === undefined ? -1 : this.table.rowOfKey(call.destination.key);
     if (row === -1) return this.#refuse(-1);
+    if (this.table.enabledAt[row]! > call.pickedAt) {
+      this.counters.disables_stale++;
+      return 1;
+    }
     this.counters.disables++;
     this.changeStatus(row, STATUS_DISABLED, 0, "script");
     return 1;
@@ -136,6 +145,7 @@ export class Balancer extends Farm {
   moveTo(call: CallLoad, destination: Destination, cells: readonly number[]): void {
     this.#endPick(call);
     call.currentDestination = destination;
+    call.pickedAt = this.enablings;
     for (const cell of cells) {
       const name = destination.resources.find((resource) => resource.cell === cell)?.name;
       if (name === undefined) {
@@ -174,19 +184,10 @@ export class Balancer extends Farm {
     const found = select(candidates, bits, this.cells, this.table, stamp, closed);
     const code = codeOf(found);
     const position = found > 0 ? this.table.best[0]! : -1;
-    const looks = new Looks(1, () => 0, candidates.rows.length);
-    const outcome = { flags: bits, code, failedOpen: closed !== CLOSED, position };
-    looks.take(
-      new CallLoad(),
-      { group, resources, tried: [] },
-      candidates,
-      this.table.destinations,
-      this.cells,
-      this.table,
-      stamp,
-      outcome,
+    const { table, cells: loads } = this;
+    return readLook(
+      lookAt(group, resources, { candidates, table, loads, stamp, flags: bits, code, failedOpen: closed !== CLOSED, position }),
     );
-    return looks.of("")[0]?.view ?? EMPTY_VIEW;
   }
 
   /** Audit: adds up the leases of all calls and answers each cell whose load differs. An empty answer is the only right one. */
@@ -201,8 +202,8 @@ export class Balancer extends Farm {
     const code = codeOf(found);
     const position = found > 0 ? this.#positionAmong(found, flags) : -1;
     if (this.options.looks !== undefined) {
-      const outcome = { flags, code, failedOpen: closed !== CLOSED, position };
-      this.options.looks.take(call, session, candidates, this.table.destinations, this.cells, this.table, stamp, outcome);
+      const { table, cells: loads } = this;
+      this.options.looks.take(call, session, { candidates, table, loads, stamp, flags, code, failedOpen: closed !== CLOSED, position });
     }
     if (code !== 1) {
       call.currentDestination = undefined;
@@ -213,6 +214,7 @@ export class Balancer extends Farm {
     const first = position * candidates.asked;
     for (let k = first; k < first + candidates.asked; k++) this.ledger.leasePick(call, candidates.ownCells[k]!);
     call.currentDestination = destination;
+    call.pickedAt = this.enablings;
     session.tried.push(destination.key);
     if (this.availability.watchesPicks) this.availability.picked(row, this.nowMs());
     if (destination.isFed) this.#tellFed(destination, true);

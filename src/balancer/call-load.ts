@@ -33,6 +33,8 @@ export class CallLoad {
   passedOver: readonly string[] = NOBODY;
   /** Set by the balancer: the current pick. */
   currentDestination: Destination | undefined = undefined;
+  /** Set by the balancer: how many enablings of destinations there had been when it chose the current pick. */
+  pickedAt = 0;
   /** Set by the balancer: there is an LB session. */
   started = false;
   /** Made with the call, so that a start allocates nothing. */

@@ -120,6 +120,7 @@ export class CandidateCache {
     }
     byResources.set(resources, candidates);
   }
+
   #empty(): void {
     this.#byGroup.clear();
     this.#cachedNumbers = 0;

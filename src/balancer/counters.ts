@@ -15,6 +15,8 @@ export interface BalancerCounters {
   resets: number;
   /** Destinations that routes disabled. */
   disables: number;
+  /** Destinations that routes wanted to disable for a call from before they were last enabled: nothing changed. */
+  disables_stale: number;
   counted: number;
   uncounted: number;
   reloads: number;
@@ -36,6 +38,7 @@ export function newCounters(): BalancerCounters {
     internal_error: 0,
     resets: 0,
     disables: 0,
+    disables_stale: 0,
     counted: 0,
     uncounted: 0,
     reloads: 0,

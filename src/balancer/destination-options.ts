@@ -19,6 +19,9 @@ export const MAX_PRIORITY = 1000;
 export const MAX_CALLS_PER_SECOND = 10_000;
 
 const OPTION = /^(shared|priority|weight|cps)\s*=\s*(.*)$/s;
+const OPTION_NAMES = ["shared", "priority", "weight", "cps"] as const;
+/** An item with a name of letters only: what may be a misspelled option. */
+const ITEM_NAME = /^([A-Za-z]{1,16})\s*=/;
 const POOL_NAME = /^[A-Za-z0-9_.-]{1,64}$/;
 const WHOLE_NUMBER = /^[0-9]{1,9}$/;
 const WEIGHT = /^[0-9]{1,3}(?:\.[0-9]{1,2})?$/;
@@ -39,7 +42,11 @@ export function parseDestinationOptions(attrs: string | undefined): DestinationO
   const seen = new Set<string>();
   for (const item of attrs.split(/[;,]/)) {
     const [, name = "", text = ""] = OPTION.exec(item.trim()) ?? [];
-    if (name === "") continue;
+    if (name === "") {
+      const problem = misspelled(item.trim());
+      if (problem !== undefined) problems.push(problem);
+      continue;
+    }
     const value = text.trim();
     if (seen.has(name)) problems.push(`"${name}" stands twice; want each option once`);
     else setOption(options, name, value, problems);
@@ -64,6 +71,25 @@ function setOption(options: Mutable<DestinationOptions>, name: string, value: st
   } else {
     problems.push(`cps "${clip(value)}" must be a whole number from 0 to ${MAX_CALLS_PER_SECOND}`);
   }
+}
+
+/** Says what an item was most likely meant to be; `undefined` for the operator's own text. */
+function misspelled(item: string): string | undefined {
+  const [, name] = ITEM_NAME.exec(item) ?? [];
+  const meant = name && OPTION_NAMES.find((option) => isNear(name.toLowerCase(), option));
+  return meant && `"${name}" is no option; want "${meant}" if that is meant`;
+}
+
+/** Whether a name is an option but for one slip: two letters swapped, or, as short names have many neighbours, in a long one a letter wrong, lost or added. */
+function isNear(name: string, option: string): boolean {
+  let start = 0;
+  while (start < name.length && name[start] === option[start]) start++;
+  let end = 0;
+  while (end < name.length - start && end < option.length - start && name.at(-1 - end) === option.at(-1 - end)) end++;
+  const wrong = name.slice(start, name.length - end);
+  const right = option.slice(start, option.length - end);
+  if (wrong.length === 2 && right.length === 2) return wrong[0] === right[1] && wrong[1] === right[0];
+  return wrong.length + right.length === 0 || (option.length > 4 && wrong.length <= 1 && right.length <= 1);
 }
 
 /** Sentences stay readable whatever the column holds. */

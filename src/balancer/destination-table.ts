@@ -22,6 +22,8 @@ export class DestinationTable implements RowState {
   readonly status: Uint16Array;
   readonly best: Int32Array;
   readonly triedStamps: Int32Array;
+  /** By row: how many enablings there had been, this one included, when the row was last enabled or came to the table. */
+  readonly enabledAt: Float64Array;
   #stamp = 0;
   readonly #rowByKey = new Map<string, number>();
   readonly #rowById = new Map<number, number>();
@@ -35,6 +37,7 @@ export class DestinationTable implements RowState {
     this.status = new Uint16Array(destinations.length);
     this.best = new Int32Array(destinations.length);
     this.triedStamps = new Int32Array(destinations.length);
+    this.enabledAt = new Float64Array(destinations.length);
     for (const [row, destination] of destinations.entries()) {
       this.#rowByKey.set(destination.key, row);
       this.#rowById.set(destination.id, row);

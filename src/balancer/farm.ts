@@ -2,7 +2,7 @@ import { Availability, type BreakerState } from "./availability.ts";
 import type { BalancerOptions, ResizeResult } from "./balancer-options.ts";
 import type { Candidates } from "./candidates.ts";
 import { type BalancerCounters, newCounters } from "./counters.ts";
-import { checkRows, type Destination, type DestinationRow, type StatusCause, type TableChange } from "./destination.ts";
+import { type Address, checkRows, type Destination, type DestinationRow, type StatusCause, type TableChange } from "./destination.ts";
 import { DestinationTable } from "./destination-table.ts";
 import { Ledger } from "./ledger.ts";
 import { buildTable } from "./reload.ts";
@@ -26,6 +26,8 @@ export class Farm {
   protected readonly cells = this.ledger.cells;
   protected table = new DestinationTable([], (cell) => cell);
   protected availability = new Availability(this.table, undefined);
+  /** How often a destination was enabled, or came new to the table: tells what was chosen before from what was chosen after it, without a clock. */
+  protected enablings = 0;
   /** Rows of pools that may have only a share of their pool now. */
   #limitedRows = 0;
 
@@ -42,6 +44,7 @@ export class Farm {
     checkRows(rows);
     const { table, change } = buildTable(rows, this.table, this.cells);
     const availability = new Availability(table, this.options.nowMs === undefined ? undefined : (this.options.maxCallsPerSecond ?? 0));
+    table.enabledAt.fill(++this.enablings);
     availability.inherit(this.availability);
     this.table = table;
     this.availability = availability;
@@ -69,8 +72,8 @@ export class Farm {
     return destinations[row];
   }
 
-  /** The destinations that have an address in common with this one, itself included: what may be the same server. */
-  destinationsAt({ addresses }: Destination): readonly Destination[] {
+  /** The destinations that have one of these addresses, those of the first address first, each in id order; port 0 matches every port. */
+  destinationsAt(addresses: readonly Pick<Address, "ip" | "port">[]): readonly Destination[] {
     const found = new Set<Destination>();
     for (const { ip, port } of addresses) {
       this.table.rowOfAddress(ip, port, (row) => {
@@ -194,6 +197,8 @@ export class Farm {
     if (!enabled) {
       this.changeStatus(row, cause === "mi" || cause === "drain" ? STATUS_DISABLED | STATUS_NO_AUTO_REENABLE : STATUS_DISABLED, 0, cause);
     } else if (cause !== "probe" && cause !== "registration") {
+      // Who says that an enabled destination is well vouches for it as much.
+      this.#noteEnabled(row);
       this.changeStatus(row, 0, STATUS_DISABLED | STATUS_NO_AUTO_REENABLE, cause);
     } else if ((this.table.status[row]! & STATUS_NO_AUTO_REENABLE) === 0) {
       this.changeStatus(row, 0, STATUS_DISABLED, cause);
@@ -219,10 +224,7 @@ export class Farm {
     return this.#withRow(id, (row) => this.availability.setLeaving(row, leaving));
   }
 
-  /**
-   * Keeps new calls from a destination because those who feed it say so; as {@link setDraining}, and independent of it. Survives a reload.
-   * Answers false when there is no such destination.
-   */
+  /** As {@link setLeaving}, because those who feed the destination say so. Survives a reload. Answers false when there is no such destination. */
   setWithdrawn(id: number, withdrawn: boolean): boolean {
     return this.#withRow(id, (row) => this.availability.setWithdrawn(row, withdrawn));
   }
@@ -326,6 +328,7 @@ export class Farm {
     const after = (before | set) & ~clear;
     if (after === before) return;
     status[row] = after;
+    if ((before & ~after & STATUS_DISABLED) !== 0) this.#noteEnabled(row);
     try {
       this.options.onStatus?.({
         destination: destinations[row]!,
@@ -342,6 +345,10 @@ export class Farm {
   protected fault(text: string): void {
     this.counters.faults++;
     this.options.onFault?.(text);
+  }
+
+  #noteEnabled(row: number): void {
+    this.table.enabledAt[row] = ++this.enablings;
   }
 
   /** Opens the row's share of its capacities, and its pool as far as the row that is furthest. */

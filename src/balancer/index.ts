@@ -18,14 +18,8 @@ export { type DestinationOptions, MAX_CALLS_PER_SECOND, MAX_PRIORITY, parseDesti
 export { BalancerError, type BalancerErrorCode } from "./errors.ts";
 export { canonicalIp } from "./ip.ts";
 export type { LoadDifference } from "./ledger.ts";
-export {
-  type DestinationView,
-  Looks,
-  type RememberedLook,
-  type ResourceView,
-  type SkipReason,
-  type TableView,
-} from "./look.ts";
+export { Looks, type RememberedLook } from "./looks.ts";
+export { ownText } from "./own-text.ts";
 export {
   type CapacityFeed,
   type FeedOptions,
@@ -34,3 +28,4 @@ export {
   parseResources,
   type ResourceSpec,
 } from "./resources.ts";
+export type { DestinationView, ResourceView, SkipReason, TableView } from "./table-view.ts";

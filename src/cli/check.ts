@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { Balancer } from "../balancer/index.ts";
-import { type Config, ConfigError, loadConfig, readDistributorSetup } from "../config/index.ts";
+import { type Config, ConfigError, loadConfig, readDistributorSetup, tableNotices } from "../config/index.ts";
 import { checkLists } from "../distributor/index.ts";
 import { fillTemplate } from "../registrar/index.ts";
 import { loadScript } from "../script-loader.ts";
@@ -86,7 +86,8 @@ async function checkDestinations(config: Config, terminal: Terminal): Promise<st
       const probed = rows.filter(({ probeMode }) => probeMode !== 0).length;
       if (probed > 0 && config.load_balancer.probing_interval === 0)
         terminal.print(`notice: probe_mode of ${probed} destinations has no effect: load_balancer.probing_interval is 0`);
-      for (const problem of new Balancer({ below: () => 0 }).replaceTable(rows).problems) terminal.print(`notice: ${visible(problem)}`);
+      const { problems } = new Balancer({ below: () => 0 }).replaceTable(rows);
+      for (const text of [...problems, ...tableNotices(config, rows)]) terminal.print(`notice: ${visible(text)}`);
       return skipped.map(({ reason }) => reason);
     } finally {
       await store.close();

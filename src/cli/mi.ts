@@ -94,7 +94,10 @@ class MiFailure extends Error {
 async function send(method: string, params: unknown, { url, token }: MiOptions): Promise<unknown> {
   const { status, text } = await post(url, JSON.stringify({ jsonrpc: "2.0", id: "1", method, params }), token);
   const answer = parseAnswer(text);
-  if (status === 401) throw new MiFailure("the balancer wants another bearer token: give it with --token or HEADROOM_MI_TOKEN");
+  if (status === 401) {
+    const wanted = token === undefined ? "a bearer token" : "another bearer token";
+    throw new MiFailure(`the balancer wants ${wanted}: give it with --token or HEADROOM_MI_TOKEN`);
+  }
   if (isRpcError(answer?.error)) throw new MiFailure(errorSentence(answer.error));
   if (answer === undefined || !("result" in answer)) {
     throw new MiFailure(`${url} answered HTTP ${status} without a JSON-RPC answer: is this the management interface?`);

@@ -1,5 +1,6 @@
 import { isIPv4, isIPv6 } from "node:net";
 import { parseRequestedResources } from "../balancer/index.ts";
+import { EVENT_NAMES, isEventName } from "../event-names.ts";
 import { compileReplyCodes, parseBlacklist } from "../health/index.ts";
 import { compileCidr } from "../routing/cidr.ts";
 import { compilePattern } from "../routing/pattern.ts";
@@ -7,10 +8,11 @@ import { checkMethod as checkInitialMethod } from "../routing/rules.ts";
 import { compileStatusList } from "../routing/status-set.ts";
 import { tryParseSipUri, uriParam } from "../sip/index.ts";
 import { parseHttpListen, parseListen } from "./listen.ts";
+import { closestName } from "./spelling.ts";
 
 /**
  * Looks at a text value of the right type: `undefined` when it can be used, else what is wanted, without a final period;
- * or why it cannot be used, then ", want" and what is wanted.
+ * or why it cannot be used, then ", want" and what is wanted; or `did you mean "…"?`.
  */
 export type TextCheck = (text: string) => string | undefined;
 
@@ -138,7 +140,9 @@ export function checkProbeMethod(text: string): string | undefined {
 }
 
 export function checkEventName(text: string): string | undefined {
-  return /^E_[A-Z][A-Z0-9_]{0,61}$/.test(text) ? undefined : 'the name of an event, such as "E_LOAD_BALANCER_STATUS"';
+  if (isEventName(text)) return undefined;
+  const meant = closestName(text, EVENT_NAMES);
+  return meant === undefined ? `one of "${EVENT_NAMES.join('", "')}"` : `did you mean "${meant}"?`;
 }
 
 /** Requests are sent as the rows of destinations are: over UDP. */

@@ -4,3 +4,4 @@ export { isLoopback, type Listen, type ListenTransport, parseHttpListen, parseLi
 export { loadConfig, parseConfig } from "./load.ts";
 export { type Config, ConfigSchema, type ConfigValues, type RoutingRule } from "./schema.ts";
 export { parseSessionsPerCall } from "./schema-freeswitch.ts";
+export { type NamedDestination, tableNotices } from "./table-notices.ts";

@@ -1,3 +1,5 @@
+import { SHORTEST_ATTEMPT_MS } from "../routing/index.ts";
+import { compileStatusList, holdsFailure } from "../routing/status-set.ts";
 import { parseListen } from "./listen.ts";
 import { defaultOf, type Reading, type SetKey } from "./read-values.ts";
 import type { ConfigValues } from "./schema.ts";
@@ -25,6 +27,7 @@ export function noticesOf(values: ConfigValues, set: Reading["set"], file: strin
     say("load_balancer.db_url", "is not an sqlite: address: this version opens SQLite files only and cannot start with it");
   }
   noticeRules(values.routing, set, say);
+  noticeBudgets(values, say);
   noticeHealth(values, set, say);
   return notices;
 
@@ -78,6 +81,20 @@ function noticeRules(routing: ConfigValues["routing"], set: Reading["set"], say:
   for (const [i, { match }] of routing.rules.entries()) {
     if (all === -1 || i <= all || match.method?.every((method) => method.toUpperCase() !== "INVITE")) continue;
     say(`routing.rules[${i}]`, `is never reached: routing.rules[${all}] takes every INVITE`);
+  }
+}
+
+/** Budgets that are used up before the failure is known that a further destination would be tried for. */
+function noticeBudgets({ routing, tm }: ConfigValues, say: (path: string, text: string) => void): void {
+  if (routing.script !== null) return;
+  for (const [i, { failover_budget: budget, failover_on, max_failovers, dispatch }] of routing.rules.entries()) {
+    if (budget === 0 || max_failovers === 0 || dispatch !== undefined) continue;
+    const path = `routing.rules[${i}].failover_budget`;
+    const least = `a further destination gets ${SHORTEST_ATTEMPT_MS / 1000} seconds at least`;
+    const leftAfterTimeoutMs = (budget - tm.fr_timeout) * 1000;
+    if (budget * 1000 <= SHORTEST_ATTEMPT_MS) say(path, `${budget} lets no call fail over: ${least}`);
+    else if (leftAfterTimeoutMs <= SHORTEST_ATTEMPT_MS && holdsFailure(compileStatusList(path, failover_on), 408, "timeout"))
+      say(path, `${budget} lets no call fail over after a time-out: tm.fr_timeout is ${tm.fr_timeout} seconds, and ${least}`);
   }
 }
 

@@ -227,7 +227,7 @@ function refuse(schema: SchemaView, located: Located, path: string, reading: Rea
   const hidden = schema.secret || located.fromEnvironment;
   const found = hidden ? hiddenKind(located) : shown(located.value);
   // A check may say why before it says what is wanted.
-  const clause = wanted.includes(", want ") ? `: ${wanted}` : `, want ${wanted}`;
+  const clause = wanted.includes(", want ") ? `: ${wanted}` : wanted.startsWith("did you mean ") ? `, ${wanted}` : `, want ${wanted}`;
   reading.report(located, `${path === "" ? "" : `${path}: `}found ${found}${clause}`);
   return undefined;
 }

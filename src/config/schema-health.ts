@@ -156,7 +156,7 @@ const WebhookSchema = Type.Object(
       secret: true,
     }),
     events: list("Names of the events that are sent. Empty: all.", item({ check: checkEventName }), [], { single: true }),
-    secret: optionalText("Signs each request: HMAC-SHA256 of its body. Null: it is not signed.", {
+    secret: optionalText("Signs each request: HMAC-SHA256 of its time and body. Null: it is not signed.", {
       check: checkWebhookSecret,
       secret: true,
     }),
@@ -168,7 +168,12 @@ export const EventsSchema = Type.Object(
   {
     history: whole("Latest events that are kept for clients that come back.", 1000, 0, MAX_REMEMBERED),
     webhooks: Type.Array(WebhookSchema, { description: "Receivers of events.", default: [], maxItems: MAX_WEBHOOKS }),
-    webhook_queue: whole("Events that wait for a webhook at most; beyond that the oldest are lost, and counted.", 1000, 1, MAX_REMEMBERED),
+    webhook_queue: whole(
+      "Events that wait for a webhook at most; beyond that changes of calls are lost first, then the oldest of the others, and counted.",
+      1000,
+      1,
+      MAX_REMEMBERED,
+    ),
     low_headroom_percent: fraction(
       "An alert is raised when less than this many percent of a group's capacity are free, once until it recovers. 0: never.",
       0,

@@ -58,7 +58,7 @@ export class Dialog implements TimerOwner {
   /** The INVITE that is not answered yet: how to end the call before it is up. */
   pending: { abort(status: number, reason: string): void } | undefined = undefined;
   /** What was put on this call to keep targets from its parties, besides what holds for all calls. */
-  guard: { accepts(target: Endpoint): boolean } | undefined = undefined;
+  guard: { accepts(target: Omit<Endpoint, "listener" | "transport"> & { readonly transport: string }): boolean } | undefined = undefined;
   readonly #onTimer: (dialog: Dialog) => void;
 
   constructor(did: string, invite: SipRequest, source: Endpoint, onTimer: (dialog: Dialog) => void) {

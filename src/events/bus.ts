@@ -1,14 +1,4 @@
-/** Names of the events: the first two are those of OpenSIPS. */
-export const EVENT_NAMES = [
-  "E_LOAD_BALANCER_STATUS",
-  "E_DLG_STATE_CHANGED",
-  "E_LOAD_BALANCER_BREAKER",
-  "E_LOAD_BALANCER_REST",
-  "E_LOAD_BALANCER_DRAIN",
-  "E_LOAD_BALANCER_GROUP",
-  "E_LOAD_BALANCER_HEADROOM",
-] as const;
-export type EventName = (typeof EVENT_NAMES)[number];
+import type { EventName } from "../event-names.ts";
 
 /** What an event tells; its shape belongs to the name. */
 export type EventParams = Readonly<Record<string, string | number | boolean>>;
@@ -35,11 +25,51 @@ export class BusEvent {
   }
 }
 
-/** Events that somebody who comes back has not seen. */
-export interface Missed {
-  readonly events: readonly BusEvent[];
+/** Events of one name as they were at one moment: those at `from` up to `to` in a row of blocks. */
+interface Part {
+  readonly blocks: readonly (readonly BusEvent[])[];
+  from: number;
+  readonly to: number;
+}
+
+/** Events that somebody who comes back has not seen, as they were kept when he came: later ones are not among them, and none goes away. */
+export class Missed {
   /** Some that were to be told are not kept any more. */
   readonly lost: boolean;
+  /** One for each name. */
+  readonly #parts: readonly Part[];
+  #left: number;
+
+  constructor(parts: readonly Part[], lost: boolean) {
+    this.lost = lost;
+    this.#parts = parts;
+    this.#left = parts.reduce((sum, { from, to }) => sum + to - from, 0);
+  }
+
+  /** How many have not been taken yet. */
+  get left(): number {
+    return this.#left;
+  }
+
+  /** The next `count` of all names in order, fewer at the end: there may be so many that nobody should have them all in one go. */
+  take(count: number): BusEvent[] {
+    const events: BusEvent[] = [];
+    while (events.length < count && this.#left > 0) {
+      let first: Part | undefined;
+      let next: BusEvent | undefined;
+      for (const part of this.#parts) {
+        if (part.from === part.to) continue;
+        const candidate = eventAt(part.blocks, part.from);
+        if (next !== undefined && candidate.serial > next.serial) continue;
+        first = part;
+        next = candidate;
+      }
+      first!.from++;
+      this.#left--;
+      events.push(next!);
+    }
+    return events;
+  }
 }
 
 export interface BusOptions {
@@ -107,15 +137,14 @@ export class EventBus {
    */
   since(id: string, names: ReadonlySet<string>): Missed {
     const serial = this.#serialOf(id);
-    const events: BusEvent[] = [];
+    const parts: Part[] = [];
     let lost = serial === undefined;
     for (const [name, history] of this.#histories) {
       if (names.size > 0 && !names.has(name)) continue;
-      events.push(...history.since(serial ?? 0));
+      parts.push(history.since(serial ?? 0));
       if (history.lastLost > (serial ?? 0)) lost = true;
     }
-    events.sort((a, b) => a.serial - b.serial);
-    return { events, lost };
+    return new Missed(parts, lost);
   }
 
   #serialOf(id: string): number | undefined {
@@ -134,36 +163,54 @@ export class EventBus {
   }
 }
 
-/** The latest events of one name. */
+/** Events in a block. */
+const BLOCK = 256;
+
+function eventAt(blocks: readonly (readonly BusEvent[])[], at: number): BusEvent {
+  return blocks[Math.floor(at / BLOCK)]![at % BLOCK]!;
+}
+
+/** The latest events of one name, in blocks: whoever wants to have them all takes the blocks, and needs no copy of each event. */
 class History {
   /** Serial of the latest event that is not kept any more; 0 when all are. */
   lastLost = 0;
   readonly #size: number;
-  readonly #events: BusEvent[] = [];
-  /** Where the oldest stands, once all places are taken. */
-  #oldest = 0;
+  /** All are full but the last one. What stands in them never changes; a block is given up when none of its events is kept any more. */
+  readonly #blocks: BusEvent[][] = [];
+  /** Where the oldest stands. */
+  #from = 0;
+  /** Where the next one will stand. */
+  #to = 0;
 
   constructor(size: number) {
     this.#size = size;
   }
 
   add(event: BusEvent): void {
-    if (this.#events.length < this.#size) {
-      this.#events.push(event);
-    } else if (this.#size === 0) {
+    if (this.#size === 0) {
       this.lastLost = event.serial;
-    } else {
-      this.lastLost = this.#events[this.#oldest]!.serial;
-      this.#events[this.#oldest] = event;
-      this.#oldest = (this.#oldest + 1) % this.#size;
+      return;
     }
+    if (this.#to % BLOCK === 0) this.#blocks.push([]);
+    this.#blocks.at(-1)!.push(event);
+    this.#to++;
+    if (this.#to - this.#from <= this.#size) return;
+    this.lastLost = eventAt(this.#blocks, this.#from).serial;
+    this.#from++;
+    if (this.#from < BLOCK) return;
+    this.#blocks.shift();
+    this.#from -= BLOCK;
+    this.#to -= BLOCK;
   }
 
-  *since(serial: number): IterableIterator<BusEvent> {
-    const count = this.#events.length;
-    for (let i = 0; i < count; i++) {
-      const event = this.#events[(this.#oldest + i) % count]!;
-      if (event.serial > serial) yield event;
+  /** Those with a greater serial. */
+  since(serial: number): Part {
+    let from = this.#from;
+    for (let end = this.#to; from < end; ) {
+      const middle = (from + end) >> 1;
+      if (eventAt(this.#blocks, middle).serial > serial) end = middle;
+      else from = middle + 1;
     }
+    return { blocks: [...this.#blocks], from, to: this.#to };
   }
 }

@@ -1,15 +1,16 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type BusEvent, EVENT_NAMES, type EventBus } from "./bus.ts";
+import { EVENT_NAMES, isEventName } from "../event-names.ts";
+import type { BusEvent, EventBus, Missed } from "./bus.ts";
 import { eventMessage } from "./event-text.ts";
 
 /** Clients that listen at the same time: panels and scripts need a handful, and management must stay reachable beside them. */
 export const MAX_CLIENTS = 16;
-/** Events that wait for a client that reads too slowly, besides those that it asked to have again. */
+/** Events that wait for a client that reads too slowly, or that is still getting those that it asked to have again, which do not count. */
 export const MAX_WAITING = 10_000;
 /** Time between two heartbeats, ms: proxies on the way close connections on which nothing moves, often after 30 or 60 s. */
 export const HEARTBEAT_MS = 15_000;
-/** Events that are written in one piece. */
-const EVENTS_A_PIECE = 200;
+/** Events that are written in one piece, within a millisecond or two. Then all else that happens has its turn. */
+const EVENTS_A_PIECE = 100;
 /** Time after which a client whose connection broke should come back, ms. */
 const RETRY_MS = 2_000;
 
@@ -39,11 +40,12 @@ export interface StreamCounters {
 interface Client {
   readonly response: ServerResponse;
   readonly names: ReadonlySet<string>;
-  /** Events that are not written yet, oldest first; those before `written` are. */
+  /** What it asked to have again: all of it comes before what waits. */
+  missed: Missed | undefined;
+  /** Events since it came that are not written yet, oldest first; those before `written` are. */
   waiting: BusEvent[];
   written: number;
-  /** How many may wait. */
-  limit: number;
+  /** A piece will be written soon. */
   flushing: boolean;
   /** The connection took less than was written; heartbeats since then. */
   blockedBeats: number;
@@ -71,7 +73,7 @@ export class EventStream {
   handle(request: IncomingMessage, response: ServerResponse): void {
     const query = new URL(request.url ?? "/", "http://localhost").searchParams;
     const names = new Set((query.get("events") ?? "").split(",").filter((name) => name !== ""));
-    const unknown = [...names].find((name) => !EVENT_NAMES.includes(name as (typeof EVENT_NAMES)[number]));
+    const unknown = [...names].find((name) => !isEventName(name));
     if (unknown !== undefined) {
       refuse(response, 400, `Cannot send events "${unknown.slice(0, 60)}": want some of ${EVENT_NAMES.join(", ")}`);
     } else if (this.#clients.size >= (this.#options.maxClients ?? MAX_CLIENTS)) {
@@ -92,7 +94,7 @@ export class EventStream {
   }
 
   #serve(response: ServerResponse, names: ReadonlySet<string>, lastId: string | string[] | undefined): void {
-    const { bus, maxWaiting = MAX_WAITING } = this.#options;
+    const { bus } = this.#options;
     response.writeHead(200, {
       "content-type": "text/event-stream",
       "cache-control": "no-store",
@@ -101,54 +103,65 @@ export class EventStream {
     response.write(`retry: ${RETRY_MS}\n\n`);
     const missed = typeof lastId === "string" ? bus.since(lastId, names) : undefined;
     if (missed?.lost === true) response.write(LOST_MESSAGE);
-    const waiting = [...(missed?.events ?? [])];
-    const limit = waiting.length + maxWaiting;
-    const client: Client = { response, names, waiting, written: 0, limit, flushing: false, blocked: false, blockedBeats: 0 };
+    const client: Client = { response, names, missed, waiting: [], written: 0, flushing: false, blocked: false, blockedBeats: 0 };
     this.#clients.add(client);
     this.counters.clients = this.#clients.size;
     response.on("drain", () => {
       client.blocked = false;
       client.blockedBeats = 0;
-      this.#flush(client);
+      this.#flushSoon(client);
     });
     response.on("close", () => this.#forget(client));
     response.on("error", () => this.#forget(client));
-    this.#flush(client);
+    this.#flushSoon(client);
   }
 
   #published(event: BusEvent): void {
+    const { maxWaiting = MAX_WAITING } = this.#options;
     for (const client of this.#clients) {
       if (client.names.size > 0 && !client.names.has(event.name)) continue;
-      if (client.waiting.length - client.written >= client.limit) {
+      if (client.waiting.length - client.written >= maxWaiting) {
         this.#drop(client);
         continue;
       }
       client.waiting.push(event);
-      if (client.flushing || client.blocked) continue;
-      client.flushing = true;
-      this.#options.soon(() => {
-        client.flushing = false;
-        this.#flush(client);
-      });
+      this.#flushSoon(client);
     }
   }
 
-  /** Writes what waits, until the connection takes no more. */
+  #flushSoon(client: Client): void {
+    if (client.flushing || client.blocked) return;
+    client.flushing = true;
+    this.#options.soon(() => {
+      client.flushing = false;
+      this.#flush(client);
+    });
+  }
+
+  /** Writes one piece of what the client is to get, and sees to it that the next one follows. */
   #flush(client: Client): void {
-    const { response } = client;
-    while (!client.blocked && client.written < client.waiting.length && this.#clients.has(client)) {
-      const piece = client.waiting.slice(client.written, client.written + EVENTS_A_PIECE);
-      client.written += piece.length;
-      client.blocked = !response.write(piece.map((event) => eventMessage(this.#options.bus, event)).join(""));
+    const piece = this.#nextPiece(client);
+    if (piece.length === 0 || !this.#clients.has(client)) return;
+    client.blocked = !client.response.write(piece.map((event) => eventMessage(this.#options.bus, event)).join(""));
+    this.#flushSoon(client);
+  }
+
+  #nextPiece(client: Client): readonly BusEvent[] {
+    if (client.missed !== undefined) {
+      const piece = client.missed.take(EVENTS_A_PIECE);
+      if (client.missed.left === 0) client.missed = undefined;
+      if (piece.length > 0) return piece;
     }
+    const piece = client.waiting.slice(client.written, client.written + EVENTS_A_PIECE);
+    client.written += piece.length;
     if (client.written === client.waiting.length) {
-      client.limit = this.#options.maxWaiting ?? MAX_WAITING;
       client.waiting = [];
       client.written = 0;
     } else if (client.written >= EVENTS_A_PIECE * 10) {
       client.waiting = client.waiting.slice(client.written);
       client.written = 0;
     }
+    return piece;
   }
 
   /** A connection that took nothing between two heartbeats is dead or as good as. */

@@ -1,3 +1,3 @@
-export { type BusEvent, EVENT_NAMES, EventBus, type EventName, type EventParams } from "./bus.ts";
+export { type BusEvent, EventBus, type EventParams } from "./bus.ts";
 export { EventStream, HEARTBEAT_MS, MAX_CLIENTS, type StreamCounters } from "./event-stream.ts";
 export { Webhook, type WebhookCounters } from "./webhook.ts";

@@ -1,5 +1,6 @@
 import { createHmac } from "node:crypto";
 import type { BusEvent, EventBus } from "./bus.ts";
+import { EventQueue } from "./event-queue.ts";
 import { eventObject } from "./event-text.ts";
 
 /** Events in one request. */
@@ -26,11 +27,14 @@ export interface WebhookOptions {
   readonly url: string;
   /** Names of the events that are sent; empty: all. */
   readonly events: readonly string[];
+  /** Signs each request and its time; null: not signed. */
   readonly secret: string | null;
   /** Events that wait at most, those being sent included, from 1. */
   readonly queue: number;
   readonly userAgent: string;
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
+  /** Milliseconds since 1970. */
+  readonly wallMs: () => number;
   /** Runs something once, later; what it answers takes it back. */
   readonly after: (ms: number, run: () => void) => () => void;
   /** Uniform, from 0 to below 1. */
@@ -48,16 +52,14 @@ export interface WebhookCounters {
 
 /**
  * Sends events to one receiver, in order, several in a request: POST with `{"events":[…]}`. A request that fails is tried again with growing waits; what
- * happens meanwhile waits in a bounded queue that loses its oldest. Nobody ever waits for it.
+ * happens meanwhile waits in a bounded queue, which loses changes of calls before anything else, the oldest first. Nobody ever waits for it.
  */
 export class Webhook {
   readonly counters: WebhookCounters = { webhook_delivered: 0, webhook_failures: 0, webhook_lost: 0 };
   readonly #options: WebhookOptions;
   readonly #names: ReadonlySet<string>;
   readonly #unsubscribe: () => void;
-  /** Oldest at `#first`; what stands before has gone. */
-  #waiting: BusEvent[] = [];
-  #first = 0;
+  #waiting = new EventQueue();
   /** Events of the request that is under way, or waits for its next try. */
   #batch: readonly BusEvent[] = [];
   #tries = 0;
@@ -66,6 +68,8 @@ export class Webhook {
   #closed = false;
   /** The last request failed: said once in the log. */
   #failing = false;
+  /** Events lost since the log said so, which it does once until events are delivered again. */
+  #lostSince = 0;
 
   constructor(options: WebhookOptions) {
     this.#options = options;
@@ -75,7 +79,7 @@ export class Webhook {
 
   /** Events that wait, those being sent included. */
   get pending(): number {
-    return this.#waiting.length - this.#first + this.#batch.length;
+    return this.#waiting.length + this.#batch.length;
   }
 
   /** Gives up what is not delivered. */
@@ -84,35 +88,23 @@ export class Webhook {
     this.#unsubscribe();
     this.#stopTimer?.();
     this.#request?.abort();
-    this.counters.webhook_lost += this.pending;
-    this.#waiting = [];
-    this.#first = 0;
+    if (this.pending > 0) this.#lost(this.pending, "Headroom stops");
+    this.#waiting = new EventQueue();
     this.#batch = [];
   }
 
   #published(event: BusEvent): void {
     if (this.#names.size > 0 && !this.#names.has(event.name)) return;
     if (this.pending >= this.#options.queue) {
-      this.counters.webhook_lost++;
-      if (this.#first === this.#waiting.length) return; // all of the queue is being sent
-      this.#take(1);
+      this.#lost(1, `${this.#options.queue} wait for it already`);
+      if (!this.#waiting.makeRoomFor(event)) return; // also when all of the queue is being sent
     }
-    this.#waiting.push(event);
+    this.#waiting.add(event);
     if (this.#batch.length === 0 && this.#stopTimer === undefined) this.#later(0, () => this.#next());
   }
 
-  #take(count: number): BusEvent[] {
-    const taken = this.#waiting.slice(this.#first, this.#first + count);
-    this.#first += taken.length;
-    if (this.#first * 2 >= this.#waiting.length) {
-      this.#waiting = this.#waiting.slice(this.#first);
-      this.#first = 0;
-    }
-    return taken;
-  }
-
   #next(): void {
-    this.#batch = this.#take(MAX_BATCH);
+    this.#batch = this.#waiting.take(MAX_BATCH);
     this.#tries = 0;
     if (this.#batch.length > 0) void this.#send();
   }
@@ -120,23 +112,21 @@ export class Webhook {
   /** Never rejects. */
   async #send(): Promise<void> {
     this.#tries++;
-    const status = await this.#post();
+    const answer = await this.#post();
     if (this.#closed) return;
-    if (status !== undefined && status >= 200 && status < 300) {
+    if (typeof answer === "number" && answer >= 200 && answer < 300) {
       this.counters.webhook_delivered += this.#batch.length;
-      if (this.#failing) this.#options.log.info({ webhook: this.#options.label }, `${this.#options.label} takes events again`);
-      this.#failing = false;
+      this.#delivered();
       this.#next();
       return;
     }
     this.counters.webhook_failures++;
-    const reason = status === undefined ? "no answer" : `status ${status}`;
-    if (!this.#failing) {
-      this.#options.log.warn({ webhook: this.#options.label, status }, `${this.#options.label} does not take events: ${reason}`);
-    }
+    const reason = typeof answer === "number" ? `status ${answer}` : answer;
+    const { label, log } = this.#options;
+    if (!this.#failing) log.warn({ webhook: label, reason }, `${label} does not take events: ${reason}`);
     this.#failing = true;
-    if (isFinal(status) || this.#tries >= MAX_TRIES) {
-      this.counters.webhook_lost += this.#batch.length;
+    if (isFinal(answer) || this.#tries >= MAX_TRIES) {
+      this.#lost(this.#batch.length, isFinal(answer) ? reason : `${MAX_TRIES} tries, the last one: ${reason}`);
       this.#next();
     } else {
       const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (this.#tries - 1));
@@ -145,9 +135,28 @@ export class Webhook {
     }
   }
 
-  /** The status of the answer; `undefined` without one. */
-  async #post(): Promise<number | undefined> {
-    const { bus, url, secret, userAgent, fetch, after } = this.#options;
+  #delivered(): void {
+    const { label, log } = this.#options;
+    const lost = this.#lostSince;
+    // While more is lost than can be sent, the log has enough with one line.
+    const isOver = this.#failing || (lost > 0 && this.#waiting.length === 0);
+    if (!isOver) return;
+    log.info({ webhook: label, lost }, `${label} takes events again${lost > 0 ? `: ${lost} were lost` : ""}`);
+    this.#failing = false;
+    this.#lostSince = 0;
+  }
+
+  #lost(count: number, why: string): void {
+    const { label, log } = this.#options;
+    this.counters.webhook_lost += count;
+    if (this.#lostSince === 0)
+      log.warn({ webhook: label, lost: count }, `${label} loses ${count === 1 ? "an event" : `${count} events`}: ${why}`);
+    this.#lostSince += count;
+  }
+
+  /** The status of the answer; without one, why there is none. */
+  async #post(): Promise<number | string> {
+    const { bus, url, secret, userAgent, wallMs, fetch, after } = this.#options;
     const body = JSON.stringify({ events: this.#batch.map((event) => eventObject(bus, event)) });
     const request = new AbortController();
     this.#request = request;
@@ -158,7 +167,7 @@ export class Webhook {
         headers: {
           "content-type": "application/json",
           "user-agent": userAgent,
-          ...(secret !== null && { "headroom-signature": `sha256=${createHmac("sha256", secret).update(body).digest("hex")}` }),
+          ...(secret !== null && signatureOf(body, secret, Math.floor(wallMs() / 1000))),
         },
         body,
         redirect: "manual", // another address would get what this one was meant to get
@@ -166,8 +175,8 @@ export class Webhook {
       });
       await response.body?.cancel();
       return response.status;
-    } catch {
-      return undefined;
+    } catch (error) {
+      return request.signal.aborted ? "timeout" : failureOf(error);
     } finally {
       stopTimer();
       this.#request = undefined;
@@ -182,7 +191,20 @@ export class Webhook {
   }
 }
 
-/** Statuses that another try does not change. */
-function isFinal(status: number | undefined): boolean {
-  return status !== undefined && status < 500 && status !== 408 && status !== 429;
+/** Headers by which a receiver knows who sent a body, and when: an old request that somebody sends again has an old time, and no other one fits. */
+function signatureOf(body: string, secret: string, timestampS: number): Record<string, string> {
+  const hmac = createHmac("sha256", secret).update(`${timestampS}.${body}`);
+  return { "headroom-timestamp": String(timestampS), "headroom-signature": `sha256=${hmac.digest("hex")}` };
+}
+
+/** The code of what broke, such as ECONNREFUSED: messages may hold the address, and in it a secret. */
+function failureOf(error: unknown): string {
+  const { cause } = error as { cause?: { code?: unknown } };
+  const code = cause?.code;
+  return typeof code === "string" && /^[A-Z][A-Z0-9_]{0,60}$/.test(code) ? code : "no answer";
+}
+
+/** Answers that another try does not change. */
+function isFinal(answer: number | string): boolean {
+  return typeof answer === "number" && answer < 500 && answer !== 408 && answer !== 429;
 }

@@ -1,4 +1,4 @@
-import { canonicalIp, type Destination } from "../balancer/index.ts";
+import { type Balancer, canonicalIp, type Destination } from "../balancer/index.ts";
 
 /** `lb_define_blacklist`: the addresses of the destinations of these groups, under a name. */
 export interface BlacklistSpec {
@@ -14,9 +14,7 @@ export interface BlacklistTarget {
 }
 
 /** The balancer, as far as blacklists look at it: a reload answers another array. */
-export interface DestinationSource {
-  destinations(): readonly Destination[];
-}
+export type DestinationSource = Pick<Balancer, "destinations" | "destinationsAt">;
 
 /** A definition, or the name of a list, that cannot be used. The message is written for the operator. */
 export class BlacklistError extends Error {
@@ -26,6 +24,8 @@ export class BlacklistError extends Error {
 const DEFINITION = /^\s*([A-Za-z0-9_-]{1,64})\s*=\s*(\d{1,9}(?:\s*,\s*\d{1,9})*)\s*$/;
 /** A colon, or a number at the end: an address, or what the system may take for one (`inet_aton` reads "3405803777" and "0xcb.113.1"). */
 const LIKE_AN_ADDRESS = /:|(?:^|\.)(?:\d+|0x[\da-f]*)\.?$/i;
+/** A SIP URI whose host is digits and dots, which is no name: most rows are like that, and are not taken apart. */
+const WITHOUT_NAME = /^sips?:(?:[^@]*@)?[\d.]+(?:[:;?][^@]*)?$/i;
 /** Addresses that stand for "this machine" when a packet is sent to them. */
 const UNSPECIFIED: ReadonlySet<string> = new Set(["0.0.0.0", "0:0:0:0:0:0:0:0"]);
 
@@ -45,11 +45,17 @@ export function parseBlacklist(text: string): BlacklistSpec {
 /**
  * The lists of `lb_define_blacklist`: each holds the addresses, with port and transport, of the destinations of its groups.
  *
- * They always show the table in use: the first look after a reload makes them anew. A destination's status does not matter.
- * Source: OpenSIPS `lb_bl.c`.
+ * They always show the table in use. An address is looked up in the balancer's own index; names are gathered when the first one is looked up
+ * after a reload. A destination's status does not matter. Source: OpenSIPS `lb_bl.c`.
  */
 export class Blacklists {
-  readonly #lists = new Map<string, Blacklist>();
+  /** Groups of each list. */
+  readonly #lists = new Map<string, ReadonlySet<number>>();
+  readonly #source: DestinationSource;
+  readonly #hostOf: (uri: string) => string;
+  /** Destinations of any list whose host is a name, by that. */
+  #named: ReadonlyMap<string, readonly Destination[]> = new Map();
+  #madeOf: readonly Destination[] | undefined;
 
   /**
    * @param definitions values of `lb_define_blacklist`
@@ -57,12 +63,14 @@ export class Blacklists {
    * @throws {BlacklistError} for a definition that cannot be used, and for a name that stands twice, as in OpenSIPS
    */
   constructor(definitions: readonly string[], source: DestinationSource, hostOf: (uri: string) => string) {
+    this.#source = source;
+    this.#hostOf = hostOf;
     for (const definition of definitions) {
       const { name, groups } = parseBlacklist(definition);
       if (this.#lists.has(name)) {
         throw new BlacklistError(`Cannot use lb_define_blacklist "${definition}": list "${name}" is defined already, want each name once`);
       }
-      this.#lists.set(name, new Blacklist(new Set(groups), source, hostOf));
+      this.#lists.set(name, new Set(groups));
     }
   }
 
@@ -80,52 +88,42 @@ export class Blacklists {
    * name has. What reads like an address but is none is held by every list, and so is 0.0.0.0: the system would make an address of them that
    * nobody has compared. False for a list that there is not.
    */
-  holds(name: string, target: BlacklistTarget): boolean {
-    return this.#lists.get(name)?.holds(target) ?? false;
-  }
-}
-
-class Blacklist {
-  readonly #groups: ReadonlySet<number>;
-  readonly #source: DestinationSource;
-  readonly #hostOf: (uri: string) => string;
-  #targets = new Set<string>();
-  #madeOf: readonly Destination[] | undefined;
-
-  constructor(groups: ReadonlySet<number>, source: DestinationSource, hostOf: (uri: string) => string) {
-    this.#groups = groups;
-    this.#source = source;
-    this.#hostOf = hostOf;
-  }
-
-  holds({ host, port, transport }: BlacklistTarget): boolean {
-    if (host === "") return false;
+  holds(name: string, { host, port, transport }: BlacklistTarget): boolean {
+    const groups = this.#lists.get(name);
+    if (groups === undefined || host === "") return false;
     const ip = canonicalIp(host);
     if (ip === undefined && LIKE_AN_ADDRESS.test(host)) return true;
     if (ip !== undefined && UNSPECIFIED.has(ip)) return true;
-    this.#refresh();
-    const key = ip ?? plainName(host);
-    return this.#targets.has(keyOf(key, port, transport)) || this.#targets.has(keyOf(key, 0, transport));
+    const destinations = ip === undefined ? (this.#byName().get(plainName(host)) ?? []) : this.#source.destinationsAt([{ ip, port }]);
+    return destinations.some(
+      ({ group, addresses }) =>
+        groups.has(group) &&
+        addresses.some(
+          (address) =>
+            address.transport === transport &&
+            (address.port === port || address.port === 0) &&
+            (ip === undefined || (canonicalIp(address.ip) ?? address.ip) === ip),
+        ),
+    );
   }
 
-  #refresh(): void {
+  #byName(): ReadonlyMap<string, readonly Destination[]> {
     const destinations = this.#source.destinations();
-    if (destinations === this.#madeOf) return;
-    this.#madeOf = destinations;
-    this.#targets = new Set();
-    for (const { group, uri, addresses } of destinations) {
-      if (!this.#groups.has(group)) continue;
-      const name = plainName(this.#hostOf(uri));
-      for (const { ip, port, transport } of addresses) {
-        this.#targets.add(keyOf(canonicalIp(ip) ?? ip, port, transport));
-        if (name !== "" && canonicalIp(name) === undefined) this.#targets.add(keyOf(name, port, transport));
-      }
+    if (destinations === this.#madeOf) return this.#named;
+    const groups = new Set([...this.#lists.values()].flatMap((list) => [...list]));
+    const named = new Map<string, Destination[]>();
+    for (const destination of destinations) {
+      if (!groups.has(destination.group) || WITHOUT_NAME.test(destination.uri)) continue;
+      const name = plainName(this.#hostOf(destination.uri));
+      if (name === "" || canonicalIp(name) !== undefined) continue;
+      const sameName = named.get(name);
+      if (sameName === undefined) named.set(name, [destination]);
+      else sameName.push(destination);
     }
+    this.#named = named;
+    this.#madeOf = destinations;
+    return named;
   }
-}
-
-function keyOf(host: string, port: number, transport: string): string {
-  return `${transport} ${host} ${port}`;
 }
 
 /** A host name as names compare: lower case, without the dot of the root. */

@@ -96,6 +96,13 @@ export class Breaker {
     return this.#pass(ringing);
   }
 
+  /** Somebody vouches for the destination: calls from before say nothing of it any more, and nothing is open. Answers whether the phase changed. */
+  forgive(): boolean {
+    const wasClosed = this.phase === "closed";
+    this.#turn("closed");
+    return !wasClosed;
+  }
+
   /** Trial calls that still have to pass. */
   get trialsWanted(): number {
     return this.phase === "trials" ? this.#settings.trialCalls - this.trialsPassed : 0;

@@ -71,6 +71,8 @@ export interface BreakerChange {
   readonly before: BreakerPhase;
   readonly calls: number;
   readonly failures: number;
+  /** An operator closed it; absent: its calls did. */
+  readonly cause?: "mi";
 }
 
 /** A breaker as those who manage it see it. */
@@ -113,7 +115,7 @@ export interface OutcomePorts {
   /** Runs something once, later; what it answers takes it back. */
   readonly after: (ms: number, run: () => void) => () => void;
   readonly onBreaker?: (change: BreakerChange) => void;
-  /** A destination asked for rest and gets it, `ms` from now; not told again when it asks for more meanwhile. */
+  /** A destination asked for rest and gets it, `ms` from now; not told again when it asks for more meanwhile. 0: an operator ended it. */
   readonly onRest?: (destination: Destination, ms: number) => void;
 }
 
@@ -182,6 +184,22 @@ export class CallOutcomes implements OutcomePort {
     if (retryAfterS !== undefined) this.#rest(current, retryAfterS * 1000);
   }
 
+  /**
+   * An operator says that the destination is well: its rest ends and its breaker closes. Calls that were sent before say nothing to the breaker any more.
+   * Rows of a pool are forgiven one by one, as they are enabled.
+   */
+  forgive(destination: Destination): void {
+    const { balancer, onRest } = this.#ports;
+    const watched = this.#watched.get(destination.key);
+    if (watched !== undefined) {
+      const before = watched.breaker.phase;
+      if (watched.breaker.forgive()) this.#changed(watched, before, "mi");
+    }
+    if (balancer.restsUntilMs(destination) === 0) return;
+    balancer.restUntil(destination.id, 0);
+    onRest?.(destination, 0);
+  }
+
   /** To be told of a new table: breakers of rows that are gone are forgotten. The balancer keeps the states of the others. */
   tableChanged(): void {
     const current = new Map(this.#ports.balancer.destinations().map((destination) => [destination.key, destination]));
@@ -232,7 +250,7 @@ export class CallOutcomes implements OutcomePort {
     return undefined;
   }
 
-  #changed(watched: Watched, before: BreakerPhase): void {
+  #changed(watched: Watched, before: BreakerPhase, cause?: BreakerChange["cause"]): void {
     const { destination, breaker } = watched;
     const { balancer, nowMs, onBreaker } = this.#ports;
     watched.stopTimer?.();
@@ -251,7 +269,7 @@ export class CallOutcomes implements OutcomePort {
       }
       this.#wait(watched);
     } else this.#letTrialsThrough(watched);
-    onBreaker?.({ destination, phase: breaker.phase, before, calls, failures });
+    onBreaker?.({ destination, phase: breaker.phase, before, calls, failures, ...(cause && { cause }) });
   }
 
   #wait(watched: Watched): void {

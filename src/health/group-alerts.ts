@@ -1,37 +1,81 @@
 import type { Balancer, Destination } from "../balancer/index.ts";
+import { GroupSums, type Headroom } from "./group-sums.ts";
 
-/** How often groups are looked at, ms: what lasts for less raises no alert. */
+/** Pause between two rounds over all groups, ms: what lasts for less raises no alert. */
 export const ALERT_CHECK_MS = 1_000;
+/** Pause between two slices of a round, ms: calls have their turn. */
+export const ALERT_SLICE_MS = 10;
+/** Destinations that a slice looks at: a millisecond or two. */
+export const ALERT_SLICE_ROWS = 1_000;
 /** By how much the free share must be above the limit to end an alert, in percent of all: a group at the limit does not come and go with each call. */
 export const RECOVERY_MARGIN_PERCENT = 1;
+/** Most groups that are remembered after they were seen with destinations; nobody routes to more. */
+export const MAX_GROUPS_REMEMBERED = 10_000;
 
-/** How much of a resource a group has. What belongs to destinations that get no calls now is capacity, but not free. */
-export interface Headroom {
-  readonly resource: string;
-  readonly free: number;
-  readonly capacity: number;
-  /** 0 to 100, with one decimal. */
-  readonly freePercent: number;
-}
+/** "gone": the alert ends as there is nothing left to recover: the group, or the capacity, is wanted no more. */
+export type AlertState = "raised" | "recovered" | "gone";
 
-/** An alert begins or ends. "none-available": no destination of the group gets calls. */
+/**
+ * An alert begins or ends. "none-available": no destination of the group gets calls, trial calls of breakers apart, or all capacities are 0. It is raised anew when `failedOpen` or
+ * `rows` begins to say something else.
+ */
 export type GroupAlert =
-  | { readonly kind: "none-available"; readonly group: number; readonly raised: boolean }
-  | ({ readonly kind: "low-headroom"; readonly group: number; readonly raised: boolean } & Headroom);
+  | {
+      readonly kind: "none-available";
+      readonly group: number;
+      readonly state: AlertState;
+      /** Calls go to its destinations all the same, as the group fails open. */
+      readonly failedOpen: boolean;
+      /** Destinations that the group has, whatever their states. */
+      readonly rows: number;
+    }
+  | ({ readonly kind: "low-headroom"; readonly group: number; readonly state: AlertState } & Headroom);
 
 export interface GroupAlertPorts {
-  readonly balancer: Pick<Balancer, "destinations" | "isAvailable" | "capacity" | "freeSlots">;
+  readonly balancer: Pick<
+    Balancer,
+    "destinations" | "isAvailable" | "breaker" | "isAutoReenable" | "isDraining" | "restMs" | "capacity" | "freeSlots"
+  >;
   /** 0 to 100; 0: headroom raises no alert. */
   readonly lowPercent: number;
+  /** Whether calls go to destinations that are down when all of a group are. */
+  readonly failOpen: boolean;
+  /** Groups that calls are routed to, which want a destination; `undefined`: nobody knows, so each that ever had a destination does. */
+  readonly wanted: () => ReadonlySet<number> | undefined;
+  /** Whether calls to a group go beyond capacities (flag `n`), so that one of 0 keeps nobody away; absent: to none. */
+  readonly overfills?: (group: number) => boolean;
   readonly onAlert: (alert: GroupAlert) => void;
 }
 
-/** Watches groups: each alert is raised once, until it recovers. */
+/** What was told of a group without available destination. */
+interface Told {
+  readonly failedOpen: boolean;
+  readonly isEmpty: boolean;
+}
+
+/** The rows of one group. */
+interface Group {
+  readonly group: number;
+  readonly destinations: readonly Destination[];
+}
+
+/** Watches groups: each alert is raised once, until it recovers. A round over all groups is made in slices, each of a bounded number of destinations. */
 export class GroupAlerts {
   readonly #ports: GroupAlertPorts;
-  readonly #empty = new Set<number>();
+  readonly #down = new Map<number, Told>();
   /** Group and resource, with a blank between them. */
   readonly #low = new Set<string>();
+  /** Groups that had a destination since the start. */
+  readonly #seen = new Set<number>();
+  #madeOf: readonly Destination[] | undefined;
+  #groups: readonly Group[] = [];
+  #withRows: ReadonlySet<number> = new Set();
+  /** Where the round is: a group, and a destination of it. */
+  #next = 0;
+  #nextRow = 0;
+  #sums: GroupSums | undefined;
+  /** What {@link #low} may hold: a resource that no round finds any more is gone. */
+  #resources = new Set<string>();
 
   constructor(ports: GroupAlertPorts) {
     this.#ports = ports;
@@ -39,60 +83,95 @@ export class GroupAlerts {
 
   /** Alerts that have not recovered. */
   get raised(): number {
-    return this.#empty.size + this.#low.size;
+    return this.#down.size + this.#low.size;
   }
 
-  /** Looks at all groups. To be called every {@link ALERT_CHECK_MS}. */
-  check(): void {
-    const { balancer, lowPercent, onAlert } = this.#ports;
-    const groups = Map.groupBy(balancer.destinations(), ({ group }) => group);
-    for (const group of [...this.#empty]) if (!groups.has(group)) this.#empty.delete(group); // a reload took it: there is nothing to recover
-    const resources = new Set<string>();
-    for (const [group, destinations] of groups) {
-      const isEmpty = !destinations.some((destination) => balancer.isAvailable(destination));
-      if (isEmpty !== this.#empty.has(group)) {
-        if (isEmpty) this.#empty.add(group);
-        else this.#empty.delete(group);
-        onAlert({ kind: "none-available", group, raised: isEmpty });
-      }
-      if (lowPercent <= 0) continue;
-      for (const headroom of headroomOf(balancer, destinations)) {
-        const key = `${group} ${headroom.resource}`;
-        resources.add(key);
-        const isLow = headroom.freePercent < this.#limitOf(key);
-        if (isLow === this.#low.has(key)) continue;
-        if (isLow) this.#low.add(key);
-        else this.#low.delete(key);
-        onAlert({ kind: "low-headroom", group, raised: isLow, ...headroom });
-      }
+  /** Looks at the next destinations. Answers how long to wait until the next call of this, ms: {@link ALERT_SLICE_MS} within a round. */
+  check(): number {
+    this.#takeTable();
+    let left = ALERT_SLICE_ROWS;
+    while (this.#next < this.#groups.length) {
+      const { group, destinations } = this.#groups[this.#next]!;
+      const until = Math.min(destinations.length, this.#nextRow + left);
+      this.#sums ??= new GroupSums(this.#ports.balancer, this.#ports, this.#ports.overfills?.(group) ?? false);
+      for (let row = this.#nextRow; row < until; row++) this.#sums.add(destinations[row]!);
+      left -= until - this.#nextRow;
+      this.#nextRow = until;
+      if (until < destinations.length) return ALERT_SLICE_MS;
+      this.#judge(group, destinations.length, this.#sums);
+      this.#beginGroup(this.#next + 1);
+      if (left <= 0 && this.#next < this.#groups.length) return ALERT_SLICE_MS;
     }
-    for (const key of [...this.#low]) if (!resources.has(key)) this.#low.delete(key);
+    this.#judgeMissing();
+    this.#beginRound();
+    return ALERT_CHECK_MS;
+  }
+
+  #takeTable(): void {
+    const all = this.#ports.balancer.destinations();
+    if (all === this.#madeOf) return;
+    this.#madeOf = all;
+    const groups = Map.groupBy(all, ({ group }) => group);
+    this.#groups = [...groups].map(([group, destinations]) => ({ group, destinations }));
+    this.#withRows = new Set(groups.keys());
+    for (const group of this.#withRows) if (this.#seen.size < MAX_GROUPS_REMEMBERED) this.#seen.add(group);
+    this.#beginRound();
+  }
+
+  #beginRound(): void {
+    this.#resources = new Set();
+    this.#beginGroup(0);
+  }
+
+  #beginGroup(next: number): void {
+    this.#next = next;
+    this.#nextRow = 0;
+    this.#sums = undefined;
+  }
+
+  #judge(group: number, rows: number, sums: GroupSums): void {
+    if (sums.isAvailable) this.#endDown(group, rows, "recovered");
+    else this.#raiseDown(group, rows, sums.failsOpen);
+    if (this.#ports.lowPercent <= 0) return;
+    for (const headroom of sums.headroom()) {
+      const key = `${group} ${headroom.resource}`;
+      this.#resources.add(key);
+      const isLow = headroom.freePercent < this.#limitOf(key);
+      if (isLow === this.#low.has(key)) continue;
+      if (isLow) this.#low.add(key);
+      else this.#low.delete(key);
+      this.#ports.onAlert({ kind: "low-headroom", group, state: isLow ? "raised" : "recovered", ...headroom });
+    }
+  }
+
+  /** Groups that have no row, and alerts of what is no more. */
+  #judgeMissing(): void {
+    const wanted = this.#ports.wanted() ?? this.#seen;
+    for (const group of wanted) if (!this.#withRows.has(group)) this.#raiseDown(group, 0, false);
+    for (const group of [...this.#down.keys()]) if (!this.#withRows.has(group) && !wanted.has(group)) this.#endDown(group, 0, "gone");
+    for (const key of [...this.#low]) {
+      if (this.#resources.has(key)) continue;
+      this.#low.delete(key);
+      const [, group = "", resource = ""] = /^(\d+) (.*)$/s.exec(key) ?? [];
+      const nothing = { free: 0, capacity: 0, freePercent: 0 };
+      this.#ports.onAlert({ kind: "low-headroom", group: Number(group), state: "gone", resource, ...nothing });
+    }
+  }
+
+  #raiseDown(group: number, rows: number, failedOpen: boolean): void {
+    const told = this.#down.get(group);
+    const isEmpty = rows === 0;
+    if (told !== undefined && told.failedOpen === failedOpen && told.isEmpty === isEmpty) return;
+    this.#down.set(group, { failedOpen, isEmpty });
+    this.#ports.onAlert({ kind: "none-available", group, state: "raised", failedOpen, rows });
+  }
+
+  #endDown(group: number, rows: number, state: AlertState): void {
+    if (this.#down.delete(group)) this.#ports.onAlert({ kind: "none-available", group, state, failedOpen: false, rows });
   }
 
   #limitOf(key: string): number {
     const { lowPercent } = this.#ports;
     return this.#low.has(key) ? Math.min(100, lowPercent + RECOVERY_MARGIN_PERCENT) : lowPercent;
   }
-}
-
-/** Headroom of each resource of a group with any capacity. A pool counts once, however many rows share it. */
-function headroomOf(balancer: GroupAlertPorts["balancer"], destinations: readonly Destination[]): Headroom[] {
-  const sums = new Map<string, { free: number; capacity: number }>();
-  const pools = new Map<string, number>();
-  for (const destination of destinations) {
-    const isAvailable = balancer.isAvailable(destination);
-    for (const { name, cell } of destination.resources) {
-      const sum = sums.get(name) ?? { free: 0, capacity: 0 };
-      sums.set(name, sum);
-      const pool = destination.options.shared === undefined ? undefined : `${destination.options.shared} ${name}`;
-      const free = isAvailable ? Math.max(0, balancer.freeSlots(cell)) : 0;
-      const counted = pool === undefined ? undefined : pools.get(pool);
-      if (counted === undefined) sum.capacity += balancer.capacity(cell);
-      sum.free += Math.max(0, free - (counted ?? 0));
-      if (pool !== undefined) pools.set(pool, Math.max(free, counted ?? 0));
-    }
-  }
-  return [...sums]
-    .filter(([, { capacity }]) => capacity > 0)
-    .map(([resource, { free, capacity }]) => ({ resource, free, capacity, freePercent: Math.round((free / capacity) * 1000) / 10 }));
 }

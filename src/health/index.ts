@@ -29,9 +29,10 @@ export {
   MAX_DRAIN_S,
 } from "./drain.ts";
 export { explain, MAX_DECISIONS, whatIf } from "./explain.ts";
-export { ALERT_CHECK_MS, type GroupAlert, GroupAlerts, type Headroom } from "./group-alerts.ts";
+export { ALERT_CHECK_MS, type AlertState, type GroupAlert, GroupAlerts } from "./group-alerts.ts";
+export type { Headroom } from "./group-sums.ts";
 export { Latency } from "./latency.ts";
-export { type DestinationState, type OperatorStatePorts, OperatorStates } from "./operator-states.ts";
+export { type DestinationState, isUntouched, type OperatorStatePorts, OperatorStates } from "./operator-states.ts";
 export { OutcomeWindow } from "./outcome-window.ts";
 export type { ProbeFigures } from "./probe-figures.ts";
 export {

@@ -125,7 +125,8 @@ export class OperatorStates {
   }
 }
 
-function isUntouched({ enabled, draining }: DestinationState): boolean {
+/** Whether a state is that of a destination that nobody has touched: there is nothing to remember of it. */
+export function isUntouched({ enabled, draining }: DestinationState): boolean {
   return enabled && !draining;
 }
 

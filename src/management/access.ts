@@ -31,8 +31,22 @@ export class BearerTokens {
 }
 
 /**
- * Whether a request comes from a web page of somebody else. A browser that runs on the same machine reaches a
- * loopback listener, and a page can point its own host name at 127.0.0.1 (DNS rebinding); but it always sends Origin.
+ * Whether a request names somebody else as its host. A browser that runs on the same machine reaches a loopback listener, and a page can point its own
+ * host name at 127.0.0.1 (DNS rebinding): what it then reads counts as its own, so the browser sends no Origin. But Host is that name.
+ * Who sends no Host is no browser (RFC 9112 §3.2).
+ *
+ * @param listenHost the name or address that the configuration listens on
+ */
+export function isForeignHost(host: string | undefined, listenHost: string): boolean {
+  if (host === undefined) return false;
+  const url = URL.parse(`http://${host}`);
+  if (url === null || url.host === "" || url.username !== "" || url.pathname !== "/") return true;
+  return !isLoopback(url.hostname) && url.hostname !== listenHost.toLowerCase();
+}
+
+/**
+ * Whether a request comes from a web page of somebody else, as far as it says so. Browsers send Origin with each POST, and with a GET to another
+ * origin; not with a GET to the page's own, which {@link isForeignHost} is for.
  */
 export function isForeignOrigin(origin: string | undefined): boolean {
   if (origin === undefined) return false;

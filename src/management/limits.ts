@@ -10,8 +10,15 @@ export const REQUEST_RECEIVE_TIMEOUT_MS = 10_000;
 export const CONNECTION_CHECK_INTERVAL_MS = 5_000;
 /** Time in ms for a method, or a whole batch, to answer. A reload waits for the database and for DNS. */
 export const METHOD_TIMEOUT_MS = 20_000;
-/** Connections open at the same time: panels and scripts need a handful. */
+/** Connections open at the same time: panels and scripts need a handful, and those who listen to events have at most 16 of them. */
 export const MAX_CONNECTIONS = 64;
+/** Time in ms that a connection may stay open after an answer without another request. */
+export const KEEP_ALIVE_TIMEOUT_MS = 5_000;
+/**
+ * Time in ms after which a connection is closed on which nothing moves at all, such as that of a client that does not read its answer. Above the time
+ * for a method to answer and between the heartbeats of a stream of events.
+ */
+export const IDLE_TIMEOUT_MS = 60_000;
 /** Dialogs in one answer: about 8 MB of JSON. Larger tables are read with `index` and `counter`. */
 export const MAX_LISTED_DIALOGS = 10_000;
 /** Headers that `dlg_end_dlg` may add to a BYE, and their length in characters together. */
@@ -19,5 +26,3 @@ export const MAX_EXTRA_HEADERS = 16;
 export const MAX_EXTRA_HEADERS_LENGTH = 2_048;
 /** Characters of a caller's text that go into a log line. */
 export const MAX_LOGGED_LENGTH = 200;
-/** How long in ms a method waits until a decision is written down before it answers all the same: the decision itself is in force at once. */
-export const SETTLE_TIMEOUT_MS = 500;

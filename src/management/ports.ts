@@ -106,8 +106,8 @@ export interface ManagementPorts {
   /** Absent: `lb_drain` and `lb_undrain` are not offered. */
   readonly drains?: Pick<Drains, "begin" | "undo" | "overrule" | "of"> | undefined;
   /**
-   * Resolves once what operators have decided so far is written down for the next start; false when that failed. Absent: nothing is written down, or
-   * nobody needs to wait for it.
+   * Resolves once what operators have decided so far is written down for the next start; false when that failed, or took more than half a second. Never
+   * rejects. Absent: nothing is written down, or nobody needs to wait for it.
    */
   settled?(): Promise<boolean>;
   /** What probing has shown, in id order. Absent: `lb_probes` is not offered. */
@@ -120,6 +120,8 @@ export interface ManagementPorts {
     | undefined;
   /** The breakers of destinations that had a call, in id order. Absent: `lb_breakers` is not offered. */
   breakers?(): readonly BreakerFigures[];
+  /** Ends the rest of a destination and closes its breaker. Absent: there are none. */
+  forgive?(destination: Destination): void;
   /** What is remembered of the decisions for a call; `undefined` when that is nothing. Absent: `lb_explain` is not offered. */
   explain?(callId: string): object | undefined;
   /** What a start with these arguments would look at and answer, without doing it. Absent: `lb_what_if` is not offered. */

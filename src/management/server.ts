@@ -1,10 +1,12 @@
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
-import { BearerTokens, isForeignOrigin, isLoopback } from "./access.ts";
+import { BearerTokens, isForeignHost, isForeignOrigin, isLoopback } from "./access.ts";
 import { MethodRegistry } from "./define-method.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { errorText, INVALID_REQUEST, MiError, PARSE_ERROR } from "./jsonrpc.ts";
 import {
   CONNECTION_CHECK_INTERVAL_MS,
+  IDLE_TIMEOUT_MS,
+  KEEP_ALIVE_TIMEOUT_MS,
   MAX_BODY_BYTES,
   MAX_CONNECTIONS,
   MAX_LOGGED_LENGTH,
@@ -25,6 +27,20 @@ export interface ManagementConfig {
   readonly bearerTokens: readonly string[];
   /** For tests. @default METHOD_TIMEOUT_MS */
   readonly methodTimeoutMs?: number;
+  /** For tests. */
+  readonly connections?: Partial<ConnectionTimes>;
+}
+
+/** How long connections may hold a place without being of use, in ms. */
+export interface ConnectionTimes {
+  /** @default REQUEST_RECEIVE_TIMEOUT_MS */
+  readonly receiveMs: number;
+  /** @default CONNECTION_CHECK_INTERVAL_MS */
+  readonly checkMs: number;
+  /** @default KEEP_ALIVE_TIMEOUT_MS */
+  readonly keepAliveMs: number;
+  /** @default IDLE_TIMEOUT_MS */
+  readonly idleMs: number;
 }
 
 export interface ManagementServer {
@@ -55,12 +71,14 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
   const root = config.root.replace(/^\/+|\/+$/g, "");
   const path = root === "" ? "" : `/${root}`;
 
-  const app = createApp();
+  const app = createApp(config.connections);
   const tokens = new BearerTokens(bearerTokens);
   function guard(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
     if (tokens.required) {
       if (tokens.accepts(request.headers.authorization)) done();
       else refuse(reply.header("www-authenticate", REALM), 401, "A bearer token is wanted in the Authorization header");
+    } else if (isForeignHost(request.headers.host, host)) {
+      refuse(reply, 403, "Host must be an address or a name of this machine");
     } else if (isForeignOrigin(request.headers.origin)) {
       refuse(reply, 403, "Cross-origin requests are not accepted");
     } else {
@@ -95,13 +113,20 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
   return { url: `http://${name}:${takenPort}${path}`, close: () => app.close() };
 }
 
-function createApp(): FastifyInstance {
+function createApp({
+  receiveMs = REQUEST_RECEIVE_TIMEOUT_MS,
+  checkMs = CONNECTION_CHECK_INTERVAL_MS,
+  keepAliveMs = KEEP_ALIVE_TIMEOUT_MS,
+  idleMs = IDLE_TIMEOUT_MS,
+}: Partial<ConnectionTimes> = {}): FastifyInstance {
   const app = fastify({
     logger: false,
     bodyLimit: MAX_BODY_BYTES,
-    requestTimeout: REQUEST_RECEIVE_TIMEOUT_MS,
+    requestTimeout: receiveMs,
+    keepAliveTimeout: keepAliveMs,
+    connectionTimeout: idleMs,
     forceCloseConnections: true,
-    http: { headersTimeout: REQUEST_RECEIVE_TIMEOUT_MS, connectionsCheckingInterval: CONNECTION_CHECK_INTERVAL_MS },
+    http: { headersTimeout: receiveMs, connectionsCheckingInterval: checkMs },
     frameworkErrors: (_error, _request, reply) => sendHtml(reply as FastifyReply, 400, UNKNOWN_URL),
   });
   app.server.maxConnections = MAX_CONNECTIONS;

@@ -8,7 +8,7 @@ export function logDrain({ destination, kind, load, deadlineMs, bye, reason }: D
   const fields = { id, group, uri, load, ...deadlineFields(deadlineMs, bye) };
   const name = `destination ${id} <${uri}>`;
   if (kind === "started") log.info(fields, `drain ${name}: ${load} left`);
-  else if (kind === "changed") log.info(fields, `drain ${name} until another time: ${load} left`);
+  else if (kind === "changed") log.info(fields, `drain of ${name} now ${endOf(deadlineMs, bye)}: ${load} left`);
   else if (kind === "undone") log.info(fields, `drain of ${name} is undone`);
   else if (reason === "idle") log.info(fields, `${name} is drained`);
   else log.info(fields, `${name} is disabled at the deadline of its drain: ${load} left`);
@@ -20,6 +20,11 @@ export function logKept({ id, group, uri }: Destination, state: DestinationState
   const fields = { id, group, uri, enabled, cause, ...deadlineFields(drainDeadlineMs, drainBye) };
   const stays = [...(enabled ? [] : ["disabled"]), ...(draining ? ["draining"] : [])].join(" and ");
   log.info(fields, `destination ${id} <${uri}> stays ${stays}, as it was at ${new Date(state.changedAtMs).toISOString()}`);
+}
+
+function endOf(deadlineMs: number, bye: boolean): string {
+  if (deadlineMs === 0) return "ends when its calls have ended";
+  return `ends at ${new Date(deadlineMs).toISOString()}${bye ? " with BYE" : ""}`;
 }
 
 function deadlineFields(deadlineMs: number, bye: boolean): object {

@@ -1,6 +1,6 @@
 /** Plain counters of probing, read by the statistics. */
 export class ProbeCounters {
-  /** Probes sent, without retransmissions. */
+  /** Probes given to a socket, without retransmissions. */
   sent = 0;
   /** Probes that ended good: 200 or an accepted code. */
   good = 0;
@@ -10,7 +10,7 @@ export class ProbeCounters {
   neutral = 0;
   /** Of the bad ones, those that nobody answered. */
   timeouts = 0;
-  /** Of the bad ones, those that could not be sent. */
+  /** Of the bad ones, those that could not be sent because of the destination. */
   transport_errors = 0;
   /** Destinations that probes enabled. */
   enabled = 0;
@@ -18,7 +18,7 @@ export class ProbeCounters {
   disabled = 0;
   /** Turns without a probe because too many of the destination's probes were still under way. */
   skipped_busy = 0;
-  /** Turns without a probe because no socket reaches the destination's address. */
+  /** Turns that tell nothing because no socket of ours reaches the destination's address. */
   skipped_unreachable = 0;
   /** Probes that were given up because a later one was answered first. */
   overtaken = 0;

@@ -42,8 +42,10 @@ export interface Log {
 export interface ProberOptions {
   readonly settings: ProbeSettings;
   readonly balancer: Pick<Balancer, "destinations" | "destination" | "isEnabled" | "isAutoReenable" | "capacityFactor" | "setStatus">;
-  /** Addresses of the listeners in order; probes leave from the first of each family. */
+  /** Addresses of the listeners in order, a wildcard among them or not; the same one twice is one. */
   readonly addresses: readonly string[];
+  /** The address of this machine in whose network a peer is; when there is none, another address of this machine. */
+  readonly towards: (address: string) => string;
   /** Opens a UDP socket with a port of the system's choice. @throws Error when the address cannot be bound */
   readonly openSocket: (address: string, receive: (text: string, source: Endpoint) => void) => Promise<ProbeSocket>;
   readonly wheel: TimerWheel;

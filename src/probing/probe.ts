@@ -6,10 +6,19 @@ import type { ProbedDestination } from "./probed-destination.ts";
 /** How a probe ended without a reply. */
 export type ProbeFailure = "timeout" | "transport-error";
 
+/**
+ * Errors of sending that tell of this machine, not of the destination: no route or address, a firewall or a policy of our own, no memory. Others, such
+ * as ECONNREFUSED and EHOSTUNREACH, tell of the destination.
+ */
+const OUR_ERRORS =
+  /\b(?:EINVAL|ENETUNREACH|ENETDOWN|EADDRNOTAVAIL|EAFNOSUPPORT|EPERM|EACCES|ENOBUFS|ENOMEM|EAGAIN|EMSGSIZE|EMFILE|ENFILE)\b/;
+
 /** Is told of the end of each probe, once. */
 export interface ProbeOwner {
   probeAnswered(probe: Probe, status: number): void;
   probeFailed(probe: Probe, failure: ProbeFailure): void;
+  /** It did not leave this machine. `reason` names the error of the system. */
+  probeUnsent(probe: Probe, reason: string): void;
 }
 
 /** One probe under way. */
@@ -44,7 +53,8 @@ export class Probe implements ClientUser {
     this.#owner.probeFailed(this, "timeout");
   }
 
-  transportError(): void {
-    this.#owner.probeFailed(this, "transport-error");
+  transportError(_transaction: ClientTransaction, reason: string): void {
+    if (OUR_ERRORS.test(reason)) this.#owner.probeUnsent(this, reason);
+    else this.#owner.probeFailed(this, "transport-error");
   }
 }

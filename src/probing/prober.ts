@@ -1,4 +1,4 @@
-import type { Destination, StatusChange } from "../balancer/index.ts";
+import type { Address, Destination, StatusChange } from "../balancer/index.ts";
 import {
   evenSlots,
   isCrowded,
@@ -13,7 +13,7 @@ import {
   type Verdict,
 } from "../health/index.ts";
 import { parseMessage, type SipResponse } from "../sip/index.ts";
-import { type Endpoint, MAGIC_COOKIE, TransactionLayer, type Wire } from "../transaction/index.ts";
+import { type Endpoint, facingListener, MAGIC_COOKIE, TransactionLayer, type Wire } from "../transaction/index.ts";
 import { ProbeCounters } from "./counters.ts";
 import type { ProberOptions, ProbeSocket } from "./ports.ts";
 import { Probe, type ProbeFailure, type ProbeOwner } from "./probe.ts";
@@ -63,12 +63,8 @@ export class Prober implements ProbeOwner {
 
   /** Opens the sockets and begins to probe. @throws Error when an address cannot be bound; no socket is then left open */
   async start(): Promise<void> {
-    const families = new Set<boolean>();
     try {
-      for (const address of this.#options.addresses) {
-        const isIpv6 = address.includes(":");
-        if (families.has(isIpv6)) continue;
-        families.add(isIpv6);
+      for (const address of new Set(this.#options.addresses)) {
         this.#sockets.push(await this.#options.openSocket(address, (text, source) => this.receive(text, source)));
       }
     } catch (error) {
@@ -202,6 +198,12 @@ export class Prober implements ProbeOwner {
     this.#conclude(probe.target, STATUS_OF[failure], "bad");
   }
 
+  probeUnsent(probe: Probe, reason: string): void {
+    this.#forget(probe);
+    if (!this.#isCurrent(probe)) return;
+    this.#skip(probe.target, reason);
+  }
+
   #add(added: readonly Destination[]): void {
     if (added.length === 0) return;
     const { nowMs, settings } = this.#options;
@@ -253,16 +255,9 @@ export class Prober implements ProbeOwner {
 
   #probe(probed: ProbedDestination, now: number): void {
     const { address, destination } = probed;
-    const socket = this.#sockets.find((one) => address?.transport === one.transport && address.ip.includes(":") === (one.family === 6));
+    const socket = address && this.#socketTo(address);
     if (address === undefined || socket === undefined) {
-      this.counters.skipped_unreachable++;
-      if (probed.warned) return;
-      probed.warned = true;
-      const { id, group, uri } = destination;
-      this.#options.log.warn(
-        { id, group, uri },
-        `Cannot probe destination ${id} <${uri}>: want a listener of its transport and address family`,
-      );
+      this.#skip(probed, "want a listener of its transport and address family");
       return;
     }
     if (probed.underWay.size >= MAX_UNDER_WAY) {
@@ -281,6 +276,29 @@ export class Prober implements ProbeOwner {
     this.counters.sent++;
     const target: Endpoint = { transport: "udp", address: address.ip, port: address.port, listener: socket };
     probe.transaction = this.#layer.send({ method, text, branch, target, timeoutMs }, probe);
+  }
+
+  /**
+   * The socket on the address that calls to there leave from. Those prefer the listener that they came to; a probe came to none, and prefers the one
+   * in the network of the destination.
+   */
+  #socketTo({ transport, ip }: Address): ProbeSocket | undefined {
+    if (transport !== "udp") return undefined;
+    const near = this.#sockets.length > 1 ? this.#options.towards(ip) : undefined;
+    return facingListener(
+      ip,
+      this.#sockets,
+      this.#sockets.find((socket) => socket.address === near),
+    );
+  }
+
+  /** A turn that told nothing of the destination. */
+  #skip(probed: ProbedDestination, reason: string): void {
+    this.counters.skipped_unreachable++;
+    if (probed.warned) return;
+    probed.warned = true;
+    const { id, group, uri } = probed.destination;
+    this.#options.log.warn({ id, group, uri }, `Cannot probe destination ${id} <${uri}>: ${reason}`);
   }
 
   #conclude(probed: ProbedDestination, status: number, verdict: Verdict): void {

@@ -1,11 +1,11 @@
 import type { DialogMatch } from "../dialog/index.ts";
-import { type SipRequest, type SipUri, tryParseSipUri } from "../sip/index.ts";
+import { H, type SipRequest, type SipUri, tryParseSipUri } from "../sip/index.ts";
 import type { Endpoint } from "../transaction/index.ts";
 import { type ProxyCore, uriPort } from "./core.ts";
 import { routeUriOf } from "./hangup.ts";
 import { isOwnUri, isStrictRouter, type RoutePlan } from "./loose-route.ts";
 import { nextHop } from "./next-hop.ts";
-import { isGuarded } from "./target-guard.ts";
+import { isGuarded, mayName } from "./target-guard.ts";
 
 /** Where an in-dialog request goes and how it is changed, but for the branch. */
 export interface InDialogPlan {
@@ -19,6 +19,8 @@ export interface InDialogPlan {
   readonly fallback: Endpoint;
   /** The peer itself asked for this hop; false: the sender of the request wrote another one, or nothing is kept from the parties of this call. */
   readonly isOfPeer: boolean;
+  /** Its sender wrote a target into it that is kept from callers: it must not be sent. */
+  readonly isDenied: boolean;
 }
 
 /** What we know of the side that a request is for. */
@@ -41,15 +43,20 @@ export function planInDialog(core: ProxyCore, request: SipRequest, source: Endpo
   const peer = peerOf(core, request, source, match);
   const wanted = route.nextRoute ?? route.requestUri;
   if (isFromParty(source, match) && !freesSlot(request, match)) {
-    if (isUsable(core, wanted)) return asAsked(route, wanted, peer.endpoint, isGuarded(core, match.dialog) && namesPeer(wanted, peer));
-  } else if (leadsTo(core, wanted, peer)) return asAsked(route, wanted, peer.endpoint, true);
+    if (isUsable(core, wanted)) {
+      const isOfPeer = isGuarded(core, match.dialog) && namesPeer(wanted, peer);
+      return asAsked(route, wanted, peer.endpoint, isOfPeer, !isAllowed(core, request, match, route, peer));
+    }
+  } else if (leadsTo(core, wanted, peer) && isAllowed(core, request, match, route, peer))
+    return asAsked(route, wanted, peer.endpoint, true, false);
   const popRoutes = route.popRoutes + route.leftRoutes;
   const first = peer.routes[0];
   const hop = first === undefined ? peer.contact : routeUriOf(first);
   const fallback = peer.endpoint;
+  const [isOfPeer, isDenied] = [true, false];
   if (first !== undefined && isStrictRouter(hop))
-    return { hop, requestUri: hop, popRoutes, appendRoute: peer.contact, pushRoutes: peer.routes.slice(1), fallback, isOfPeer: true };
-  return { hop, requestUri: peer.contact, popRoutes, appendRoute: undefined, pushRoutes: peer.routes, fallback, isOfPeer: true };
+    return { hop, requestUri: hop, popRoutes, appendRoute: peer.contact, pushRoutes: peer.routes.slice(1), fallback, isOfPeer, isDenied };
+  return { hop, requestUri: peer.contact, popRoutes, appendRoute: undefined, pushRoutes: peer.routes, fallback, isOfPeer, isDenied };
 }
 
 /** The endpoint of a plan: the peer's last known place when its hop cannot be reached. */
@@ -58,12 +65,25 @@ export function targetOf(core: ProxyCore, plan: InDialogPlan): Endpoint | Promis
   return found instanceof Promise ? found.then((target) => target ?? plan.fallback) : (found ?? plan.fallback);
 }
 
-function asAsked(route: RoutePlan, hop: string, fallback: Endpoint, isOfPeer: boolean): InDialogPlan {
+/** Whether nothing that the request says of its way, as it stands, is kept from callers. */
+function isAllowed(core: ProxyCore, request: SipRequest, { dialog }: DialogMatch, route: RoutePlan, peer: Peer): boolean {
+  if (!isGuarded(core, dialog)) return true;
+  const { nextRoute, requestUri, popRoutes, leftRoutes } = route;
+  const further = leftRoutes > 1 ? request.list(H.Route).slice(popRoutes + 1, popRoutes + leftRoutes) : NONE;
+  return mayName(core, dialog, {
+    hop: nextRoute ?? requestUri,
+    beyond: nextRoute === undefined ? NONE : [requestUri, ...further.map(routeUriOf)],
+    ofPeer: [peer.contact, ...peer.routes.map(routeUriOf)],
+    peer: peer.endpoint,
+  });
+}
+
+function asAsked(route: RoutePlan, hop: string, fallback: Endpoint, isOfPeer: boolean, isDenied: boolean): InDialogPlan {
   const { requestUri, popRoutes, nextRoute } = route;
   if (nextRoute === undefined || !isStrictRouter(nextRoute))
-    return { hop, requestUri, popRoutes, appendRoute: undefined, pushRoutes: NONE, fallback, isOfPeer };
+    return { hop, requestUri, popRoutes, appendRoute: undefined, pushRoutes: NONE, fallback, isOfPeer, isDenied };
   // The next hop is a strict router: it wants itself in the Request-URI, and the target in the last Route.
-  return { hop, requestUri: nextRoute, popRoutes: popRoutes + 1, appendRoute: requestUri, pushRoutes: NONE, fallback, isOfPeer };
+  return { hop, requestUri: nextRoute, popRoutes: popRoutes + 1, appendRoute: requestUri, pushRoutes: NONE, fallback, isOfPeer, isDenied };
 }
 
 function peerOf(core: ProxyCore, request: SipRequest, source: Endpoint, { dialog, direction }: DialogMatch): Peer {

@@ -32,6 +32,10 @@ function forwardPlan(core: ProxyCore, route: RoutePlan, plan: InDialogPlan, bran
 /** The ACK of a 2xx goes end to end without a transaction (RFC 3261 §16.11). */
 export function forwardAck(core: ProxyCore, request: SipRequest, source: Endpoint, match: DialogMatch, route: RoutePlan): void {
   const plan = planInDialog(core, request, source, match, route);
+  if (plan.isDenied) {
+    core.counters.drop_requests++;
+    return;
+  }
   const found = targetOf(core, plan);
   if (found instanceof Promise) found.then(transmit).catch(() => core.counters.drop_requests++);
   else transmit(found);
@@ -64,6 +68,10 @@ export class InDialogContext extends ResponseContext {
     const { request, source } = transaction;
     if (request.method === "INVITE") transaction.reply(100, "Trying");
     const plan = planInDialog(core, request, source, this.#match, this.#route);
+    if (plan.isDenied) {
+      this.#refuse({});
+      return;
+    }
     const found = targetOf(core, plan);
     if (found instanceof Promise)
       found.then((target) => this.#pass(plan, target, fingerprint)).catch(() => this.reject(500, "Internal Error"));
@@ -80,16 +88,19 @@ export class InDialogContext extends ResponseContext {
     const isAllowed = mayReach(core, dialog, { target, peer: plan.fallback, isOfPeer: plan.isOfPeer });
     // The side that hangs up cannot help where the other one wants its requests: the call would go on without end.
     if (!isAllowed && !(isBye && plan.isOfPeer)) {
-      const { address, port } = target;
-      const fields = { callId: dialog.callId, method: request.method, requestUri: request.uri, address, port };
-      core.log.info(fields, "Request inside a call refused: its target is not allowed");
-      this.reject(403, "Target Not Allowed");
+      this.#refuse({ address: target.address, port: target.port });
       return;
     }
     const isOld = request.cseqNumber < this.#highestCseq(request);
     if (isBye && !isOld) this.#endCall();
     if (!isOld) this.#noteCseq(request);
     this.#send(plan, isAllowed ? target : plan.fallback, fingerprint);
+  }
+
+  #refuse(target: { readonly address?: string; readonly port?: number }): void {
+    const { callId, method, uri: requestUri } = this.transaction.request;
+    this.core.log.info({ callId, method, requestUri, ...target }, "Request inside a call refused: its target is not allowed");
+    this.reject(403, "Target Not Allowed");
   }
 
   /** Of the side that sends this request. One with a lower number will be refused by its receiver (RFC 3261 §12.2.2). */

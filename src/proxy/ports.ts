@@ -1,6 +1,7 @@
 import type { CallLoad, Destination } from "../balancer/index.ts";
 import type { SipRequest, SipResponse } from "../sip/index.ts";
 import type { Endpoint } from "../transaction/ports.ts";
+import type { UriTarget } from "./uri-targets.ts";
 
 /** Attempts for one request: a route that tries again and again must come to an end (as OpenSIPS `MAX_BRANCHES`). */
 export const MAX_BRANCHES = 12;
@@ -8,10 +9,10 @@ export const MAX_BRANCHES = 12;
 /** How a branch failed: by a negative final response, by silence, or because nothing could be sent. */
 export type FailureCause = "response" | "timeout" | "transport-error";
 
-/** Has the last look at where a request is about to go, host names resolved. */
+/** Has the last look at where a request is about to go, host names resolved, and at where others would send it from there, names as they stand. */
 export interface TargetGuard {
   /** Also told of each refusal that follows: it may count them. */
-  accepts(target: Endpoint): boolean;
+  accepts(target: UriTarget): boolean;
 }
 
 /**

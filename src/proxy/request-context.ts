@@ -1,20 +1,20 @@
-import { type Address, CallLoad, type Destination } from "../balancer/index.ts";
+import { CallLoad, type Destination } from "../balancer/index.ts";
 import { type Dialog, DialogState } from "../dialog/index.ts";
 import { reasonPhrase, type SipRequest, type SipResponse } from "../sip/index.ts";
-import type { Endpoint, ServerTransaction, Timer, TimerOwner } from "../transaction/index.ts";
+import type { Endpoint, ServerTransaction } from "../transaction/index.ts";
 import { Branch } from "./branch.ts";
 import { makeBranch } from "./branch-id.ts";
 import { BranchOutcome } from "./branch-outcome.ts";
 import type { ProxyCore } from "./core.ts";
 import { forwardedRequest } from "./forward.ts";
+import { type HandledRequest, type Handler, HandlerRun } from "./handler-run.ts";
 import { endOrphan } from "./hangup.ts";
 import type { RoutePlan } from "./loose-route.ts";
 import { nextHop } from "./next-hop.ts";
-import { type FailureCause, MAX_BRANCHES, type ProxyCall, type TargetGuard } from "./ports.ts";
+import { type FailureCause, MAX_BRANCHES, type TargetGuard } from "./ports.ts";
 import { ResponseContext } from "./response-context.ts";
+import { mayBegin } from "./target-guard.ts";
 
-/** How long a handler may take before the caller is answered 500: Timer C of the hop before us is longer. */
-const HANDLER_TIMEOUT_MS = 30_000;
 const NO_CELLS: readonly number[] = [];
 /** What a dropped request counts as: refused. Never sent. */
 const DROPPED_STATUS = 403;
@@ -23,7 +23,7 @@ const DROPPED_STATUS = 403;
  * An initial request: the router decides where it goes, and decides again when that fails (RFC 3261 §16.5, §16.7).
  * Its dialog owns what it counts.
  */
-export class RequestContext extends ResponseContext implements ProxyCall, TimerOwner {
+export class RequestContext extends ResponseContext implements HandledRequest {
   readonly request: SipRequest;
   readonly source: Endpoint;
   requestUri: string;
@@ -44,13 +44,10 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
   #target: Destination | undefined;
   #addHeaders: [string, string][] = [];
   #removeHeaders: string[] = [];
-  #decided = false;
+  readonly #handler: HandlerRun;
   /** A target is being looked up, or is known to be unusable and the router not told yet. */
   #sending = false;
-  /** Which run of a handler is the present one: what an earlier one does when it comes to its end decides nothing. */
-  #turn = 0;
   #tryingSent = false;
-  #handlerTimer: Timer | undefined;
 
   constructor(core: ProxyCore, transaction: ServerTransaction, route: RoutePlan, fingerprint: string) {
     super(core, transaction);
@@ -60,6 +57,7 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
     this.#route = route;
     this.requestUri = route.requestUri;
     this.#fingerprint = fingerprint;
+    this.#handler = new HandlerRun(core, this);
   }
 
   get callId(): string {
@@ -84,6 +82,10 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
   get variables(): Map<string, unknown> {
     this.#variables ??= new Map();
     return this.#variables;
+  }
+
+  get isAnswered(): boolean {
+    return this.finalStatus !== 0;
   }
 
   start(): void {
@@ -120,13 +122,13 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
       this.#noteUnusableTarget();
       return false;
     }
-    this.#decided = true;
+    this.#handler.decided = true;
     this.cutShort = false; // that was the branch before
     this.openDialog();
     this.#trying();
     if (found instanceof Promise) {
       this.#sending = true;
-      found.then((target) => this.#send(target)).catch((error: unknown) => this.#scriptError(error));
+      found.then((target) => this.#send(target)).catch((error: unknown) => this.handlerFailed(error));
     } else this.#send(found);
     return true;
   }
@@ -137,7 +139,7 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
       this.transaction.reply(status, reason, headers);
       return true;
     }
-    this.#decided = true;
+    this.#handler.decided = true;
     this.branch?.cancel();
     this.branch = undefined;
     const sent = this.reject(status, reason, headers);
@@ -147,7 +149,7 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
 
   drop(): void {
     if (this.finalStatus !== 0) return;
-    this.#decided = true;
+    this.#handler.decided = true;
     this.core.counters.drop_requests++;
     this.branch?.cancel();
     this.branch = undefined;
@@ -161,10 +163,29 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
     this.reject(status, reason);
   }
 
-  timerFired(): void {
-    this.#handlerTimer = undefined;
-    if (this.#decided || this.finalStatus !== 0) return; // it may take its time for whatever else it does
-    this.#scriptError(new Error(`Cannot wait longer for the route handler: no decision within ${HANDLER_TIMEOUT_MS} ms`));
+  handlerWaits(): void {
+    this.#trying();
+  }
+
+  handlerEnded(handler: Handler): void {
+    if (this.isAnswered) return;
+    if (handler === "failure") {
+      this.sendBest();
+      return;
+    }
+    this.core.log.warn({ callId: this.callId }, "route handler ended without relay(), reply() or drop(): answering 500");
+    this.reject(500, "No Routing Decision");
+  }
+
+  handlerFailed(error: unknown): void {
+    this.core.counters.script_errors++;
+    this.core.log.error(
+      { callId: this.callId, err: error },
+      this.finalStatus === 0 ? "route handler failed: answering 500" : "route handler failed after the request was answered",
+    );
+    this.branch?.cancel();
+    this.branch = undefined;
+    this.reject(500, "Server Internal Error");
   }
 
   override branchFailure(branch: Branch, response: SipResponse | undefined, cause: FailureCause): void {
@@ -217,35 +238,9 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
     this.#end(this.cancelled ? "Cancelled" : "Rejected");
   }
 
-  #decide(handler: "request" | "failure"): void {
-    this.#decided = false;
+  #decide(handler: Handler): void {
     this.answerWithinMs = undefined;
-    const turn = ++this.#turn;
-    let outcome: void | Promise<void>;
-    try {
-      outcome = this.core.router[handler](this);
-    } catch (error) {
-      this.#scriptError(error);
-      return;
-    }
-    if (!(outcome instanceof Promise)) {
-      this.#settle(handler, turn);
-      return;
-    }
-    this.#trying();
-    this.core.wheel.cancel(this.#handlerTimer);
-    const timer = this.core.wheel.schedule(HANDLER_TIMEOUT_MS, this, 0, this.core.nowMs());
-    this.#handlerTimer = timer;
-    outcome.then(
-      () => {
-        this.core.wheel.cancel(timer);
-        this.#settle(handler, turn);
-      },
-      (error: unknown) => {
-        this.core.wheel.cancel(timer);
-        this.#scriptError(error);
-      },
-    );
+    this.#handler.start(handler);
   }
 
   /** The caller stops repeating its INVITE as soon as it is sure that somebody works on it (RFC 3261 §16.2). */
@@ -255,44 +250,21 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
     this.transaction.reply(100, "Trying");
   }
 
-  #settle(handler: "request" | "failure", turn: number): void {
-    if (turn !== this.#turn || this.#decided || this.finalStatus !== 0) return;
-    if (handler === "failure") {
-      this.sendBest();
-      return;
-    }
-    this.core.log.warn({ callId: this.callId }, "route handler ended without relay(), reply() or drop(): answering 500");
-    this.reject(500, "No Routing Decision");
-  }
-
-  #scriptError(error: unknown): void {
-    this.core.counters.script_errors++;
-    this.core.log.error(
-      { callId: this.callId, err: error },
-      this.finalStatus === 0 ? "route handler failed: answering 500" : "route handler failed after the request was answered",
-    );
-    this.branch?.cancel();
-    this.branch = undefined;
-    this.reject(500, "Server Internal Error");
+  /** The destination that the request goes to. The script may have sent it elsewhere than to its pick: then no destination is concerned. */
+  get #addressee(): Destination | undefined {
+    return this.#target?.uri === this.destinationUri ? this.#target : undefined;
   }
 
   #resolveTarget(): Endpoint | undefined | Promise<Endpoint | undefined> {
     const { network } = this.core;
     const preferred = this.source.listener;
-    if (this.destinationUri !== undefined) {
-      if (this.#target?.uri !== this.destinationUri) return nextHop(network, this.destinationUri, preferred);
-      for (const address of this.#target.addresses) {
-        const endpoint = network.endpoint(address.ip, address.port, address.transport, preferred);
-        if (endpoint !== undefined) return endpoint;
-      }
-      return undefined;
+    const destination = this.#addressee;
+    if (destination === undefined) return nextHop(network, this.destinationUri ?? this.requestUri, preferred);
+    for (const { ip, port, transport } of destination.addresses) {
+      const endpoint = network.endpoint(ip, port, transport, preferred);
+      if (endpoint !== undefined) return endpoint;
     }
-    return nextHop(network, this.requestUri, preferred);
-  }
-
-  /** The address of the destination that was chosen; undefined when where to send follows from a URI. */
-  #targetAddress(): Address | undefined {
-    return this.destinationUri !== undefined && this.#target?.uri === this.destinationUri ? this.#target.addresses[0] : undefined;
+    return undefined;
   }
 
   #send(target: Endpoint | undefined): void {
@@ -302,14 +274,13 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
       this.reject(487, "Request Terminated");
       return;
     }
-    // The script may have sent the call elsewhere than to its pick: then the destination is not concerned.
-    const judged = this.#target?.uri === this.destinationUri ? this.#target : undefined;
+    const judged = this.#addressee;
     if (target === undefined) {
       this.#noteUnusableTarget();
       this.onFailure(undefined, "transport-error");
       return;
     }
-    if (this.guard !== undefined && this.#targetAddress() === undefined && !this.guard.accepts(target)) {
+    if (this.guard !== undefined && judged === undefined && !mayBegin(this.guard, target, this.requestUri)) {
       const { address, port } = target;
       this.core.log.info({ callId: this.callId, requestUri: this.requestUri, address, port }, "Request refused: its target is not allowed");
       this.reject(403, "Target Not Allowed");
@@ -343,8 +314,8 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
 
   #noteUnusableTarget(): void {
     const uri = this.destinationUri ?? this.requestUri;
-    const picked = this.#target?.uri === this.destinationUri ? this.#target : undefined;
-    if (picked !== undefined && this.core.outcomes !== undefined) new BranchOutcome(this.core.outcomes, picked).failed("transport");
+    const judged = this.#addressee;
+    if (judged !== undefined && this.core.outcomes !== undefined) new BranchOutcome(this.core.outcomes, judged).failed("transport");
     this.core.counters.transport_errors++;
     this.core.log.warn(
       { callId: this.callId, uri },
@@ -374,7 +345,7 @@ export class RequestContext extends ResponseContext implements ProxyCall, TimerO
 
   /** The call is over for the balancer: its leases go back, exactly once. */
   #end(reason: "Cancelled" | "Rejected"): void {
-    if (this.#handlerTimer !== undefined) this.#handlerTimer = this.core.wheel.cancel(this.#handlerTimer);
+    this.#handler.stop();
     if (this.dialog !== undefined) {
       this.dialog.pending = undefined;
       this.core.dialogs.end(this.dialog, reason);

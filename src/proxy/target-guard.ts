@@ -2,6 +2,8 @@ import { canonicalIp } from "../balancer/index.ts";
 import type { Dialog } from "../dialog/index.ts";
 import type { Endpoint } from "../transaction/index.ts";
 import type { ProxyCore } from "./core.ts";
+import type { TargetGuard } from "./ports.ts";
+import { type UriTarget, uriTargets } from "./uri-targets.ts";
 
 /** Where a message inside a dialog is about to go, its host name resolved. */
 export interface Reach {
@@ -25,7 +27,47 @@ export function mayReach(core: ProxyCore, dialog: Dialog, { target, peer, isOfPe
   const isSameAddress = isSameIp(target.address, peer.address);
   if (isSameAddress && target.port === peer.port && target.transport === peer.transport) return true;
   if (isOfPeer && (isSameAddress || isOfDestination(core, dialog, peer))) return true;
+  return accepts(core, dialog, target);
+}
+
+/** What a request inside a dialog says of its way, by URIs. */
+export interface WrittenWay {
+  /** Next hop; where its host is, {@link mayReach} tells. */
+  readonly hop: string;
+  /** Where elements behind the next hop send it: Request-URI and further Routes. */
+  readonly beyond: readonly string[];
+  /** Contact and route set of the side that it is for. */
+  readonly ofPeer: readonly string[];
+  /** Where that side was last seen. */
+  readonly peer: Endpoint;
+}
+
+/**
+ * Whether every target that the sender of a message inside a dialog has written into it may be reached: an allowed next hop would take it to a `maddr` or a
+ * further Route. What the other side of the call asked for itself is no target of the sender's. Only to be asked when the dialog {@link isGuarded}.
+ */
+export function mayName(core: ProxyCore, dialog: Dialog, { hop, beyond, ofPeer, peer }: WrittenWay): boolean {
+  const written = [...uriTargets(hop).slice(1), ...beyond.flatMap(uriTargets)];
+  if (written.length === 0) return true;
+  const known: readonly Pick<UriTarget, "address" | "port">[] = [peer, ...ofPeer.flatMap(uriTargets)];
+  return written.every(
+    (target) =>
+      known.some(({ address, port }) => port === target.port && isSameIp(address, target.address)) || accepts(core, dialog, target),
+  );
+}
+
+function accepts(core: ProxyCore, dialog: Dialog, target: UriTarget): boolean {
   return (core.router.guard?.accepts(target) ?? true) && (dialog.guard?.accepts(target) ?? true);
+}
+
+/** Whether an initial request with this Request-URI may go there: a `maddr` in it would take it further. */
+export function mayBegin(guard: TargetGuard, target: Endpoint, requestUri: string): boolean {
+  return (
+    guard.accepts(target) &&
+    uriTargets(requestUri)
+      .slice(1)
+      .every((further) => guard.accepts(further))
+  );
 }
 
 /** Whether there is anything that the parties of this call cannot reach. */

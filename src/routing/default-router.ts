@@ -15,7 +15,7 @@ const ATTEMPT = "default-route";
 /** A target that cannot be used counts as a transport error does (RFC 3261 §16.9). */
 const TRANSPORT_ERROR_STATUS = 503;
 /** With less than this left of its budget a call goes to no further destination: one lost INVITE is repeated after as long (RFC 3261 §17.1.1.1, T1). */
-const SHORTEST_ATTEMPT_MS = 500;
+export const SHORTEST_ATTEMPT_MS = 500;
 /** RFC 3261 §21.4.9; the status of a time-out, too. */
 const REQUEST_TIMEOUT = 408;
 /** RFC 3261 §21.1.5: says how the call goes on, and is what gateways send with ringing tones and announcements. */
@@ -60,8 +60,9 @@ interface Context extends RoutingPorts {
  * and further ones when it fails.
  *
  * No rule: 404. First selection without success: the statuses of `reject`. A failed destination is disabled when `disable_on` names the
- * failure (a call that rang until it timed out here or there disables nothing), and replaced when `failover_on` does, at most `max_failovers` times,
- * within `failover_budget`, and as long as the caller heard no early media if that is asked for; after that the best response goes to the caller.
+ * failure (a call that rang until it timed out here or there disables nothing, nor does one from before the destination was last enabled), and replaced
+ * when `failover_on` does, at most `max_failovers` times, within `failover_budget`, and as long as the caller heard no early media if that is asked for;
+ * after that the best response goes to the caller.
  * Nothing is tried after a CANCEL (RFC 3261 §16.10).
  *
  * @throws {RoutingError} when a rule cannot be used
@@ -129,8 +130,10 @@ function tryNext(context: Context, call: ProxyCall, attempt: Attempt, latest: Fa
     const { status } = failure;
     const failed = call.load.destination;
     if (failed && isBlamed(call, attempt, failure) && holdsFailure(rule.disableOn, status, failure.cause)) {
+      const wasEnabled = balancer.isEnabled(failed);
       balancer.disableDestination(call.load);
-      log.warn({ callId: call.callId, destination: failed.id, uri: failed.uri, status }, "Destination disabled after a failed call");
+      if (wasEnabled && !balancer.isEnabled(failed))
+        log.warn({ callId: call.callId, destination: failed.id, uri: failed.uri, status }, "Destination disabled after a failed call");
     }
     if (!holdsFailure(rule.failoverOn, status, failure.cause)) return false;
     const stop = stopOf(call, attempt);

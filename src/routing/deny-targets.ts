@@ -1,11 +1,10 @@
 import { Blacklists } from "../health/index.ts";
 import type { ProxyCall, Router, TargetGuard } from "../proxy/ports.ts";
-import type { Endpoint } from "../transaction/ports.ts";
+import { type UriTarget, uriTargets } from "../proxy/uri-targets.ts";
 import type { RoutingCounters } from "./counters.ts";
 import { RoutingError } from "./errors.ts";
 import type { RoutingPorts } from "./ports.ts";
 import { splitUri } from "./request-uri.ts";
-import { uriTargets } from "./uri-targets.ts";
 import { wrapRouter } from "./wrap-router.ts";
 
 const STATUS = 403;
@@ -23,7 +22,7 @@ export function createBlacklists(definitions: readonly string[], balancer: Routi
 /** The list, out of `lists`, that holds where a request to this URI would go; host names are not resolved. */
 export function listHolding(blacklists: Blacklists, lists: readonly string[], uri: string): string | undefined {
   const targets = uriTargets(uri);
-  return lists.find((list) => targets.some((target) => blacklists.holds(list, target)));
+  return lists.find((list) => targets.some(({ address, ...target }) => blacklists.holds(list, { host: address, ...target })));
 }
 
 /** Refuses what lists hold when a request is about to be sent: by then a host name has become an address. */
@@ -38,7 +37,7 @@ export class BlacklistGuard implements TargetGuard {
     this.#counters = counters;
   }
 
-  accepts({ address, port, transport }: Endpoint): boolean {
+  accepts({ address, port, transport }: UriTarget): boolean {
     const accepted = !this.lists.some((list) => this.#blacklists.holds(list, { host: address, port, transport }));
     if (!accepted && this.#counters) this.#counters.denied_targets++;
     return accepted;

@@ -1,7 +1,7 @@
 export { Call, type CallLog, type CallParty, type CallResponse, type CallSource } from "./call.ts";
 export { compileCidr, type IpWords, parseIp } from "./cidr.ts";
 export { RoutingCounters } from "./counters.ts";
-export { createDefaultRouter } from "./default-router.ts";
+export { createDefaultRouter, SHORTEST_ATTEMPT_MS } from "./default-router.ts";
 export { createBlacklists, denyTargets } from "./deny-targets.ts";
 export type { DistributeOptions } from "./distribute.ts";
 export { RoutingError } from "./errors.ts";

@@ -86,7 +86,10 @@ export class LoadBalancing {
     return balancer.isStarted(proxyCall.load);
   }
 
-  /** `lb_disable_dst`: disables the destination selected last, for every call, until it is enabled again. */
+  /**
+   * `lb_disable_dst`: disables the destination selected last, for every call, until it is enabled again. One that was enabled after this call
+   * selected it stays enabled; the answer is true all the same.
+   */
   disableDst(): boolean {
     return this.#act("lb.disableDst", (balancer, load) => balancer.disableDestination(load));
   }

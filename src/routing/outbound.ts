@@ -102,7 +102,7 @@ function startOutbound(context: Context, call: ProxyCall): void | Promise<void> 
     }
   }
   if (spec.next_hop === null && !leavesProxy(context, call)) {
-    if (!spec.back_to_sender) call.load.passedOver = balancer.destinationsAt(sender).map(({ key }) => key);
+    if (!spec.back_to_sender) call.load.passedOver = balancer.destinationsAt(sender.addresses).map(({ key }) => key);
     return router.request(call);
   }
   if (counters) counters.outbound_calls++;
@@ -138,9 +138,13 @@ function findSender(context: Context, ip: string, port: number): Destination | u
   if (first === undefined || spec.group !== -1) return first;
   const firstFits = hasAll(first, names);
   if (firstFits && !isTakenOut(context, first)) return first;
-  const others = balancer
-    .destinations()
-    .filter((row) => row.group !== first.group && hasAll(row, names) && balancer.isDestination(ip, port, row.group) === row);
+  // Counting goes to the first row of a group that has the address, so none behind it will do.
+  const groups = new Set([first.group]);
+  const others = balancer.destinationsAt([{ ip, port }]).filter((row) => {
+    if (groups.has(row.group)) return false;
+    groups.add(row.group);
+    return hasAll(row, names);
+  });
   const inUse = others.find((row) => !isTakenOut(context, row));
   return inUse ?? (firstFits ? first : (others[0] ?? first));
 }

@@ -1,4 +1,5 @@
-import { type Balancer, Looks, type StatusChange } from "../balancer/index.ts";
+import { randomInt } from "node:crypto";
+import { type Balancer, Looks, ownText, type StatusChange } from "../balancer/index.ts";
 import type { Config } from "../config/index.ts";
 import { type Dialog, DialogState } from "../dialog/index.ts";
 import { EventBus, EventStream, Webhook } from "../events/index.ts";
@@ -8,8 +9,11 @@ import { logAlert } from "../observability/alert-log.ts";
 import type { Log } from "../proxy/index.ts";
 import { VERSION } from "../version.ts";
 
+/** Random characters in the ids of a run: a clock that was set back must not lead to ids that there have been. */
+const RUN_RANDOM_CHARS = 6;
+
 export interface AnnouncerPorts {
-  readonly config: Pick<Config, "events" | "explain">;
+  readonly config: Pick<Config, "events" | "explain" | "health" | "routing">;
   /** Runs something once, later; what it answers takes it back. */
   readonly after: (ms: number, run: () => void) => () => void;
   readonly log: Log;
@@ -19,6 +23,8 @@ type Destination = StatusChange["destination"];
 
 /** Tells the world what happens: events to those who listen, alerts, and the reasons of decisions to those who ask. */
 export class Announcer {
+  /** Ids of events begin with it: lower-case letters and digits, others at each start. */
+  readonly run = newRun();
   /** For the balancer to write its decisions in; absent when none are remembered. */
   readonly looks: Looks | undefined;
   readonly #ports: AnnouncerPorts;
@@ -29,15 +35,19 @@ export class Announcer {
   #alerts: GroupAlerts | undefined;
   #alertCount = 0;
   #stopAlerts: (() => void) | undefined;
+  #groups: ReadonlySet<number> | undefined;
+  #overfilled: ReadonlySet<number>;
 
   constructor(ports: AnnouncerPorts) {
     this.#ports = ports;
     const { config, after, log } = ports;
+    this.#groups = groupsOf(config.routing);
+    this.#overfilled = overfilledGroups(config.routing);
     const { events } = config;
     const bus = new EventBus({
       history: events.history,
       wallMs: Date.now,
-      run: Date.now().toString(36),
+      run: this.run,
       onFault: (error) => log.error({ err: error }, "cannot tell of an event"),
     });
     this.#bus = bus;
@@ -52,6 +62,7 @@ export class Announcer {
           secret,
           queue: events.webhook_queue,
           userAgent: `headroom/${VERSION}`,
+          wallMs: Date.now,
           fetch,
           after,
           random: Math.random,
@@ -93,18 +104,30 @@ export class Announcer {
     const alerts = new GroupAlerts({
       balancer,
       lowPercent: config.events.low_headroom_percent,
+      failOpen: config.health.fail_open,
+      wanted: () => this.#groups,
+      overfills: (group) => this.#overfilled.has(group),
       onAlert: (alert) => {
-        if (alert.raised) this.#alertCount++;
+        if (alert.state === "raised") this.#alertCount++;
         logAlert(alert, log);
         this.#alert(alert);
       },
     });
     this.#alerts = alerts;
     const look = (): void => {
-      this.#stopAlerts = after(ALERT_CHECK_MS, look);
-      alerts.check();
+      this.#stopAlerts = after(ALERT_CHECK_MS, look); // also when the look throws
+      const waitMs = alerts.check();
+      if (waitMs === ALERT_CHECK_MS) return;
+      this.#stopAlerts();
+      this.#stopAlerts = after(waitMs, look);
     };
     this.#stopAlerts = after(ALERT_CHECK_MS, look);
+  }
+
+  /** To be told of the configuration in use: which groups calls go to. */
+  routingChanged(routing: Config["routing"]): void {
+    this.#groups = groupsOf(routing);
+    this.#overfilled = overfilledGroups(routing);
   }
 
   close(): void {
@@ -122,7 +145,13 @@ export class Announcer {
   }
 
   dialogChanged(dialog: Dialog, before: DialogState): void {
-    const { did, callId, fromTag, toTag, state, endReason } = dialog;
+    const { state } = dialog;
+    // Events are kept, most of them unread. What is cut from a message would keep the whole datagram in memory.
+    const did = ownText(dialog.did);
+    const callId = ownText(dialog.callId);
+    const fromTag = ownText(dialog.fromTag);
+    const toTag = ownText(dialog.toTag);
+    const endReason = ownText(dialog.endReason);
     this.#bus.publish("E_DLG_STATE_CHANGED", () => ({
       id: did,
       db_id: did,
@@ -135,13 +164,14 @@ export class Announcer {
     }));
   }
 
-  breakerChanged({ destination, phase, before, calls, failures }: BreakerChange): void {
+  breakerChanged({ destination, phase, before, calls, failures, cause }: BreakerChange): void {
     this.#bus.publish("E_LOAD_BALANCER_BREAKER", { ...named(destination), state: phase, old_state: before, calls, failures });
     const isClosed = phase === "closed";
     if (isClosed === (before === "closed") || this.#balancer?.isEnabled(destination) !== true) return; // trials are not yet the return
-    this.#status(destination, isClosed, "breaker");
+    this.#status(destination, isClosed, cause ?? "breaker");
   }
 
+  /** @param ms 0: an operator has ended it */
   restBegan(destination: Destination, ms: number): void {
     this.#bus.publish("E_LOAD_BALANCER_REST", { ...named(destination), seconds: ms / 1000 });
   }
@@ -161,10 +191,16 @@ export class Announcer {
   }
 
   #alert(alert: GroupAlert): void {
-    const { group } = alert;
-    const state = alert.raised ? "raised" : "recovered";
+    const { group, state } = alert;
     if (alert.kind === "none-available") {
-      this.#bus.publish("E_LOAD_BALANCER_GROUP", { group, alert: "no destination", state });
+      const { rows, failedOpen } = alert;
+      this.#bus.publish("E_LOAD_BALANCER_GROUP", {
+        group,
+        alert: "no destination",
+        state,
+        destinations: rows,
+        ...(failedOpen && { failed_open: true }),
+      });
     } else {
       const { resource, free, capacity, freePercent: free_percent } = alert;
       this.#bus.publish("E_LOAD_BALANCER_HEADROOM", { group, resource, state, free, capacity, free_percent });
@@ -172,8 +208,23 @@ export class Announcer {
   }
 }
 
+function newRun(): string {
+  const chance = randomInt(36 ** RUN_RANDOM_CHARS).toString(36);
+  return Date.now().toString(36) + chance.padStart(RUN_RANDOM_CHARS, "0");
+}
+
 function named({ id, group, uri }: Destination): { id: number; group: number; uri: string } {
   return { id, group, uri };
+}
+
+/** Groups of the rules, but for those that go by a list; `undefined` when a script decides, as it alone knows. */
+function groupsOf({ script, rules }: Config["routing"]): ReadonlySet<number> | undefined {
+  return script === null ? new Set(rules.filter(({ distribute }) => distribute === undefined).map(({ group }) => group)) : undefined;
+}
+
+/** Groups whose rules have flag `n`. */
+function overfilledGroups({ script, rules }: Config["routing"]): ReadonlySet<number> {
+  return new Set(script === null ? rules.filter(({ flags }) => flags.includes("n")).map(({ group }) => group) : []);
 }
 
 function repeat(ms: number, run: () => void): () => void {

@@ -1,4 +1,5 @@
 import type { Balancer, DestinationRow, StatusChange, TableChange } from "../balancer/index.ts";
+import { type Config, tableNotices } from "../config/index.ts";
 import type { Log } from "../proxy/index.ts";
 import type { DynamicRow } from "../registrar/index.ts";
 import type { DestinationStore, RawRow } from "../store/index.ts";
@@ -52,15 +53,20 @@ export class TableLoader {
     return this.#storedIds.has(id);
   }
 
-  /** Reads the database again, and resolves all hosts again. The table in use is replaced only when all of the new one could be read. */
-  async load(): Promise<void> {
+  /**
+   * Reads the database again, and resolves all hosts again. The table in use is replaced only when all of the new one could be read.
+   *
+   * @param config what it names and the new table does not have is said in the log
+   */
+  async load(config: Pick<Config, "routing" | "load_balancer" | "registrar">): Promise<void> {
     const { log, registered, store } = this.#ports;
-    const [{ rows, skipped }] = await Promise.all([store.loadDestinations(), this.#check(registered?.() ?? [])]);
+    const [{ rows, skipped, kept }] = await Promise.all([store.loadDestinations(), this.#check(registered?.() ?? [])]);
     this.#stored = rows;
     this.#storedIds = new Set(rows.map(({ id }) => id));
     this.#problems = new Set();
     const change = this.apply();
     for (const { id, reason } of skipped) log.warn({ id }, reason);
+    for (const text of [...kept, ...tableNotices(config, rows)]) log.warn({}, text);
     log.info(
       {
         destinations: rows.length,

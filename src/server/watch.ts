@@ -53,7 +53,7 @@ export class Watch {
   /**
    * Begins to probe, from sockets of its own, so that probes wait behind no call and no call behind them.
    *
-   * @param addresses on which SIP is taken
+   * @param addresses on which SIP is taken: there is a socket on each
    * @throws Error when none of them can be bound
    */
   async start(addresses: readonly string[]): Promise<void> {
@@ -65,6 +65,7 @@ export class Watch {
       settings: probeSettings(config),
       balancer,
       addresses,
+      towards: (address) => locals.towards(address),
       openSocket: (address, receive) => UdpListener.open({ address, port: 0, advertised: null, locals, counters, receive, fault }),
       wheel,
       chance,
@@ -88,9 +89,11 @@ export class Watch {
   }
 
   /** What management offers of it. */
-  get management(): Pick<ManagementPorts, "breakers"> {
+  get management(): Pick<ManagementPorts, "breakers" | "forgive"> {
     const { outcomes } = this;
-    return outcomes !== undefined && this.#ports.config.health.breaker.window > 0 ? { breakers: () => outcomes.figures() } : {};
+    if (outcomes === undefined) return {};
+    const hasBreakers = this.#ports.config.health.breaker.window > 0;
+    return { forgive: (destination) => outcomes.forgive(destination), ...(hasBreakers && { breakers: () => outcomes.figures() }) };
   }
 
   /** To be told of every new table. */

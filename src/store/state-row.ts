@@ -1,5 +1,5 @@
 import { createStateTable } from "../../migrations/index.ts";
-import type { DestinationState } from "../health/index.ts";
+import { type DestinationState, isUntouched } from "../health/index.ts";
 import { type Connection, hasTable, type StoredState, stateTableName } from "./connection.ts";
 
 /** Most states that are loaded: as many as there may be destinations. */
@@ -50,7 +50,7 @@ export async function writeStates(db: Connection, table: string, states: readonl
   const name = stateTableName(table);
   if (!(await hasTable(db, name))) await createStateTable(db, name);
   await db.transaction().execute(async (transaction) => {
-    const rows = states.filter((state) => !saysNothing(state)).map(rowOf);
+    const rows = states.filter((state) => !isUntouched(state)).map(rowOf);
     if (rows.length > 0) {
       await transaction
         .insertInto(name)
@@ -68,15 +68,10 @@ export async function writeStates(db: Connection, table: string, states: readonl
         )
         .execute();
     }
-    for (const { id, group, uri } of states.filter(saysNothing)) {
+    for (const { id, group, uri } of states.filter(isUntouched)) {
       await transaction.deleteFrom(name).where("group_id", "=", group).where("dst_uri", "=", uri).where("id", "=", id).execute();
     }
   });
-}
-
-/** Whether a state is that of a destination that nobody has touched. */
-function saysNothing({ enabled, autoReenable, draining }: DestinationState): boolean {
-  return enabled && autoReenable && !draining;
 }
 
 function rowOf(state: DestinationState): StoredState {

@@ -39,6 +39,8 @@ export interface LoadedDestinations {
   /** In the order of their ids, which are all different. */
   readonly rows: readonly DestinationRow[];
   readonly skipped: readonly SkippedRow[];
+  /** One sentence for each row whose host cannot be resolved now, and that keeps the addresses which it had with the load before. */
+  readonly kept: readonly string[];
 }
 
 /** A row to be written. What is left out gets the column's default. */
@@ -55,7 +57,10 @@ export interface NewRow {
 
 /** The destinations in a database. Every method rejects with a {@link StoreError} that an operator can read. */
 export interface DestinationStore {
-  /** The rows that can be used, their hosts resolved; a bad one is skipped and the others load. */
+  /**
+   * The rows that can be used, their hosts resolved; a bad one is skipped and the others load. A host that was resolved for the load before, and cannot be
+   * now, keeps its addresses: name servers that are down for a while take no destination away.
+   */
   loadDestinations(): Promise<LoadedDestinations>;
   /** Rows that are in no database, checked and resolved as those of {@link loadDestinations}. */
   check(rows: readonly RawRow[]): Promise<LoadedDestinations>;
@@ -115,6 +120,8 @@ class SqliteStore implements DestinationStore {
   /** Why the database could not be written at the start. */
   readonly #unwritable: StoreError | undefined;
   #thread: WriterThread | undefined;
+  /** Addresses of the hosts of the rows of the latest load. */
+  #known: ReadonlyMap<string, readonly string[]> = new Map();
 
   constructor(file: string, options: StoreOptions, found: { lasting?: Connection; unwritable?: StoreError | undefined }) {
     this.#file = file;
@@ -146,16 +153,25 @@ class SqliteStore implements DestinationStore {
     }
     const names = checked.filter(({ target }) => !target.isAddress).map(({ target }) => target.host);
     const resolutions = await resolveAll(names, resolve, limits);
+    const known = new Map<string, readonly string[]>();
     const rows: DestinationRow[] = [];
+    const kept: string[] = [];
     for (const { target, ...row } of checked) {
-      const resolution = target.isAddress ? { addresses: [target.host] } : resolutions.get(target.host);
-      if (resolution && "addresses" in resolution) {
-        rows.push({ ...row, addresses: resolution.addresses.map((ip) => addressOf(ip, target)) });
-      } else {
-        skipped.push(skip(row.id, [`dst_uri "${row.uri}": host "${target.host}" cannot be resolved: ${resolution?.reason}`]));
+      const { host } = target;
+      const resolution = target.isAddress ? { addresses: [host] } : resolutions.get(host);
+      const ips = resolution && "addresses" in resolution ? resolution.addresses : this.#known.get(host);
+      const faults =
+        resolution && "reason" in resolution ? [`dst_uri "${row.uri}": host "${host}" cannot be resolved: ${resolution.reason}`] : [];
+      if (ips === undefined) {
+        skipped.push(skip(row.id, faults));
+        continue;
       }
+      if (faults.length > 0) kept.push(`Row ${row.id} keeps the addresses from before, ${ips.join(", ")}: ${faults.join("; ")}`);
+      if (!target.isAddress) known.set(host, ips);
+      rows.push({ ...row, addresses: ips.map((ip) => addressOf(ip, target)) });
     }
-    return { rows, skipped: skipped.sort((a, b) => (a.id ?? -1) - (b.id ?? -1)) };
+    this.#known = known;
+    return { rows, skipped: skipped.sort((a, b) => (a.id ?? -1) - (b.id ?? -1)), kept };
   }
 
   list(): Promise<readonly StoredRow[]> {

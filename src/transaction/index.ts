@@ -1,5 +1,6 @@
 export type { ClientRequest, ClientUser } from "./client-transaction.ts";
 export { ClientTransaction } from "./client-transaction.ts";
+export { facingListener } from "./facing.ts";
 export type { LayerOptions, TransactionUser } from "./layer.ts";
 export { MAGIC_COOKIE, MAX_SERVER_TRANSACTIONS, TransactionCounters, TransactionLayer } from "./layer.ts";
 export type { Chance, Endpoint, Listener, SendOwner, Wire } from "./ports.ts";

@@ -1,6 +1,6 @@
 import { canonicalIp } from "../balancer/index.ts";
 import type { Network } from "../proxy/core.ts";
-import type { Endpoint, Listener, SendOwner, Wire } from "../transaction/index.ts";
+import { type Endpoint, facingListener, type Listener, type SendOwner, type Wire } from "../transaction/index.ts";
 import type { LocalAddresses } from "./local-address.ts";
 import type { UdpListener } from "./udp.ts";
 
@@ -45,21 +45,8 @@ export class SipNetwork implements Network, Wire {
 
   endpoint(address: string, port: number, transport: string, preferred: Listener): Endpoint | undefined {
     if (transport !== "udp" || port < 1 || port > 65_535) return undefined;
-    const family = address.includes(":") ? 6 : 4;
-    const fits = preferred.transport === transport && preferred.family === family;
-    const listener =
-      (fits ? this.#facing(address, preferred as UdpListener) : undefined) ?? this.#listeners.find((other) => other.family === family);
+    const listener = facingListener(address, this.#listeners, preferred.transport === transport ? (preferred as UdpListener) : undefined);
     return listener === undefined ? undefined : { transport, address, port, listener };
-  }
-
-  /** The preferred listener, unless it is bound to loopback and the peer is elsewhere, or the other way round: nothing would arrive. */
-  #facing(address: string, preferred: UdpListener): UdpListener {
-    if (this.#listeners.length === 1 || preferred.isWildcard || isLoopback(preferred.address) === isLoopback(address)) return preferred;
-    const { family } = preferred;
-    const better = this.#listeners.find(
-      (other) => other.family === family && (other.isWildcard || isLoopback(other.address) === isLoopback(address)),
-    );
-    return better ?? preferred;
   }
 
   resolve(host: string): string | undefined | Promise<string | undefined> {
@@ -82,10 +69,6 @@ export class SipNetwork implements Network, Wire {
 /** One spelling for each IPv6 address; names and IPv4 addresses have one already. */
 function spelled(host: string): string {
   return host.includes(":") ? (canonicalIp(host) ?? host.toLowerCase()) : host.toLowerCase();
-}
-
-function isLoopback(address: string): boolean {
-  return address.startsWith("127.") || address === "::1";
 }
 
 function ownKey(advertised: string, listenerPort: number): string {

@@ -111,9 +111,23 @@ describe("destinations that a call must not go to", () => {
     assert.equal(other.destination?.id, 1);
   });
 
+  it("are found by an address of their own or anybody's, port 0 for all; each once, in id order", () => {
+    const rows = [4, 2, 7, 5].map((id) => row({ id, port: id === 5 ? 5090 : 5080, resources: "t=1" }));
+    const address = { ip: "192.0.2.1", transport: "udp" } as const;
+    const balancer = balancerOf([]);
+    balancer.replaceTable([
+      ...rows.slice(0, 3).map((sketch) => ({ ...sketch, addresses: [5080, 5081].map((port) => ({ ...address, port })) })),
+      { ...rows[3]!, addresses: [{ ...address, port: 5090 }] },
+    ]);
+    const at = (ip: string, port: number) => balancer.destinationsAt([{ ip, port }]).map(({ id }) => id);
+    assert.deepEqual(at("192.0.2.1", 5080), [2, 4, 7]);
+    assert.deepEqual(at("::ffff:192.0.2.1", 0), [2, 4, 5, 7]);
+    assert.deepEqual([at("192.0.2.1", 5060), at("192.0.2.9", 0)], [[], []]);
+  });
+
   it("are found by address: every row that may be the same server", () => {
     const balancer = balancerOf(sketches);
-    const at = (id: number) => balancer.destinationsAt(balancer.destination(id)!).map((found) => found.id);
+    const at = (id: number) => balancer.destinationsAt(balancer.destination(id)!.addresses).map((found) => found.id);
     assert.deepEqual([at(1), at(2), at(4)], [[1, 3], [2], [4]]);
     balancer.replaceTable([...sketches.slice(0, 3), { ...sketches[3]!, port: 0 }].map(row));
     assert.deepEqual(

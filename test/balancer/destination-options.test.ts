@@ -11,7 +11,7 @@ describe("options in the attributes of a row", () => {
     ["", {}],
     ["id=3", {}],
     ["shared", {}],
-    ["Shared=a; WEIGHT=2", {}],
+    ["share of=a; wt=2; gps=1; cpus=8; ps=3; prio=1; heights=1; we1ght=2", {}],
     ["myshared=a", {}],
     ["prefix weight=2", {}],
     ["shared=fra-1.a_B", { shared: "fra-1.a_B" }],
@@ -44,6 +44,12 @@ describe("options in the attributes of a row", () => {
     ["cps=1.5", {}, 'cps "1.5" must be a whole number from 0 to 10000'],
     ["cps=10001", {}, 'cps "10001" must be a whole number from 0 to 10000'],
     ["weight=2; weight=3", { weight: 2 }, '"weight" stands twice; want each option once'],
+    ["wieght=3", {}, '"wieght" is no option; want "weight" if that is meant'],
+    ["site=fra; weigh = 3", {}, '"weigh" is no option; want "weight" if that is meant'],
+    ["WEIGHT=2", {}, '"WEIGHT" is no option; want "weight" if that is meant'],
+    ["share=a", {}, '"share" is no option; want "shared" if that is meant'],
+    ["prioritty=1", {}, '"prioritty" is no option; want "priority" if that is meant'],
+    ["csp=5; weight=2", { weight: 2 }, '"csp" is no option; want "cps" if that is meant'],
     ["cps=x, cps=3", {}, 'cps "x" must be a whole number from 0 to 10000'],
   ];
   for (const [attrs, want, problem] of bad) {

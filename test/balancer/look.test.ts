@@ -127,6 +127,21 @@ describe("what a start would look at", () => {
     });
   });
 
+  it("tells of 64 destinations at most, those that have the resources first, and of the best one in any case", () => {
+    const sketches = Array.from({ length: 200 }, (_, i) => ({ id: i + 1, resources: i < 150 ? `c=1` : `t=${i === 199 ? 9 : 5}` }));
+    const balancer = balancerOf(sketches);
+    const tell = (resources: string) => {
+      const { destinations, omitted, chosen } = balancer.describe(1, resources);
+      const lacking = destinations.filter(({ skipped }) => skipped === "lacks-resource");
+      return { chosen, all: destinations.length, lacking: lacking.length, omitted };
+    };
+    assert.deepEqual(tell("t"), { chosen: 200, all: 64, lacking: 14, omitted: 136 });
+    assert.deepEqual(tell("c"), { chosen: 1, all: 64, lacking: 0, omitted: 136 });
+    assert.deepEqual(tell("c;t"), { chosen: undefined, all: 64, lacking: 64, omitted: 136 });
+    balancer.replaceTable(sketches.map((sketch) => row({ ...sketch, resources: `t=${sketch.id === 200 ? 9 : 5}` })));
+    assert.deepEqual(tell("t"), { chosen: 200, all: 64, lacking: 0, omitted: 136 });
+  });
+
   it("says that the group failed open", () => {
     const balancer = balancerOf([{ id: 1, resources: "t=1" }], { failOpen: true });
     balancer.setStatus(1, false, "probe");
@@ -193,6 +208,14 @@ describe("what a call looked at", () => {
         [best],
       );
     }
+  });
+
+  it("counts those that lack a resource among the 64, behind all others", () => {
+    const { balancer, views } = watched(Array.from({ length: 5000 }, (_, i) => ({ id: i + 1, resources: i % 100 === 99 ? "t=5" : "c=5" })));
+    balancer.start(newCall(), 1, "t");
+    const { destinations, omitted } = views()[0]!;
+    const lacking = destinations.filter(({ skipped }) => skipped === "lacks-resource");
+    assert.deepEqual([destinations.length, lacking.length, omitted], [64, 14, 4936]);
   });
 
   it("tells what the call comes from, when that is passed over", () => {

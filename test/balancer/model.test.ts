@@ -236,10 +236,20 @@ const operations: { weight: number; arbitrary: fc.Arbitrary<Operation> }[] = [
     }),
   },
   {
-    weight: 1,
+    weight: 2,
     arbitrary: callIndex.map(
       (index) => (pair) => assert.equal(pair.balancer.disableDestination(pair.calls[index]!), pair.model.disable(index)),
     ),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.tuple(callIndex, callIndex, fc.constantFrom(...CAUSES)).map(([index, other, cause]) => (pair) => {
+      const { id } = pair.calls[index]!.destination ?? { id: 9 };
+      for (const each of [index, other]) {
+        assert.equal(pair.balancer.disableDestination(pair.calls[each]!), pair.model.disable(each));
+        assert.equal(pair.balancer.setStatus(id, true, cause), pair.model.setStatus(id, true, cause));
+      }
+    }),
   },
   {
     weight: 6,
@@ -363,7 +373,10 @@ describe("the balancer against a model that counts from nothing", () => {
       { numRuns: 200 },
     );
     assert.ok(steps > 10_000, `${steps} steps`);
-    for (const code of ["selected", "no_capacity", "no_destination", "bad_resource", "internal_error", "uncounted", "failed_open"]) {
+    for (const code of [
+      ...["selected", "no_capacity", "no_destination", "bad_resource", "internal_error", "uncounted", "failed_open"],
+      ...["disables", "disables_stale"],
+    ]) {
       assert.ok((codes.get(code) ?? 0) > 5, `${code} came ${codes.get(code)} times`);
     }
   });

@@ -13,6 +13,8 @@ export interface ModelDestination {
   key: string;
   id: number;
   pool: string | undefined;
+  /** It was enabled, or came to the table, after the call chose it: the call cannot disable it any more. */
+  vouched: boolean;
 }
 
 export interface ModelCall {
@@ -132,6 +134,7 @@ export class Model {
         const fresh = { disabled: false, noAutoReenable: false, draining: false, trials: undefined, restUntil: 0, factor: 1 };
         return { ...fresh, ...old, row, options: optionsOf.get(row)!, key, capacities };
       });
+    for (const { key } of this.rows) if (!before.some((old) => old.key === key)) this.#vouch(key);
     const poolsBefore = this.#pools;
     this.#pools = new Map();
     for (const { options, row } of this.rows) {
@@ -184,7 +187,7 @@ export class Model {
   disable(index: number): LbCode {
     const found = this.rows.find(({ key }) => key === this.calls[index]!.destination?.key);
     if (found === undefined) return -1;
-    found.disabled = true;
+    if (!this.calls[index]!.destination!.vouched) found.disabled = true;
     return 1;
   }
 
@@ -221,7 +224,7 @@ export class Model {
   moveTo(index: number, destination: ModelDestination, names: readonly string[]): void {
     const call = this.calls[index]!;
     endPick(call);
-    call.destination = destination;
+    call.destination = { ...destination, vouched: false };
     const { key, id, pool } = destination;
     for (const resource of names) {
       if (!this.#gone.has(`${key} ${resource}`)) this.#gone.set(`${key} ${resource}`, pool);
@@ -249,10 +252,15 @@ export class Model {
       found.disabled = true;
       if (cause === "mi" || cause === "drain") found.noAutoReenable = true;
     } else if (cause !== "probe" || !found.noAutoReenable) {
+      if (cause !== "probe" || found.disabled) this.#vouch(found.key);
       found.disabled = false;
       found.noAutoReenable = false;
     }
     return true;
+  }
+
+  #vouch(key: string): void {
+    for (const { destination } of this.calls) if (destination?.key === key) destination.vouched = true;
   }
 
   pass(ms: number): void {
@@ -286,7 +294,7 @@ export class Model {
     const { key, row, options } = chosen;
     for (const resource of session.names) call.units.push({ key, id: row.id, resource, pick: true });
     session.tried.push(key);
-    call.destination = { key, id: row.id, pool: options.pool };
+    call.destination = { key, id: row.id, pool: options.pool, vouched: false };
     if (chosen.trials !== undefined && chosen.trials > 0) chosen.trials--;
     if (this.#limitOf(chosen) > 0) this.#sent.set(limitKey(chosen), [...(this.#sent.get(limitKey(chosen)) ?? []), this.now]);
     return 1;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { CallLoad, type StatusChange } from "../../src/balancer/index.ts";
-import { balancerOf, cellOf, newCall, occupy, usage } from "./support.ts";
+import { type Balancer, CallLoad, type StatusChange } from "../../src/balancer/index.ts";
+import { balancerOf, cellOf, newCall, occupy, row, usage } from "./support.ts";
 
 const three = [
   { id: 1, resources: "t=10" },
@@ -231,6 +231,64 @@ describe("lb_disable_dst", () => {
     balancer.start(other, 1, "t");
     assert.equal(other.destination?.id, 1);
   });
+
+  const enablings: Record<string, { enable(balancer: Balancer): void; disables: boolean }> = {
+    "a probe that enables it": {
+      enable(balancer) {
+        balancer.setStatus(2, false, "probe");
+        balancer.setStatus(2, true, "probe");
+      },
+      disables: false,
+    },
+    "a good probe of an enabled one": { enable: (balancer) => balancer.setStatus(2, true, "probe"), disables: true },
+    "an operator who says that it is well": { enable: (balancer) => balancer.setStatus(2, true, "mi"), disables: false },
+    "the end of a drain that is undone": {
+      enable(balancer) {
+        balancer.setStatus(2, false, "drain");
+        balancer.setStatus(2, true, "drain");
+      },
+      disables: false,
+    },
+    "a probe that enables another one": {
+      enable(balancer) {
+        balancer.setStatus(1, false, "probe");
+        balancer.setStatus(1, true, "probe");
+      },
+      disables: true,
+    },
+    "a reload": { enable: (balancer) => balancer.replaceTable(three.map(row)), disables: true },
+    "a probe that enables it, and a reload": {
+      enable(balancer) {
+        balancer.setStatus(2, false, "probe");
+        balancer.setStatus(2, true, "probe");
+        balancer.replaceTable(three.slice(1).map(row));
+      },
+      disables: false,
+    },
+    "reloads that take its row and bring it back": {
+      enable(balancer) {
+        balancer.replaceTable([]);
+        balancer.replaceTable(three.map(row));
+      },
+      disables: false,
+    },
+  };
+  for (const [name, { enable, disables }] of Object.entries(enablings)) {
+    it(`${disables ? "disables" : "leaves enabled"} for a call that chose the destination before ${name}`, () => {
+      const balancer = balancerOf(three);
+      const [older, newer] = [newCall(), newCall()];
+      balancer.start(older, 1, "t");
+      assert.equal(older.destination?.id, 2);
+      enable(balancer);
+      assert.equal(balancer.disableDestination(older), 1);
+      assert.equal(balancer.isEnabled(balancer.destination(2)!), !disables);
+      assert.deepEqual([balancer.counters.disables, balancer.counters.disables_stale], disables ? [1, 0] : [0, 1]);
+      balancer.setStatus(2, true, "script");
+      balancer.start(newer, 1, "t");
+      assert.deepEqual([newer.destination?.id, balancer.disableDestination(newer)], [2, 1]);
+      assert.ok(!balancer.isEnabled(balancer.destination(2)!), "a call from after it does");
+    });
+  }
 
   it("answers -1 when the row is gone", () => {
     const balancer = balancerOf(three);

@@ -102,6 +102,12 @@ describe("headroom check", () => {
     assert.equal(exitCode, 1);
   });
 
+  it("says what the configuration names and no row has", async () => {
+    configure("routing: { rules: [{ group: 7, resources: a }] }\n");
+    const { printed } = await check();
+    assert.ok(printed.includes("notice: routing.rules with group 7 refuse their calls: the group has no destination"), printed.join("\n"));
+  });
+
   it("says that nothing is probed when probing is off", async () => {
     writeFileSync(place.config, `load_balancer: { db_url: "sqlite:${place.database}", probing_interval: 0 }\n`);
     const { printed } = await check();

@@ -94,11 +94,13 @@ describe("headroom mi", () => {
   it("gives a token, and says when one is wanted", async () => {
     const guarded = await createManagementServer(ports, { host: "127.0.0.1", port: 0, root: "mi", bearerTokens: ["t"] });
     assert.equal((await run(guarded.url, ["pwd"], { token: "t" })).code, 0);
-    const { code, error } = await run(guarded.url, ["pwd"]);
-    assert.deepEqual(
-      [code, error],
-      [1, "Cannot run pwd: the balancer wants another bearer token: give it with --token or HEADROOM_MI_TOKEN\n"],
-    );
+    for (const [options, wanted] of [
+      [{}, "a bearer token"],
+      [{ token: "u" }, "another bearer token"],
+    ] as const) {
+      const { code, error } = await run(guarded.url, ["pwd"], options);
+      assert.deepEqual([code, error], [1, `Cannot run pwd: the balancer wants ${wanted}: give it with --token or HEADROOM_MI_TOKEN\n`]);
+    }
     await guarded.close();
   });
 

@@ -248,7 +248,17 @@ describe("a value of health that is refused", () => {
     [
       "an event that has no such name",
       "events: { webhooks: [{ url: 'https://a.example', events: [status] }] }",
-      /events\[0\]: found "status", want the name of an event/,
+      /1:59: events\.webhooks\[0\]\.events\[0\]: found "status", want one of "E_LOAD_BALANCER_STATUS", "E_DLG_STATE_CHANGED", /,
+    ],
+    [
+      "a misspelt event",
+      "events: { webhooks: [{ url: 'https://a.example', events: [E_DLG_STATE_CHANGED, E_LOAD_BALANCER_STATE] }] }",
+      /events\[1\]: found "E_LOAD_BALANCER_STATE", did you mean "E_LOAD_BALANCER_STATUS"\?/,
+    ],
+    [
+      "an event in lower case",
+      "events: { webhooks: [{ url: 'http://a', events: e_dlg_state_changed }] }",
+      /did you mean "E_DLG_STATE_CHANGED"\?/,
     ],
     ["a queue of none", "events: { webhook_queue: 0 }", /webhook_queue: found 0, want a whole number from 1/],
     ["too many webhooks", `events: { webhooks: [${"{ url: 'http://a' },".repeat(17)}] }`, /found a list of 17, want a list of 0 to 16/],
@@ -286,6 +296,22 @@ describe("a notice about health", () => {
     ["events: { webhook_queue: 10 }", [/events\.webhook_queue has no effect: events\.webhooks is empty/]],
     ["routing: { script: a.ts, outbound: {} }", [/routing\.outbound has no effect: routing\.script decides where calls go/]],
     ["routing: { script: a.ts, outbound: null }", []],
+    [
+      "routing: { rules: [{ failover_budget: 0.5 }] }",
+      [
+        /^h\.yaml:1:39: routing\.rules\[0\]\.failover_budget 0\.5 lets no call fail over: a further destination gets 0\.5 seconds at least$/,
+      ],
+    ],
+    [
+      "routing: { rules: [{ failover_budget: 5.5 }] }",
+      [/failover_budget 5\.5 lets no call fail over after a time-out: tm\.fr_timeout is 5 seconds, and a further/],
+    ],
+    ["routing: { rules: [{ failover_budget: 5.6 }] }", []],
+    ["tm: { fr_timeout: 2 }\nrouting: { rules: [{ failover_budget: 3 }] }", []],
+    ["routing: { rules: [{ failover_budget: 3, failover_on: [5xx, transport] }] }", []],
+    ["routing: { rules: [{ failover_budget: 3, failover_on: timeout }] }", [/after a time-out/]],
+    ["routing: { rules: [{ failover_budget: 0.1, max_failovers: 0 }] }", []],
+    ["routing: { script: a.ts, rules: [{ failover_budget: 0.1 }] }", [/routing\.rules has no effect/]],
     ["load_balancer: { lb_define_blacklist: 'a=1' }\nrouting: { script: a.ts, deny_targets: a }", []],
   ];
   for (const [text, wants] of cases) {

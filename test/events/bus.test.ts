@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type BusEvent, EventBus } from "../../src/events/index.ts";
+import { EVENT_NAMES } from "../../src/event-names.ts";
+import { type BusEvent, EventBus, type Missed } from "../../src/events/bus.ts";
+
+import { below, seededRandom } from "../support/random.ts";
 
 const ALL: ReadonlySet<string> = new Set();
 
@@ -8,8 +11,8 @@ function busOf(history: number, faults: unknown[] = []): EventBus {
   return new EventBus({ history, wallMs: () => 1000, run: "abc", onFault: (error) => void faults.push(error) });
 }
 
-function serials({ events }: { events: readonly BusEvent[] }): number[] {
-  return events.map(({ serial }) => serial);
+function serials(missed: Missed): number[] {
+  return missed.take(missed.left).map(({ serial }) => serial);
 }
 
 describe("the bus of events", () => {
@@ -35,7 +38,7 @@ describe("the bus of events", () => {
     let made = 0;
     bus.publish("E_DLG_STATE_CHANGED", () => ({ made: ++made }));
     assert.equal(made, 0);
-    for (let i = 0; i < 2; i++) assert.deepEqual(bus.since("abc-0", ALL).events[0]?.params, { made: 1 });
+    for (let i = 0; i < 2; i++) assert.deepEqual(bus.since("abc-0", ALL).take(1)[0]?.params, { made: 1 });
   });
 
   it("gives again what came after an id, in order over all names", () => {
@@ -45,7 +48,45 @@ describe("the bus of events", () => {
     bus.publish("E_DLG_STATE_CHANGED", {});
     assert.deepEqual(serials(bus.since("abc-1", ALL)), [2, 3]);
     assert.deepEqual(serials(bus.since("abc-1", new Set(["E_DLG_STATE_CHANGED"]))), [3]);
-    assert.deepEqual(bus.since("abc-3", ALL), { events: [], lost: false });
+    const nothing = bus.since("abc-3", ALL);
+    assert.deepEqual([serials(nothing), nothing.lost], [[], false]);
+  });
+
+  it("gives it in pieces, in order over all names and full rings, as it was when it was asked for", () => {
+    const random = below(seededRandom(3));
+    for (const history of [1, 2, 7, 50]) {
+      const bus = busOf(history);
+      const told: BusEvent[] = [];
+      bus.subscribe((event) => void told.push(event));
+      for (let i = 0; i < 120; i++) bus.publish(EVENT_NAMES[random(EVENT_NAMES.length)]!, {});
+      for (let after = 0; after <= 120; after++) {
+        const kept = told.filter(({ name, serial }) => {
+          const later = told.filter((other) => other.name === name && other.serial > serial && other.serial <= 120 + after);
+          return serial > after && later.length < history;
+        });
+        const missed = bus.since(`abc-${after}`, ALL);
+        bus.publish("E_DLG_STATE_CHANGED", {});
+        const pieces: BusEvent[][] = [];
+        while (missed.left > 0) pieces.push(missed.take(3));
+        assert.deepEqual(pieces.flat(), kept, `history ${history}, after ${after}`);
+        assert.ok(pieces.slice(0, -1).every((piece) => piece.length === 3));
+        assert.deepEqual(missed.take(3), []);
+      }
+    }
+  });
+
+  it("keeps as many as it is told to and knows what it lost, however many there have been", () => {
+    for (const history of [1, 255, 256, 257, 600]) {
+      const bus = busOf(history);
+      for (let published = 1; published <= 1_500; published++) {
+        bus.publish("E_DLG_STATE_CHANGED", {});
+        const kept = Math.min(published, history);
+        assert.equal(bus.since("abc-0", ALL).left, kept);
+        const later = bus.since(`abc-${published - kept}`, ALL);
+        assert.deepEqual([later.lost, later.left, later.take(1)[0]?.serial], [false, kept, published - kept + 1]);
+        if (published > history) assert.equal(bus.since(`abc-${published - kept - 1}`, ALL).lost, true);
+      }
+    }
   });
 
   it("gives all that it has for an id of another run, for one that it never gave and for nonsense, and says that more may be lost", () => {
@@ -71,7 +112,12 @@ describe("the bus of events", () => {
   it("keeps nothing with a history of 0", () => {
     const bus = busOf(0);
     bus.publish("E_DLG_STATE_CHANGED", {});
-    assert.deepEqual(bus.since("abc-0", ALL), { events: [], lost: true });
-    assert.deepEqual(bus.since("abc-1", ALL), { events: [], lost: false });
+    for (const [id, lost] of [
+      ["abc-0", true],
+      ["abc-1", false],
+    ] as const) {
+      const missed = bus.since(id, ALL);
+      assert.deepEqual([missed.left, missed.lost], [0, lost]);
+    }
   });
 });

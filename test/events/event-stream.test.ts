@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
+import { EventEmitter } from "node:events";
 import { get, type IncomingMessage } from "node:http";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { EventBus, EventStream } from "../../src/events/index.ts";
+import { EVENT_NAMES } from "../../src/event-names.ts";
+import { EventBus, EventStream, MAX_CLIENTS } from "../../src/events/index.ts";
 import { createManagementServer, type ManagementServer } from "../../src/management/index.ts";
+import { MAX_CONNECTIONS } from "../../src/management/limits.ts";
 import { fakePorts } from "../management/fake-ports.ts";
 import { waitFor } from "../support/net.ts";
 
@@ -94,6 +97,35 @@ describe("GET /events", () => {
     assert.doesNotMatch(text(), /E_EVENTS_LOST/);
   });
 
+  it("gives again many events piece by piece, others having their turn in between, and what happens meanwhile after them", async () => {
+    const large = new EventBus({ history: 10_000, wallMs: () => 0, run: "abc", onFault: (error) => assert.fail(String(error)) });
+    const turns: (() => void)[] = [];
+    const slices = new EventStream({ bus: large, every: () => () => undefined, soon: (run) => void turns.push(run), maxWaiting: 5_000 });
+    for (let i = 0; i < 10_000; i++) large.publish(EVENT_NAMES[i % EVENT_NAMES.length]!, {});
+    const written: string[] = [];
+    const response = Object.assign(new EventEmitter(), {
+      writeHead: () => response,
+      write: (text: string) => written.push(text) > 0,
+      destroy: () => response,
+    });
+    slices.handle({ url: "/events", headers: { "last-event-id": "abc-0" } } as never, response as never);
+    assert.equal(written.length, 1, "only retry is written at once");
+    let count = 0;
+    for (let turn = turns.shift(); turn !== undefined; turn = turns.shift(), count++) {
+      if (count < 30) for (let i = 0; i < 100; i++) large.publish("E_DLG_STATE_CHANGED", {});
+      const before = written.length;
+      turn();
+      assert.ok(written.length <= before + 1);
+      assert.ok((written.at(-1)!.match(/^id: /gm) ?? []).length <= 200);
+    }
+    assert.deepEqual(
+      written.join("").match(/^id: .*$/gm),
+      Array.from({ length: 13_000 }, (_, i) => `id: abc-${i + 1}`),
+    );
+    assert.deepEqual([slices.counters.clients, slices.counters.clients_dropped], [1, 0]);
+    slices.close();
+  });
+
   it("says when not everything is kept, and gives what there is", async () => {
     bus.publish("E_DLG_STATE_CHANGED", {});
     const { text } = await open("/events", { ...AUTHORIZED, "last-event-id": "before-77" });
@@ -149,6 +181,10 @@ describe("GET /events", () => {
     first.response.destroy();
     await until("the place is free", () => stream.counters.clients === 1);
     assert.equal((await open()).response.statusCode, 200);
+  });
+
+  it("leaves most connections of management to others", () => {
+    assert.ok(MAX_CLIENTS <= MAX_CONNECTIONS / 4);
   });
 
   it("ends when management ends", async () => {

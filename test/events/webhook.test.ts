@@ -21,7 +21,7 @@ let webhook: Webhook;
 let sent: Sent[];
 let logged: string[];
 /** What the receiver answers: a status, no answer ever, or no connection. */
-let answer: number | "silence" | "refused";
+let answer: number | "silence" | "refused" | Error;
 
 beforeEach(() => {
   clock = new FakeClock();
@@ -48,11 +48,13 @@ function create(overrides: Partial<WebhookOptions> = {}): void {
       const serials = (JSON.parse(body) as { events: { id: string }[] }).events.map(({ id }) => Number(id.slice(4)));
       sent.push({ url, headers: init.headers as Record<string, string>, body, serials });
       if (answer === "refused") return Promise.reject(new TypeError("fetch failed"));
+      if (answer instanceof Error) return Promise.reject(answer);
       if (answer === "silence") {
         return new Promise((_resolve, reject) => init.signal?.addEventListener("abort", () => reject(new Error("aborted"))));
       }
       return Promise.resolve(new Response(answer === 204 ? null : "text", { status: answer }));
     },
+    wallMs: clock.now,
     after: (ms, run) => clock.after(ms, run),
     random: () => 1,
     log: { info: log, warn: log },
@@ -64,6 +66,11 @@ function create(overrides: Partial<WebhookOptions> = {}): void {
 async function pass(ms: number): Promise<void> {
   clock.advance(ms);
   for (let i = 0; i < 20; i++) await Promise.resolve();
+}
+
+/** What fetch throws, made of what broke. */
+function failedFetch(code: string): Error {
+  return new TypeError("fetch failed", { cause: Object.assign(new Error("https://hooks.example/secret"), { code }) });
 }
 
 function publish(count = 1): void {
@@ -84,12 +91,18 @@ describe("a webhook", () => {
     assert.equal(webhook.pending, 0);
   });
 
-  it("is signed with HMAC-SHA256 of its body when there is a secret", async () => {
-    create({ secret: "between us" });
+  it("is signed with HMAC-SHA256 of its time and its body when there is a secret, each try anew", async () => {
+    create({ secret: "between us", wallMs: () => 1_700_000_000_999 + clock.now() });
+    answer = 500;
     publish();
     await pass(0);
-    const signature = createHmac("sha256", "between us").update(sent[0]!.body).digest("hex");
-    assert.equal(sent[0]!.headers["headroom-signature"], `sha256=${signature}`);
+    await pass(FIRST_WAIT_MS);
+    const signed = sent.map(({ headers }) => [headers["headroom-timestamp"], headers["headroom-signature"]]);
+    const expected = ["1700000000", "1700000001"].map((timestamp) => {
+      const signature = createHmac("sha256", "between us").update(`${timestamp}.${sent[0]!.body}`).digest("hex");
+      return [timestamp, `sha256=${signature}`];
+    });
+    assert.deepEqual(signed, expected);
   });
 
   it("gets only the events that it wants", async () => {
@@ -150,6 +163,44 @@ describe("a webhook", () => {
     assert.equal(webhook.counters.webhook_delivered, 1);
   });
 
+  for (const [name, error, reason] of [
+    ["nobody listens", failedFetch("ECONNREFUSED"), "ECONNREFUSED"],
+    ["its certificate is not trusted", failedFetch("DEPTH_ZERO_SELF_SIGNED_CERT"), "DEPTH_ZERO_SELF_SIGNED_CERT"],
+    ["the code is no code", failedFetch("https://hooks.example/secret"), "no answer"],
+    ["it is not known why", new TypeError("https://hooks.example/secret"), "no answer"],
+    ["it does not answer in time", "silence", "timeout"],
+  ] as const) {
+    it(`says why it fails, and never its address, when ${name}`, async () => {
+      create();
+      answer = error;
+      publish();
+      await pass(0);
+      await pass(ANSWER_TIMEOUT_MS);
+      assert.deepEqual(logged, [`events.webhooks[0] does not take events: ${reason}`]);
+    });
+  }
+
+  it("that is slower than what happens says once that events are lost, and how many it were when it has caught up", async () => {
+    let requests = 0;
+    create({
+      queue: 150,
+      fetch: async () => {
+        if (++requests <= 4) publish(150);
+        return new Response(null, { status: 204 });
+      },
+    });
+    publish();
+    await pass(0);
+    await pass(0);
+    assert.ok(requests > 4);
+    const { webhook_lost } = webhook.counters;
+    assert.ok(webhook_lost > 100);
+    assert.deepEqual(logged, [
+      "events.webhooks[0] loses an event: 150 wait for it already",
+      `events.webhooks[0] takes events again: ${webhook_lost} were lost`,
+    ]);
+  });
+
   for (const [status, isRetried] of [
     [500, true],
     [503, true],
@@ -185,6 +236,15 @@ describe("a webhook", () => {
     for (let i = 1; i < MAX_TRIES; i++) await pass(LONGEST_WAIT_MS);
     assert.equal(webhook.counters.webhook_lost, 1);
     assert.deepEqual(sent.at(-1)!.serials, [2]);
+    for (let i = 1; i < MAX_TRIES; i++) await pass(LONGEST_WAIT_MS);
+    publish();
+    answer = 204;
+    await pass(LONGEST_WAIT_MS);
+    assert.deepEqual(logged, [
+      "events.webhooks[0] does not take events: status 500",
+      `events.webhooks[0] loses an event: ${MAX_TRIES} tries, the last one: status 500`,
+      "events.webhooks[0] takes events again: 2 were lost",
+    ]);
   });
 
   it("that is down loses the oldest events beyond its queue, and counts them", async () => {
@@ -203,6 +263,33 @@ describe("a webhook", () => {
       [[1], [1], [10_000, 10_001]],
     );
     assert.equal(webhook.pending, 0);
+  });
+
+  it("loses changes of calls before anything else, and keeps the order of what is left", async () => {
+    create({ queue: 6 });
+    answer = "silence";
+    publish();
+    await pass(0);
+    const names = { c: "E_DLG_STATE_CHANGED", S: "E_LOAD_BALANCER_STATUS", G: "E_LOAD_BALANCER_GROUP" } as const;
+    for (const letter of "ccSccccGccSc") bus.publish(names[letter as keyof typeof names], {}); // serials 2 to 13
+    assert.deepEqual([webhook.pending, webhook.counters.webhook_lost], [6, 7]);
+    answer = 204;
+    await pass(ANSWER_TIMEOUT_MS);
+    await pass(FIRST_WAIT_MS);
+    assert.deepEqual(sent.at(-1)?.serials, [4, 9, 11, 12, 13]);
+  });
+
+  it("that has no change of a call to lose loses the oldest of the others, never for a change of a call", async () => {
+    create({ queue: 3 });
+    answer = "silence";
+    publish();
+    await pass(0);
+    publish(3);
+    bus.publish("E_DLG_STATE_CHANGED", {});
+    answer = 204;
+    await pass(ANSWER_TIMEOUT_MS);
+    await pass(FIRST_WAIT_MS);
+    assert.deepEqual([sent.at(-1)?.serials, webhook.counters.webhook_lost], [[3, 4], 2]);
   });
 
   it("with a queue of 1 loses what comes while one is being sent", async () => {

@@ -145,6 +145,27 @@ describe("lb_define_blacklist: reloads and statuses", () => {
     assert.deepEqual(held(), []);
   });
 
+  it("an address is found without a look at the table, and names are gathered once a table", () => {
+    const balancer = balancerOf(row(1, 1, "sip:192.0.2.1", udp("192.0.2.1")), row(2, 1, "sip:a.example", udp("192.0.2.2")));
+    const taken: string[] = [];
+    const lists = new Blacklists(["list=1", "other=2"], balancer, (uri) => {
+      taken.push(uri);
+      return splitUri(uri).host;
+    });
+    const holds = (host: string): boolean => lists.holds("list", { host, port: 5060, transport: "udp" });
+    assert.deepEqual([holds("192.0.2.1"), holds("192.0.2.2"), taken], [true, true, []]);
+    assert.deepEqual([holds("a.example"), holds("b.example"), taken], [true, false, ["sip:a.example"]]);
+    balancer.replaceTable([row(3, 1, "sip:b.example", udp("192.0.2.3")), row(4, 3, "sip:c.example", udp("192.0.2.4"))]);
+    assert.deepEqual([holds("a.example"), holds("b.example"), taken], [false, true, ["sip:a.example", "sip:b.example"]]);
+  });
+
+  it("a user part that reads like an address hides no name", () => {
+    for (const uri of ["sip:192.0.2.1@a.example", "sip:192.0.2.1:x@a.example:5060", "sip:a.example;x=192.0.2.1", "sip:7;b@a.example"]) {
+      const lists = listsOver(balancerOf(row(1, 1, uri, udp("192.0.2.1"))), "list=1");
+      assert.ok(lists.holds("list", { host: "a.example", port: 5060, transport: "udp" }), uri);
+    }
+  });
+
   it("a reload that was refused changes nothing", () => {
     const balancer = balancerOf(row(1, 1, "sip:192.0.2.1", udp("192.0.2.1")));
     const lists = listsOver(balancer, "list=1");

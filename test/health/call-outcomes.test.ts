@@ -335,3 +335,46 @@ describe("the keys of the configuration", () => {
     assert.equal(outcomeSettings({ retry_after_max: 0, breaker: { ...breaker, window: 1 } })?.retryAfterMaxMs, 0);
   });
 });
+
+describe("an operator who vouches for a destination", () => {
+  it("closes its breaker, open or with trials, and calls from before count no more", () => {
+    for (const trials of [false, true]) {
+      const world = makeWorld();
+      const before = call(world, "rings");
+      for (let i = 0; i < 4; i++) call(world, "timeout");
+      if (trials) world.clock.advance(SETTINGS.breaker.openMs);
+      assert.equal(world.balancer.breaker(destination(world)), trials ? "trials" : "open");
+      world.outcomes.forgive(destination(world));
+      assert.equal(world.balancer.breaker(destination(world)), "closed");
+      const { phase, before: from, cause } = world.changes.at(-1)!;
+      assert.deepEqual([from, phase, cause], [trials ? "trials" : "open", "closed", "mi"]);
+      assert.deepEqual([world.outcomes.counters.breakers_open, world.outcomes.counters.breaker_closings], [0, 1]);
+      world.outcomes.failed(destination(world), before, "timeout", true, undefined);
+      assert.deepEqual([world.outcomes.figures()[0]?.calls, world.clock.pending], [0, 0]);
+      for (let i = 0; i < 4; i++) call(world, "timeout");
+      assert.equal(world.balancer.breaker(destination(world)), "open", "what fails from now on opens it");
+      world.outcomes.stop();
+    }
+  });
+
+  it("empties the window of a breaker that is closed, and tells of nothing", () => {
+    const world = makeWorld();
+    for (let i = 0; i < 3; i++) call(world, "timeout");
+    world.outcomes.forgive(destination(world));
+    call(world, "timeout");
+    assert.deepEqual([world.changes.length, world.outcomes.figures()[0]?.failures], [0, 1]);
+  });
+
+  it("ends its rest, and that of no other row; says so only when it rests", () => {
+    const world = makeWorld({}, [rowOf(1, "shared=a"), rowOf(2, "shared=a")]);
+    world.outcomes.forgive(destination(world));
+    call(world, "503", 1, 20);
+    world.outcomes.forgive(destination(world));
+    assert.deepEqual(world.rests, [
+      [1, 20_000],
+      [1, 0],
+    ]);
+    assert.equal(world.balancer.restsUntilMs(destination(world)), 0);
+    assert.ok(world.balancer.restsUntilMs(destination(world, 2)) > 0);
+  });
+});

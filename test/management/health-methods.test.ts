@@ -177,7 +177,8 @@ describe("lb_drain and lb_undrain", () => {
     await mi("lb_drain", [3]);
     assert.deepEqual(await shown(), ["no", "off"]);
     assert.equal(await mi("lb_status", [3, 0]), "OK");
-    await assert.rejects(mi("lb_undrain", [3]), { code: 409, message: "Destination is not drained" });
+    const message = "Destination is not drained: an operator has disabled it, lb_status 3 1 enables it";
+    await assert.rejects(mi("lb_undrain", [3]), { code: 409, message });
     assert.deepEqual(await shown(), ["no", "off"]);
     await mi("lb_status", [3, 1]);
     assert.deepEqual(await shown(), ["yes", "on"]);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { networkInterfaces } from "node:os";
 import { after, before, describe, it } from "node:test";
-import { isForeignOrigin, isLoopback } from "../../src/management/access.ts";
+import { isForeignHost, isForeignOrigin, isLoopback } from "../../src/management/access.ts";
 import { createManagementServer, type ManagementConfig, type ManagementPorts, type ManagementServer } from "../../src/management/index.ts";
 import { MAX_BATCH, MAX_BODY_BYTES } from "../../src/management/limits.ts";
 import { type FakePorts, fakePorts } from "./fake-ports.ts";
@@ -90,7 +90,7 @@ describe("a request", () => {
   ];
   for (const [name, body] of unparsable) {
     it(`answers -32700 to ${name}`, async () => {
-      const head = `POST /mi HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n`;
+      const head = `POST /mi HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n`;
       const answer = parseResponse(await sendRaw(server.url, Buffer.concat([Buffer.from(head), Buffer.from(body)])));
       assert.deepEqual([answer.status, answer.body], [200, '{"jsonrpc":"2.0","error":{"code":-32700,"message":"Parse error"},"id":null}']);
     });
@@ -188,6 +188,60 @@ describe("a request", () => {
     }
     assert.deepEqual(await call(server.url, "lb_status", [1]), { enable: "yes", attrs: "id=1" });
     assert.equal((await post(server.url, { ...body, method: "pwd", params: [] }, [["Origin", server.url]])).status, 200);
+  });
+});
+
+describe("without tokens, the Host of a request", () => {
+  const hosts: [string | undefined, boolean][] = [
+    [undefined, false],
+    ["localhost", false],
+    ["LOCALHOST:8888", false],
+    ["127.0.0.1:8888", false],
+    ["127.1.2.3", false],
+    ["[::1]:8888", false],
+    ["[::ffff:127.0.0.1]", false],
+    ["mi.lan:8888", false],
+    ["", true],
+    ["evil.example", true],
+    ["evil.example:8888", true],
+    ["localhost.evil.example", true],
+    ["127.0.0.1.evil.example:8888", true],
+    ["evil.example@127.0.0.1", true],
+    ["127.0.0.1/evil.example", true],
+    ["192.0.2.1:8888", true],
+    ["0.0.0.0:8888", true],
+    ["[2001:db8::1]", true],
+    ["not a host", true],
+  ];
+  for (const [host, foreign] of hosts) {
+    it(`${foreign ? "must not be" : "may be"} ${host === undefined ? "left out" : `"${host}"`}`, () => {
+      assert.equal(isForeignHost(host, "mi.lan"), foreign);
+    });
+  }
+
+  it("keeps a page whose name leads here from every path, whatever the verb; with a token it may", async () => {
+    const body = '{"jsonrpc":"2.0","id":1,"method":"version"}';
+    const ports = fakePorts({ streams: { "/events": (_request, response) => void response.end("told") } });
+    const ask = async (url: string, host: string, head: string, rest: string): Promise<number> => {
+      const type = "Connection: close\r\nContent-Type: application/json\r\n";
+      return parseResponse(await sendRaw(url, `${head} HTTP/1.1\r\nHost: ${host}\r\n${type}${rest}`)).status;
+    };
+    const posted = `Content-Length: ${body.length}\r\n\r\n${body}`;
+    const authorized = "Authorization: Bearer secret\r\n";
+    await withServer(ports, {}, async ({ url }) => {
+      for (const [host, status] of [
+        ["evil.example", 403],
+        ["localhost:1", 200],
+      ] as const) {
+        assert.equal(await ask(url, host, "GET /events", "\r\n"), status);
+        assert.equal(await ask(url, host, "POST /mi", posted), status);
+        assert.equal(await ask(url, host, "POST /mi/any", posted), status);
+      }
+    });
+    await withServer(ports, { bearerTokens: ["secret"] }, async ({ url }) => {
+      assert.equal(await ask(url, "panel.example", "GET /events", `${authorized}\r\n`), 200);
+      assert.equal(await ask(url, "panel.example", "GET /events", "\r\n"), 401);
+    });
   });
 });
 

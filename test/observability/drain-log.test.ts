@@ -21,7 +21,7 @@ describe("the log of drains", () => {
   const base = { destination: destination!, load: 12, deadlineMs: 0, bye: false };
   for (const [change, message] of [
     [{ ...base, kind: "started" }, "drain destination 3 <sip:192.0.2.3>: 12 left"],
-    [{ ...base, kind: "changed" }, "drain destination 3 <sip:192.0.2.3> until another time: 12 left"],
+    [{ ...base, kind: "changed" }, "drain of destination 3 <sip:192.0.2.3> now ends when its calls have ended: 12 left"],
     [{ ...base, kind: "undone" }, "drain of destination 3 <sip:192.0.2.3> is undone"],
     [{ ...base, load: 0, kind: "ended", reason: "idle" }, "destination 3 <sip:192.0.2.3> is drained"],
     [{ ...base, kind: "ended", reason: "deadline" }, "destination 3 <sip:192.0.2.3> is disabled at the deadline of its drain: 12 left"],
@@ -31,6 +31,16 @@ describe("the log of drains", () => {
         logged((log) => logDrain(change, log)),
         [[message, { id: 3, group: 1, uri: "sip:192.0.2.3", load: change.load }]],
       );
+    });
+  }
+
+  for (const [bye, message] of [
+    [false, "drain of destination 3 <sip:192.0.2.3> now ends at 2026-11-21T23:44:08.000Z: 12 left"],
+    [true, "drain of destination 3 <sip:192.0.2.3> now ends at 2026-11-21T23:44:08.000Z with BYE: 12 left"],
+  ] as const) {
+    it(`says "${message}"`, () => {
+      const [line] = logged((log) => logDrain({ ...base, kind: "changed", deadlineMs: AT_MS, bye }, log));
+      assert.equal(line?.[0], message);
     });
   }
 

@@ -23,6 +23,19 @@ describe("the log of breakers and rests", () => {
     });
   }
 
+  it("what an operator ends", () => {
+    const log = new FakeLog();
+    logBreaker({ destination, before: "open", phase: "closed", calls: 0, failures: 0, cause: "mi" }, log);
+    logRest(destination, 0, log);
+    assert.deepEqual(
+      log.lines.map(({ message }) => message),
+      [
+        "breaker of destination 1 <sip:192.0.2.1:5060> closed: an operator enables its destination",
+        "rest of destination 1 <sip:192.0.2.1:5060> ended: an operator enables it",
+      ],
+    );
+  });
+
   it("a rest", () => {
     const log = new FakeLog();
     logRest(destination, 2_500, log);

@@ -17,7 +17,7 @@ const NAMES: Record<string, string> = {
     5xx_transactions 6xx_transactions inuse_transactions retransmission_req retransmission_rpl absorbed_req stray_replies stray_acks merged_requests
     refused_overload timeout_finalresponse timeout_finalresponse_inv transport_errors failovers late_answers orphans_ended`,
   dialog: "active_dialogs early_dialogs processed_dialogs expired_dialogs failed_dialogs unknown_dialog",
-  load_balancer: `starts nexts selected no_capacity no_destination bad_resource internal_error resets disables counted uncounted reloads faults
+  load_balancer: `starts nexts selected no_capacity no_destination bad_resource internal_error resets disables disables_stale counted uncounted reloads faults
     failed_open destinations destinations_enabled`,
   health: "", // its sources come with the program: see test/server/statistics.test.ts
 };

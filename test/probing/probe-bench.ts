@@ -18,8 +18,8 @@ export interface Sent {
   readonly from: FakeSocket;
 }
 
-/** What a destination does with a probe: a status code, silence, or an error of our own socket. */
-export type Behaviour = number | "silence" | "unsent";
+/** What a destination does with a probe: a status code, silence, or an error of sending that tells of the destination, or of this machine. */
+export type Behaviour = number | "silence" | "unsent" | "no route";
 
 type Record = (socket: FakeSocket, text: string, to: Endpoint, owner: SendOwner | undefined) => void;
 
@@ -79,6 +79,8 @@ export class ProbeBench {
   readonly logged: { level: string; message: string }[] = [];
   /** By address of the destination; silence without one. */
   readonly behaviours = new Map<string, Behaviour>();
+  /** The addresses of this machine by the networks they are in, each with its first three numbers; else the first address. */
+  networks: { readonly [network: string]: string } = {};
   /** How long an answer takes. */
   answerMs = 0;
   #tokens = 0;
@@ -112,6 +114,7 @@ export class ProbeBench {
       },
       balancer: this.balancer,
       addresses,
+      towards: (address) => this.networks[address.split(".").slice(0, 3).join(".")] ?? addresses[0] ?? "",
       openSocket: async (address) => {
         const socket = new FakeSocket(address, (from, text, to, owner) => this.#sent({ atMs: this.nowMs, text, to, owner, from }));
         this.sockets.push(socket);
@@ -176,7 +179,8 @@ export class ProbeBench {
     const behaviour = this.behaviours.get(sent.to.address) ?? "silence";
     if (behaviour === "silence") return;
     const act = (): void => {
-      if (behaviour === "unsent") sent.owner?.transportError("EHOSTUNREACH");
+      if (behaviour === "unsent") sent.owner?.transportError(`send ECONNREFUSED ${sent.to.address}:5060`);
+      else if (behaviour === "no route") sent.owner?.transportError(`send EINVAL ${sent.to.address}:5060`);
       else this.reply(sent, behaviour);
     };
     this.wheel.schedule(Math.max(TICK_MS, this.answerMs), { timerFired: act }, 0, this.nowMs);

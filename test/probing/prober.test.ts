@@ -52,11 +52,65 @@ describe("a probe", () => {
     const bench = await ProbeBench.started([row(1, 2), six], {}, ["198.51.100.1", "198.51.100.2", "2001:db8::1"]);
     assert.deepEqual(
       bench.sockets.map(({ address }) => address),
-      ["198.51.100.1", "2001:db8::1"],
+      ["198.51.100.1", "198.51.100.2", "2001:db8::1"],
     );
     bench.run(INTERVAL_MS);
     for (const { from, to } of bench.sent) assert.equal(from.family, to.address.includes(":") ? 6 : 4);
     assert.ok(bench.sent.some(({ to }) => to.address === "2001:db8::2"));
+  });
+
+  const machines = [
+    { name: "loopback first", listen: ["127.0.0.1", "198.51.100.1"], from: ["198.51.100.1", "127.0.0.1", "198.51.100.1"] },
+    { name: "loopback last", listen: ["198.51.100.1", "127.0.0.1"], from: ["198.51.100.1", "127.0.0.1", "198.51.100.1"] },
+    { name: "a wildcard beside loopback", listen: ["127.0.0.1", "0.0.0.0"], from: ["0.0.0.0", "127.0.0.1", "0.0.0.0"] },
+    { name: "two networks", listen: ["198.51.100.1", "203.0.113.1"], from: ["198.51.100.1", "198.51.100.1", "203.0.113.1"] },
+    {
+      name: "one address with two ports",
+      listen: ["198.51.100.1", "198.51.100.1"],
+      from: ["198.51.100.1", "198.51.100.1", "198.51.100.1"],
+    },
+    { name: "two wildcards", listen: ["0.0.0.0", "0.0.0.0"], from: ["0.0.0.0", "0.0.0.0", "0.0.0.0"] },
+  ];
+  for (const { name, listen, from } of machines) {
+    it(`leaves from the listen address that faces its destination: ${name}`, async () => {
+      const rows = ["192.0.2.1", "127.0.0.9", "203.0.113.9"].map((ip, i) =>
+        row(i + 1, 2, { uri: `sip:${ip}`, addresses: [{ ip, port: 5060, transport: "udp" }] }),
+      );
+      const bench = new ProbeBench(rows, {}, listen);
+      bench.networks = { "203.0.113": "203.0.113.1", "127.0.0": "127.0.0.1" };
+      await bench.prober.start();
+      bench.run(INTERVAL_MS);
+      assert.deepEqual(
+        bench.sockets.map(({ address }) => address),
+        [...new Set(listen)],
+      );
+      assert.deepEqual(
+        bench.probes.slice(0, 3).map((probe) => [probe.to.address, probe.from.address]),
+        ["192.0.2.1", "127.0.0.9", "203.0.113.9"].map((ip, i) => [ip, from[i]]),
+      );
+    });
+  }
+
+  it("that this machine cannot send tells nothing of the destination: that is said once, counted, and changes no status and no row", async () => {
+    for (const enabled of [true, false]) {
+      const bench = await ProbeBench.started([row(1, 2)], { fall: 2, rise: 2 });
+      if (!enabled) bench.balancer.setStatus(1, false, "script");
+      bench.behaviours.set("192.0.2.1", enabled ? 503 : 200);
+      bench.turn();
+      const before = bench.prober.figures()[0]!;
+      assert.equal(before.streak, 1);
+      bench.behaviours.set("192.0.2.1", "no route");
+      for (let turn = 0; turn < 3; turn++) bench.turn();
+      const { streak, lastStatus, enabled: now } = bench.prober.figures()[0]!;
+      assert.deepEqual([streak, lastStatus, now], [1, enabled ? 503 : 200, enabled]);
+      const { skipped_unreachable, transport_errors, bad } = bench.prober.counters;
+      assert.deepEqual([skipped_unreachable, transport_errors, bad], [3, 0, enabled ? 1 : 0]);
+      assert.deepEqual(
+        bench.logged.filter(({ level }) => level === "warn").map(({ message }) => message),
+        ["Cannot probe destination 1 <sip:192.0.2.1>: send EINVAL 192.0.2.1:5060"],
+      );
+      assert.equal(bench.prober.underWay, 0);
+    }
   });
 
   it("is not sent where no socket reaches; that is said once a table, counted, and changes no status", async () => {

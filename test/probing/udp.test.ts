@@ -7,6 +7,7 @@ import { TICK_MS, TimerWheel } from "../../src/transaction/index.ts";
 import { RandomTokens } from "../../src/transport/chance.ts";
 import { LocalAddresses } from "../../src/transport/local-address.ts";
 import { TransportCounters, UdpListener } from "../../src/transport/udp.ts";
+import { ipv4Addresses } from "../support/loopback.ts";
 import { waitFor } from "../support/net.ts";
 import { headerOf, responseTo } from "../support/sip-messages.ts";
 import { UdpPeer } from "../support/udp-peer.ts";
@@ -34,6 +35,7 @@ async function startProber(peers: readonly UdpPeer[], timeoutMs: number, address
   opened.push(() => clearInterval(ticker));
   const balancer = new Balancer({ below: () => 0, onStatus: (change) => prober.statusChanged(change) });
   balancer.replaceTable(peers.map((peer, i) => rowOf(i + 1, peer)));
+  const locals = new LocalAddresses(nowMs);
   const ignore = (): void => undefined;
   const prober = new Prober({
     settings: {
@@ -51,12 +53,13 @@ async function startProber(peers: readonly UdpPeer[], timeoutMs: number, address
     },
     balancer,
     addresses,
+    towards: (address) => locals.towards(address),
     openSocket: (address, receive) =>
       UdpListener.open({
         address,
         port: 0,
         advertised: null,
-        locals: new LocalAddresses(nowMs),
+        locals,
         counters: new TransportCounters(),
         receive,
         fault: (error) => faults.push(error),
@@ -189,6 +192,29 @@ describe("the prober on real sockets", () => {
       assert.deepEqual([prober.counters.bad, faults], [0, []]);
     });
   }
+
+  it("finds each destination through the listen address that faces it, and judges none that it cannot send to", async () => {
+    const outside = ipv4Addresses().find((address) => !address.startsWith("127."));
+    const [near, far] = [await openPeer("127.0.0.3"), await openPeer(outside ?? "127.0.0.4")];
+    for (const peer of [near, far]) answer(peer, () => 200);
+    const { balancer, prober } = await startProber([near, far], 300, outside === undefined ? ["127.0.0.1"] : ["127.0.0.1", outside]);
+    await waitFor("an answer of each", 3_000, () => prober.counters.good >= 2);
+    const sources = [near, far].map((peer) => senderOf(peer.received[0] ?? "").address);
+    assert.deepEqual(sources, ["127.0.0.1", outside ?? "127.0.0.1"]);
+    assert.equal(prober.counters.disabled, 0);
+
+    const lonely = await startProber([near], 300, ["127.0.0.1"]);
+    const unreachable = {
+      ...rowOf(1, near),
+      uri: "sip:192.0.2.1",
+      addresses: [{ ip: "192.0.2.1", port: 5060, transport: "udp" }],
+    } as const;
+    lonely.balancer.replaceTable([unreachable]);
+    lonely.prober.tableChanged();
+    await waitFor("two turns", 3_000, () => lonely.prober.counters.skipped_unreachable >= 2);
+    assert.deepEqual([lonely.prober.counters.bad, balancer.isEnabled(balancer.destination(1)!)], [0, true]);
+    assert.equal(lonely.balancer.isEnabled(lonely.balancer.destination(1)!), true);
+  });
 
   it("cannot start on an address that this machine has not, and leaves no socket open", async () => {
     const peer = await openPeer("127.0.0.3");

@@ -93,6 +93,16 @@ describe("a caller inside its call cannot choose what is kept from callers", () 
         { routes: [...ours, `<sip:${SECOND}>`] },
         { routes: [`<sip:${SECOND};lr>`] },
         { routes: [...ours, "<sip:sneaky.example;lr>"] },
+        // The next hop is the callee itself, and would take it further.
+        { uri: `sip:x@${FIRST};maddr=${SECOND}`, routes: ours },
+        { uri: `sip:x@${FIRST};m%61ddr=${SECOND}`, routes: [] },
+        { uri: `sip:x@${FIRST};maddr=${FIRST};MADDR=${SECOND}`, routes: ours },
+        { uri: `sip:x@${STRANGER};maddr=[::ffff:${SECOND}]`, routes: ours },
+        { routes: [...ours, `<sip:${FIRST};lr>`, `<sip:${SECOND};lr>`] },
+        { routes: [...ours, `<sip:${STRANGER};lr>`, `<sip:${FIRST};lr>`, `<sip:${SECOND}>`] },
+        { routes: [...ours, `<sip:${FIRST};lr;maddr=${SECOND}>`] },
+        { uri: `sip:x@${SECOND}`, routes: [...ours, `<sip:${FIRST};lr>`] },
+        { uri: `sip:x@${SECOND}`, routes: [...ours, `<sip:${STRANGER}>`] },
         // As a strict router before us would send it: our Route in the Request-URI, the target in the last Route.
         { uri: /<(.*)>/.exec(ours[0]!)![1]!, routes: [`<sip:x@${SECOND}>`] },
       ];
@@ -119,10 +129,50 @@ describe("a caller inside its call cannot choose what is kept from callers", () 
     call.answerWith(200);
     const dropped = net.core.counters.drop_requests;
     call.caller.send(call.fromCaller("ACK", 1, { uri: `sip:x@${SECOND}` }));
+    call.caller.send(call.fromCaller("ACK", 1, { uri: `sip:x@${FIRST};maddr=${SECOND}` }));
     net.peer(SECOND).assertSilent();
-    assert.deepEqual([net.core.counters.drop_requests, counters.denied_targets], [dropped + 1, 1]);
+    call.callee.assertSilent();
+    assert.deepEqual([net.core.counters.drop_requests, counters.denied_targets], [dropped + 2, 2]);
     call.caller.send(call.fromCaller("ACK", 1));
     call.callee.take("ACK");
+  });
+
+  it("nor somebody else who knows the tags, nor a BYE: the callee gets them without the targets that they name", async () => {
+    const { net } = makeWorld();
+    const call = established(net);
+    const ours = headersOf(call.answer, "Record-Route").reverse();
+    const strange = { uri: `sip:callee@${FIRST}:5060;maddr=${SECOND}`, routes: [...ours, `<sip:${FIRST};lr>`, `<sip:${SECOND};lr>`] };
+    await send(net, net.peer(STRANGER), call.fromCaller("INFO", 2, strange).replace(call.caller.sentBy, `${STRANGER}:5060`));
+    assert.doesNotMatch(call.callee.take("INFO"), new RegExp(SECOND));
+    await send(net, call.caller, call.fromCaller("BYE", 3, strange));
+    assert.doesNotMatch(call.callee.take("BYE"), new RegExp(SECOND));
+    net.peer(SECOND).assertSilent();
+  });
+
+  it("what the other side asked for itself may stand in requests to it", async () => {
+    const { net, counters } = makeWorld();
+    const call = delivered(net, { uri: `sip:x@${STRANGER}`, callee: STRANGER });
+    const routes = [`<sip:${SECOND};lr>`, ...headersOf(call.delivered, "Record-Route")];
+    const contact = `sip:x@${STRANGER};maddr=${SECOND}`;
+    call.answerWith(200, {
+      contact: `<${contact}>`,
+      headers: [`Record-Route: <sip:${STRANGER};lr>`, ...routes.map((r) => `Record-Route: ${r}`)],
+    });
+    const ours = headersOf(call.delivered, "Record-Route");
+    await send(
+      net,
+      call.caller,
+      call.fromCaller("INFO", 2, { uri: contact, routes: [...ours, `<sip:${STRANGER};lr>`, `<sip:${SECOND};lr>`] }),
+    );
+    assert.deepEqual([call.callee.take("INFO").split(" ")[1], counters.denied_targets], [contact, 0]);
+  });
+
+  it("without a guard nobody looks at further Routes", async () => {
+    const { net } = makeWorld({}, mixedRouter);
+    const call = established(net);
+    const ours = headersOf(call.answer, "Record-Route").reverse();
+    await send(net, call.caller, call.fromCaller("INFO", 2, { routes: [...ours, `<sip:${FIRST};lr>`, `<sip:${SECOND};lr>`] }));
+    assert.match(call.callee.take("INFO"), new RegExp(`^Route: <sip:${SECOND};lr>`, "m"));
   });
 
   it("nor while it rings, with whatever To tag", async () => {

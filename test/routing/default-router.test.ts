@@ -179,6 +179,32 @@ describe("the default route: failover", () => {
     assert.ok(balancer.isEnabled(balancer.destination(1)!), "500 is not in disable_on");
   });
 
+  it("says once that a destination is disabled, however many calls fail there", () => {
+    const balancer = makeBalancer("pstn=10", "pstn=30");
+    const { router, log } = makeRouter(balancer, rule());
+    const calls = Array.from({ length: 5 }, () => route(router, balancer));
+    for (const call of calls) router.failure(call.failBranch(408, "timeout"));
+    assert.equal(log.lines.filter(({ message }) => message === "Destination disabled after a failed call").length, 1);
+    assert.deepEqual(
+      calls.map((call) => targets(call)),
+      calls.map(() => [2, 1]),
+    );
+  });
+
+  it("a call from before a destination was enabled again moves on, and disables nothing", () => {
+    const balancer = makeBalancer("pstn=10", "pstn=30");
+    const { router, log } = makeRouter(balancer, rule());
+    const [first, second] = [route(router, balancer), route(router, balancer)];
+    router.failure(first.failBranch(408, "timeout"));
+    balancer.setStatus(2, true, "probe");
+    router.failure(second.failBranch(408, "timeout"));
+    assert.ok(balancer.isEnabled(balancer.destination(2)!), "a probe has found it alive since");
+    assert.deepEqual(targets(second), [2, 1]);
+    assert.equal(log.lines.filter(({ level }) => level === "warn").length, 1);
+    router.failure(route(router, balancer).failBranch(408, "timeout"));
+    assert.ok(!balancer.isEnabled(balancer.destination(2)!), "a call from after it disables");
+  });
+
   it("a call that rang until it timed out moves on, and disables nothing", () => {
     const balancer = makeBalancer("pstn=10", "pstn=20", "pstn=30");
     const { router } = makeRouter(balancer, rule());

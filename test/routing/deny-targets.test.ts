@@ -53,6 +53,14 @@ describe("routing.deny_targets", () => {
     ["sip:1000@3221225985", true],
     ["sip:1000@balancer.example;maddr=192.0.2.1", true],
     ["sip:1000@balancer.example;maddr=192.0.2.3", false],
+    ["sip:1000@balancer.example;m%61ddr=192.0.2.1", true],
+    ["sip:1000@balancer.example;%4D%41%44%44%52=192.0.2.1", true],
+    ["sip:1000@balancer.example;maddr=192.0.2.3;maddr=192.0.2.1", true],
+    ["sip:1000@balancer.example;maddr;x=y;MADDR=%5b::ffff:192.0.2.1%5D", true],
+    ["sip:1000@balancer.example;maddr=[::ffff:192.0.2.1]", true],
+    ["sip:1000@balancer.example;maddr=192%2E0%2e2.1", true],
+    ["sip:1000@balancer.example;maddr=192.0.2.3;maddr=198.51.100.1", false],
+    ["sip:1000@balancer.example;xmaddr=192.0.2.1;maddr", false],
     ["sip:1000@balancer.example", false],
     ["tel:+4930123456;phone-context=192.0.2.1", false],
     ["sip:@", false],
@@ -234,9 +242,10 @@ describe("what a name turns out to be when the request is about to be sent", () 
     );
     for (target of targets.slice(0, 3)) assert.deepEqual(await ask(net, "sip:1000@sneaky.example"), [100, 403], target);
     target = targets[3];
+    assert.deepEqual(await ask(net, `sip:1000@fine.example;maddr=${MEDIA}`), [100, 403], "the next hop would take it there");
     assert.deepEqual(await ask(net, "sip:1000@sneaky.example"), [100]);
-    assert.deepEqual(relayed, [true, true, true, true]);
-    assert.equal(counters.denied_targets, 3);
+    assert.deepEqual(relayed, [true, true, true, true, true]);
+    assert.equal(counters.denied_targets, 4);
     net.peer(MEDIA).assertSilent();
     net.peer("203.0.113.77").take("INVITE");
   });

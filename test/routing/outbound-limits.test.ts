@@ -65,6 +65,56 @@ describe("routing.outbound: a destination that is taken out of use", () => {
   });
 });
 
+describe("routing.outbound: which of several rows makes a call", () => {
+  interface Sketch {
+    readonly group: number;
+    readonly host: number;
+    readonly port: number;
+    readonly resources: string;
+    readonly drained: boolean;
+  }
+
+  /** The rule, row by row: the first row of each group counts its calls; the first group has it that can and is in use, else one that can. */
+  function expectedId(sketches: readonly Sketch[], port: number): number | undefined {
+    const rows = sketches
+      .map((sketch, i) => ({ ...sketch, id: i + 1 }))
+      .filter((one) => one.host === 1 && (port === 0 || one.port === port));
+    const firsts = rows.filter(({ group }, i) => rows.findIndex((other) => other.group === group) === i);
+    const able = firsts.filter(({ resources }) => resources.includes("conf"));
+    return (able.find(({ drained }) => !drained) ?? able[0] ?? firsts[0])?.id;
+  }
+
+  const sketch = fc.record({
+    group: fc.integer({ min: 1, max: 4 }),
+    host: fc.constantFrom(1, 1, 1, 2),
+    port: fc.constantFrom(5060, 5060, 5080),
+    resources: fc.constantFrom("conf=5", "conf=5;vm=1", "vm=5"),
+    drained: fc.boolean(),
+  });
+
+  it("is found by the address alone, and is the same as a look at every row would find", () => {
+    fc.assert(
+      fc.property(fc.array(sketch, { maxLength: 8 }), fc.boolean(), (sketches, any_port) => {
+        const rows = sketches.map(({ group, host, port, resources }, i) => row(i + 1, group, `192.0.2.${host}`, resources, port));
+        const balancer = balancerOf(...rows, row(99, 9, "192.0.2.9", "conf=5;vm=5"));
+        for (const [i, { drained }] of sketches.entries()) balancer.setDraining(i + 1, drained);
+        const { router, counters, log } = makeRouter(balancer, { any_port });
+        balancer.destinations = () => assert.fail("the whole table was asked for");
+        const own = expectedId(sketches, 5060);
+        const expected = own ?? (any_port ? expectedId(sketches, 0) : undefined);
+        const call = callFrom(balancer, 1);
+        router.request(call);
+        const isDrained = expected !== undefined && sketches[expected - 1]!.drained;
+        assert.equal(counters.outbound_calls, expected === undefined || isDrained ? 0 : 1);
+        if (expected === undefined) return;
+        if (isDrained) assert.equal(log.lines.at(-1)?.fields["destination"], expected);
+        else assert.equal(balancer.profileSize("conf", expected), 1);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
 describe("routing.outbound: a call for this proxy", () => {
   const picks = (balancer: Balancer, spec: object, options: FakeCallOptions = {}) => {
     const call = callFrom(balancer, 1, { uri: OWN, ...options });

@@ -10,6 +10,7 @@ import Database from "better-sqlite3";
 import { pino } from "pino";
 import { parseConfig } from "../../src/config/load.ts";
 import { type RunningServer, startServer } from "../../src/server.ts";
+import { openStore } from "../../src/store/index.ts";
 import { freeUdpPort, waitFor } from "../support/net.ts";
 import { establish, type RawCall } from "../support/raw-call.ts";
 import { request, responseTo, statusOf } from "../support/sip-messages.ts";
@@ -53,11 +54,16 @@ async function start(more: string): Promise<void> {
     routing: { rules: [{ group: 1, resources: pstn }] }
     mi_http: { listen: "127.0.0.1:0" }
     ${more}`;
+  const store = await openStore(`sqlite:${join(folder, "headroom.db")}`, { table: "load_balancer" });
+  await store.add({ group_id: 1, dst_uri: `sip:${callee.sentBy}`, resources: "pstn=10" });
+  await store.close();
   server = await startServer(parseConfig(text, "headroom.yaml", {}), LOG);
+}
+
+function change(sql: string): void {
   const database = new Database(join(folder, "headroom.db"));
-  database.exec(`INSERT INTO load_balancer (group_id, dst_uri, resources) VALUES (1, 'sip:${callee.sentBy}', 'pstn=10')`);
+  database.exec(sql);
   database.close();
-  await mi("lb_reload");
 }
 
 async function mi(method: string, ...params: unknown[]): Promise<unknown> {
@@ -115,15 +121,13 @@ describe("events of a running server", () => {
     await start("");
     const { told } = await listen();
     for (const status of [0, 0, 1, 1]) await mi("lb_status", 1, status);
-    await until(told, 2);
+    const statuses = () => told.filter(({ event }) => event === "E_LOAD_BALANCER_STATUS").map(({ params }) => params);
+    await waitFor("two events", 3_000, () => statuses().length >= 2 || undefined);
     const uri = `sip:${callee.sentBy}`;
-    assert.deepEqual(
-      told.map(({ event, params }) => [event, params]),
-      [
-        ["E_LOAD_BALANCER_STATUS", { group: 1, uri, status: "disabled", cause: "mi", id: 1 }],
-        ["E_LOAD_BALANCER_STATUS", { group: 1, uri, status: "enabled", cause: "mi", id: 1 }],
-      ],
-    );
+    assert.deepEqual(statuses(), [
+      { group: 1, uri, status: "disabled", cause: "mi", id: 1 },
+      { group: 1, uri, status: "enabled", cause: "mi", id: 1 },
+    ]);
   });
 
   it("say last what holds: one that is enabled while its breaker is open is out all the same", async () => {
@@ -132,11 +136,35 @@ describe("events of a running server", () => {
     const invite = request({ uri: `sip:service@${ADDRESS}:${port}`, sentBy: caller.sentBy });
     caller.send(invite, { address: ADDRESS, port });
     callee.send(responseTo(await callee.nextRequest("INVITE"), 503, { toTag: "sick" }), { address: ADDRESS, port });
-    for (const status of [0, 1]) await mi("lb_status", 1, status);
+    for (const method of ["lb_drain", "lb_undrain"]) await mi(method, 1);
     const statuses = (): string[] =>
       told.filter(({ event }) => event === "E_LOAD_BALANCER_STATUS").map(({ params }) => `${params["status"]} ${params["cause"]}`);
     await waitFor("four events", 3_000, () => statuses().length >= 4 || undefined);
-    assert.deepEqual(statuses(), ["disabled breaker", "disabled mi", "enabled mi", "disabled breaker"]);
+    assert.deepEqual(statuses(), ["disabled breaker", "disabled drain", "enabled mi", "disabled breaker"]);
+    await mi("lb_status", 1, 1);
+    await waitFor("the operator overrules the breaker", 3_000, () => statuses().length === 5 || undefined);
+    assert.equal(statuses().at(-1), "enabled mi");
+    const closed = told.filter(({ event }) => event === "E_LOAD_BALANCER_BREAKER").at(-1);
+    assert.deepEqual([closed?.params["old_state"], closed?.params["state"]], ["open", "closed"]);
+  });
+
+  it("say that an operator who enables a destination ends its rest and its breaker, in this order", async () => {
+    await start("health: { retry_after_max: 60, breaker: { window: 30, min_calls: 1, open_for: 60 } }");
+    const { told } = await listen();
+    caller.send(request({ uri: `sip:service@${ADDRESS}:${port}`, sentBy: caller.sentBy }), { address: ADDRESS, port });
+    const headers = ["Retry-After: 20"];
+    callee.send(responseTo(await callee.nextRequest("INVITE"), 503, { toTag: "sick", headers }), { address: ADDRESS, port });
+    const texts = (): string[] =>
+      told.map(
+        ({ event, params }) => `${event.slice("E_LOAD_BALANCER_".length)} ${params["status"] ?? params["state"] ?? params["seconds"]}`,
+      );
+    await waitFor("the rest", 3_000, () => texts().includes("REST 20") || undefined);
+    for (const status of [0, 1, 1]) await mi("lb_status", 1, status);
+    await waitFor("it is enabled", 3_000, () => texts().includes("STATUS enabled") || undefined);
+    const held = texts().filter((text) => /^(?:REST|BREAKER|STATUS)/.test(text));
+    assert.deepEqual(held.slice(-4), ["STATUS disabled", "BREAKER closed", "REST 0", "STATUS enabled"]);
+    const { Destinations } = (await mi("lb_list")) as { Destinations: Record<string, unknown>[] };
+    assert.deepEqual([Destinations[0]?.["breaker"], Destinations[0]?.["resting"]], [undefined, undefined]);
   });
 
   it("tell of the states of a call, and what was missed is given again", async () => {
@@ -166,15 +194,39 @@ describe("events of a running server", () => {
       `E_LOAD_BALANCER_DRAIN ${name} started 0`,
       `E_LOAD_BALANCER_STATUS 1 sip:${callee.sentBy} disabled drain 1`,
       `E_LOAD_BALANCER_DRAIN ${name} ended 0 idle`,
-      "E_LOAD_BALANCER_GROUP 1 no destination raised",
+      "E_LOAD_BALANCER_GROUP 1 no destination raised 1",
     ]);
     await mi("lb_undrain", 1);
     await until(told, 7);
     assert.deepEqual(texts(told).slice(4), [
       `E_LOAD_BALANCER_STATUS 1 sip:${callee.sentBy} enabled mi 1`,
       `E_LOAD_BALANCER_DRAIN ${name} undone 0`,
-      "E_LOAD_BALANCER_GROUP 1 no destination recovered",
+      "E_LOAD_BALANCER_GROUP 1 no destination recovered 1",
     ]);
+  });
+
+  it("tell when a group loses its last row, and when it has one again", async () => {
+    await start("");
+    const { told } = await listen();
+    change("UPDATE load_balancer SET group_id = 2");
+    await mi("lb_reload");
+    await until(told, 1);
+    change("UPDATE load_balancer SET group_id = 1");
+    await mi("lb_reload");
+    await until(told, 2);
+    assert.deepEqual(texts(told), [
+      "E_LOAD_BALANCER_GROUP 1 no destination raised 0",
+      "E_LOAD_BALANCER_GROUP 1 no destination recovered 1",
+    ]);
+  });
+
+  it("tell when calls of a group go to a destination that is down, as it fails open", async () => {
+    await start("health: { fail_open: true, breaker: { window: 30, min_calls: 1, open_for: 60 } }");
+    const { told } = await listen();
+    caller.send(request({ uri: `sip:service@${ADDRESS}:${port}`, sentBy: caller.sentBy }), { address: ADDRESS, port });
+    callee.send(responseTo(await callee.nextRequest("INVITE"), 503, { toTag: "sick" }), { address: ADDRESS, port });
+    const alert = await waitFor("the alert", 3_000, () => told.find(({ event }) => event === "E_LOAD_BALANCER_GROUP"));
+    assert.deepEqual(alert.params, { group: 1, alert: "no destination", state: "raised", destinations: 1, failed_open: true });
   });
 
   it("tell when a group is low on headroom", async () => {

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { Balancer, type TableChange } from "../../src/balancer/index.ts";
+import { parseConfig } from "../../src/config/index.ts";
 import type { DynamicRow } from "../../src/registrar/index.ts";
 import { TableLoader } from "../../src/server/load-table.ts";
 import { type DestinationStore, openStore } from "../../src/store/index.ts";
+
+const CONFIG = parseConfig("routing: { rules: [] }", "headroom.yaml", {});
 
 let store: DestinationStore;
 let balancer: Balancer;
@@ -44,7 +47,7 @@ describe("the table of destinations", () => {
   it("has the rows of the database and those that have registered, and tells of it once", async () => {
     await store.add({ dst_uri: "sip:198.51.100.1", resources: "pstn=5", group_id: 1 });
     live = [dynamic(1_000_000_001)];
-    await newLoader().load();
+    await newLoader().load(CONFIG);
     assert.deepEqual(uris(), ["sip:198.51.100.1", "sip:192.0.2.1:5060"]);
     assert.deepEqual(
       changes.map(({ added }) => added),
@@ -54,7 +57,7 @@ describe("the table of destinations", () => {
 
   it("takes in who registers without reading the database, and lets go who is gone", async () => {
     const loader = newLoader();
-    await loader.load();
+    await loader.load(CONFIG);
     await store.add({ dst_uri: "sip:198.51.100.1", resources: "pstn=5" });
     live = [dynamic(1_000_000_001)];
     assert.equal(await loader.prepare(live[0]!), true);
@@ -69,8 +72,8 @@ describe("the table of destinations", () => {
   it("keeps calls from those that leave, after a reload as well", async () => {
     live = [dynamic(1_000_000_001, { state: "leaving", cause: "expired" })];
     const loader = newLoader();
-    await loader.load();
-    await loader.load();
+    await loader.load(CONFIG);
+    await loader.load(CONFIG);
     assert.deepEqual(
       balancer.destinations().map((destination) => balancer.isLeaving(destination)),
       [true],
@@ -87,7 +90,7 @@ describe("the table of destinations", () => {
     await store.add({ id: 1_000_000_001, dst_uri: "sip:198.51.100.1", resources: "pstn=5" });
     live = [dynamic(1_000_000_001, { state: "leaving", cause: "expired" })];
     const loader = newLoader();
-    await loader.load();
+    await loader.load(CONFIG);
     loader.apply();
     assert.deepEqual(uris(), ["sip:198.51.100.1"]);
     assert.equal(balancer.isLeaving(balancer.destinations()[0]!), false);
@@ -97,7 +100,7 @@ describe("the table of destinations", () => {
 
   it("passes over what cannot be used, with a reason and without the password in it; the next renewal tries again", async () => {
     const loader = newLoader();
-    await loader.load();
+    await loader.load(CONFIG);
     live = [dynamic(1_000_000_001, { resources: "pstn=fs://:ClueCon@192.0.2.1:8021" }), dynamic(1_000_000_002)];
     for (const row of live) await loader.prepare(row);
     loader.apply();
@@ -110,7 +113,7 @@ describe("the table of destinations", () => {
 
   it("makes nobody wait for a host name that is slow to resolve", async () => {
     const loader = newLoader();
-    await loader.load();
+    await loader.load(CONFIG);
     live = [dynamic(1_000_000_001, { uri: "sip:fs1.example:5060" }), dynamic(1_000_000_002)];
     const slow = loader.prepare(live[0]!);
     assert.equal(await loader.prepare(live[1]!), true);
@@ -121,7 +124,7 @@ describe("the table of destinations", () => {
     assert.equal(await slow, true);
     loader.apply();
     assert.deepEqual(uris(), ["sip:fs1.example:5060", "sip:192.0.2.2:5060"]);
-    const reload = loader.load();
+    const reload = loader.load(CONFIG);
     await new Promise(setImmediate);
     loader.apply();
     assert.deepEqual(uris(), ["sip:fs1.example:5060", "sip:192.0.2.2:5060"], "it stays while it is resolved again");
@@ -133,30 +136,30 @@ describe("the table of destinations", () => {
   it("tells once of an option that cannot be used, however many register, and again after a reload", async () => {
     await store.add({ dst_uri: "sip:198.51.100.1", resources: "pstn=5", attrs: "weight=heavy" });
     const loader = newLoader();
-    await loader.load();
+    await loader.load(CONFIG);
     for (const id of [1_000_000_001, 1_000_000_002]) {
       live.push(dynamic(id));
       await loader.prepare(dynamic(id));
       loader.apply();
     }
     assert.equal(warnings().length, 1);
-    await loader.load();
+    await loader.load(CONFIG);
     assert.equal(warnings().length, 2);
   });
 
   it("says what to do when it is empty, unless servers may register", async () => {
-    await newLoader().load();
+    await newLoader().load(CONFIG);
     assert.deepEqual(warnings(), []);
-    await newLoader(false).load();
+    await newLoader(false).load(CONFIG);
     assert.match(warnings()[0] ?? "", /^no destination to send calls to/);
   });
 
   it("stays as it is when the database cannot be read", async () => {
     const loader = newLoader();
     live = [dynamic(1_000_000_001)];
-    await loader.load();
+    await loader.load(CONFIG);
     await store.close();
-    await assert.rejects(loader.load());
+    await assert.rejects(loader.load(CONFIG));
     loader.apply();
     assert.deepEqual(uris(), ["sip:192.0.2.1:5060"]);
     store = await openStore("sqlite::memory:", { table: "load_balancer" });

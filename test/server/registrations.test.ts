@@ -63,7 +63,7 @@ async function start(config = CONFIG): Promise<void> {
     log,
   });
   await registrations.load();
-  await loader.load();
+  await loader.load(parseConfig(config, "headroom.yaml", {}));
 }
 
 const client = (options?: ClientOptions): RegisterClient => new RegisterClient(registrations.registrar, options);

@@ -168,6 +168,39 @@ describe("the host of a row", () => {
     ]);
   });
 
+  it("keeps the addresses of the load before when it cannot be resolved now, for as long as a row has it", async () => {
+    let answer: Record<string, string[]> = {};
+    const resolve = async (host: string): Promise<readonly string[]> => {
+      if (answer[host] === undefined) throw Object.assign(new Error("getaddrinfo EAI_AGAIN"), { code: "EAI_AGAIN" });
+      return answer[host];
+    };
+    const store = await openStore("sqlite::memory:", { table: "load_balancer", resolve });
+    const reload = async () => {
+      const { rows, skipped, kept } = await store.loadDestinations();
+      const addresses = rows.map(({ id, addresses }) => `${id} ${addresses.map(({ ip, port }) => `${ip}:${port}`)}`);
+      return { addresses, skipped: skipped.map(({ id }) => id), kept };
+    };
+    const sentence = (id: number, ips: string) =>
+      `Row ${id} keeps the addresses from before, ${ips}: dst_uri "sip:a.example:5080": host "a.example" cannot be resolved: the name servers do not answer`;
+    try {
+      const written = (...hosts: string[]) => named(...hosts).map((row) => ({ ...row, resources: "a=1" }));
+      const [first] = await store.import(written("a.example", "192.0.2.9"));
+      assert.deepEqual(await reload(), { addresses: ["2 192.0.2.9:5080"], skipped: [1], kept: [] });
+      answer = { "a.example": ["192.0.2.1", "192.0.2.2"] };
+      const both = ["1 192.0.2.1:5080,192.0.2.2:5080", "2 192.0.2.9:5080"];
+      assert.deepEqual(await reload(), { addresses: both, skipped: [], kept: [] });
+      answer = {};
+      for (let i = 0; i < 2; i++)
+        assert.deepEqual(await reload(), { addresses: both, skipped: [], kept: [sentence(1, "192.0.2.1, 192.0.2.2")] });
+      await store.remove(first!);
+      await reload();
+      await store.import(written("a.example"));
+      assert.equal((await reload()).skipped.length, 1); // it was forgotten with its row
+    } finally {
+      await store.close();
+    }
+  });
+
   it("is given up after a while when nobody answers, each and all together", async () => {
     const never = new Promise<string[]>(() => {});
     const hosts = Array.from({ length: 20 }, (_, i) => `h${i}.example`);

@@ -39,7 +39,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["demo"],
   ["server"],
   ADAPTERS,
-  ["version"],
+  ["version", "event-names"],
   ["routing"],
   ["proxy"],
   ["dialog", "health", "registrar"],

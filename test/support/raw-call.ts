@@ -34,17 +34,18 @@ export async function establish(proxy: Proxy, caller: UdpPeer, callee: UdpPeer, 
   const toTag = unique("t");
   const invite = request({ uri, sentBy: caller.sentBy });
   caller.send(invite, proxy);
-  const delivered = await callee.nextRequest("INVITE");
+  // Of this call: answers to others that nobody acknowledged come again.
+  const callId = headerOf(invite, "Call-ID");
+  const delivered = await callee.next("the INVITE", (text) => text.startsWith("INVITE ") && headerOf(text, "Call-ID") === callId);
   const contact = `Contact: <sip:callee@${callee.sentBy}>`;
   callee.send(responseTo(delivered, 180, { toTag, headers: [contact] }), calleeProxy);
   callee.send(responseTo(delivered, 200, { toTag, headers: [contact] }), calleeProxy);
-  const answer = await caller.nextFinal("INVITE");
+  const answer = await caller.next("its final answer", (text) => statusOf(text) >= 200 && headerOf(text, "Call-ID") === callId);
   assert.equal(statusOf(answer), 200);
 
   const uriOf = (nameAddr: string): string => /<([^>]*)>/.exec(nameAddr)?.[1] ?? nameAddr;
   const from = headerOf(answer, "From");
   const to = headerOf(answer, "To");
-  const callId = headerOf(answer, "Call-ID");
   const call: RawCall = {
     callId,
     invite,

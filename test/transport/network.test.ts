@@ -123,6 +123,13 @@ describe("SipNetwork.endpoint()", () => {
     assert.equal(network.endpoint("203.0.113.9", 5060, "udp", wildcard)?.listener, wildcard);
   });
 
+  it("looks for the facing one also when the preferred listener is of the other family", async () => {
+    const network = await networkOn(["127.0.0.1", "0.0.0.0"]);
+    const six = { transport: "udp", address: "2001:db8::2", port: 5060, family: 6, sentByFor: () => "" } as const;
+    assert.equal(network.endpoint("203.0.113.9", 5060, "udp", six)?.listener, network.listeners[1]);
+    assert.equal(network.endpoint("127.0.21.84", 5060, "udp", six)?.listener, network.listeners[0]);
+  });
+
   it("keeps a loopback listener towards a peer elsewhere when there is no other", async () => {
     const one = await networkOn(["127.0.0.1"]);
     assert.equal(one.endpoint("203.0.113.9", 5060, "udp", first(one))?.listener, first(one));

@@ -2,7 +2,7 @@ import { defineMethod } from "../define-method.ts";
 import { MiError } from "../jsonrpc.ts";
 import { settle } from "../settle.ts";
 
-/** `load_balancer:status`: tells or sets whether calls go to a destination. 0 disables it and keeps probes from enabling it; any other number enables it. */
+/** `load_balancer:status`: tells or sets whether calls go to a destination. 0 disables it and keeps probes from enabling it; any other number enables it, ends its rest and closes its breaker. */
 export const lbStatus = defineMethod({
   name: "load_balancer:status",
   aliases: ["lb_status"],
@@ -14,7 +14,10 @@ export const lbStatus = defineMethod({
     const id = params.int("destination_id");
     if (params.has("new_status")) {
       const enabled = params.int("new_status") !== 0;
-      if (!balancer.setStatus(id, enabled, "mi")) throw notFound();
+      const destination = balancer.destination(id);
+      if (destination === undefined) throw notFound();
+      if (enabled) ports.forgive?.(destination); // first, so that what is told last is that it is enabled
+      balancer.setStatus(id, enabled, "mi");
       if (enabled)
         drains?.undo(id); // who enables a destination wants calls there
       else drains?.overrule(id); // and who disables it does not want an undo to bring them back

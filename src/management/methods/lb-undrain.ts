@@ -1,5 +1,6 @@
 import { defineMethod } from "../define-method.ts";
 import { MiError } from "../jsonrpc.ts";
+import type { ManagementPorts } from "../ports.ts";
 import { settle } from "../settle.ts";
 
 /**
@@ -20,7 +21,14 @@ export const lbUndrain = defineMethod({
       await settle(ports, id);
       return "OK";
     }
-    if (outcome === "not-draining") throw new MiError(409, "Destination is not drained");
+    if (outcome === "not-draining") throw new MiError(409, `Destination is not drained${reasonOf(ports, id)}`);
     throw new MiError(404, "Destination ID not found");
   },
 });
+
+/** One that an operator had disabled before its drain stays so, and whoever undoes the drain wonders why. */
+function reasonOf({ balancer }: Pick<ManagementPorts, "balancer">, id: number): string {
+  const destination = balancer.destination(id);
+  if (destination === undefined || balancer.isAutoReenable(destination)) return "";
+  return `: an operator has disabled it, lb_status ${id} 1 enables it`;
+}

@@ -1,0 +1,16 @@
+/** Names of the events, as the configuration and clients may ask for them: the first two are those of OpenSIPS. */
+export const EVENT_NAMES = [
+  "E_LOAD_BALANCER_STATUS",
+  "E_DLG_STATE_CHANGED",
+  "E_LOAD_BALANCER_BREAKER",
+  "E_LOAD_BALANCER_REST",
+  "E_LOAD_BALANCER_DRAIN",
+  "E_LOAD_BALANCER_GROUP",
+  "E_LOAD_BALANCER_HEADROOM",
+] as const;
+export type EventName = (typeof EVENT_NAMES)[number];
+
+/** Whether there is an event of this name. */
+export function isEventName(text: string): text is EventName {
+  return (EVENT_NAMES as readonly string[]).includes(text);
+}
