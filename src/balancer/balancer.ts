@@ -124,6 +124,7 @@ export class Balancer extends Farm {
     if (call.closed) return;
     this.#endPick(call);
     call.currentDestination = destination;
+    call.pickedAt = this.enablings;
     if (destination === undefined) return;
     for (const { name } of destination.resources) {
       if (resources.includes(name)) this.ledger.leasePick(call, this.#intern(destination, name));
