@@ -185,7 +185,9 @@ describe("calls by the lists of a distributor.conf.xml", () => {
       const from = headroom.log().length;
       assert.equal(await mi("distributor_ctl", "reload"), "-error\n");
       assert.equal(await mi("distributor_ctl", "dump", "test"), before);
-      assert.ok(headroom.log().slice(from).includes(JSON.stringify(sentence).slice(1, -1)), headroom.log().slice(from));
+      await waitFor(`the log says ${sentence}`, TIMEOUT_MS, () =>
+        headroom.log().slice(from).includes(JSON.stringify(sentence).slice(1, -1)),
+      );
       headroom.signal("SIGHUP");
       await waitFor("the reload is refused", TIMEOUT_MS, () =>
         headroom.log().slice(from).includes("reload refused, everything stays as it was"),
@@ -213,7 +215,9 @@ describe("calls by the lists of a distributor.conf.xml", () => {
     Object.assign(config.distributor.lists, { lost: [{ name: "nowhere" }] });
     writeFileSync(configFile, stringify(config));
     await hup();
-    assert.ok(headroom.log().includes('Cannot use node \\"nowhere\\" of list \\"lost\\": want the id of a destination in the table'));
+    await waitFor("the log names the node", TIMEOUT_MS, () =>
+      headroom.log().includes('Cannot use node \\"nowhere\\" of list \\"lost\\": want the id of a destination in the table'),
+    );
     assert.equal(await mi("distributor_ctl", "dump", "test"), "list: name=test\nnode: name=foo1 weight=1\nnode: name=foo2 weight=9\n");
     assert.equal(await mi("distributor", "lost"), "-err");
     const callId = send("test");
