@@ -191,6 +191,16 @@ export class Balancer extends Farm {
     );
   }
 
+  /** Calls counted for a resource everywhere or on one destination id, rows that are gone included; `undefined` for a resource that nobody has. */
+  profileSize(resource: string, destinationId?: number): number | undefined {
+    return this.cells.sum(resource, destinationId);
+  }
+
+  /** Names of the resources that destinations have, in the order of their first row. */
+  resourceNames(): string[] {
+    return [...this.table.resourceNames];
+  }
+
   /** Audit: adds up the leases of all calls and answers each cell whose load differs. An empty answer is the only right one. */
   recount(calls: Iterable<CallLoad>): readonly LoadDifference[] {
     return this.ledger.recount(calls);

@@ -37,6 +37,10 @@ export class CellTable {
   maxLoad = new Int32Array(INITIAL_CELLS);
   /** By cell: the pool cell that counts its calls too, or {@link NO_POOL}. */
   pool = new Int32Array(INITIAL_CELLS).fill(NO_POOL);
+  /** By cell: the number of its owner. */
+  owner = new Int32Array(INITIAL_CELLS);
+  /** By number of an owner: calls that hold load of it, each once however many of its cells it holds. The ledger keeps it. */
+  ownerCalls = new Int32Array(INITIAL_CELLS);
   /** Capacity from the row or from a resize, by cell. */
   #capacity = new Int32Array(INITIAL_CELLS);
   /** Capacity in the row, by cell, or {@link UNNAMED}: it differs from the capacity after a resize. For a pool cell, the smallest of its rows. */
@@ -53,6 +57,8 @@ export class CellTable {
   #byName = new Map<string, Map<string, number>>();
   /** Cells by the identity of their owner. Lists are replaced, not changed, so whoever was given one may keep it. */
   #byOwner = new Map<string, readonly number[]>();
+  #ownerNumbers = new Map<string, number>();
+  #freeOwners: number[] = [];
   #freeCells: number[] = [];
 
   /** Number of cells in use or to be used again: cells are numbered from 0 to `size - 1`. */
@@ -68,6 +74,12 @@ export class CellTable {
   /** Every cell of a destination, also of resources that its row lacks and of a row that is gone; in no order. */
   cellsOf(destinationKey: string): readonly number[] {
     return this.#byOwner.get(destinationKey) ?? NO_CELLS;
+  }
+
+  /** Calls that hold load of a destination, each once. */
+  callsOfOwner(destinationKey: string): number {
+    const owner = this.#ownerNumbers.get(destinationKey);
+    return owner === undefined ? 0 : this.ownerCalls[owner]!;
   }
 
   /**
@@ -243,6 +255,7 @@ export class CellTable {
     }
     cells.set(ownerKey, cell);
     this.#byOwner.set(ownerKey, [...this.cellsOf(ownerKey), cell]);
+    this.owner[cell] = this.#numberOf(ownerKey);
     this.#resourceNames[cell] = resource;
     this.#ownerKeys[cell] = ownerKey;
     this.#destinationIds[cell] = destinationId;
@@ -265,8 +278,11 @@ export class CellTable {
     cells?.delete(ownerKey);
     if (cells?.size === 0) this.#byName.delete(resource);
     const left = this.cellsOf(ownerKey).filter((other) => other !== cell);
-    if (left.length === 0) this.#byOwner.delete(ownerKey);
-    else this.#byOwner.set(ownerKey, left);
+    if (left.length === 0) {
+      this.#byOwner.delete(ownerKey);
+      this.#freeOwners.push(this.owner[cell]!);
+      this.#ownerNumbers.delete(ownerKey);
+    } else this.#byOwner.set(ownerKey, left);
     this.#resourceNames[cell] = undefined;
     this.#ownerKeys[cell] = undefined;
     this.#destinationIds[cell] = NOBODY_ID;
@@ -275,8 +291,20 @@ export class CellTable {
     this.#freeCells.push(cell);
   }
 
+  /** There are no more owners than cells. */
+  #numberOf(ownerKey: string): number {
+    const known = this.#ownerNumbers.get(ownerKey);
+    if (known !== undefined) return known;
+    const number = this.#freeOwners.pop() ?? this.#ownerNumbers.size;
+    this.#ownerNumbers.set(ownerKey, number);
+    this.ownerCalls[number] = 0;
+    return number;
+  }
+
   #grow(): void {
     const size = this.load.length * 2;
+    this.owner = grown(this.owner, new Int32Array(size));
+    this.ownerCalls = grown(this.ownerCalls, new Int32Array(size));
     this.load = grown(this.load, new Int32Array(size));
     this.foreign = grown(this.foreign, new Int32Array(size));
     this.maxLoad = grown(this.maxLoad, new Int32Array(size));

@@ -98,6 +98,11 @@ export class Farm {
     return this.cells.calls(this.cells.slotCell(cell));
   }
 
+  /** Calls that hold load of a destination, each once, whatever they hold of it; also of a row that is gone. */
+  calls({ key }: Pick<Destination, "key">): number {
+    return this.cells.callsOfOwner(key);
+  }
+
   /** Calls of this destination alone, whatever its pool. */
   ownLoad(cell: number): number {
     return this.cells.calls(cell);
@@ -112,7 +117,7 @@ export class Farm {
    * Every cell that counts calls of this destination: those of its resources, and those of resources that its row lacks, where `countCall` counts out of
    * sight. Also while calls of a row that is gone go on. In no order; the list does not change any more, so a reload needs another look.
    */
-  cellsOf({ key }: Destination): readonly number[] {
+  cellsOf({ key }: Pick<Destination, "key">): readonly number[] {
     return this.cells.cellsOf(key);
   }
 
@@ -304,16 +309,6 @@ export class Farm {
   isAvailable(destination: Destination): boolean {
     this.#wake();
     return (this.#statusOf(destination) & CLOSED) === 0;
-  }
-
-  /** Calls counted for a resource everywhere or on one destination id, rows that are gone included; `undefined` for a resource that nobody has. */
-  profileSize(resource: string, destinationId?: number): number | undefined {
-    return this.cells.sum(resource, destinationId);
-  }
-
-  /** Names of the resources that destinations have, in the order of their first row. */
-  resourceNames(): string[] {
-    return [...this.table.resourceNames];
   }
 
   /** Status bits that close a destination to this request, brought up to date. */

@@ -25,7 +25,8 @@ export class Ledger {
 
   /** Counts the call once more in a cell. */
   lease(call: CallLoad, cell: number): void {
-    const { load, pool } = this.cells;
+    const { load, owner, ownerCalls, pool } = this.cells;
+    if (!this.#holds(call, owner[cell]!)) ownerCalls[owner[cell]!]!++;
     call.leases.push(cell);
     load[cell]!++;
     const shared = pool[cell]!;
@@ -58,7 +59,10 @@ export class Ledger {
   release(call: CallLoad): void {
     const { leases, picked } = call;
     while (picked.length > 0) picked.pop();
-    for (let cell = leases.pop(); cell !== undefined; cell = leases.pop()) this.#discount(cell);
+    for (let cell = leases.pop(); cell !== undefined; cell = leases.pop()) {
+      this.#discount(cell);
+      this.#leaveOwner(call, cell);
+    }
   }
 
   /** Adds up the leases of all calls and answers the cells whose load differs, in cell order. */
@@ -90,6 +94,19 @@ export class Ledger {
     const last = leases.pop()!;
     if (at < leases.length) leases[at] = last;
     this.#discount(cell);
+    this.#leaveOwner(call, cell);
+  }
+
+  #holds({ leases }: CallLoad, owner: number): boolean {
+    for (let i = 0; i < leases.length; i++) if (this.cells.owner[leases[i]!] === owner) return true;
+    return false;
+  }
+
+  /** The call has given a unit back: it is none of the owner's calls any more unless it holds another. */
+  #leaveOwner(call: CallLoad, cell: number): void {
+    const { owner, ownerCalls } = this.cells;
+    const number = owner[cell]!;
+    if (!this.#holds(call, number) && ownerCalls[number]! > 0) ownerCalls[number]!--;
   }
 
   /** On the path of every call, so a cell without a pool costs one more look and no more. */

@@ -40,8 +40,8 @@ const RESOURCE_NAME = /^[A-Za-z0-9_-]+(?:\/[sb])?$/;
 
 const CAPACITY = /^[0-9]+$/;
 
-/** All up to and with the first `://`. */
-const URL_START = /^.*?:\/\//s;
+/** All up to and with the first `://`, or what is meant as that of an `fs://`. */
+const URL_START = /^.*?(?:fs:\/{0,2}|fs\/\/|:\/\/)/is;
 
 /**
  * Parses the `resources` column of a destination, such as `transc=32; conf=20`. Spaces around names and numbers are allowed, and a last `;`.

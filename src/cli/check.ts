@@ -1,8 +1,9 @@
 import type { Command } from "commander";
 import { Balancer } from "../balancer/index.ts";
-import { type Config, ConfigError, loadConfig, readDistributorSetup, tableNotices } from "../config/index.ts";
+import { type Config, ConfigError, type DistributorSetup, loadConfig, readDistributorSetup, tableNotices } from "../config/index.ts";
 import { checkLists } from "../distributor/index.ts";
 import { fillTemplate } from "../registrar/index.ts";
+import { findLostNodes, NodeTargets, tellLostNodes } from "../routing/index.ts";
 import { loadScript } from "../script-loader.ts";
 import { faultsOf, openStore, StoreError } from "../store/index.ts";
 import { feedsOf } from "./feeds.ts";
@@ -21,11 +22,12 @@ async function check(file: string | undefined, terminal: Terminal): Promise<void
   const config = readConfig(file, terminal);
   if (!config) return;
   for (const notice of config.notices) terminal.print(`notice: ${visible(notice)}`);
+  const setup = readLists(config);
   const errors = [
     ...(await checkScript(config)),
-    ...checkDistributor(config, terminal),
+    ...checkDistributor(setup, terminal),
     ...checkAccounts(config),
-    ...(await checkDestinations(config, terminal)),
+    ...(await checkDestinations(config, setup, terminal)),
   ];
   for (const error of errors) terminal.complain(`error: ${visible(error)}`);
   const name = config.file ?? "the configuration of defaults";
@@ -54,16 +56,28 @@ async function checkScript({ routing }: Config): Promise<string[]> {
   }
 }
 
-/** What is left out of the lists is a notice, what keeps a start from beginning is an error. */
-function checkDistributor(config: Config, terminal: Terminal): string[] {
+/** What the configuration says of the distributor, or why that cannot be used. */
+function readLists(config: Config): DistributorSetup | ConfigError {
   try {
-    const { lists, problems } = readDistributorSetup(config);
-    for (const problem of [...problems, ...checkLists(lists).problems]) terminal.print(`notice: ${visible(problem)}`);
-    return [];
+    return readDistributorSetup(config);
   } catch (cause) {
     if (!(cause instanceof ConfigError)) throw cause;
-    return cause.message.split("\n");
+    return cause;
   }
+}
+
+/** What is left out of the lists is a notice, what keeps a start from beginning is an error. */
+function checkDistributor(setup: DistributorSetup | ConfigError, terminal: Terminal): string[] {
+  if (setup instanceof ConfigError) return setup.message.split("\n");
+  for (const problem of [...setup.problems, ...checkLists(setup.lists).problems]) terminal.print(`notice: ${visible(problem)}`);
+  return [];
+}
+
+/** Nodes of the lists that lead nowhere with this table. */
+function checkNodes(setup: DistributorSetup | ConfigError, balancer: Balancer, terminal: Terminal): void {
+  if (setup instanceof ConfigError) return;
+  const targets = new NodeTargets(balancer, setup.nodes);
+  tellLostNodes(findLostNodes(checkLists(setup.lists).lists, targets), (text) => terminal.print(`notice: ${visible(text)}`));
 }
 
 /** A row as each account would make it of a server that registers. */
@@ -76,8 +90,9 @@ function checkAccounts(config: Config): string[] {
 }
 
 /** Looks at the rows as a start would, and answers what is wrong. A database that is not there yet is none: a start makes it. */
-async function checkDestinations(config: Config, terminal: Terminal): Promise<string[]> {
+async function checkDestinations(config: Config, setup: DistributorSetup | ConfigError, terminal: Terminal): Promise<string[]> {
   const { db_url: dbUrl, db_table: table } = config.load_balancer;
+  const balancer = new Balancer({ below: () => 0 });
   try {
     const store = await openStore(dbUrl, { table, mode: "inspect", feeds: feedsOf(config) });
     try {
@@ -86,8 +101,9 @@ async function checkDestinations(config: Config, terminal: Terminal): Promise<st
       const probed = rows.filter(({ probeMode }) => probeMode !== 0).length;
       if (probed > 0 && config.load_balancer.probing_interval === 0)
         terminal.print(`notice: probe_mode of ${probed} destinations has no effect: load_balancer.probing_interval is 0`);
-      const { problems } = new Balancer({ below: () => 0 }).replaceTable(rows);
+      const { problems } = balancer.replaceTable(rows);
       for (const text of [...problems, ...tableNotices(config, rows)]) terminal.print(`notice: ${visible(text)}`);
+      checkNodes(setup, balancer, terminal);
       return skipped.map(({ reason }) => reason);
     } finally {
       await store.close();
@@ -96,6 +112,7 @@ async function checkDestinations(config: Config, terminal: Terminal): Promise<st
     if (!(cause instanceof StoreError)) throw cause;
     if (cause.code !== "NO_DATABASE" && cause.code !== "NO_TABLE") return [cause.message];
     terminal.print(`notice: ${visible(cause.message)}; headroom start makes it, headroom destinations add fills it`);
+    checkNodes(setup, balancer, terminal);
     return [];
   }
 }

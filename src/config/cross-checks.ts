@@ -9,7 +9,7 @@ type Found = Pick<Reading, "set" | "report" | "refused">;
 
 /**
  * What no key shows alone: sockets that clash, a management interface open to anybody, rules that say two things, lists that do not exist,
- * accounts that cannot be used.
+ * accounts that cannot be used, an age that every heartbeat reaches.
  *
  * What was refused by itself is not looked at again.
  */
@@ -19,6 +19,9 @@ export function checkTogether(values: ConfigValues, found: Found): void {
   checkRules(values.routing.rules, found);
   if (isRight("load_balancer.lb_define_blacklist", found)) checkBlacklists(values, found);
   if (isRight("registrar", found)) checkRegistrations(values, found);
+  if (values.freeswitch.stale_heartbeats === 1) {
+    report(found, "freeswitch.stale_heartbeats", "found 1, want 0 or a whole number from 2 to 1000: gaps between heartbeats vary by half");
+  }
 }
 
 function checkRegistrations({ registrar, load_balancer }: ConfigValues, found: Found): void {

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { type DistributorFile, MAX_DISTRIBUTOR_LENGTH, parseDistributorXml } from "./distributor-xml.ts";
 import { ConfigError } from "./errors.ts";
 
@@ -17,7 +17,8 @@ export function readDistributorFile(file: string): DistributorFile {
 function readText(file: string): string {
   let descriptor: number | undefined;
   try {
-    descriptor = openSync(file, "r");
+    // A pipe that nobody writes would hold everything up.
+    descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
     if (!fstatSync(descriptor).isFile()) throw problemWith(file, "this is no regular file, want FreeSWITCH's distributor.conf.xml");
     return new TextDecoder("utf-8", { fatal: true }).decode(readBounded(descriptor, file));
   } catch (cause) {

@@ -13,7 +13,7 @@ export interface DistributorSetup {
   readonly lists: readonly ListSpec[];
   /** `distributor.nodes` */
   readonly nodes: Readonly<Record<string, string>>;
-  /** A sentence for each thing in the file that is not used; what is wrong with lists and nodes is for `checkLists` to say. */
+  /** A sentence for each thing in the file, and for the keys of `distributor.nodes`, that are not used; what is wrong with lists and nodes is for `checkLists` to say. */
   readonly problems: readonly string[];
 }
 
@@ -36,7 +36,17 @@ export function readDistributorSetup({ distributor, routing, file: configFile = 
     const wanted = usable.length === 0 ? "a list of distributor.lists or distributor.list_file, which have none" : quoted(usable);
     throw problemIn(configFile, `routing.rules[${i}].distribute: found ${JSON.stringify(distribute)}, want ${wanted}`);
   }
-  return { lists, nodes, problems: fromFile.problems };
+  return { lists, nodes, problems: [...fromFile.problems, ...unusedNames(nodes, lists)] };
+}
+
+/** Most often a name that is written otherwise in a list. */
+function unusedNames(nodes: DistributorSetup["nodes"], lists: readonly ListSpec[]): string[] {
+  const used = new Set(lists.flatMap((list) => list.nodes.map(({ name }) => name)));
+  const unused = Object.keys(nodes).filter((name) => !used.has(name));
+  if (unused.length === 0) return [];
+  const shown = unused.slice(0, MAX_SHOWN_NAMES).map((name) => JSON.stringify(name));
+  const others = unused.length > MAX_SHOWN_NAMES ? ` and ${unused.length - MAX_SHOWN_NAMES} more` : "";
+  return [`distributor.nodes has no effect for ${shown.join(", ")}${others}: no list has a node of this name`];
 }
 
 /** The names to choose from, no more of them than a reader wants to see. */

@@ -27,7 +27,7 @@ export const FreeswitchSchema = Type.Object(
     }),
     heartbeat_interval: whole("Interval in which FreeSWITCH sends heartbeats, until it has been seen.", 20, 1, 3600, { unit: "seconds" }),
     stale_heartbeats: whole(
-      "Statistics older than this many heartbeats are stale. FreeSWITCH's gaps vary by half, so 2 is the least that makes sense. 0: they never are.",
+      "Statistics older than this many heartbeats are stale: 2 or more, as FreeSWITCH's gaps vary by half. 0: they never are.",
       3,
       0,
       1000,

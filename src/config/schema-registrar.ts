@@ -1,6 +1,6 @@
 import { type Static, Type } from "typebox";
 import { parseResources } from "../balancer/index.ts";
-import { ANY_USER, fillTemplate, MAX_ROWS, MAX_USER_CHARS } from "../registrar/index.ts";
+import { ANY_USER, fillTemplate, MAX_ROWS, MAX_USER_CHARS, PLACEHOLDERS, unknownPlaceholder } from "../registrar/index.ts";
 import type { Reading } from "./read-values.ts";
 import { flag, item, list, MAX_INT32, MAX_TEXT_LENGTH, optionalText, text, whole } from "./schema-keys.ts";
 
@@ -141,6 +141,9 @@ function checkAlgorithm(name: string): string | undefined {
 
 /** The form of the column `resources`; what an event socket's address is like is not looked at. */
 function checkTemplate(template: string): string | undefined {
+  const unknown = unknownPlaceholder(template);
+  if (unknown !== undefined)
+    return `no placeholder but ${PLACEHOLDERS.map((name) => `{${name}}`).join(", ")}: ${unknown} stands for nothing`;
   try {
     const filled = fillTemplate(template, { host: "192.0.2.1", port: 5060, user: "user" });
     parseResources(filled.replace(/=\s*fs:\/\/[^;]+/gi, "=0"));

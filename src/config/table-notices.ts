@@ -45,9 +45,12 @@ function willRegister({ group, resources }: ConfigValues["registrar"]["accounts"
 
 function ruleNotices({ rules }: ConfigValues["routing"], table: Table): string[] {
   return rules.flatMap(({ group, resources, distribute }) => {
-    if (distribute !== undefined) return [];
     const names = parseRequestedResources(resources) ?? [];
     const unknown = names.filter((name) => !table.resources.has(name));
+    if (distribute !== undefined) {
+      const what = `routing.rules with distribute "${distribute}" and resources "${resources}" do not count all of them`;
+      return unknown.length > 0 ? [`${what}: no destination has ${quoted(unknown)}`] : [];
+    }
     if (unknown.length > 0)
       return [`routing.rules with resources "${resources}" refuse their calls: no destination has ${quoted(unknown)}`];
     if (!table.groups.has(group)) return [`routing.rules with group ${group} refuse their calls: the group has no destination`];

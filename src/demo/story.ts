@@ -67,14 +67,14 @@ export function freeswitchStory(parts: StoryParts, switches: readonly SimulatedS
       begin: () => paceFor(parts, 30),
     },
     {
-      text: `${servers[3]?.name} gets busy with something else: its Idle-CPU falls, and so does its capacity`,
+      text: `${servers[3]?.name} gets busy, its Idle-CPU falls. 12/6: the 12 that are up stay, it takes 6 now`,
       share: 0.28,
       begin: () => {
         if (fourth !== undefined) fourth.strain = 65;
       },
     },
     {
-      text: `${servers[2]?.name} is paused (fsctl pause): it keeps its calls and gets no new ones, while ${servers[3]?.name} recovers`,
+      text: `${servers[2]?.name} is paused: its calls stay, it takes no new ones, 0/0 in the end; ${servers[3]?.name} recovers`,
       share: 0.28,
       begin: () => {
         if (fourth !== undefined) fourth.strain = 0;

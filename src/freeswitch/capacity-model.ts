@@ -122,6 +122,16 @@ export class CapacityModel {
     this.#refused = { calls, atMs: nowMs };
   }
 
+  /**
+   * Our calls are counted otherwise from now on: a new table has another row of this FreeSWITCH, or one fewer. No call has begun or ended.
+   *
+   * @param difference calls more than before; below 0: fewer
+   */
+  recounted(difference: number): void {
+    this.#callsAtHeartbeat += difference;
+    if (this.#refused !== undefined) this.#refused = { ...this.#refused, calls: Math.max(0, this.#refused.calls + difference) };
+  }
+
   freshness(nowMs: number): Freshness {
     if (this.#heartbeat === undefined) return "initial";
     return this.#isStale(nowMs) ? "stale" : "fresh";

@@ -52,6 +52,8 @@ export class EslClient {
   #line: Line | undefined;
   #stopRetry: (() => void) | undefined;
   #failures = 0;
+  /** Why there is no connection, as far as it was said. */
+  #told: EslEnd | undefined;
   #running = false;
 
   constructor(url: FsUrl, settings: EslSettings, ports: EslPorts, listener: EslListener, counters: EslCounters) {
@@ -186,6 +188,7 @@ export class EslClient {
     line.stopTimer();
     line.readyAtMs = this.#ports.clock.now();
     this.counters.ready++;
+    this.#told = undefined;
     this.#ports.log.info({ freeswitch: this.#url.label }, "connected to the event socket");
     this.#listener.ready();
   }
@@ -212,7 +215,10 @@ export class EslClient {
     if (this.#running) {
       const retryMs = backoffMs(HOPELESS.has(reason) ? LONGEST : this.#failures, this.#ports.random);
       this.#stopRetry = this.#ports.clock.after(retryMs, () => this.#connect());
-      this.#ports.log.warn({ freeswitch: this.#url.label, reason, quote, retryMs }, "no connection to the event socket");
+      const { log } = this.#ports;
+      const say = (reason === this.#told ? log.debug : log.warn).bind(log);
+      this.#told = reason;
+      say({ freeswitch: this.#url.label, reason, quote, retryMs }, "no connection to the event socket");
     }
     this.#listener.down(reason);
   }

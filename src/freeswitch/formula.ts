@@ -11,8 +11,7 @@ export interface SessionFigures {
  * `sessionCount`, so only the sessions of others make the capacity smaller. When our calls alone reach Max-Sessions the two counts cannot be
  * compared any more, and the sessions of others are left out. Source: OpenSIPS `lb_update_max_loads` (`modules/load_balancer/load_balancer.c`).
  *
- * Two things differ from there: a count of others below zero (our call is too young to stand in the heartbeat) does not raise the result above
- * Max-Sessions, and it never falls below 0, where OpenSIPS stores 4,294,967,295 (OpenSIPS issue 3294).
+ * Two things differ from there: the result is never above Max-Sessions, also when our calls are too young to stand in the heartbeat; and never below 0, where OpenSIPS stores 4,294,967,295 (OpenSIPS issue 3294).
  *
  * The arithmetic is that of C's `float`, so that the fraction is cut off where OpenSIPS cuts it off.
  *
@@ -23,7 +22,7 @@ export function maxLoadFromSessions(figures: SessionFigures, currentLoad: number
   const { idleCpuPercent, maxSessions, sessionCount } = figures;
   const ownSessions = currentLoad * sessionsPerCall;
   const sessions = ownSessions < maxSessions ? maxSessions - (sessionCount - ownSessions) : maxSessions;
-  return wholeCalls(idleCpuPercent, Math.min(sessions, maxSessions), sessionsPerCall);
+  return Math.min(wholeCalls(idleCpuPercent, sessions, sessionsPerCall), Math.trunc(maxSessions / sessionsPerCall));
 }
 
 /**

@@ -10,6 +10,8 @@ export class FreeswitchPool {
   readonly #byKey = new Map<string, Freeswitch>();
   /** Those that are being closed. */
   readonly #closing = new Set<Promise<void>>();
+  /** Keys of those for which rows name different passwords: that is said once. */
+  #disputed: ReadonlySet<string> = new Set();
   #stopTimer: (() => void) | undefined;
 
   constructor(settings: FreeswitchSettings, ports: FreeswitchPorts) {
@@ -23,13 +25,17 @@ export class FreeswitchPool {
    */
   replace(urls: Iterable<FsUrl>): void {
     const wanted = new Map<string, FsUrl>();
+    const disputed = new Set<string>();
     for (const url of urls) {
       const earlier = wanted.get(url.key);
-      if (earlier !== undefined && !earlier.hasPasswordOf(url)) {
-        this.#ports.log.warn({ freeswitch: url.label }, "rows name different passwords for the same FreeSWITCH, the last one is used");
+      if (earlier !== undefined && !earlier.hasPasswordOf(url) && !disputed.has(url.key)) {
+        disputed.add(url.key);
+        if (!this.#disputed.has(url.key))
+          this.#ports.log.warn({ freeswitch: url.label }, "rows name different passwords for the same FreeSWITCH, the last one is used");
       }
       wanted.set(url.key, url);
     }
+    this.#disputed = disputed;
     const known = new Map<string, CapacityModel>();
     for (const [key, freeswitch] of this.#byKey) {
       const url = wanted.get(key);

@@ -19,7 +19,7 @@ export function freeswitchFeeds(initialCapacity: number): FeedOptions {
 export function withoutPasswords(resources: string): string {
   const shown: string[] = [];
   for (const item of resources.split(";")) {
-    const [, before = "", url = ""] = /^([^=]*=\s*)(fs:\/\/.*)$/is.exec(item) ?? [];
+    const [, before = "", url = ""] = /^([^=]*=\s*)(fs[:/].*)$/is.exec(item) ?? [];
     if (url === "") {
       shown.push(item);
       continue;

@@ -27,8 +27,10 @@ export interface OutcomePort {
   /**
    * The destination says that it has no room for the call. True: whoever tells its capacity has taken note, and nothing else is told of this call, as it
    * says nothing of the destination's health. False, or absent: it counts as `failed`.
+   *
+   * @param cells those in which the call is still counted
    */
-  lackOfRoom?(destination: Destination): boolean;
+  lackOfRoom?(destination: Destination, cells: readonly number[]): boolean;
 }
 
 /** The keys of the configuration that calls are judged by: seconds and shares. */

@@ -9,6 +9,11 @@ export const ALERT_SLICE_MS = 10;
 export const ALERT_SLICE_ROWS = 1_000;
 /** By how much the free share must be above the limit to end an alert, in percent of all: a group at the limit does not come and go with each call. */
 export const RECOVERY_MARGIN_PERCENT = 1;
+/**
+ * Rounds for which capacities that somebody outside tells may be used up before that alone raises an alert: a minute. FreeSWITCH's sessions-per-second
+ * opens within a second, and a refused call closes a server for two heartbeats, 40 s.
+ */
+export const HELD_ROUNDS = 60;
 /** Most groups that are remembered after they were seen with destinations; nobody routes to more. */
 export const MAX_GROUPS_REMEMBERED = 10_000;
 
@@ -16,8 +21,8 @@ export const MAX_GROUPS_REMEMBERED = 10_000;
 export type AlertState = "raised" | "recovered" | "gone";
 
 /**
- * An alert begins or ends. "none-available": no destination of the group gets calls, trial calls of breakers apart, or all capacities are 0. It is raised anew when `failedOpen` or
- * `rows` begins to say something else.
+ * An alert begins or ends. "none-available": no destination of the group gets calls, trial calls of breakers apart, or all capacities are 0; those that
+ * somebody outside tells count as full for {@link HELD_ROUNDS}. It is raised anew when `failedOpen` or `rows` begins to say something else.
  */
 export type GroupAlert =
   | {
@@ -34,7 +39,16 @@ export type GroupAlert =
 export interface GroupAlertPorts {
   readonly balancer: Pick<
     Balancer,
-    "destinations" | "isAvailable" | "breaker" | "isAutoReenable" | "isDraining" | "restMs" | "capacity" | "freeSlots"
+    | "destinations"
+    | "isAvailable"
+    | "breaker"
+    | "isAutoReenable"
+    | "isDraining"
+    | "isWithdrawn"
+    | "isLeaving"
+    | "restMs"
+    | "capacity"
+    | "freeSlots"
   >;
   /** 0 to 100; 0: headroom raises no alert. */
   readonly lowPercent: number;
@@ -76,6 +90,9 @@ export class GroupAlerts {
   #sums: GroupSums | undefined;
   /** What {@link #low} may hold: a resource that no round finds any more is gone. */
   #resources = new Set<string>();
+  /** Rounds that a group, or a group and a resource, was held in a row: up to the last round, and with this one. */
+  #held = new Map<string, number>();
+  #heldNow = new Map<string, number>();
 
   constructor(ports: GroupAlertPorts) {
     this.#ports = ports;
@@ -103,6 +120,8 @@ export class GroupAlerts {
       if (left <= 0 && this.#next < this.#groups.length) return ALERT_SLICE_MS;
     }
     this.#judgeMissing();
+    this.#held = this.#heldNow;
+    this.#heldNow = new Map();
     this.#beginRound();
     return ALERT_CHECK_MS;
   }
@@ -131,17 +150,27 @@ export class GroupAlerts {
 
   #judge(group: number, rows: number, sums: GroupSums): void {
     if (sums.isAvailable) this.#endDown(group, rows, "recovered");
-    else this.#raiseDown(group, rows, sums.failsOpen);
+    else if (!sums.isHeld || this.#down.has(group) || this.#lasts(`${group}`)) this.#raiseDown(group, rows, sums.failsOpen);
     if (this.#ports.lowPercent <= 0) return;
-    for (const headroom of sums.headroom()) {
+    for (const { isHeld, freePercentOfRest, ...headroom } of sums.headroom()) {
       const key = `${group} ${headroom.resource}`;
       this.#resources.add(key);
-      const isLow = headroom.freePercent < this.#limitOf(key);
-      if (isLow === this.#low.has(key)) continue;
+      const limit = this.#limitOf(key);
+      const isLow = headroom.freePercent < limit;
+      const wasLow = this.#low.has(key);
+      const mayPass = isLow && !wasLow && isHeld && freePercentOfRest >= limit;
+      if (isLow === wasLow || (mayPass && !this.#lasts(key))) continue;
       if (isLow) this.#low.add(key);
       else this.#low.delete(key);
       this.#ports.onAlert({ kind: "low-headroom", group, state: isLow ? "raised" : "recovered", ...headroom });
     }
+  }
+
+  /** Whether it was held in as many rounds as it may be. To be asked once a round. */
+  #lasts(key: string): boolean {
+    const rounds = (this.#held.get(key) ?? 0) + 1;
+    this.#heldNow.set(key, rounds);
+    return rounds > HELD_ROUNDS;
   }
 
   /** Groups that have no row, and alerts of what is no more. */

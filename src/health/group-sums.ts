@@ -9,7 +9,18 @@ export interface Headroom {
   readonly freePercent: number;
 }
 
-type Farm = Pick<Balancer, "isAvailable" | "breaker" | "isAutoReenable" | "isDraining" | "restMs" | "capacity" | "freeSlots">;
+/** What a look at a group found of one resource. `capacity` may be 0 when {@link isHeld}. */
+export interface FoundHeadroom extends Headroom {
+  /** Somebody outside tells a capacity of it that is used up for now: it may be only closed for a moment. */
+  readonly isHeld: boolean;
+  /** {@link freePercent} without the capacities that are used up so; 100 when nothing else is there. */
+  readonly freePercentOfRest: number;
+}
+
+type Farm = Pick<
+  Balancer,
+  "isAvailable" | "breaker" | "isAutoReenable" | "isDraining" | "isWithdrawn" | "isLeaving" | "restMs" | "capacity" | "freeSlots"
+>;
 
 /** Free calls of the available destinations, and of all that get calls when the group fails open. A pool counts once, however many rows share it. */
 interface Sum {
@@ -17,6 +28,8 @@ interface Sum {
   free: number;
   freeFailingOpen: number;
   capacity: number;
+  isHeld: boolean;
+  heldCapacity: number;
   readonly pools: Map<string, { free: number; freeFailingOpen: number }>;
 }
 
@@ -24,6 +37,8 @@ interface Sum {
 export class GroupSums {
   /** Whether a destination of the group gets calls: one whose capacities are all 0 does not, unless calls overfill it. Trial calls of a breaker are no sign that one is well again. */
   isAvailable = false;
+  /** Whether an available destination has no capacity only as somebody outside says so, who may say otherwise in a second. */
+  isHeld = false;
   readonly #balancer: Farm;
   readonly #failOpen: boolean;
   readonly #withHeadroom: boolean;
@@ -41,7 +56,7 @@ export class GroupSums {
 
   /** Whether calls go to destinations that are down, as the group has no other. */
   get failsOpen(): boolean {
-    return !this.isAvailable && this.#hasFailingOpen;
+    return !this.isAvailable && !this.isHeld && this.#hasFailingOpen;
   }
 
   add(destination: Destination): void {
@@ -51,9 +66,11 @@ export class GroupSums {
     if ((isAvailable || failsOpen) && (this.#overfills || destination.resources.some(({ cell }) => balancer.capacity(cell) > 0))) {
       if (isAvailable) this.isAvailable = true;
       if (failsOpen) this.#hasFailingOpen = true;
+    } else if (isAvailable && destination.isFed) {
+      this.isHeld = true;
     }
     if (!this.#withHeadroom) return;
-    for (const { name, cell } of destination.resources) {
+    for (const { name, cell, feed } of destination.resources) {
       const sum = this.#sumOf(name);
       if (isAvailable) sum.isAvailable = true;
       const slot = isAvailable || failsOpen ? Math.max(0, balancer.freeSlots(cell)) : 0;
@@ -62,6 +79,10 @@ export class GroupSums {
       const { shared } = destination.options;
       const counted = shared === undefined ? undefined : sum.pools.get(shared);
       if (counted === undefined) sum.capacity += balancer.capacity(cell);
+      if (feed !== undefined && isAvailable && slot === 0) {
+        sum.isHeld = true;
+        if (counted === undefined) sum.heldCapacity += balancer.capacity(cell);
+      }
       sum.free += Math.max(0, free - (counted?.free ?? 0));
       sum.freeFailingOpen += Math.max(0, freeFailingOpen - (counted?.freeFailingOpen ?? 0));
       if (shared === undefined) continue;
@@ -72,28 +93,41 @@ export class GroupSums {
     }
   }
 
-  /** Headroom of each resource with any capacity. */
-  headroom(): Headroom[] {
+  /** Headroom of each resource that has any capacity, or may have some again in a moment. */
+  headroom(): FoundHeadroom[] {
     return [...this.#sums]
-      .filter(([, { capacity }]) => capacity > 0)
-      .map(([resource, { isAvailable, capacity, ...sum }]) => {
+      .filter(([, { capacity, isHeld }]) => capacity > 0 || isHeld)
+      .map(([resource, { isAvailable, capacity, isHeld, heldCapacity, ...sum }]) => {
         const free = isAvailable ? sum.free : sum.freeFailingOpen;
-        return { resource, free, capacity, freePercent: Math.round((free / capacity) * 1000) / 10 };
+        return {
+          resource,
+          free,
+          capacity,
+          freePercent: percent(free, capacity, 0),
+          isHeld,
+          freePercentOfRest: percent(free, capacity - heldCapacity, 100),
+        };
       });
   }
 
   /** Whether nobody wants it closed: a probe, a script or its breaker only believe that it is down (`CLOSED_FAILING_OPEN` of the balancer). */
   #isOpenToAll(destination: Destination): boolean {
     const balancer = this.#balancer;
-    return balancer.isAutoReenable(destination) && !balancer.isDraining(destination) && balancer.restMs(destination) === 0;
+    const isAway = balancer.isDraining(destination) || balancer.isWithdrawn(destination) || balancer.isLeaving(destination);
+    return balancer.isAutoReenable(destination) && !isAway && balancer.restMs(destination) === 0;
   }
 
   #sumOf(resource: string): Sum {
     let sum = this.#sums.get(resource);
     if (sum === undefined) {
-      sum = { isAvailable: false, free: 0, freeFailingOpen: 0, capacity: 0, pools: new Map() };
+      sum = { isAvailable: false, free: 0, freeFailingOpen: 0, capacity: 0, isHeld: false, heldCapacity: 0, pools: new Map() };
       this.#sums.set(resource, sum);
     }
     return sum;
   }
+}
+
+/** With one decimal. */
+function percent(free: number, capacity: number, ofNothing: number): number {
+  return capacity > 0 ? Math.round((free / capacity) * 1000) / 10 : ofNothing;
 }

@@ -7,13 +7,16 @@ import { lacksRoom } from "./lack-of-room.ts";
 export class BranchOutcome {
   readonly #port: OutcomePort;
   readonly #destination: Destination;
+  readonly #cells: readonly number[];
   #ticket: number;
   #alive = false;
   #over = false;
 
-  constructor(port: OutcomePort, destination: Destination) {
+  /** @param cells those in which the call is counted */
+  constructor(port: OutcomePort, destination: Destination, cells: readonly number[]) {
     this.#port = port;
     this.#destination = destination;
+    this.#cells = cells;
     this.#ticket = port.begun(destination);
   }
 
@@ -30,7 +33,7 @@ export class BranchOutcome {
       return;
     }
     this.#over = true;
-    if (lacksRoom(response) && this.#port.lackOfRoom?.(this.#destination)) return;
+    if (lacksRoom(response) && this.#port.lackOfRoom?.(this.#destination, this.#cells)) return;
     if (status === 503) this.#port.failed(this.#destination, this.#ticket, "503", this.#alive, retryAfterOf(response));
     else if (status === 408 && !this.#alive) this.#port.failed(this.#destination, this.#ticket, "408", false, undefined);
     else this.#port.passed(this.#destination, this.#ticket, this.#alive);

@@ -78,10 +78,10 @@ export class Branch implements ClientUser, TimerOwner {
     this.#text = request.text;
     this.#isInvite = request.method === "INVITE";
     core.counters.fwd_requests++;
-    const { method, text, branch, target, judged, answerWithinMs = Number.POSITIVE_INFINITY } = request;
+    const { method, text, branch, target, cells, judged, answerWithinMs = Number.POSITIVE_INFINITY } = request;
     const { frMs } = core.timeouts;
     this.#hurried = answerWithinMs < frMs;
-    this.#outcome = judged === undefined || core.outcomes === undefined ? undefined : new BranchOutcome(core.outcomes, judged);
+    this.#outcome = judged === undefined || core.outcomes === undefined ? undefined : new BranchOutcome(core.outcomes, judged, cells);
     this.#transaction = core.layer.send({ method, text, branch, target, timeoutMs: Math.min(frMs, answerWithinMs) }, this);
   }
 

@@ -53,6 +53,8 @@ export interface ProxyCall {
   setTarget(destination: Destination | undefined): void;
   /** Asked by relay() where to send follows from a URI rather than from setTarget(): what it does not accept is answered 403. */
   guard?: TargetGuard | undefined;
+  /** A `destinationUri` that the configuration chose and not the caller: while relay() sends there, the guard is not asked. */
+  exemptUri?: string | undefined;
   /**
    * Forwards the request. False when it was cancelled or answered already, or when its target is known to be unusable: then nothing is
    * decided yet; also when {@link MAX_BRANCHES} attempts have failed. A target whose host name must be looked up first fails later, as a transport error in failure().

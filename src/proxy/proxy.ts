@@ -132,11 +132,13 @@ export class SipProxy implements TransactionUser {
     } else if (registrar !== undefined) {
       const { status, reason, headers } = registrar.handle(request, source);
       transaction.reply(status, reason, headers);
+      if (status >= 300) transaction.drop(); // see #refuse
     } else if (!routed && request.method === "OPTIONS" && this.#isForUs(route.requestUri)) {
       transaction.reply(200, "OK", [
         ["Allow", this.#allow(ALLOW)],
         ["Accept", "application/sdp"],
       ]);
+      transaction.drop();
     } else if (!routed) {
       this.#refuse(transaction, { status: 405, reason: "Method Not Allowed", headers: [["Allow", this.#allow(ALLOW_INITIAL)]] });
     } else if (request.maxForwards === 0) {
@@ -182,9 +184,14 @@ export class SipProxy implements TransactionUser {
     return this.#core.registrar === undefined ? methods : `${methods}, ${REGISTER}`;
   }
 
+  /**
+   * What nobody but us answers is forgotten at once, unless an ACK has to come: a copy is refused again, and a flood of requests takes no places from
+   * those of calls.
+   */
   #refuse(transaction: ServerTransaction, refusal: Refusal): void {
     this.#core.counters.err_requests++;
     transaction.reply(refusal.status, refusal.reason, refusal.headers);
+    if (transaction.request.method !== "INVITE") transaction.drop();
   }
 
   #refuseMalformed(message: MalformedMessage, source: Endpoint): void {

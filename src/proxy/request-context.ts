@@ -29,6 +29,7 @@ export class RequestContext extends ResponseContext implements HandledRequest {
   requestUri: string;
   destinationUri: string | undefined = undefined;
   guard: TargetGuard | undefined = undefined;
+  exemptUri: string | undefined = undefined;
   response: SipResponse | undefined = undefined;
   status = 0;
   failureCause: FailureCause | undefined = undefined;
@@ -255,6 +256,11 @@ export class RequestContext extends ResponseContext implements HandledRequest {
     return this.#target?.uri === this.destinationUri ? this.#target : undefined;
   }
 
+  /** Whether the guard has no say in where the request goes: the balancer or the configuration chose it. */
+  get #isExempt(): boolean {
+    return this.#addressee !== undefined || (this.exemptUri !== undefined && this.exemptUri === this.destinationUri);
+  }
+
   #resolveTarget(): Endpoint | undefined | Promise<Endpoint | undefined> {
     const { network } = this.core;
     const preferred = this.source.listener;
@@ -280,7 +286,7 @@ export class RequestContext extends ResponseContext implements HandledRequest {
       this.onFailure(undefined, "transport-error");
       return;
     }
-    if (this.guard !== undefined && judged === undefined && !mayBegin(this.guard, target, this.requestUri)) {
+    if (this.guard !== undefined && !this.#isExempt && !mayBegin(this.guard, target, this.requestUri)) {
       const { address, port } = target;
       this.core.log.info({ callId: this.callId, requestUri: this.requestUri, address, port }, "Request refused: its target is not allowed");
       this.reject(403, "Target Not Allowed");
@@ -315,7 +321,8 @@ export class RequestContext extends ResponseContext implements HandledRequest {
   #noteUnusableTarget(): void {
     const uri = this.destinationUri ?? this.requestUri;
     const judged = this.#addressee;
-    if (judged !== undefined && this.core.outcomes !== undefined) new BranchOutcome(this.core.outcomes, judged).failed("transport");
+    if (judged !== undefined && this.core.outcomes !== undefined)
+      new BranchOutcome(this.core.outcomes, judged, NO_CELLS).failed("transport");
     this.core.counters.transport_errors++;
     this.core.log.warn(
       { callId: this.callId, uri },

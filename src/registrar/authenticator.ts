@@ -5,7 +5,7 @@ import type { RegistrarCounters } from "./counters.ts";
 import { type Credentials, parseCredentials } from "./credentials.ts";
 import { digestHa1, digestResponse, isSameSecret, utf8Bytes } from "./digest.ts";
 import { FailureGuard } from "./failure-guard.ts";
-import { MAX_CREDENTIALS } from "./limits.ts";
+import { MAX_CREDENTIALS, MAX_USER_CHARS } from "./limits.ts";
 import { Nonces } from "./nonces.ts";
 import type { DigestAlgorithm, RegistrarPorts, Source } from "./ports.ts";
 import { type RegistrarReply, reply } from "./reply.ts";
@@ -66,7 +66,7 @@ export class Authenticator {
     }
     const account = this.#accounts.for(credentials.username);
     if (!this.#isRight(credentials, algorithm, request.method, account) || account === undefined) {
-      this.#fail(source);
+      this.#fail(source, credentials.username);
       return this.#challenge(source, false);
     }
     if (!this.#nonces.use(credentials.nonce, Number.parseInt(credentials.nc, 16))) {
@@ -105,12 +105,15 @@ export class Authenticator {
     return isSameSecret(expected, response) && ha1 !== undefined;
   }
 
-  #fail(source: Source): void {
+  #fail(source: Source, username: string): void {
     this.#counters.auth_failures++;
-    if (!this.#guard.failed(addressOf(source))) return;
+    const { isNews, beginsBan } = this.#guard.failed(addressOf(source));
+    const fields = { source: source.address, user: username.slice(0, MAX_USER_CHARS) };
+    if (isNews) this.#ports.log.warn(fields, "REGISTER: wrong password, or no account has this user");
+    if (!beginsBan) return;
     this.#counters.bans++;
     const banS = this.#settings.banMs / 1000;
-    this.#ports.log.warn({ source: source.address, ban_s: banS }, "REGISTER: too many wrong passwords, the source is banned");
+    this.#ports.log.warn({ ...fields, ban_s: banS }, "REGISTER: too many wrong passwords, the source is banned");
   }
 
   /** "The user agent server ... adds a header field for each algorithm, most preferred first" (RFC 8760 §2.4). */

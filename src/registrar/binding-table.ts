@@ -1,7 +1,8 @@
+import { canonicalIp } from "../balancer/index.ts";
 import type { Account } from "./account.ts";
 import { type Binding, bindingKey, type Registration, rowOf } from "./binding.ts";
 import type { RegistrarCounters } from "./counters.ts";
-import type { RegistrarPorts } from "./ports.ts";
+import type { RegistrarPorts, Source } from "./ports.ts";
 import { type LeavingCause, type RowChange, rowStep } from "./row.ts";
 import { RowIds } from "./row-ids.ts";
 import { type Target, targetUri } from "./target.ts";
@@ -16,7 +17,7 @@ export class BindingTable {
   readonly #ids: RowIds;
   readonly #byKey = new Map<string, Binding>();
   readonly #byAccount = new Map<Account, Set<Binding>>();
-  /** How many active bindings each Call-ID has. */
+  /** How many active bindings each Call-ID of each source address has. */
   readonly #callIds = new Map<string, number>();
   #stopTimer: (() => void) | undefined;
   #timerAtMs = Infinity;
@@ -44,9 +45,9 @@ export class BindingTable {
     for (const binding of this.#byAccount.get(account) ?? []) if (binding.state === "active") yield binding;
   }
 
-  /** Whether an active binding was registered with this Call-ID. */
-  knowsCallId(callId: string): boolean {
-    return this.#callIds.has(callId);
+  /** Whether an active binding was registered with this Call-ID from the address of this source. */
+  knowsCallId(callId: string, source: Source): boolean {
+    return this.#callIds.has(callIdKey(callId, source));
   }
 
   /** Binds, or binds anew. */
@@ -131,15 +132,17 @@ export class BindingTable {
     return binding;
   }
 
-  #count({ registration: { callId } }: Binding): void {
-    this.#callIds.set(callId, (this.#callIds.get(callId) ?? 0) + 1);
+  #count({ registration: { callId, source } }: Binding): void {
+    const key = callIdKey(callId, source);
+    this.#callIds.set(key, (this.#callIds.get(key) ?? 0) + 1);
     this.#counters.active++;
   }
 
-  #uncount({ registration: { callId } }: Binding): void {
-    const left = (this.#callIds.get(callId) ?? 1) - 1;
-    if (left === 0) this.#callIds.delete(callId);
-    else this.#callIds.set(callId, left);
+  #uncount({ registration: { callId, source } }: Binding): void {
+    const key = callIdKey(callId, source);
+    const left = (this.#callIds.get(key) ?? 1) - 1;
+    if (left === 0) this.#callIds.delete(key);
+    else this.#callIds.set(key, left);
     this.#counters.active--;
   }
 
@@ -185,3 +188,7 @@ const WORDS: Readonly<Record<Exclude<RowChange["kind"], "stayed">, string>> = {
   left: "destination leaves: its registration ended",
   gone: "destination that registered is gone",
 };
+
+function callIdKey(callId: string, { address }: Source): string {
+  return `${canonicalIp(address) ?? address} ${callId}`;
+}

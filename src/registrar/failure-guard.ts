@@ -13,6 +13,15 @@ interface Failing {
   failures: number;
   sinceMs: number;
   bannedUntilMs: number;
+  /** When it was last said that the source fails. */
+  toldAtMs: number;
+}
+
+/** What is to be said of a failure. */
+export interface Failure {
+  /** Nothing was said of this source for a window. */
+  readonly isNews: boolean;
+  readonly beginsBan: boolean;
 }
 
 /** Counts wrong passwords by source address and bans those that try too many. An IPv6 source is its /64: a host has as many addresses as it likes. */
@@ -36,26 +45,28 @@ export class FailureGuard {
     return failing !== undefined && this.#options.nowMs() < failing.bannedUntilMs;
   }
 
-  /** Counts one failure. Answers whether it begins a ban. */
-  failed(address: string): boolean {
+  /** Counts one failure. */
+  failed(address: string): Failure {
     const { maxFailures, windowMs, banMs, nowMs } = this.#options;
-    if (maxFailures === 0) return false;
     const now = nowMs();
     const source = sourceOf(address);
-    let failing = this.#failing.get(source);
-    if (failing === undefined || now - failing.sinceMs >= windowMs) {
-      failing = { failures: 0, sinceMs: now, bannedUntilMs: failing?.bannedUntilMs ?? now };
+    const failing: Failing = this.#failing.get(source) ?? { failures: 0, sinceMs: now, bannedUntilMs: now, toldAtMs: -Infinity };
+    if (now - failing.sinceMs >= windowMs) {
+      failing.failures = 0;
+      failing.sinceMs = now;
     }
     failing.failures++;
+    const isNews = now - failing.toldAtMs >= windowMs;
+    if (isNews) failing.toldAtMs = now;
     this.#failing.delete(source);
     this.#failing.set(source, failing);
     if (this.#failing.size > MAX_FAILING_SOURCES) this.#failing.delete(this.#failing.keys().next().value!);
-    if (failing.failures < maxFailures) return false;
-    const begins = now >= failing.bannedUntilMs;
+    if (maxFailures === 0 || failing.failures < maxFailures) return { isNews, beginsBan: false };
+    const beginsBan = now >= failing.bannedUntilMs;
     failing.failures = 0;
     failing.sinceMs = now;
     failing.bannedUntilMs = now + banMs;
-    return begins;
+    return { isNews, beginsBan };
   }
 }
 

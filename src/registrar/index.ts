@@ -7,4 +7,4 @@ export type { RegistrarReply } from "./reply.ts";
 export type { BindingView, DynamicRow, LeavingCause, RowChange } from "./row.ts";
 export { type AccountKeys, type RegistrarKeys, type RegistrarSettings, registrarSettings } from "./settings.ts";
 export type { BindingSnapshot, RegistrarSnapshot } from "./snapshot.ts";
-export { fillTemplate, PLACEHOLDERS } from "./template.ts";
+export { fillTemplate, PLACEHOLDERS, unknownPlaceholder } from "./template.ts";

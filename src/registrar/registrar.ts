@@ -50,6 +50,12 @@ export class Registrar {
     return [...this.#table.all()].map(rowOf);
   }
 
+  /** The one with this key, if there is one. */
+  row(key: string): DynamicRow | undefined {
+    const binding = this.#table.get(key);
+    return binding && rowOf(binding);
+  }
+
   /** The registrations, for an operator. */
   bindings(): BindingView[] {
     const now = this.#ports.nowMs();
@@ -83,8 +89,9 @@ export class Registrar {
   }
 
   #handle(request: SipRequest, source: Source): RegistrarReply {
-    // A server that is registered is not thrown out because its neighbour behind the same address tries passwords.
-    if (this.#authenticator.isBanned(source) && !this.#table.knowsCallId(request.callId)) {
+    // A server that is registered is not thrown out because its neighbour behind the same address tries passwords; nor does its Call-ID, which others on
+    // the way may have seen, let anybody in from elsewhere.
+    if (this.#authenticator.isBanned(source) && !this.#table.knowsCallId(request.callId, source)) {
       this.counters.banned_requests++;
       return reply(403, "Forbidden");
     }

@@ -17,3 +17,14 @@ export function fillTemplate(template: string, { host, port, user }: TemplateVal
     name === "host" ? bracketHost(host) : name === "port" ? String(port) : user,
   );
 }
+
+/**
+ * The first placeholder of a resource list that stands for nothing, such as `{hots}`. Undefined when there is none. User and password of an address are not
+ * looked at, so that nothing of them is shown.
+ */
+export function unknownPlaceholder(resources: string): string | undefined {
+  const open = resources.split(";").map((item) => (item.includes("@") ? item.slice(item.lastIndexOf("@") + 1) : item.split(":", 1)[0]!));
+  const names = [...open.join(";").matchAll(/\{([A-Za-z_]{1,32})\}/g)].map(([, name]) => name!);
+  const unknown = names.find((name) => !(PLACEHOLDERS as readonly string[]).includes(name));
+  return unknown && `{${unknown}}`;
+}

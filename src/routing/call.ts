@@ -107,8 +107,10 @@ export class Call {
   set destinationUri(uri: string | undefined) {
     if (uri !== undefined) checkUri("the destination URI", uri);
     if (!mayAct(this.#context, "set destinationUri")) return;
-    this.#context.proxyCall.destinationUri = uri === undefined ? undefined : encodeText(uri);
-    this.#context.proxyCall.setTarget(undefined);
+    const { proxyCall } = this.#context;
+    proxyCall.destinationUri = uri === undefined ? undefined : encodeText(uri);
+    proxyCall.exemptUri = undefined;
+    proxyCall.setTarget(undefined);
   }
 
   /** `$si`, `$sp`, `$sP`: where the request came from. */

@@ -1,7 +1,7 @@
 import { type Destination, type LbCode, parseRequestedResources } from "../balancer/index.ts";
 import type { ProxyCall } from "../proxy/ports.ts";
 import type { Distribution, NodeTarget } from "./node-targets.ts";
-import { pointAtPick } from "./point-at.ts";
+import { pointAtConfigured, pointAtPick } from "./point-at.ts";
 import type { RoutingPorts } from "./ports.ts";
 
 /** What distributing a call works with; without `distribution` there are no lists. */
@@ -92,9 +92,7 @@ function choose(ports: DistributePorts, { distributor, nodes }: Distribution, ca
 function point({ balancer, log }: DistributePorts, call: ProxyCall, { list, resources, node }: Session, target: NodeTarget): void {
   log.debug({ callId: call.callId, list, node, destination: target.destination?.id }, "Call goes to a node of a distributor list");
   if (target.destination === undefined) {
-    call.destinationUri = target.uri;
-    call.setTarget(undefined);
-    call.guard = undefined; // the configuration chose this target, not the caller
+    pointAtConfigured(call, target.uri);
     return;
   }
   balancer.place(call.load, target.destination, resources);
@@ -104,5 +102,8 @@ function point({ balancer, log }: DistributePorts, call: ProxyCall, { list, reso
 /** Whether the destination has no room for the call, as selection sees it: a slow start and a limit of calls a second hold it back, too. */
 function isFull({ balancer }: DistributePorts, destination: Destination, resources: readonly string[]): boolean {
   if (balancer.isOverRate(destination)) return true;
+  // A FreeSWITCH that takes no further calls at the moment says so for calls that use none of its resources, too.
+  const fed = destination.isFed ? destination.resources.filter(({ feed }) => feed !== undefined) : [];
+  if (fed.length > 0 && fed.every(({ cell }) => balancer.freeSlots(cell) < 1)) return true;
   return destination.resources.some(({ name, cell }) => resources.includes(name) && balancer.freeSlots(cell) < 1);
 }

@@ -6,6 +6,7 @@ export { createBlacklists, denyTargets } from "./deny-targets.ts";
 export type { DistributeOptions } from "./distribute.ts";
 export { RoutingError } from "./errors.ts";
 export { type LbDestination, LoadBalancing } from "./load-balancing.ts";
+export { findLostNodes, type LostNode, tellLostNodes } from "./lost-nodes.ts";
 export { type Distribution, type NodeTarget, NodeTargets } from "./node-targets.ts";
 export { type OutboundSpec, routeOutbound } from "./outbound.ts";
 export type { RoutingPorts } from "./ports.ts";

@@ -19,6 +19,7 @@ export type NodeTable = Pick<Balancer, "destination" | "destinations" | "isDesti
 /**
  * Finds what the nodes of distributor lists stand for: a key of `distributor.nodes`, or else the node's own name, is the id of a destination or
  * a SIP URI; and a URI that a destination has, or whose address, port and transport one has, means the destination (the first in id order).
+ * A gateway that is not reached over UDP is none.
  *
  * The table may be replaced at any time: what was found is forgotten then.
  */
@@ -73,7 +74,8 @@ export class NodeTargets {
     if (same !== undefined) return { destination: same };
     const there = isAddress(uri.host) ? this.#table.isDestination(uri.host, uriPort(uri)) : undefined;
     const isSame = there?.addresses.some(({ transport }) => transport === transportOf(uri)) === true;
-    return isSame ? asTarget(there) : { uri: text };
+    if (isSame) return asTarget(there);
+    return uri.scheme === "sip" && transportOf(uri) === "udp" ? { uri: text } : undefined; // there are no listeners of others
   }
 }
 

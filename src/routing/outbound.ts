@@ -3,6 +3,7 @@ import { uriPort } from "../proxy/core.ts";
 import type { ProxyCall, Router } from "../proxy/ports.ts";
 import { tryParseSipUri } from "../sip/index.ts";
 import { RoutingError } from "./errors.ts";
+import { pointAtConfigured } from "./point-at.ts";
 import type { RoutingPorts } from "./ports.ts";
 import { checkResources, type RejectSpec } from "./rules.ts";
 import { wrapRouter } from "./wrap-router.ts";
@@ -108,11 +109,7 @@ function startOutbound(context: Context, call: ProxyCall): void | Promise<void> 
   if (counters) counters.outbound_calls++;
   const attempt: Attempt = { counted: isCounted ? counted : undefined };
   call.variables.set(OUTBOUND, attempt);
-  if (spec.next_hop !== null) {
-    call.destinationUri = spec.next_hop;
-    call.setTarget(undefined);
-    call.guard = undefined; // the configuration chose this target, not the caller
-  }
+  if (spec.next_hop !== null) pointAtConfigured(call, spec.next_hop);
   if (call.relay()) return;
   uncount(context, call, attempt);
   if (!call.cancelled) call.reply(500, "Destination Unreachable");

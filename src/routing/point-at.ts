@@ -7,3 +7,10 @@ export function pointAtPick(call: ProxyCall): void {
   call.destinationUri = destination.uri;
   call.setTarget(destination);
 }
+
+/** Sends the call to a URI of the configuration: what the caller is kept from does not concern it. */
+export function pointAtConfigured(call: ProxyCall, uri: string): void {
+  call.destinationUri = uri;
+  call.exemptUri = uri;
+  call.setTarget(undefined);
+}

@@ -2,10 +2,7 @@ import type { Balancer } from "../balancer/index.ts";
 import { type Config, ConfigError, type DistributorSetup, readDistributorSetup } from "../config/index.ts";
 import { Distributor, type ListSpec } from "../distributor/index.ts";
 import type { Log } from "../proxy/index.ts";
-import { type Distribution, NodeTargets } from "../routing/index.ts";
-
-/** Nodes that a log line each is written for at once. */
-const MAX_LOST_NODES_TOLD = 100;
+import { type Distribution, findLostNodes, NodeTargets, tellLostNodes } from "../routing/index.ts";
 
 /** The lists of the distributor as the configuration in force wants them, and what their nodes lead to. */
 export class ConfiguredDistribution implements Distribution {
@@ -60,20 +57,10 @@ export class ConfiguredDistribution implements Distribution {
 
   /** To be told of every new table: says on the log which nodes lead nowhere, each once. */
   tableChanged(): void {
-    const lost = new Map<string, string>();
-    for (const { name: list, nodes } of this.distributor.lists) {
-      for (const { name } of nodes) if (this.nodes.find(name) === undefined) lost.set(name, list);
-    }
-    const news = [...lost].filter(([node]) => !this.#lost.has(node));
-    for (const [node, list] of news.slice(0, MAX_LOST_NODES_TOLD)) {
-      this.#log.warn(
-        { list, node },
-        `Cannot use node ${JSON.stringify(node)} of list ${JSON.stringify(list)}: want the id of a destination in the table, a SIP URI, or a name that distributor.nodes explains`,
-      );
-    }
-    if (news.length > MAX_LOST_NODES_TOLD)
-      this.#log.warn({}, `Cannot use ${news.length - MAX_LOST_NODES_TOLD} further nodes of distributor lists: they lead nowhere`);
-    this.#lost = new Set(lost.keys());
+    const lost = findLostNodes(this.distributor.lists, this.nodes);
+    const news = lost.filter(({ node }) => !this.#lost.has(node));
+    tellLostNodes(news, (text, about) => this.#log.warn({ ...about }, text));
+    this.#lost = new Set(lost.map(({ node }) => node));
   }
 
   #replace({ lists, problems }: DistributorSetup): void {

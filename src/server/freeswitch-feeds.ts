@@ -17,7 +17,8 @@ import { figuresOf, stateOf } from "./freeswitch-figures.ts";
 
 export interface FreeswitchFeedsPorts extends Partial<Pick<FreeswitchPorts, "clock" | "random" | "connect">> {
   readonly settings: FreeswitchSettings;
-  readonly balancer: FedCells & Pick<Balancer, "destinations" | "ownLoad" | "rowCapacity" | "setWithdrawn" | "slotCell">;
+  readonly balancer: FedCells &
+    Pick<Balancer, "calls" | "cellsOf" | "destinations" | "ownLoad" | "rowCapacity" | "setWithdrawn" | "slotCell">;
   readonly log: Log;
 }
 
@@ -39,8 +40,8 @@ export class FreeswitchFeeds {
   /** By identity of the row: in the order of its resources, each once. */
   #sources = new Map<string, readonly Freeswitch[]>();
   readonly #states = new Map<Freeswitch, FreeswitchState | undefined>();
-  /** Whose refused call is still among our calls at this moment. */
-  #refusing: Freeswitch | undefined;
+  /** Cells in which a refused call is still counted at this moment. */
+  #refusedCells: readonly number[] = [];
 
   constructor(ports: FreeswitchFeedsPorts) {
     const { settings, log, clock = systemClock, random = Math.random, connect } = ports;
@@ -62,6 +63,7 @@ export class FreeswitchFeeds {
     const urls = destinations.flatMap(({ resources }) => resources.flatMap(({ feed }) => (feed instanceof FsUrl ? [feed] : [])));
     const before = [...this.pool];
     if (urls.length === 0 && this.#sources.size === 0) return;
+    const callsBefore = new Map(before.map((freeswitch) => [freeswitch, this.#ownCalls(freeswitch)]));
     this.pool.replace(urls);
     const now = new Set(this.pool);
     for (const freeswitch of before) {
@@ -70,7 +72,11 @@ export class FreeswitchFeeds {
       this.#states.delete(freeswitch);
     }
     this.#arrange(destinations);
-    for (const freeswitch of now) this.#update(freeswitch);
+    for (const freeswitch of now) {
+      const calls = callsBefore.get(freeswitch);
+      if (calls !== undefined) freeswitch.model.recounted(this.#ownCalls(freeswitch) - calls);
+      this.#update(freeswitch);
+    }
     for (const destination of destinations) if (!this.#sources.has(destination.key)) balancer.setWithdrawn(destination.id, false);
   }
 
@@ -87,16 +93,16 @@ export class FreeswitchFeeds {
   /**
    * A call was answered `503 Maximum Calls In Progress`, and its leases are still to be given back. False when the destination has no feed, so that the
    * answer is what it would be of any server.
+   *
+   * @param cells those in which the call is counted: none of a call that the distributor placed there without resources
    */
-  lackOfRoom(destination: Destination): boolean {
+  lackOfRoom(destination: Destination, cells: readonly number[]): boolean {
     const sources = this.#sourcesOf(destination);
-    for (const freeswitch of sources) {
-      this.#refusing = freeswitch;
-      try {
-        freeswitch.refusedForLackOfRoom();
-      } finally {
-        this.#refusing = undefined;
-      }
+    this.#refusedCells = cells;
+    try {
+      for (const freeswitch of sources) freeswitch.refusedForLackOfRoom();
+    } finally {
+      this.#refusedCells = [];
     }
     return sources.length > 0;
   }
@@ -108,7 +114,7 @@ export class FreeswitchFeeds {
       alive: (destination, ticket) => judge?.alive(destination, ticket) ?? ticket,
       passed: (destination, ticket, wasAlive) => judge?.passed(destination, ticket, wasAlive),
       failed: (...outcome) => judge?.failed(...outcome),
-      lackOfRoom: (destination) => this.lackOfRoom(destination),
+      lackOfRoom: (...refused) => this.lackOfRoom(...refused),
     };
   }
 
@@ -189,13 +195,24 @@ export class FreeswitchFeeds {
     this.#cells = cells;
   }
 
-  /** Calls that we have on a FreeSWITCH: a call may use several resources of a row, so of each row the largest load counts. */
+  /**
+   * Calls that we have on a FreeSWITCH: those of its rows, each once, whatever resources they use. Of a row with several FreeSWITCHes nobody knows where a
+   * call is but by its resource, so there the largest load of those that this one feeds counts.
+   */
   #ownCalls(freeswitch: Freeswitch): number {
+    const { balancer } = this.#ports;
+    const { rows, ownCells } = this.#fed.get(freeswitch.url.key) ?? { rows: [], ownCells: [] };
+    const refused = this.#refusedCells;
     let calls = 0;
-    for (const cells of this.#fed.get(freeswitch.url.key)?.ownCells ?? []) {
-      calls += Math.max(...cells.map((cell) => this.#ports.balancer.ownLoad(cell)));
+    for (const [i, row] of rows.entries()) {
+      if (this.#sourcesOf(row).length > 1) {
+        calls += Math.max(...ownCells[i]!.map((cell) => balancer.ownLoad(cell) - (refused.includes(cell) ? 1 : 0)));
+      } else {
+        calls += balancer.calls(row);
+        if (refused.length > 0 && balancer.cellsOf(row).some((cell) => refused.includes(cell))) calls--;
+      }
     }
-    return freeswitch === this.#refusing ? Math.max(0, calls - 1) : calls;
+    return calls;
   }
 
   #changed(freeswitch: Freeswitch): void {

@@ -34,6 +34,15 @@ interface Checked {
   readonly isPending: boolean;
 }
 
+/** What a look at registered rows found, each sentence with the row that it is about. */
+interface Looked {
+  readonly usable: ReadonlyMap<number, DestinationRow>;
+  /** Those that are used with addresses from before. */
+  readonly kept: readonly string[];
+  /** Why the others cannot be used. */
+  readonly reasons: readonly string[];
+}
+
 /** Makes the table of destinations of two sources: the rows of the database, and the servers that have registered. */
 export class TableLoader {
   readonly #ports: TableLoaderPorts;
@@ -41,6 +50,8 @@ export class TableLoader {
   #storedIds: ReadonlySet<number> = new Set();
   /** Registered rows by their keys. */
   readonly #checked = new Map<string, Checked>();
+  /** How many registered rows the table in use has. */
+  #registered = 0;
   /** Sentences about the table in use: they are told again after a reload, not whenever a server registers. */
   #problems: ReadonlySet<string> = new Set();
 
@@ -60,7 +71,7 @@ export class TableLoader {
    */
   async load(config: Pick<Config, "routing" | "load_balancer" | "registrar">): Promise<void> {
     const { log, registered, store } = this.#ports;
-    const [{ rows, skipped, kept }] = await Promise.all([store.loadDestinations(), this.#check(registered?.() ?? [])]);
+    const [{ rows, skipped, kept }] = await Promise.all([store.loadDestinations(), this.#check(registered?.() ?? [], "all")]);
     this.#stored = rows;
     this.#storedIds = new Set(rows.map(({ id }) => id));
     this.#problems = new Set();
@@ -70,6 +81,7 @@ export class TableLoader {
     log.info(
       {
         destinations: rows.length,
+        ...(registered && { registered: this.#registered }),
         skipped: skipped.length,
         added: change.added.length,
         removed: change.removed.length,
@@ -77,7 +89,7 @@ export class TableLoader {
       },
       "destinations loaded",
     );
-    if (rows.length === 0 && registered === undefined) {
+    if (rows.length === 0 && registered === undefined && !isDistributed(config)) {
       log.warn(
         {},
         'no destination to send calls to: add one with `headroom destinations add --group 1 --uri sip:192.0.2.10:5060 --resources "pstn=30"` (from a checkout: `npm run --silent headroom -- destinations add …`), then run `headroom mi lb_reload`',
@@ -89,7 +101,7 @@ export class TableLoader {
   async prepare(row: DynamicRow): Promise<boolean> {
     const known = this.#checked.get(row.key);
     if (known?.text === textOf(row) && (known.isPending || known.row !== undefined)) return false;
-    await this.#check([row]);
+    await this.#check([row], "some");
     return true;
   }
 
@@ -98,6 +110,7 @@ export class TableLoader {
     const { balancer, listeners, log, registered } = this.#ports;
     const live = registered?.() ?? [];
     const { usable, problems } = this.#usable(live);
+    this.#registered = usable.length;
     const change = balancer.replaceTable([...this.#stored, ...usable]);
     for (const { id, state } of live) if (!this.#storedIds.has(id)) balancer.setLeaving(id, state === "leaving");
     for (const tell of listeners) tell(change);
@@ -123,30 +136,35 @@ export class TableLoader {
     return { usable, problems };
   }
 
-  async #check(rows: readonly DynamicRow[]): Promise<void> {
-    if (rows.length === 0) return;
+  async #check(rows: readonly DynamicRow[], extent: "all" | "some"): Promise<void> {
     for (const row of rows) {
       const known = this.#checked.get(row.key);
       // What is in use stays so while the host is resolved again.
       this.#checked.set(row.key, { text: textOf(row), row: known?.row, isPending: true });
     }
-    const { usable, reasons } = await this.#look(rows);
+    const { usable, kept, reasons } = await this.#look(rows, extent);
     for (const row of rows) {
       const found = usable.get(row.id);
       if (this.#checked.get(row.key)?.text !== textOf(row)) continue; // it says something else by now, or is gone
       this.#checked.set(row.key, { text: textOf(row), row: found, isPending: false });
     }
+    for (const text of kept) this.#ports.log.warn({}, `A server that has registered cannot be resolved: ${text}`);
     for (const reason of reasons) this.#ports.log.warn({}, `A server has registered and gets no calls: ${reason}`);
   }
 
-  async #look(rows: readonly DynamicRow[]): Promise<{ usable: Map<number, DestinationRow>; reasons: readonly string[] }> {
+  async #look(rows: readonly DynamicRow[], extent: "all" | "some"): Promise<Looked> {
     try {
-      const { rows: found, skipped } = await this.#ports.store.check(rows.map(rawOf));
-      return { usable: new Map(found.map((row) => [row.id, row])), reasons: skipped.map(({ reason }) => reason) };
+      const { rows: found, skipped, kept } = await this.#ports.store.check(rows.map(rawOf), extent);
+      return { usable: new Map(found.map((row) => [row.id, row])), kept, reasons: skipped.map(({ reason }) => reason) };
     } catch (error) {
-      return { usable: new Map(), reasons: [error instanceof Error ? error.message : String(error)] };
+      return { usable: new Map(), kept: [], reasons: [error instanceof Error ? error.message : String(error)] };
     }
   }
+}
+
+/** Whether every rule takes its destinations from lists of the distributor, whose nodes need not be in the table. */
+function isDistributed({ routing: { rules, script } }: Pick<Config, "routing">): boolean {
+  return script === null && rules.length > 0 && rules.every(({ distribute }) => distribute !== undefined);
 }
 
 function rawOf({ id, group, uri, resources, probeMode, attrs, description }: DynamicRow): RawRow {

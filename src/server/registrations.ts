@@ -173,9 +173,8 @@ export class Registrations {
   #removeIdle(): void {
     const { config, nowMs } = this.#ports;
     const before = nowMs() - config.dialog.default_timeout * 1000;
-    const rows = new Map(this.rows().map((row) => [row.key, row]));
     for (const [key, sinceMs] of [...this.#leaving]) {
-      const row = rows.get(key);
+      const row = this.registrar.row(key);
       if (row?.state === "leaving" && sinceMs > before && this.#hasCalls(row)) continue;
       this.#leaving.delete(key);
       this.registrar.removed(key);
@@ -184,6 +183,6 @@ export class Registrations {
 
   #hasCalls(row: DynamicRow): boolean {
     const { balancer } = this.#ports;
-    return balancer.cellsOf({ key: identityKey(row) } as Destination).some((cell) => balancer.ownLoad(cell) > 0);
+    return balancer.cellsOf({ key: identityKey(row) }).some((cell) => balancer.ownLoad(cell) > 0);
   }
 }

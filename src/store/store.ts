@@ -3,6 +3,7 @@ import { asStoreError, type Connection, connect, type StoredRow, tableName } fro
 import { MEMORY, sqliteFile } from "./database-url.ts";
 import { readRows } from "./destination-rows.ts";
 import { StoreError } from "./errors.ts";
+import { KnownHosts } from "./known-hosts.ts";
 import { type RegistrationTable, readRegistrations, writeRegistrations } from "./registration-row.ts";
 import { type Resolve, type ResolveLimits, resolveAll, resolveBySystem } from "./resolve.ts";
 import { type CheckedRow, checkRow, DECLARED_LENGTHS, LOADED_LENGTHS, type RawRow, type Target } from "./row.ts";
@@ -62,8 +63,12 @@ export interface DestinationStore {
    * now, keeps its addresses: name servers that are down for a while take no destination away.
    */
   loadDestinations(): Promise<LoadedDestinations>;
-  /** Rows that are in no database, checked and resolved as those of {@link loadDestinations}. */
-  check(rows: readonly RawRow[]): Promise<LoadedDestinations>;
+  /**
+   * Rows that are in no database, checked and resolved as those of {@link loadDestinations}. Their addresses are kept apart from those of the database.
+   *
+   * @param extent "all": there are no others, so that addresses of other hosts are forgotten; "some": other rows stay as they are
+   */
+  check(rows: readonly RawRow[], extent: "all" | "some"): Promise<LoadedDestinations>;
   /** Every row as it stands, good or bad, by id. */
   list(): Promise<readonly StoredRow[]>;
   /** Writes a row and answers its id. */
@@ -120,8 +125,9 @@ class SqliteStore implements DestinationStore {
   /** Why the database could not be written at the start. */
   readonly #unwritable: StoreError | undefined;
   #thread: WriterThread | undefined;
-  /** Addresses of the hosts of the rows of the latest load. */
-  #known: ReadonlyMap<string, readonly string[]> = new Map();
+  /** Of the rows of the latest load, and of rows that are in no database: a look at the one says nothing of the other. */
+  readonly #stored = new KnownHosts();
+  readonly #unstored = new KnownHosts();
 
   constructor(file: string, options: StoreOptions, found: { lasting?: Connection; unwritable?: StoreError | undefined }) {
     this.#file = file;
@@ -131,10 +137,14 @@ class SqliteStore implements DestinationStore {
   }
 
   async loadDestinations(): Promise<LoadedDestinations> {
-    return this.check(await this.#rows());
+    return this.#check(await this.#rows(), this.#stored, "all");
   }
 
-  async check(raws: readonly RawRow[]): Promise<LoadedDestinations> {
+  check(raws: readonly RawRow[], extent: "all" | "some"): Promise<LoadedDestinations> {
+    return this.#check(raws, this.#unstored, extent);
+  }
+
+  async #check(raws: readonly RawRow[], known: KnownHosts, extent: "all" | "some"): Promise<LoadedDestinations> {
     const { resolve = resolveBySystem, limits, feeds } = this.#options;
     const checked: CheckedRow[] = [];
     const skipped: SkippedRow[] = [];
@@ -152,14 +162,15 @@ class SqliteStore implements DestinationStore {
       }
     }
     const names = checked.filter(({ target }) => !target.isAddress).map(({ target }) => target.host);
+    const before = known.names(); // a name that another look learns meanwhile stays
     const resolutions = await resolveAll(names, resolve, limits);
-    const known = new Map<string, readonly string[]>();
+    const found = new Map<string, readonly string[]>();
     const rows: DestinationRow[] = [];
     const kept: string[] = [];
     for (const { target, ...row } of checked) {
       const { host } = target;
       const resolution = target.isAddress ? { addresses: [host] } : resolutions.get(host);
-      const ips = resolution && "addresses" in resolution ? resolution.addresses : this.#known.get(host);
+      const ips = resolution && "addresses" in resolution ? resolution.addresses : known.get(host);
       const faults =
         resolution && "reason" in resolution ? [`dst_uri "${row.uri}": host "${host}" cannot be resolved: ${resolution.reason}`] : [];
       if (ips === undefined) {
@@ -167,10 +178,11 @@ class SqliteStore implements DestinationStore {
         continue;
       }
       if (faults.length > 0) kept.push(`Row ${row.id} keeps the addresses from before, ${ips.join(", ")}: ${faults.join("; ")}`);
-      if (!target.isAddress) known.set(host, ips);
+      if (!target.isAddress) found.set(host, ips);
       rows.push({ ...row, addresses: ips.map((ip) => addressOf(ip, target)) });
     }
-    this.#known = known;
+    if (extent === "all") known.forget(before.filter((host) => !found.has(host)));
+    known.learn(found);
     return { rows, skipped: skipped.sort((a, b) => (a.id ?? -1) - (b.id ?? -1)), kept };
   }
 

@@ -114,6 +114,8 @@ class Pair {
         model.ownLoads(key),
         `all that counts on ${key}, out of sight too`,
       );
+      const holders = this.calls.filter(({ leases }) => leases.some((cell) => cells.includes(cell)));
+      assert.equal(balancer.calls(destination), holders.length, "calls, each once");
       assert.equal(balancer.isAvailable(destination), model.isUp(row));
       assert.equal(balancer.isDraining(destination), row.draining);
       assert.equal(balancer.breaker(destination) === "closed", row.trials === undefined);

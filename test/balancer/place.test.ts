@@ -38,6 +38,19 @@ describe("placing a call that somebody else has routed", () => {
     assert.deepEqual([call.destination?.id, usage(balancer, 1, "t")], [1, "1/2"]);
   });
 
+  it("may disable what it was placed on, also after an operator had enabled that, but not when it was enabled since", () => {
+    const balancer = balancerOf([{ id: 1, resources: "t=2" }]);
+    const call = newCall();
+    const enabled = (): boolean => balancer.isEnabled(balancer.destination(1)!);
+    balancer.setStatus(1, false, "mi");
+    balancer.setStatus(1, true, "mi");
+    balancer.place(call, balancer.destination(1), []);
+    assert.deepEqual([balancer.disableDestination(call), enabled(), balancer.counters.disables_stale], [1, false, 0]);
+    balancer.setStatus(1, true, "mi");
+    balancer.disableDestination(call);
+    assert.deepEqual([enabled(), balancer.counters.disables_stale], [true, 1]);
+  });
+
   it("counts for limits of calls a second and for the trials of a breaker", () => {
     const clock = { now: 5000 };
     const balancer = balancerOf(

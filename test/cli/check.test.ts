@@ -108,6 +108,20 @@ describe("headroom check", () => {
     assert.ok(printed.includes("notice: routing.rules with group 7 refuse their calls: the group has no destination"), printed.join("\n"));
   });
 
+  it("says which nodes of the distributor lead nowhere, and which names no list has", async () => {
+    configure(
+      "distributor: { lists: { l: [{ name: 1 }, { name: 99 }, { name: sosse }, { name: gw }, { name: 'sips:192.0.2.9' }] }, nodes: { gw: 'sip:gw.example', nroth: 1 } }\n",
+    );
+    const { printed } = await check();
+    const told = printed.filter((line) => /node/.test(line)).map((line) => /node "[^"]*" of list "l": want|for "nroth"/.exec(line)?.[0]);
+    assert.deepEqual(told, [
+      'for "nroth"',
+      'node "99" of list "l": want',
+      'node "sosse" of list "l": want',
+      'node "sips:192.0.2.9" of list "l": want',
+    ]);
+  });
+
   it("says that nothing is probed when probing is off", async () => {
     writeFileSync(place.config, `load_balancer: { db_url: "sqlite:${place.database}", probing_interval: 0 }\n`);
     const { printed } = await check();

@@ -30,6 +30,13 @@ describe("the lists of the distributor", () => {
     assert.deepEqual(read("routing: { script: a.ts, rules: [{ distribute: nosuch }] }").lists, []);
   });
 
+  it("are told apart from names that no list has", () => {
+    const { problems } = read(
+      "distributor: { lists: { l: [{ name: north }, { name: 2 }] }, nodes: { north: 1, 2: 7, nroth: 1, east: 3 } }",
+    );
+    assert.deepEqual(problems, ['distributor.nodes has no effect for "nroth", "east": no list has a node of this name']);
+  });
+
   const many = Array.from({ length: 25 }, (_, i) => `l${i}: []`).join(", ");
   const refused: { name: string; yaml: string; want: RegExp }[] = [
     {

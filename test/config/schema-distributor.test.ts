@@ -36,7 +36,7 @@ lists:
   empty: []
 nodes:
   gw2: 12
-  gw3: sip:192.0.2.10:5060;transport=tcp
+  gw3: sip:192.0.2.10:5060;transport=UDP
 `);
     assert.deepEqual(problems, []);
     assert.deepEqual(configuredLists(values), [
@@ -50,7 +50,7 @@ nodes:
       },
       { name: "empty", nodes: [] },
     ]);
-    assert.deepEqual(values.nodes, { gw2: "12", gw3: "sip:192.0.2.10:5060;transport=tcp" });
+    assert.deepEqual(values.nodes, { gw2: "12", gw3: "sip:192.0.2.10:5060;transport=UDP" });
   });
 
   const refused: { name: string; yaml: string; want: RegExp }[] = [
@@ -69,6 +69,12 @@ nodes:
       yaml: "nodes: { a: nowhere }",
       want: /nodes\.a: found "nowhere", want the id of a destination, or a SIP URI/,
     },
+    {
+      name: "a target that needs TLS",
+      yaml: 'nodes: { a: "sips:192.0.2.10" }',
+      want: /nodes\.a: found "sips:192\.0\.2\.10", want .*reached over UDP/,
+    },
+    { name: "a target that needs TCP", yaml: 'nodes: { a: "sip:192.0.2.10;transport=tcp" }', want: /want .*reached over UDP/ },
     { name: "an unknown key", yaml: "listfile: x", want: /did you mean "list_file"/ },
   ];
   for (const { name, yaml, want } of refused) {

@@ -95,6 +95,16 @@ describe("the section registrar", () => {
       want: /not shown here, want resources with capacities/,
     },
     {
+      name: "a placeholder that stands for nothing",
+      section: { accounts: [{ ...ACCOUNT, resources: "pstn=fs://:se{cret}@{hots}:8021" }] },
+      want: /not shown here, want no placeholder but \{host\}, \{port\}, \{user\}: \{hots\} stands for nothing$/,
+    },
+    {
+      name: "resources that it cannot tell from a password",
+      section: { accounts: [{ ...ACCOUNT, resources: "pstn=fs:/:se{cret}" }] },
+      want: /not shown here, want resources with capacities/,
+    },
+    {
       name: "times that contradict",
       section: { accounts: [{ ...ACCOUNT, min_expires: 600 }] },
       want: /min_expires 600 above max_expires 120/,

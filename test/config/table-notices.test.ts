@@ -42,6 +42,11 @@ describe("what the configuration names and no row has", () => {
       "routing: { outbound: { group: 9 } }",
       ["routing.outbound.group 9 has no effect: the group has no destination that calls could come from"],
     ],
+    ["distributor: { lists: { l: [{ name: 1 }] } }\nrouting: { rules: [{ distribute: l }, { distribute: l, resources: pstn }] }", []],
+    [
+      "distributor: { lists: { l: [{ name: 1 }] } }\nrouting: { rules: [{ distribute: l, resources: 'pstn;trnk' }] }",
+      ['routing.rules with distribute "l" and resources "pstn;trnk" do not count all of them: no destination has "trnk"'],
+    ],
     [
       "load_balancer: { lb_define_blacklist: ['a=1,9', 'b=8,9'] }",
       [

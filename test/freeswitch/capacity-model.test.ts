@@ -34,7 +34,7 @@ describe("capacity from heartbeats", () => {
     model.heartbeat(beat({ sessionCount: 300, idleCpuPercent: 50 }), { nowMs: 0, ownCalls: 100 });
     assert.equal(maxLoad(model, 100), 400);
     assert.equal(maxLoad(model, 150), 425);
-    assert.equal(maxLoad(model, 400), 500);
+    assert.equal(maxLoad(model, 400), 550);
     assert.equal(maxLoad(model, 1000), 500);
   });
 

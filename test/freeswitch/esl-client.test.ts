@@ -20,6 +20,12 @@ interface Bench {
   readonly ends: EslEnd[];
   /** Everything that was logged. */
   readonly log: string[];
+  /** Those of them that are warnings. */
+  readonly warnings: string[];
+}
+
+function reasonOf(line: string): string | undefined {
+  return /"reason":"([^"]+)"/.exec(line)?.[1];
 }
 
 /** A client and what it connects to. Sockets are real; time stands still until the test moves it. */
@@ -32,14 +38,16 @@ async function withClient(
   const events: string[] = [];
   const ends: EslEnd[] = [];
   const log: string[] = [];
+  const warnings: string[] = [];
   const note = (fields: object, message: string) => log.push(JSON.stringify(fields) + message);
+  const warn = (fields: object, message: string) => warnings.push(log[note(fields, message) - 1] ?? "");
   const listener = {
     ready: () => events.push("ready"),
     event: ({ fields }: { fields: ReadonlyMap<string, string> }) => events.push(fields.get("Event-Name") ?? ""),
     shutdown: () => events.push("shutdown"),
     down: (reason: EslEnd) => ends.push(reason),
   };
-  const ports = { clock, random: () => 0.5, log: { debug: note, info: note, warn: note } };
+  const ports = { clock, random: () => 0.5, log: { debug: note, info: note, warn } };
   const client = new EslClient(
     parseFsUrl(setUp(fake)),
     { connectTimeoutMs: 5000, replyTimeoutMs: 4000 },
@@ -49,7 +57,7 @@ async function withClient(
   );
   try {
     client.start();
-    await run({ fake, client, clock, events, ends, log });
+    await run({ fake, client, clock, events, ends, log, warnings });
   } finally {
     await client.stop();
     await fake.stop();
@@ -102,6 +110,26 @@ describe("a connection to an event socket", () => {
       assert.equal(nonsense, "-ERR command not found");
       assert.equal(leaving, "false");
     });
+  });
+
+  it("warns at the first failure and when the reason changes, not at each try", async () => {
+    await withClient(
+      async ({ fake, client, clock, ends, warnings }) => {
+        for (let tries = 1; tries <= 3; tries++) {
+          await waitFor("a refusal", 3000, () => ends.length === tries);
+          clock.advance(30_000);
+        }
+        await waitFor("a refusal", 3000, () => ends.length === 4);
+        assert.deepEqual(warnings.map(reasonOf), ["login-refused"]);
+        fake.password = "OTHER";
+        clock.advance(30_000);
+        await waitFor("ready", 3000, () => client.isReady && fake.subscribers === 1);
+        fake.cut();
+        await waitFor("end", 3000, () => ends.length === 5);
+        assert.deepEqual(warnings.map(reasonOf), ["login-refused", "lost"]);
+      },
+      (fake) => fake.url.replace("ClueCon", "OTHER"),
+    );
   });
 
   it("comes back after each end, waiting 1 s, 2 s … 30 s", async () => {

@@ -21,6 +21,7 @@ describe("max_load = (Idle-CPU / 100) * (Max-Sessions - (Session-Count - current
     { name: "others have it all", idle: 100, max: 100, sessions: 100, load: 0, want: 0 },
     { name: "others have more than all: not below 0", idle: 100, max: 50, sessions: 150, load: 20, want: 0 },
     { name: "our calls are too young for the heartbeat: not above Max-Sessions", idle: 100, max: 100, sessions: 10, load: 60, want: 100 },
+    { name: "too young, and the CPU is busy: to the letter", idle: 47.1, max: 100, sessions: 0, load: 25, want: 58 },
     { name: "one call below Max-Sessions: first branch", idle: 100, max: 100, sessions: 120, load: 99, want: 79 },
     { name: "as many calls as Max-Sessions: second branch", idle: 100, max: 100, sessions: 120, load: 100, want: 100 },
     { name: "more calls than Max-Sessions: second branch", idle: 50, max: 3, sessions: 49, load: 49, want: 1 },

@@ -23,6 +23,8 @@ describe("a resources column that names FreeSWITCHes", () => {
     ["a=fs://:SEC@RET@h;b=FS://:SECRET@[::1]:1", "a=fs://:***@h;b=fs://:***@[::1]:1"],
     ["a=fs://:SEC;RET@h;b=2", "a=fs://***"],
     ["a=fs://SECRET", "a=fs://***"],
+    ["a=fs:/:SECRET@h;b=2", "a=fs://***"],
+    ["a=fs//:SECRET@h", "a=fs://***"],
     ["", ""],
   ];
   for (const [column, want] of shown) {

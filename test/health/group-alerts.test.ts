@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type Balancer, type BalancerOptions, CallLoad } from "../../src/balancer/index.ts";
-import { ALERT_SLICE_MS, ALERT_SLICE_ROWS } from "../../src/health/group-alerts.ts";
+import { type Balancer, type BalancerOptions, CallLoad, type CapacityFeed } from "../../src/balancer/index.ts";
+import { ALERT_SLICE_MS, ALERT_SLICE_ROWS, HELD_ROUNDS } from "../../src/health/group-alerts.ts";
 import { ALERT_CHECK_MS, type GroupAlert, GroupAlerts } from "../../src/health/index.ts";
-import { balancerOf, type RowSketch, row } from "../balancer/support.ts";
+import { balancerOf, cellOf, type RowSketch, row } from "../balancer/support.ts";
 
 interface Watch {
   readonly balancer: Balancer;
@@ -181,6 +181,13 @@ describe("the alerts of a group that fails open", () => {
     assert.deepEqual(look(), ["-1 none of 2"]);
   });
 
+  it("do not count one that takes itself out", () => {
+    const { balancer, look } = watch(rows, 0, { failOpen: true });
+    balancer.setWithdrawn(1, true);
+    balancer.setStatus(2, false, "mi");
+    assert.deepEqual(look(), ["+1 none of 2"]);
+  });
+
   it("take what calls can still use for free, resource by resource", () => {
     const { balancer, look } = watch(rows, 50, { failOpen: true });
     balancer.setStatus(2, false, "probe");
@@ -279,5 +286,84 @@ describe("the alert of low headroom", () => {
   it("says nothing of resources without capacity", () => {
     const { look } = watch([{ id: 1, resources: "pstn=0;conf=1" }], 50);
     assert.deepEqual(look(), []);
+  });
+});
+
+describe("capacities that somebody outside tells", () => {
+  const feed: CapacityFeed = { key: "feed", equals: () => true };
+
+  /** Destination 1, and 2 of group 2, are fed. */
+  function fedWatch(lowPercent: number, others: readonly RowSketch[] = []): Watch & { feed(id: number, capacity: number): void } {
+    const made = watch([], lowPercent);
+    const fed = [1, 2].map((id) => ({ ...row({ id, group: id, resources: "x=1" }), resources: [{ name: "pstn", capacity: 10, feed }] }));
+    made.balancer.replaceTable([...fed, ...others.map(row)]);
+    return Object.assign(made, {
+      feed: (id: number, capacity: number) => made.balancer.feed(cellOf(made.balancer.destination(id), "pstn"), capacity, 0),
+    });
+  }
+
+  it("raise nothing while they are closed for a moment, be the server idle or not", () => {
+    const { balancer, feed, look, alerts } = fedWatch(20);
+    const calls = fill(balancer, 3);
+    for (let hold = 0; hold < 5; hold++) {
+      feed(1, hold % 2 === 0 ? 3 : 10);
+      feed(2, hold % 2 === 0 ? 0 : 10);
+      assert.deepEqual(look(), []);
+    }
+    for (const call of calls) balancer.release(call);
+    feed(1, 0);
+    feed(2, 0);
+    for (let round = 1; round < HELD_ROUNDS; round++) assert.deepEqual(look(), []);
+    feed(1, 10);
+    feed(2, 10);
+    assert.deepEqual([look(), alerts.raised], [[], 0]);
+    feed(1, 0);
+    assert.deepEqual(look(), [], "the count begins anew");
+  });
+
+  it("raise both alerts when they stay so, until there is room again", () => {
+    const { feed, look } = fedWatch(20);
+    feed(1, 0);
+    for (let round = 0; round < HELD_ROUNDS; round++) assert.deepEqual(look(), []);
+    assert.deepEqual([look(), look()], [["+1 none of 1", "+1 pstn 0/0 0%"], []]);
+    feed(1, 10);
+    assert.deepEqual(look(), ["-1 none of 1", "-1 pstn 10/10 100%"]);
+  });
+
+  it("change nothing for a destination that is withdrawn, disabled or drained: that is told at once", () => {
+    const { balancer, feed, look } = fedWatch(0);
+    balancer.setWithdrawn(1, true);
+    balancer.setStatus(2, false, "mi");
+    feed(2, 0);
+    assert.deepEqual(look(), ["+1 none of 1", "+2 none of 1"]);
+    balancer.setWithdrawn(1, false);
+    balancer.setDraining(1, true);
+    assert.deepEqual(look(), []);
+    balancer.setDraining(1, false);
+    assert.deepEqual(look(), ["-1 none of 1"]);
+  });
+
+  it("do not hide that the others of the group are low", () => {
+    const { balancer, feed, look } = fedWatch(50, [{ id: 3, resources: "pstn=20" }]);
+    const held = fill(balancer, 8);
+    assert.deepEqual(
+      held.map(({ destination }) => destination?.id),
+      [3, 3, 3, 3, 3, 3, 3, 3],
+    );
+    feed(1, 0);
+    assert.deepEqual(look(), []);
+    fill(balancer, 3);
+    assert.deepEqual(look(), ["+1 pstn 9/20 45%"]);
+  });
+
+  it("end a low headroom only with room, not with a capacity that is gone for a moment", () => {
+    const { balancer, feed, look } = fedWatch(50);
+    const calls = fill(balancer, 6);
+    assert.deepEqual(look(), ["+1 pstn 4/10 40%"]);
+    for (const call of calls) balancer.release(call);
+    feed(1, 0);
+    assert.deepEqual(look(), []);
+    feed(1, 10);
+    assert.deepEqual(look(), ["-1 pstn 10/10 100%"]);
   });
 });

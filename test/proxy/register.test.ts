@@ -8,7 +8,7 @@ import { headerOf, headersOf, request, statusOf } from "../support/sip-messages.
 const SERVER = "198.51.100.7";
 
 /** A proxy whose registrar answers everything alike, and what came to it. */
-function network(options: SimOptions = {}) {
+function network(options: SimOptions = {}, status = 401) {
   const handled: { request: SipRequest; source: Source }[] = [];
   const registrar = {
     handle(received: SipRequest, source: Source) {
@@ -17,7 +17,7 @@ function network(options: SimOptions = {}) {
         ["WWW-Authenticate", "Digest a=1"],
         ["WWW-Authenticate", "Digest b=2"],
       ] as const;
-      return { status: 401, reason: "Unauthorized", headers };
+      return { status, reason: status === 200 ? "OK" : "Unauthorized", headers };
     },
   };
   const net = new SimNetwork({ ...options, registrar });
@@ -61,8 +61,8 @@ describe("REGISTER, where servers may register", () => {
     rule.net.finish();
   });
 
-  it("is repeated to who repeats it, without asking again", () => {
-    const { net, handled } = network();
+  it("a 200 is repeated to who repeats the request, without asking again", () => {
+    const { net, handled } = network({}, 200);
     const peer = net.peer(SERVER);
     const text = request({ method: "REGISTER", uri: "sip:farm.example.com", sentBy: peer.sentBy });
     peer.send(text);
@@ -70,6 +70,19 @@ describe("REGISTER, where servers may register", () => {
     const [first, second] = peer.inbox.splice(0);
     assert.equal(first, second);
     assert.equal(handled.length, 1);
+    net.finish();
+  });
+
+  it("a challenge is forgotten once it is sent: strangers take no places from calls, and a copy is challenged anew", () => {
+    const { net, handled } = network();
+    const peer = net.peer(SERVER);
+    for (let n = 0; n < 50; n++) peer.send(request({ method: "REGISTER", uri: "sip:farm.example.com", sentBy: peer.sentBy }));
+    assert.equal(net.core.layer.serverCount, 0);
+    const text = request({ method: "REGISTER", uri: "sip:farm.example.com", sentBy: peer.sentBy });
+    peer.send(text);
+    peer.send(text);
+    assert.deepEqual(peer.inbox.splice(0).map(statusOf), Array(52).fill(401));
+    assert.equal(handled.length, 52);
     net.finish();
   });
 

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { Distributor } from "../../src/distributor/index.ts";
 import type { Router } from "../../src/proxy/index.ts";
 import {
   type Call,
   createBlacklists,
   createScriptRouter,
   denyTargets,
+  NodeTargets,
   RoutingCounters,
   type RoutingPorts,
 } from "../../src/routing/index.ts";
@@ -366,5 +368,31 @@ describe("the guard of calls", () => {
       call.caller.clear();
     }
     assert.equal(counters.denied_targets, 1);
+  });
+
+  it("of a script does not concern gateways that a list leads to, and stays for all other targets", async () => {
+    const script = {
+      request(call: Call) {
+        call.useBlacklist("media");
+        if (call.distribute("carriers")) call.relay();
+      },
+      failure(call: Call) {
+        call.destinationUri = "sip:sneaky.example";
+        call.relay();
+      },
+    };
+    const { net, counters } = makeWorld({}, (ports) => {
+      const nodes = new NodeTargets(ports.balancer, { gw: "sip:sneaky.example" });
+      const lists = [{ name: "carriers", nodes: [{ name: "gw", weight: 1 }] }];
+      const distributor = new Distributor({ isUsable: (node) => nodes.isUsable(node) }, lists);
+      return createScriptRouter(script, { ...ports, distribution: { distributor, nodes } });
+    });
+    const caller = net.peer("198.51.100.1");
+    await send(net, caller, request({ sentBy: caller.sentBy, uri: `sip:service@${PROXY}` }));
+    const gateway = net.peer(SECOND);
+    gateway.send(responseTo(gateway.take("INVITE"), 503));
+    gateway.clear();
+    await net.runAsync(20);
+    assert.deepEqual([answers(caller), counters.denied_targets], [[403], 1], "the script chose the same address by itself");
   });
 });

@@ -162,6 +162,29 @@ describe("guessing passwords", () => {
     guess(registrar, 4);
     assert.equal(client.register().status, 200);
   });
+  it("is no way in for somebody who is banned and has seen the Call-ID of a server elsewhere", () => {
+    const { registrar } = registrarAt();
+    const callId = "seen-on-the-way";
+    assert.equal(new RegisterClient(registrar, { callId }).register().status, 200);
+    guess(registrar, 4);
+    const outsider = new RegisterClient(registrar, { callId, from: "198.51.100.9:5060", password: "guess" });
+    assert.equal(outsider.register().status, 403);
+    assert.equal(registrar.counters.banned_requests, 2);
+  });
+  it("is told in the log once a window, with address and user and without the password", () => {
+    for (const maxFailures of [0, 5]) {
+      const { registrar, clock, logged } = registrarAt({ maxFailures });
+      const said = () => logged.filter((line) => line.includes("wrong password,"));
+      guess(registrar, 3);
+      assert.deepEqual(said(), ['REGISTER: wrong password, or no account has this user {"source":"198.51.100.9","user":"fs"}']);
+      guess(registrar, 1, "198.51.100.10:5060");
+      assert.equal(said().length, 2);
+      clock.advance(60_000);
+      guess(registrar, 2);
+      assert.equal(said().length, 3);
+      assert.doesNotMatch(logged.join(), /guess/);
+    }
+  });
   it("cannot get an address banned that does not take part: failures count for nonces that were sent there", () => {
     const { registrar } = registrarAt();
     for (let i = 0; i < 50; i++) {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Balancer, type DestinationRow, parseResources } from "../../src/balancer/index.ts";
+import { Balancer, type CapacityFeed, type DestinationRow, parseResources } from "../../src/balancer/index.ts";
 import { Distributor } from "../../src/distributor/index.ts";
 import { type DistributePorts, distributedNode, nextDistribution, startDistribution } from "../../src/routing/distribute.ts";
 import { type Distribution, NodeTargets } from "../../src/routing/node-targets.ts";
@@ -46,6 +46,22 @@ describe("distributing calls", () => {
     assert.deepEqual(loadsOf(balancer, "pstn"), [0, 0], "counted nowhere unless that is asked for");
   });
 
+  it("passes over a destination whose feeds allow no call at the moment, also with a call that uses none of its resources", () => {
+    const balancer = makeBalancer("pstn=10", "pstn=10");
+    const feed: CapacityFeed = { key: "fs", equals: () => true };
+    const fed = { ...rowOf(1, "pstn=10"), resources: [{ name: "pstn", capacity: 10, feed }] };
+    balancer.replaceTable([fed, rowOf(2, "pstn=10")]);
+    const ports = makePorts(balancer, { l: "1 2" });
+    const cell = balancer.destination(1)!.resources[0]!.cell;
+    const nodes = [0, 5, 0].map((capacity) => {
+      balancer.feed(cell, capacity, 0);
+      const call = new FakeCall(balancer);
+      startDistribution(ports, call, "l");
+      return distributedNode(call);
+    });
+    assert.deepEqual(nodes, ["2", "1", "2"]);
+  });
+
   it("counts a call for those of its resources that the destination has, until it ends or goes on", () => {
     const balancer = makeBalancer("pstn=10;fax=1", "pstn=10");
     const ports = makePorts(balancer, { l: "1 2 gw" });
@@ -81,7 +97,7 @@ describe("distributing calls", () => {
     call.guard = { accepts: () => false };
     startDistribution(ports, call, "l");
     call.relay();
-    assert.notEqual(call.guard, undefined, "a destination is not asked for");
+    assert.equal(call.exemptUri, undefined, "a destination is not asked for");
     nextDistribution(ports, call);
     call.relay();
     assert.deepEqual(
@@ -91,7 +107,8 @@ describe("distributing calls", () => {
         [GATEWAY, undefined],
       ],
     );
-    assert.equal(call.guard, undefined);
+    assert.equal(call.exemptUri, GATEWAY);
+    assert.notEqual(call.guard, undefined, "other targets are asked for from now on");
   });
 
   it("gives back what lb_start counted", () => {
@@ -221,13 +238,15 @@ describe("what a node stands for", () => {
     { name: "b", want: 1 },
     { name: "c", want: 3 },
     { name: "d", want: undefined },
-    { name: "e", want: "sip:192.0.2.3;transport=tcp" },
+    { name: "e", want: undefined },
     { name: "7", want: 3 },
     { name: "2", want: 2 },
     { name: "99", want: undefined },
     { name: "sip:192.0.2.2:5060;lr", want: 2 },
     { name: "sip:192.0.2.2:5061", want: "sip:192.0.2.2:5061" },
     { name: "sip:gw.example.net", want: "sip:gw.example.net" },
+    { name: "sip:gw.example.net;transport=TCP", want: undefined },
+    { name: "sips:gw.example.net", want: undefined },
     { name: "978fefdd-45cd-4457-8ecd-5d82eaea3b12", want: undefined },
     { name: "__proto__", want: undefined },
     { name: "", want: undefined },

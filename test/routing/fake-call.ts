@@ -39,6 +39,7 @@ export class FakeCall implements ProxyCall {
   requestUri: string;
   destinationUri: string | undefined;
   guard: ProxyCall["guard"];
+  exemptUri: string | undefined;
   cancelled = false;
   response: SipResponse | undefined;
   status = 0;

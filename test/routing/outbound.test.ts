@@ -264,7 +264,7 @@ describe("routing.outbound with deny_targets", () => {
     assert.deepEqual([call.replies[0]?.status, loadsOf(balancer, "conf")], [403, [0, 0]]);
     const other = callFrom(balancer, 1);
     makeRouter(balancer, { next_hop: "sip:192.0.2.2" }, ["all"]).router.request(other);
-    assert.deepEqual([other.sent.length, other.guard], [1, undefined]);
+    assert.deepEqual([other.sent.length, other.exemptUri], [1, other.destinationUri]);
   });
 });
 

@@ -86,7 +86,7 @@ describe("the distributor that a configuration asks for", () => {
     const { balancer, distribution, use, said } = open();
     const yaml = "distributor: { lists: { l: [{ name: 2 }, { name: gw }, { name: far }] }, nodes: { far: 'sip:gw.example' } }";
     const lost = (node: string): string =>
-      `warn Cannot use node "${node}" of list "l": want the id of a destination in the table, a SIP URI, or a name that distributor.nodes explains`;
+      `warn Cannot use node "${node}" of list "l": want the id of a destination in the table, a SIP URI that is reached over UDP, or a name that distributor.nodes explains`;
     use(yaml);
     assert.deepEqual(said(), ["info distributor lists loaded", lost("gw")]);
     balancer.replaceTable([]);

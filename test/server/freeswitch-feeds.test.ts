@@ -113,6 +113,56 @@ describe("FreeSWITCHes and the balancer", () => {
     );
   });
 
+  for (const [what, before, after] of [
+    ["moves to another group", [{ id: 1, resources: "t=fs0" }], [{ id: 1, group: 2, resources: "t=fs0" }]],
+    ["renames its resource", [{ id: 1, resources: "t=fs0" }], [{ id: 1, resources: "u=fs0" }]],
+    [
+      "goes, beside another of the same server",
+      [
+        { id: 1, resources: "t=fs0" },
+        { id: 2, group: 2, resources: "u=fs0" },
+      ],
+      [{ id: 2, group: 2, resources: "u=fs0" }],
+    ],
+  ] as const) {
+    it(`a row that ${what} while it has calls takes them for sessions of others until the next heartbeat, not for free`, async () => {
+      await withFeeds(
+        1,
+        async ({ balancer, fakes, use, ready, beat, call }) => {
+          Object.assign(fakes[0]!.figures, { maxSessions: 40, sessions: 10 });
+          use(...before);
+          await ready();
+          const calls = Array.from({ length: 10 }, () => call());
+          await beat(0);
+          use(...after);
+          const [resource] = after[0].resources.split("=");
+          assert.equal(usage(balancer, after[0].id, resource!), "0/30");
+          await beat(0);
+          assert.equal(usage(balancer, after[0].id, resource!), "0/30");
+          use(...before);
+          assert.equal(usage(balancer, 1, "t"), "10/40", "they count as ours again");
+          for (const one of calls) balancer.release(one);
+        },
+        { predict: true },
+      );
+    });
+  }
+
+  it("each call counts once as a new session, whatever it uses of its row", async () => {
+    await withFeeds(
+      1,
+      async ({ balancer, fakes, feeds, use, ready, beat }) => {
+        Object.assign(fakes[0]!.figures, { maxSessions: 40, sessions: 0 });
+        use({ id: 1, resources: "a=fs0;b=fs0;fixed=100" });
+        await ready();
+        await beat(0);
+        for (const resources of ["a", "b", "fixed", "a;b;fixed"]) balancer.start(newCall(), 1, resources);
+        assert.equal(feeds.figures()[0]?.ownCalls, 4);
+      },
+      { predict: true },
+    );
+  });
+
   it("a pool of a FreeSWITCH and a number, or of two FreeSWITCHes, has the smallest capacity", async () => {
     await withFeeds(2, async ({ balancer, fakes, use, ready, beat }) => {
       fakes[0]!.figures.maxSessions = 40;
@@ -202,15 +252,23 @@ describe("outcomes of calls, with FreeSWITCHes", () => {
       port.passed(fixed!, 6, true);
       port.failed(fixed!, 6, "503", false, 300);
       assert.deepEqual(told, ["passed 6", "503 6"]);
-      assert.equal(port.lackOfRoom?.(fixed!), false);
+      assert.equal(port.lackOfRoom?.(fixed!, []), false);
       const [held, refused] = [call(), call()];
-      assert.equal(port.lackOfRoom?.(fed!), true);
+      assert.equal(port.lackOfRoom?.(fed!, refused.picked), true);
       balancer.release(refused);
       assert.equal(usage(balancer, 1, "t"), "1/1");
       balancer.release(held);
       assert.equal(usage(balancer, 1, "t"), "0/1");
       await beat(0);
       assert.equal(usage(balancer, 1, "t"), "0/1000");
+      const counted = call();
+      const uncounted = newCall();
+      balancer.place(uncounted, fed, []);
+      assert.equal(port.lackOfRoom?.(fed!, uncounted.picked), true);
+      assert.equal(usage(balancer, 1, "t"), "1/1", "the call that was refused is not among those that are counted");
+      balancer.release(uncounted);
+      balancer.release(counted);
+      await beat(0);
       const alone = feeds.outcomes(undefined);
       assert.deepEqual([alone.begun(fed!), alone.alive(fed!, 3)], [0, 3]);
     });

@@ -13,6 +13,8 @@ let balancer: Balancer;
 let live: DynamicRow[];
 let changes: TableChange[];
 let logged: string[];
+/** Fields of "destinations loaded". */
+let loaded: object[];
 /** Answers of the resolver that wait for the test. */
 let waiting: ((addresses: string[]) => void)[];
 
@@ -23,7 +25,7 @@ beforeEach(async () => {
     resolve: () => new Promise<string[]>((resolve) => waiting.push(resolve)),
   });
   balancer = new Balancer({ below: () => 0 });
-  [live, changes, logged] = [[], [], []];
+  [live, changes, logged, loaded] = [[], [], [], []];
 });
 afterEach(() => store.close());
 
@@ -33,11 +35,14 @@ function dynamic(id: number, over: Partial<DynamicRow> = {}): DynamicRow {
   return { ...row, state: "active", cause: undefined, ...over };
 }
 
-function newLoader(mayRegister = true): TableLoader {
+function newLoader(mayRegister = true, from = store): TableLoader {
   const registered = mayRegister ? () => live : undefined;
-  const note = (_: object, message: string): void => void logged.push(message);
+  const note = (fields: object, message: string): void => {
+    logged.push(message);
+    if (message === "destinations loaded") loaded.push(fields);
+  };
   const log = { debug: note, info: note, warn: note, error: note };
-  return new TableLoader({ store, balancer, listeners: [(change) => void changes.push(change)], registered, log });
+  return new TableLoader({ store: from, balancer, listeners: [(change) => void changes.push(change)], registered, log });
 }
 
 const uris = (): string[] => balancer.destinations().map(({ uri }) => uri);
@@ -133,6 +138,54 @@ describe("the table of destinations", () => {
     assert.deepEqual(balancer.destinations()[0]?.addresses[0]?.ip, "192.0.2.98");
   });
 
+  it("keeps the addresses of both sources while the name servers are down, whoever registers meanwhile", async () => {
+    let hosts: Record<string, string[]> = { "db.example": ["192.0.2.1"], "fs.example": ["192.0.2.2"] };
+    const names = await openStore("sqlite::memory:", {
+      table: "load_balancer",
+      resolve: async (host) => hosts[host] ?? Promise.reject(Object.assign(new Error("down"), { code: "EAI_AGAIN" })),
+    });
+    try {
+      await names.add({ dst_uri: "sip:db.example", resources: "pstn=5" });
+      const loader = newLoader(true, names);
+      live = [dynamic(1_000_000_001, { uri: "sip:fs.example:5060" })];
+      await loader.load(CONFIG);
+      const before = ["sip:db.example", "sip:fs.example:5060"];
+      assert.deepEqual(uris(), before);
+      live.push(dynamic(1_000_000_003));
+      await loader.prepare(live[1]!);
+      hosts = {};
+      for (let i = 0; i < 2; i++) {
+        logged.length = 0;
+        await loader.load(CONFIG);
+        assert.deepEqual(uris(), [...before, "sip:192.0.2.3:5060"]);
+        assert.deepEqual(
+          warnings()
+            .map((text) => text.replace(/: dst_uri.*/, ""))
+            .sort(),
+          [
+            "A server that has registered cannot be resolved: Row 1000000001 keeps the addresses from before, 192.0.2.2",
+            "Row 1 keeps the addresses from before, 192.0.2.1",
+          ],
+        );
+      }
+      live = [];
+      await loader.load(CONFIG);
+      live = [dynamic(1_000_000_001, { uri: "sip:fs.example:5060" })];
+      await loader.load(CONFIG);
+      assert.deepEqual(uris(), ["sip:db.example"], "a load without its row forgot it");
+    } finally {
+      await names.close();
+    }
+  });
+
+  it("says at each load how many rows are of the database, and how many have registered", async () => {
+    await store.add({ dst_uri: "sip:198.51.100.1", resources: "pstn=5" });
+    live = [dynamic(1_000_000_001), dynamic(1_000_000_002)];
+    await newLoader().load(CONFIG);
+    const { destinations, registered } = loaded.at(-1) as { destinations: number; registered: number };
+    assert.deepEqual([destinations, registered], [1, 2]);
+  });
+
   it("tells once of an option that cannot be used, however many register, and again after a reload", async () => {
     await store.add({ dst_uri: "sip:198.51.100.1", resources: "pstn=5", attrs: "weight=heavy" });
     const loader = newLoader();
@@ -147,11 +200,15 @@ describe("the table of destinations", () => {
     assert.equal(warnings().length, 2);
   });
 
-  it("says what to do when it is empty, unless servers may register", async () => {
+  it("says what to do when it is empty, unless servers may register or all calls go to lists", async () => {
     await newLoader().load(CONFIG);
     assert.deepEqual(warnings(), []);
     await newLoader(false).load(CONFIG);
     assert.match(warnings()[0] ?? "", /^no destination to send calls to/);
+    logged.length = 0;
+    const distributed = "distributor: { lists: { l: [{ name: 'sip:192.0.2.1' }] } }\nrouting: { rules: [{ distribute: l }] }";
+    await newLoader(false).load(parseConfig(distributed, "headroom.yaml", {}));
+    assert.deepEqual(warnings(), [], "nodes of lists need not be in the table");
   });
 
   it("stays as it is when the database cannot be read", async () => {

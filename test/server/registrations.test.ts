@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { beforeEach, describe, it } from "node:test";
+import { beforeEach, describe, it, mock } from "node:test";
 import { Balancer, CallLoad } from "../../src/balancer/index.ts";
 import { parseConfig } from "../../src/config/load.ts";
 import { TableLoader } from "../../src/server/load-table.ts";
@@ -122,6 +122,19 @@ describe("a registration", () => {
     assert.deepEqual([states(), registrations.bindings()], [[], []]);
     await registrations.close();
     assert.equal(clock.pending, 0, "no timer is left");
+  });
+
+  it("that ended is looked after without a look at all the others", async () => {
+    for (let i = 1; i <= 20; i++) client({ from: `192.0.2.${i}:5060` }).register();
+    const server = client();
+    server.register();
+    await pass(SOON_MS);
+    const calls = Array.from({ length: 21 }, callOn);
+    server.unregister();
+    const all = mock.method(registrations.registrar, "rows");
+    await pass(10 * CHECK_MS);
+    assert.deepEqual([all.mock.callCount(), states().length], [0, 21]);
+    for (const call of calls) balancer.release(call!);
   });
 
   it("that ended is not waited for longer than a call may last", async () => {
