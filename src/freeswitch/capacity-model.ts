@@ -129,6 +129,7 @@ export class CapacityModel {
    */
   recounted(difference: number): void {
     this.#callsAtHeartbeat += difference;
+    this.#estimate.recounted(difference);
     if (this.#refused !== undefined) this.#refused = { ...this.#refused, calls: Math.max(0, this.#refused.calls + difference) };
   }
 

@@ -35,6 +35,11 @@ export class SessionsPerCallEstimate {
     this.#lastCalls = ownCalls;
   }
 
+  /** Our calls are counted otherwise from now on, and none has begun or ended. @param difference calls more than before; below 0: fewer */
+  recounted(difference: number): void {
+    this.#lastCalls += difference;
+  }
+
   /** FreeSWITCH was started again: its sessions are gone without our calls having ended by themselves. What was learnt stays. */
   restart(): void {
     this.#lastSessions = undefined;

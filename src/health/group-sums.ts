@@ -30,7 +30,7 @@ interface Sum {
   capacity: number;
   isHeld: boolean;
   heldCapacity: number;
-  readonly pools: Map<string, { free: number; freeFailingOpen: number }>;
+  readonly pools: Map<string, { free: number; freeFailingOpen: number; isHeldCounted: boolean }>;
 }
 
 /** Adds up the destinations of one group. */
@@ -79,9 +79,10 @@ export class GroupSums {
       const { shared } = destination.options;
       const counted = shared === undefined ? undefined : sum.pools.get(shared);
       if (counted === undefined) sum.capacity += balancer.capacity(cell);
-      if (feed !== undefined && isAvailable && slot === 0) {
+      const isHeld = feed !== undefined && isAvailable && slot === 0;
+      if (isHeld) {
         sum.isHeld = true;
-        if (counted === undefined) sum.heldCapacity += balancer.capacity(cell);
+        if (counted?.isHeldCounted !== true) sum.heldCapacity += balancer.capacity(cell);
       }
       sum.free += Math.max(0, free - (counted?.free ?? 0));
       sum.freeFailingOpen += Math.max(0, freeFailingOpen - (counted?.freeFailingOpen ?? 0));
@@ -89,6 +90,7 @@ export class GroupSums {
       sum.pools.set(shared, {
         free: Math.max(free, counted?.free ?? 0),
         freeFailingOpen: Math.max(freeFailingOpen, counted?.freeFailingOpen ?? 0),
+        isHeldCounted: isHeld || counted?.isHeldCounted === true,
       });
     }
   }

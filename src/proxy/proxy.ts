@@ -131,14 +131,13 @@ export class SipProxy implements TransactionUser {
       this.#refuse(transaction, { status: 403, reason: "Preloaded Route Not Allowed" });
     } else if (registrar !== undefined) {
       const { status, reason, headers } = registrar.handle(request, source);
-      transaction.reply(status, reason, headers);
-      if (status >= 300) transaction.drop(); // see #refuse
+      if (status < 300) transaction.reply(status, reason, headers);
+      else this.#replyStateless(transaction, status, reason, headers);
     } else if (!routed && request.method === "OPTIONS" && this.#isForUs(route.requestUri)) {
-      transaction.reply(200, "OK", [
+      this.#replyStateless(transaction, 200, "OK", [
         ["Allow", this.#allow(ALLOW)],
         ["Accept", "application/sdp"],
       ]);
-      transaction.drop();
     } else if (!routed) {
       this.#refuse(transaction, { status: 405, reason: "Method Not Allowed", headers: [["Allow", this.#allow(ALLOW_INITIAL)]] });
     } else if (request.maxForwards === 0) {
@@ -185,13 +184,19 @@ export class SipProxy implements TransactionUser {
   }
 
   /**
-   * What nobody but us answers is forgotten at once, unless an ACK has to come: a copy is refused again, and a flood of requests takes no places from
+   * What nobody but us answers is forgotten at once, unless an ACK has to come: a copy is answered again, and a flood of requests takes no places from
    * those of calls.
    */
+  #replyStateless(transaction: ServerTransaction, status: number, reason: string, headers?: readonly (readonly [string, string])[]): void {
+    this.#core.layer.replyStateless(transaction.request, transaction.source, status, reason, headers);
+    transaction.drop();
+  }
+
   #refuse(transaction: ServerTransaction, refusal: Refusal): void {
     this.#core.counters.err_requests++;
-    transaction.reply(refusal.status, refusal.reason, refusal.headers);
-    if (transaction.request.method !== "INVITE") transaction.drop();
+    const { status, reason, headers } = refusal;
+    if (transaction.request.method === "INVITE") transaction.reply(status, reason, headers);
+    else this.#replyStateless(transaction, status, reason, headers);
   }
 
   #refuseMalformed(message: MalformedMessage, source: Endpoint): void {

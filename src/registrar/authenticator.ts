@@ -66,7 +66,7 @@ export class Authenticator {
     }
     const account = this.#accounts.for(credentials.username);
     if (!this.#isRight(credentials, algorithm, request.method, account) || account === undefined) {
-      this.#fail(source, credentials.username);
+      this.#fail(source, credentials);
       return this.#challenge(source, false);
     }
     if (!this.#nonces.use(credentials.nonce, Number.parseInt(credentials.nc, 16))) {
@@ -105,9 +105,9 @@ export class Authenticator {
     return isSameSecret(expected, response) && ha1 !== undefined;
   }
 
-  #fail(source: Source, username: string): void {
+  #fail(source: Source, { username, nonce, nc, response }: Credentials): void {
     this.#counters.auth_failures++;
-    const { isNews, beginsBan } = this.#guard.failed(addressOf(source));
+    const { isNews, beginsBan } = this.#guard.failed(addressOf(source), `${nonce} ${nc} ${response}`);
     const fields = { source: source.address, user: username.slice(0, MAX_USER_CHARS) };
     if (isNews) this.#ports.log.warn(fields, "REGISTER: wrong password, or no account has this user");
     if (!beginsBan) return;

@@ -9,12 +9,16 @@ export interface FailureGuardOptions {
   readonly banMs: number;
 }
 
+const MAX_ATTEMPT_CHARS = 256;
+
 interface Failing {
   failures: number;
   sinceMs: number;
   bannedUntilMs: number;
   /** When it was last said that the source fails. */
   toldAtMs: number;
+  /** What it sent last, cut to {@link MAX_ATTEMPT_CHARS}. */
+  latest: string;
 }
 
 /** What is to be said of a failure. */
@@ -45,12 +49,25 @@ export class FailureGuard {
     return failing !== undefined && this.#options.nowMs() < failing.bannedUntilMs;
   }
 
-  /** Counts one failure. */
-  failed(address: string): Failure {
+  /**
+   * Counts one failure. A copy of the latest, which UDP brings when the answer is late or lost, is none.
+   *
+   * @param attempt what was sent; "": it is no copy of anything
+   */
+  failed(address: string, attempt = ""): Failure {
     const { maxFailures, windowMs, banMs, nowMs } = this.#options;
     const now = nowMs();
     const source = sourceOf(address);
-    const failing: Failing = this.#failing.get(source) ?? { failures: 0, sinceMs: now, bannedUntilMs: now, toldAtMs: -Infinity };
+    const failing: Failing = this.#failing.get(source) ?? {
+      failures: 0,
+      sinceMs: now,
+      bannedUntilMs: now,
+      toldAtMs: -Infinity,
+      latest: "",
+    };
+    const latest = attempt.slice(0, MAX_ATTEMPT_CHARS);
+    if (latest !== "" && latest === failing.latest) return { isNews: false, beginsBan: false };
+    failing.latest = latest;
     if (now - failing.sinceMs >= windowMs) {
       failing.failures = 0;
       failing.sinceMs = now;

@@ -21,10 +21,10 @@ export class FedCell {
     this.most = most;
   }
 
-  /** Takes over what the cell was told before a reload, if the same FreeSWITCHes told it. */
+  /** Takes over what the cell was told before a reload, if the same FreeSWITCHes told it and rows give it the same number: another one is no resize. */
   inherit(before: FedCell | undefined): void {
     const sameSources = before?.sources.length === this.sources.length && before.sources.every((source, i) => source === this.sources[i]);
-    if (sameSources) this.#told = before.#told;
+    if (sameSources && before.most === this.most) this.#told = before.#told;
   }
 
   /**

@@ -63,7 +63,7 @@ export class FreeswitchFeeds {
     const urls = destinations.flatMap(({ resources }) => resources.flatMap(({ feed }) => (feed instanceof FsUrl ? [feed] : [])));
     const before = [...this.pool];
     if (urls.length === 0 && this.#sources.size === 0) return;
-    const callsBefore = new Map(before.map((freeswitch) => [freeswitch, this.#ownCalls(freeswitch)]));
+    const callsBefore = new Map(before.map((freeswitch) => [freeswitch.url.key, this.#ownCalls(freeswitch)]));
     this.pool.replace(urls);
     const now = new Set(this.pool);
     for (const freeswitch of before) {
@@ -73,7 +73,7 @@ export class FreeswitchFeeds {
     }
     this.#arrange(destinations);
     for (const freeswitch of now) {
-      const calls = callsBefore.get(freeswitch);
+      const calls = callsBefore.get(freeswitch.url.key);
       if (calls !== undefined) freeswitch.model.recounted(this.#ownCalls(freeswitch) - calls);
       this.#update(freeswitch);
     }
@@ -212,7 +212,7 @@ export class FreeswitchFeeds {
         if (refused.length > 0 && balancer.cellsOf(row).some((cell) => refused.includes(cell))) calls--;
       }
     }
-    return calls;
+    return Math.max(0, calls);
   }
 
   #changed(freeswitch: Freeswitch): void {

@@ -67,6 +67,12 @@ describe("the guard against guessing", () => {
   function guardAt(clock: FakeClock, maxFailures = 3): FailureGuard {
     return new FailureGuard({ nowMs: clock.now, maxFailures, windowMs: 1000, banMs: 5000 });
   }
+  it("counts a copy of the latest attempt once: UDP repeats what is answered late", () => {
+    const guard = new FailureGuard({ nowMs: () => 0, maxFailures: 2, windowMs: 60_000, banMs: 60_000 });
+    const bans = ["x", "x", "x", "y"].map((attempt) => guard.failed("a", attempt).beginsBan);
+    assert.deepEqual(bans, [false, false, false, true]);
+  });
+
   it("bans a source for a while after too many failures within the window", () => {
     const clock = new FakeClock();
     const guard = guardAt(clock);
