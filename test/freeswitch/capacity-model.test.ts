@@ -38,6 +38,15 @@ describe("capacity from heartbeats", () => {
     assert.equal(maxLoad(model, 1000), 500);
   });
 
+  it("calls that a reload counts otherwise say nothing of the sessions of a call", () => {
+    const model = modelWith({ sessionsPerCall: "measured" });
+    for (let n = 0; n <= 12; n++) model.heartbeat(beat({ sessionCount: n * 20 }), { nowMs: n * 20_000, ownCalls: n * 10 });
+    assert.equal(model.sessionsPerCall, 2);
+    model.recounted(-120);
+    model.heartbeat(beat({ sessionCount: 240 }), { nowMs: 260_000, ownCalls: 0 });
+    assert.equal(model.sessionsPerCall, 2);
+  });
+
   it("takes the calls of another row to the same server for sessions of others", () => {
     const model = modelWith();
     model.heartbeat(beat({ sessionCount: 30 }), { nowMs: 0, ownCalls: 30 });

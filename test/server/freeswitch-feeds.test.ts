@@ -163,6 +163,18 @@ describe("FreeSWITCHes and the balancer", () => {
     );
   });
 
+  it("a pool whose number changes with a reload follows its FreeSWITCH at once: that is no resize", async () => {
+    await withFeeds(1, async ({ balancer, fakes, use, ready, beat }) => {
+      fakes[0]!.figures.maxSessions = 30;
+      use({ id: 1, resources: "t=fs0", attrs: "shared=a" }, { id: 2, resources: "t=50", attrs: "shared=a" });
+      await ready();
+      await beat(0);
+      assert.equal(usage(balancer, 1, "t"), "0/30");
+      use({ id: 1, resources: "t=fs0", attrs: "shared=a" }, { id: 2, resources: "t=40", attrs: "shared=a" });
+      assert.equal(usage(balancer, 1, "t"), "0/30");
+    });
+  });
+
   it("a pool of a FreeSWITCH and a number, or of two FreeSWITCHes, has the smallest capacity", async () => {
     await withFeeds(2, async ({ balancer, fakes, use, ready, beat }) => {
       fakes[0]!.figures.maxSessions = 40;
