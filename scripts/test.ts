@@ -9,7 +9,7 @@ import { globSync } from "node:fs";
 import { resolve } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
-import { ensureSipp } from "./ensure-sipp.ts";
+import { ensureTool, REDIS, SIPP } from "./ensure-tools.ts";
 
 /** Counts of one or more test runs. `notExecuted` are tests that were skipped or marked as to do, and files without any. */
 interface Tally {
@@ -59,12 +59,11 @@ async function main(): Promise<number> {
     process.stderr.write(`Cannot run test suite "${suite}": want ${SUITES.join(", ")}\n`);
     return 2;
   }
-  if (suite !== "unit") {
-    const refusal = ensureSipp();
-    if (refusal !== undefined) {
-      process.stderr.write(`${refusal}\n`);
-      return 1;
-    }
+  for (const tool of suite === "unit" ? [REDIS] : [REDIS, SIPP]) {
+    const refusal = ensureTool(tool);
+    if (refusal === undefined) continue;
+    process.stderr.write(`${refusal}\n`);
+    return 1;
   }
   const tally: Tally = { passed: 0, failed: 0, notExecuted: [] };
   const files = testFiles();

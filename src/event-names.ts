@@ -1,4 +1,4 @@
-/** Names of the events, as the configuration and clients may ask for them: the first two are those of OpenSIPS. */
+/** Names of the events, as the configuration and clients may ask for them: those of OpenSIPS, and ours about destinations and Redis. */
 export const EVENT_NAMES = [
   "E_LOAD_BALANCER_STATUS",
   "E_DLG_STATE_CHANGED",
@@ -7,6 +7,9 @@ export const EVENT_NAMES = [
   "E_LOAD_BALANCER_DRAIN",
   "E_LOAD_BALANCER_GROUP",
   "E_LOAD_BALANCER_HEADROOM",
+  "E_CLUSTERER_NODE_STATE_CHANGED",
+  "E_CLUSTERER_SHARING_TAG_CHANGED",
+  "E_CLUSTERER_REDIS",
 ] as const;
 export type EventName = (typeof EVENT_NAMES)[number];
 

@@ -9,12 +9,14 @@ import { Statistics } from "./observability/statistics.ts";
 import { type ProxyCore, ProxyCounters, SipProxy } from "./proxy/index.ts";
 import { RoutingCounters, type RoutingPorts } from "./routing/index.ts";
 import { Announcer } from "./server/announcer.ts";
+import { ClusterNode } from "./server/cluster.ts";
 import { ConfiguredDistribution } from "./server/distribution.ts";
 import { FreeswitchFeeds } from "./server/freeswitch-feeds.ts";
 import { freeswitchSettings } from "./server/freeswitch-settings.ts";
 import { keysForRestart } from "./server/keys-for-restart.ts";
 import { logStatus, TableLoader } from "./server/load-table.ts";
 import { Operators } from "./server/operators.ts";
+import { ownAddresses } from "./server/own-addresses.ts";
 import { Registrations } from "./server/registrations.ts";
 import { createRouter, ReplaceableRouter } from "./server/routers.ts";
 import { sourceFilter } from "./server/source-filter.ts";
@@ -63,8 +65,12 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   const startedAtMs = Date.now();
   const nowMs = (): number => performance.now();
   const chance = new RandomTokens();
+  let isReady = false; // what comes before is lost, as if we were not there yet
+  let cluster: ClusterNode | undefined;
+  let management: ManagementServer | undefined;
   const wheel = new TimerWheel(nowMs(), (error) => log.error({ err: error }, "timer handler failed"));
   const statusListeners: ((change: StatusChange) => void)[] = [(change) => logStatus(change, log)];
+  const quietStatusListeners: ((change: StatusChange) => void)[] = [];
   const announcer = new Announcer({ config, after, log });
   opened.push(async () => announcer.close());
   const { looks } = announcer;
@@ -72,11 +78,14 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     below,
     onStatus: (change) => {
       if (operators.applying) return;
-      for (const tell of statusListeners) tell(change);
+      const isQuiet = cluster?.status.isQuiet === true; // old news, of which the world is not told
+      for (const tell of isQuiet ? quietStatusListeners : statusListeners) tell(change);
     },
     onFault: (text) => log.error({}, text),
     onFedPick: (destination) => feeds?.picked(destination),
     onFedChange: (destination) => feeds?.loadChanged(destination),
+    onWatchedEnd: (load, cell) => cluster?.leaseEnded(load, cell),
+    onWatchedForced: (load, cell) => cluster?.leases.forced(load, cell),
     nowMs,
     failOpen: config.health.fail_open,
     maxCallsPerSecond: config.health.max_calls_per_second,
@@ -90,7 +99,41 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     defaultTimeoutMs: config.dialog.default_timeout * 1000,
     release: (load) => balancer.release(load),
   });
-  dialogs.onState = (dialog, before) => announcer.dialogChanged(dialog, before);
+  dialogs.onState = (dialog, before) => {
+    announcer.dialogChanged(dialog, before);
+    cluster?.dialogChanged(dialog);
+  };
+
+  const transport = new TransportCounters();
+  const locals = new LocalAddresses(nowMs);
+  const hosts = new HostCache(resolveBySystem, nowMs);
+  const network = new SipNetwork({
+    locals,
+    advertised: config.sip.advertised_address,
+    resolve: (host) => hosts.resolve(host),
+    isAllowed: sourceFilter(config.sip.allow, balancer),
+  });
+  opened.push(() => network.close());
+  for (const text of config.sip.listen) {
+    const listen = parseListen(text);
+    if (listen.transport !== "udp") continue; // a notice of the configuration has said so
+    const { address, port } = listen;
+    network.add(
+      await UdpListener.open({
+        address,
+        port,
+        advertised: config.sip.advertised_address,
+        locals,
+        counters: transport,
+        receive: (message, source) => {
+          if (isReady) proxy.receive(message, source);
+        },
+        fault: (error, action) => log.error({ err: error }, `cannot ${action}`),
+      }),
+    );
+  }
+  if (network.listeners.length === 0)
+    throw new Error(`Cannot start: sip.listen has no address that this version can serve; want one such as "udp:0.0.0.0:5060"`);
 
   const freeswitch = freeswitchSettings(config);
   const feeds = freeswitch && new FreeswitchFeeds({ settings: freeswitch, balancer, log });
@@ -100,15 +143,34 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     feeds: freeswitch && freeswitchFeeds(freeswitch.initialLoad),
   });
   opened.push(() => store.close());
-  const operators = new Operators({ balancer, dialogs, endDialog, after, store: store.states(log), log });
+  const operators = new Operators({
+    balancer,
+    dialogs,
+    endDialog,
+    after,
+    store: store.states(log),
+    wallMs: () => cluster?.membership.redisNowMs() ?? Date.now(),
+    decidedAtMs: () => cluster?.status.decidedAtMs() ?? Date.now(),
+    log,
+  });
   opened.push(() => operators.close());
   operators.drainListeners.push((change) => announcer.drainChanged(change));
   statusListeners.push(
     (change) => announcer.statusChanged(change),
     (change) => operators.statusChanged(change),
+    (change) => cluster?.statusChanged(change),
   );
-  await operators.load();
-  const tableListeners: ((change: TableChange) => void)[] = [(change) => operators.tableChanged(change), () => feeds?.tableChanged()];
+  quietStatusListeners.push((change) => operators.statusChanged(change));
+  operators.drainListeners.push((change) => cluster?.status.drainChanged(change));
+  operators.overruleListeners.push((destination) => cluster?.status.drainOverruled(destination));
+  const decided = await operators.load();
+  cluster = startCluster();
+  cluster?.seed(decided);
+  const tableListeners: ((change: TableChange) => void)[] = [
+    (change) => operators.tableChanged(change),
+    (change) => cluster?.tableChanged(change),
+    () => feeds?.tableChanged(),
+  ];
   const registered = config.registrar.accounts.length === 0 ? undefined : () => registrations?.rows() ?? [];
   const loader = new TableLoader({ store, balancer, listeners: tableListeners, registered, log });
   const registrations =
@@ -139,21 +201,30 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     counters: routingCounters,
     isOwn: (host, port) => network.isOwn(host, port),
     distribution,
+    admission: cluster?.leases,
   };
   const router = new ReplaceableRouter(await createRouter(config, routingPorts));
-  const transport = new TransportCounters();
-  const locals = new LocalAddresses(nowMs);
-  const hosts = new HostCache(resolveBySystem, nowMs);
-  const network = new SipNetwork({
-    locals,
-    advertised: config.sip.advertised_address,
-    resolve: (host) => hosts.resolve(host),
-    isAllowed: sourceFilter(config.sip.allow, balancer),
-  });
   const layer = new TransactionLayer({ wire: network, wheel, chance, nowMs, serverHeader: config.sip.server_header });
   const counters = new ProxyCounters();
-  const watch = new Watch({ config, balancer, announcer, locals, chance, wheel, nowMs, after, log });
+  const watch = new Watch({
+    config,
+    balancer,
+    announcer,
+    breakerChanged: (change) => {
+      announcer.breakerChanged(change);
+      cluster?.breakerChanged(change);
+    },
+    mayProbe: () => cluster?.mayProbe() ?? true,
+    locals,
+    chance,
+    wheel,
+    nowMs,
+    after,
+    log,
+  });
+  cluster?.useOutcomes(watch.outcomes);
   statusListeners.push((change) => watch.statusChanged(change));
+  quietStatusListeners.push((change) => watch.statusChanged(change));
   tableListeners.push(() => watch.tableChanged());
   const core: ProxyCore = {
     layer,
@@ -170,30 +241,13 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     log,
     counters,
     abandoned: new Map(),
+    admission: cluster?.leases,
+    elsewhere: cluster?.dialogs,
   };
   const proxy = new SipProxy(core);
 
   const stopTicker = startTicker(wheel, nowMs);
   opened.push(async () => stopTicker());
-  opened.push(() => network.close());
-  for (const text of config.sip.listen) {
-    const listen = parseListen(text);
-    if (listen.transport !== "udp") continue; // a notice of the configuration has said so
-    const { address, port } = listen;
-    network.add(
-      await UdpListener.open({
-        address,
-        port,
-        advertised: config.sip.advertised_address,
-        locals,
-        counters: transport,
-        receive: (message, source) => proxy.receive(message, source),
-        fault: (error, action) => log.error({ err: error }, `cannot ${action}`),
-      }),
-    );
-  }
-  if (network.listeners.length === 0)
-    throw new Error(`Cannot start: sip.listen has no address that this version can serve; want one such as "udp:0.0.0.0:5060"`);
   await watch.start(network.listeners.map(({ address }) => address));
   opened.push(() => watch.stop());
   const sip = network.listeners.map((listener) => `udp:${bracketed(listener.address)}:${listener.port}`);
@@ -236,11 +290,15 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     registrations,
     distributor: distribution,
     events: announcer,
+    cluster,
     uptimeS: () => Math.trunc((Date.now() - startedAtMs) / 1000),
   });
-  const management = await startManagement();
-  opened.push(() => management.close());
-  return { sip, managementUrl: management.url, reload, stop };
+  await cluster?.start();
+  const started = await startManagement();
+  management = started;
+  opened.push(() => started.close());
+  isReady = true;
+  return { sip, managementUrl: started.url, reload, stop };
 
   function after(ms: number, run: () => void): () => void {
     const timer = wheel.schedule(ms, { timerFired: run }, 0, nowMs());
@@ -250,6 +308,25 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   function endDialog({ did }: Pick<Dialog, "did">, headers?: readonly (readonly [string, string])[]): void {
     const dialog = dialogs.byDid(did);
     if (dialog !== undefined) proxy.endDialog(dialog, headers);
+  }
+
+  function startCluster(): ClusterNode | undefined {
+    if (config.cluster.redis_url === null) return undefined;
+    const node = new ClusterNode({
+      config,
+      balancer,
+      dialogs,
+      operators,
+      announcer,
+      listeners: () => network.listeners,
+      sip: ownAddresses(network.listeners, config.sip.advertised_address),
+      setPeers: (addresses) => network.setPeers(addresses),
+      management: () => management,
+      nowMs,
+      log,
+    });
+    opened.push(() => node.close());
+    return node;
   }
 
   function startManagement(): Promise<ManagementServer> {
@@ -266,6 +343,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
         ...(registrations && { registrations: () => registrations.bindings() }),
         probes: () => watch.prober?.figures() ?? [],
         freeswitch: feeds,
+        cluster: cluster?.management,
         ...watch.management,
         ...announcer.management(balancer),
         statistics: () => statistics.read(),

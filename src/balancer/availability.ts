@@ -91,6 +91,13 @@ export class Availability {
     this.#limit(rate, nowMs);
   }
 
+  /** The call that the row was given goes elsewhere: a trial is to be had again. The limit of calls a second goes on counting it. */
+  unpicked(row: number): void {
+    if (this.#breakers[row] !== TRIALS) return;
+    this.#trialsLeft[row]!++;
+    this.#setBit(row, STATUS_BREAKER, false);
+  }
+
   setDraining(row: number, draining: boolean): void {
     this.#setBit(row, STATUS_DRAINING, draining);
   }

@@ -1,3 +1,4 @@
+import type { CallLoad } from "./call-load.ts";
 import type { Destination, StatusChange } from "./destination.ts";
 import type { Looks } from "./looks.ts";
 
@@ -11,6 +12,10 @@ export interface BalancerOptions {
   onFedPick?(destination: Destination): void;
   /** Calls of a destination with a feed ended, or were counted there without choosing. */
   onFedChange?(destination: Destination): void;
+  /** A lease in a cell of {@link Balancer.watchCells} has ended; the call may hold others there. What it throws is a fault; it changes nothing of the balancer. */
+  onWatchedEnd?(call: CallLoad, cell: number): void;
+  /** A call was counted in a cell of {@link Balancer.watchCells} without being chosen by start, next or reselect: it counts there whatever the capacity. */
+  onWatchedForced?(call: CallLoad, cell: number): void;
   /** Something inside contradicts itself; the call goes on with the safe reading. */
   onFault?(text: string): void;
   /** A clock in milliseconds that never goes back. Without it there are no rests and no limits of calls a second. */

@@ -3,6 +3,7 @@ import type { Candidates } from "./candidates.ts";
 import { codeOf, FLAG_RANDOM, type LbCode, parseFlags } from "./codes.ts";
 import type { Destination } from "./destination.ts";
 import { Farm } from "./farm.ts";
+import { type HeldLease, heldBy, MAX_HELD_LEASES, placeOfHeld } from "./held-lease.ts";
 import type { LoadDifference } from "./ledger.ts";
 import { lookAt } from "./look.ts";
 import { parseRequestedResources } from "./resources.ts";
@@ -42,14 +43,20 @@ export class Balancer extends Farm {
     this.counters.nexts++;
     const session = call.session;
     if (session === undefined || call.closed) return this.#refuse(-1);
-    this.#endPick(call);
-    const candidates = this.table.candidates.find(session.group, session.resources);
-    if (typeof candidates === "number") {
-      // A reload took the last destination that has the resource: nobody can take the call.
-      call.currentDestination = undefined;
-      return this.#refuse(-3);
-    }
-    return this.#choose(call, candidates, session, this.table.stampTried(session.tried, call.passedOver));
+    return this.#chooseAgain(call, session);
+  }
+
+  /**
+   * The cluster has no room for the pick: un-counts it, as if the session had not chosen it, and chooses again. It may be chosen again once the loads
+   * of other nodes say that there is room. -1 without a session or a pick, and when the call is up or over.
+   */
+  reselect(call: CallLoad): LbCode {
+    const { session, destination } = call;
+    if (session === undefined || destination === undefined || call.closed) return this.#refuse(-1);
+    if (session.tried.at(-1) === destination.key) session.tried.pop();
+    const row = this.table.rowOfKey(destination.key);
+    if (row !== -1) this.availability.unpicked(row);
+    return this.#chooseAgain(call, session);
   }
 
   /** {@link next} while there is a session, whatever the arguments say, else {@link start}. Source: OpenSIPS `lb_start_or_next`. */
@@ -104,9 +111,9 @@ export class Balancer extends Farm {
     if (call.closed || destination === undefined || names === undefined || !this.#allKnown(names)) return this.#refuse(-1);
     for (const name of names) {
       if (undo) this.ledger.undo(call, this.cells.find(destination.key, name));
-      else this.ledger.lease(call, this.#intern(destination, name));
+      else this.ledger.force(call, this.#intern(destination, name));
     }
-    if (destination.isFed) this.#tellFed(destination, false);
+    if (destination.isFed) this.tellFed(destination, false);
     if (undo) this.counters.uncounted++;
     else this.counters.counted++;
     return 1;
@@ -127,11 +134,11 @@ export class Balancer extends Farm {
     call.pickedAt = this.enablings;
     if (destination === undefined) return;
     for (const { name } of destination.resources) {
-      if (resources.includes(name)) this.ledger.leasePick(call, this.#intern(destination, name));
+      if (resources.includes(name)) this.ledger.forcePick(call, this.#intern(destination, name));
     }
     const row = this.table.rowOfKey(destination.key);
     if (row !== -1 && this.availability.watchesPicks) this.availability.picked(row, this.nowMs());
-    if (destination.isFed) this.#tellFed(destination, true);
+    if (destination.isFed) this.tellFed(destination, true);
   }
 
   /** The cells that the current pick holds, as a new array: to be given to {@link moveTo} together with the destination. */
@@ -155,15 +162,45 @@ export class Balancer extends Farm {
       }
       // The number may belong to another resource by now, when a reload took the row and no call held the cell.
       const current = this.#intern(destination, name);
-      if (!call.picked.includes(current)) this.ledger.leasePick(call, current);
+      if (!call.picked.includes(current)) this.ledger.forcePick(call, current);
     }
-    if (destination.isFed) this.#tellFed(destination, false);
+    if (destination.isFed) this.tellFed(destination, false);
+  }
+
+  /** What the call holds, so that another node, or another incarnation of this one, can count it: in no order. */
+  held(call: CallLoad): HeldLease[] {
+    return heldBy(call, this.cells);
+  }
+
+  /**
+   * Counts what a call held elsewhere, whatever capacity and status say: at the row with that identity, else at the row of the same group and URI,
+   * else out of sight under the identity until the call ends. The row of what was picked becomes the current pick; there is none when it is gone.
+   * Answers how many were counted: those that name no destination and resource are left out, and all behind the first {@link MAX_HELD_LEASES}.
+   */
+  adopt(call: CallLoad, held: readonly HeldLease[]): number {
+    let counted = 0;
+    for (const lease of held.slice(0, MAX_HELD_LEASES)) {
+      const place = placeOfHeld(lease, this.table);
+      if (place === undefined) continue;
+      const { destination, key, id } = place;
+      const cell =
+        destination === undefined ? this.cells.intern(key, id, lease.resource, undefined) : this.#intern(destination, lease.resource);
+      if (lease.picked) this.ledger.forcePick(call, cell);
+      else this.ledger.force(call, cell);
+      counted++;
+      if (lease.picked && destination !== undefined) {
+        call.currentDestination = destination;
+        call.pickedAt = this.enablings;
+      }
+      if (destination?.isFed) this.tellFed(destination, false);
+    }
+    return counted;
   }
 
   /** Ends every lease of the call. Calling it again changes nothing. The session and the current pick stay readable. */
   release(call: CallLoad): void {
     this.ledger.release(call);
-    if (call.destination?.isFed) this.#tellFed(call.destination, false);
+    if (call.destination?.isFed) this.tellFed(call.destination, false);
   }
 
   /** Attributes of the current pick; "" when it has none, after a failure and after a reset. */
@@ -206,6 +243,17 @@ export class Balancer extends Farm {
     return this.ledger.recount(calls);
   }
 
+  #chooseAgain(call: CallLoad, session: LbSession): LbCode {
+    this.#endPick(call);
+    const candidates = this.table.candidates.find(session.group, session.resources);
+    if (typeof candidates === "number") {
+      // A reload took the last destination that has the resource: nobody can take the call.
+      call.currentDestination = undefined;
+      return this.#refuse(-3);
+    }
+    return this.#choose(call, candidates, session, this.table.stampTried(session.tried, call.passedOver));
+  }
+
   #choose(call: CallLoad, candidates: Candidates, session: LbSession, stamp: number): LbCode {
     const { flags } = session;
     const closed = this.closedBits(candidates);
@@ -228,7 +276,7 @@ export class Balancer extends Farm {
     call.pickedAt = this.enablings;
     session.tried.push(destination.key);
     if (this.availability.watchesPicks) this.availability.picked(row, this.nowMs());
-    if (destination.isFed) this.#tellFed(destination, true);
+    if (destination.isFed) this.tellFed(destination, true);
     if (closed !== CLOSED) this.counters.failed_open++;
     this.counters.selected++;
     return 1;
@@ -237,16 +285,7 @@ export class Balancer extends Farm {
   /** Ends the current pick. What was full may be so no longer, and whoever feeds it may see that otherwise. */
   #endPick(call: CallLoad): void {
     this.ledger.endPick(call);
-    if (call.destination?.isFed) this.#tellFed(call.destination, false);
-  }
-
-  #tellFed(destination: Destination, isPick: boolean): void {
-    try {
-      if (isPick) this.options.onFedPick?.(destination);
-      else this.options.onFedChange?.(destination);
-    } catch (error) {
-      this.fault(`Cannot report a call of destination ${destination.id}: ${String(error)}`);
-    }
+    if (call.destination?.isFed) this.tellFed(call.destination, false);
   }
 
   #positionAmong(found: number, flags: number): number {

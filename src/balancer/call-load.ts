@@ -16,7 +16,7 @@ export const NOBODY: readonly string[] = [];
 
 /**
  * What one call has counted, and its LB session. A **lease** is one unit of load: an entry of a cell in {@link leases}.
- * Only the balancer changes it, apart from `opened`, `closed` and `callId`, which belong to the call's dialog.
+ * Only the balancer changes it, apart from `opened`, `closed`, `callId` and `name`, which belong to the call's dialog.
  */
 export class CallLoad {
   /** The cells in which this call is counted, once for each unit; in no order. */
@@ -29,6 +29,8 @@ export class CallLoad {
   closed = false;
   /** What the call is called outside, its Call-ID: the balancer does not look at it. */
   callId = "";
+  /** What the call is called in the cluster, the same on every node that has it: the balancer does not look at it. */
+  name = "";
   /** Identities ({@link Destination.key}) that no session of this call chooses: those that the call comes from. */
   passedOver: readonly string[] = NOBODY;
   /** Set by the balancer: the current pick. */

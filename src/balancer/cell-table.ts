@@ -11,7 +11,7 @@ const NO_CELLS: readonly number[] = [];
 /** First size of the table, in cells; it doubles when it is full. */
 const INITIAL_CELLS = 64;
 
-/** Most calls of others: together with ours they fit into 32 bits. */
+/** Most calls of others, and of other nodes: together with ours they fit into 32 bits. */
 export const MAX_FOREIGN_LOAD = 1_000_000_000;
 
 /** Instead of a destination id: the cell of a pool. Ids are not negative. */
@@ -29,10 +29,14 @@ const NOBODY_ID = -2;
  * warming up no more than its own cell leaves it of the pool.
  */
 export class CellTable {
-  /** Calls that are counted, by cell, those of others among them. */
+  /** Calls that are counted, by cell, those of others and of other nodes among them. */
   load = new Int32Array(INITIAL_CELLS);
   /** Of {@link load}, calls of others: no lease stands for them. */
   foreign = new Int32Array(INITIAL_CELLS);
+  /** Of {@link load}, calls of other nodes of the cluster. */
+  remote = new Int32Array(INITIAL_CELLS);
+  /** By cell: 1 where somebody wants to know of leases. */
+  watched = new Uint8Array(INITIAL_CELLS);
   /** Calls that are allowed now, by cell: the capacity, less while the destination is warming up. At a cell with a pool, what it may have of the pool's. */
   maxLoad = new Int32Array(INITIAL_CELLS);
   /** By cell: the pool cell that counts its calls too, or {@link NO_POOL}. */
@@ -136,6 +140,7 @@ export class CellTable {
       if (this.#named[cell] === 1 || this.#resourceNames[cell] === undefined) continue;
       this.#rowCapacity[cell] = UNNAMED;
       this.setForeign(cell, 0);
+      this.#setRemote(cell, 0);
       if (this.load[cell] === 0) this.#free(cell);
     }
     for (let cell = 0; cell < this.size; cell++) this.#limit(cell);
@@ -148,7 +153,7 @@ export class CellTable {
 
   /** Calls that leases stand for. */
   calls(cell: number): number {
-    return (this.load[cell] ?? 0) - (this.foreign[cell] ?? 0);
+    return (this.load[cell] ?? 0) - (this.foreign[cell] ?? 0) - (this.remote[cell] ?? 0);
   }
 
   /** Counts calls of others, {@link MAX_FOREIGN_LOAD} at most, in place of those that were counted before. */
@@ -156,6 +161,27 @@ export class CellTable {
     const counted = Math.min(calls, MAX_FOREIGN_LOAD);
     this.load[cell]! += counted - this.foreign[cell]!;
     this.foreign[cell] = counted;
+  }
+
+  /** Counts calls of other nodes, {@link MAX_FOREIGN_LOAD} at most, in place of those that were counted before. None at a cell that no row names. */
+  setRemote(cell: number, calls: number): void {
+    if (this.rowCapacity(cell) === UNNAMED) return;
+    this.#setRemote(cell, Math.min(calls, MAX_FOREIGN_LOAD));
+  }
+
+  /** Marks these cells in place of those that were marked before; of those that are in use. */
+  watch(cells: ReadonlySet<number>): void {
+    this.watched.fill(0);
+    for (const cell of cells) if (this.#resourceNames[cell] !== undefined) this.watched[cell] = 1;
+  }
+
+  /** Who owns a cell: the identity of a destination, or the key of a pool. */
+  ownerKey(cell: number): string | undefined {
+    return this.#ownerKeys[cell];
+  }
+
+  resourceName(cell: number): string | undefined {
+    return this.#resourceNames[cell];
   }
 
   /** Capacity from the row, a resize or a feed. */
@@ -200,6 +226,11 @@ export class CellTable {
     return total;
   }
 
+  #setRemote(cell: number, calls: number): void {
+    this.load[cell]! += calls - this.remote[cell]!;
+    this.remote[cell] = calls;
+  }
+
   #limit(cell: number): void {
     const capacity = this.#capacity[this.slotCell(cell)]!;
     const open = Math.floor(capacity * this.#factor[cell]!);
@@ -222,6 +253,7 @@ export class CellTable {
       const pool = this.#internPool(poolName, this.#resourceNames[cell]!);
       this.pool[cell] = pool;
       this.setForeign(cell, 0); // they count in the pool
+      this.#setRemote(cell, 0);
       if (this.#named[cell] !== 1) continue;
       const found = pools.get(pool) ?? { capacity: MAX_CAPACITY, feedKeys: new Set() };
       found.capacity = Math.min(found.capacity, this.#rowCapacity[cell]!);
@@ -232,7 +264,9 @@ export class CellTable {
   }
 
   #sumPools(): void {
-    for (let cell = 0; cell < this.size; cell++) if (this.#destinationIds[cell] === POOL_ID) this.load[cell] = this.foreign[cell]!;
+    for (let cell = 0; cell < this.size; cell++) {
+      if (this.#destinationIds[cell] === POOL_ID) this.load[cell] = this.foreign[cell]! + this.remote[cell]!;
+    }
     for (let cell = 0; cell < this.size; cell++) {
       const pool = this.pool[cell]!;
       if (pool !== NO_POOL) this.load[pool]! += this.calls(cell);
@@ -261,6 +295,8 @@ export class CellTable {
     this.#destinationIds[cell] = destinationId;
     this.load[cell] = 0;
     this.foreign[cell] = 0;
+    this.remote[cell] = 0;
+    this.watched[cell] = 0;
     this.#feedKeys[cell] = "";
     this.maxLoad[cell] = 0;
     this.pool[cell] = NO_POOL;
@@ -307,6 +343,8 @@ export class CellTable {
     this.ownerCalls = grown(this.ownerCalls, new Int32Array(size));
     this.load = grown(this.load, new Int32Array(size));
     this.foreign = grown(this.foreign, new Int32Array(size));
+    this.remote = grown(this.remote, new Int32Array(size));
+    this.watched = grown(this.watched, new Uint8Array(size));
     this.maxLoad = grown(this.maxLoad, new Int32Array(size));
     this.pool = grown(this.pool, new Int32Array(size).fill(NO_POOL));
     this.#capacity = grown(this.#capacity, new Int32Array(size));
@@ -317,8 +355,15 @@ export class CellTable {
 }
 
 /** Identities of destinations begin with a digit, so a pool is nobody's namesake. */
+const POOL_KEY_START = "pool ";
+
 function poolKey(poolName: string): string {
-  return `pool ${poolName}`;
+  return `${POOL_KEY_START}${poolName}`;
+}
+
+/** The pool that a key names, `undefined` for the identity of a destination. */
+export function poolOfKey(ownerKey: string): string | undefined {
+  return ownerKey.startsWith(POOL_KEY_START) ? ownerKey.slice(POOL_KEY_START.length) : undefined;
 }
 
 function grown<T extends Int32Array | Float64Array | Uint8Array>(from: T, to: T): T {

@@ -1,4 +1,5 @@
 import { CandidateCache } from "./candidates.ts";
+import { poolOfKey } from "./cell-table.ts";
 import type { Destination } from "./destination.ts";
 import { canonicalIp } from "./ip.ts";
 import type { RowState } from "./selection.ts";
@@ -29,6 +30,8 @@ export class DestinationTable implements RowState {
   readonly #rowById = new Map<number, number>();
   readonly #byIp = new Map<string, AddressEntry[]>();
   readonly #rowsByPool = new Map<string, number[]>();
+  /** Made when it is first asked for. */
+  #rowsByPlace: Map<string, number[]> | undefined;
 
   /** @param slotCell the cell in which the slot of a destination's cell is read */
   constructor(destinations: readonly Destination[], slotCell: (cell: number) => number) {
@@ -42,7 +45,7 @@ export class DestinationTable implements RowState {
       this.#rowByKey.set(destination.key, row);
       this.#rowById.set(destination.id, row);
       for (const { name } of destination.resources) names.add(name);
-      if (destination.options.shared !== undefined) this.#addToPool(destination.options.shared, row);
+      if (destination.options.shared !== undefined) addTo(this.#rowsByPool, destination.options.shared, row);
       for (const { ip, port } of destination.addresses) this.#addAddress(canonicalIp(ip) ?? ip, { row, port });
     }
     this.resourceNames = names;
@@ -62,6 +65,24 @@ export class DestinationTable implements RowState {
   /** Rows that share this pool, in id order. */
   rowsOfPool(name: string): readonly number[] {
     return this.#rowsByPool.get(name) ?? [];
+  }
+
+  /** Rows with the group and URI of an identity, in id order, whatever their id. */
+  rowsOfPlace(key: string): readonly number[] {
+    if (this.#rowsByPlace === undefined) {
+      this.#rowsByPlace = new Map();
+      for (const [row, destination] of this.destinations.entries()) addTo(this.#rowsByPlace, placeOf(destination.key), row);
+    }
+    return this.#rowsByPlace.get(placeOf(key)) ?? [];
+  }
+
+  /** Rows of the owner of a cell: of a pool all that share it, in id order. */
+  rowsOfOwner(ownerKey: string | undefined): readonly number[] {
+    if (ownerKey === undefined) return [];
+    const pool = poolOfKey(ownerKey);
+    if (pool !== undefined) return this.rowsOfPool(pool);
+    const row = this.rowOfKey(ownerKey);
+    return row === -1 ? [] : [row];
   }
 
   /** Rows with this address in id order; a port of 0 on either side matches every port. The first that `accept` agrees to is answered, else -1. */
@@ -92,15 +113,20 @@ export class DestinationTable implements RowState {
     if (row !== -1) this.triedStamps[row] = this.#stamp;
   }
 
-  #addToPool(name: string, row: number): void {
-    const rows = this.#rowsByPool.get(name);
-    if (rows === undefined) this.#rowsByPool.set(name, [row]);
-    else rows.push(row);
-  }
-
   #addAddress(ip: string, entry: AddressEntry): void {
     const entries = this.#byIp.get(ip);
     if (entries === undefined) this.#byIp.set(ip, [entry]);
     else entries.push(entry);
   }
+}
+
+function addTo(lists: Map<string, number[]>, key: string, row: number): void {
+  const rows = lists.get(key);
+  if (rows === undefined) lists.set(key, [row]);
+  else rows.push(row);
+}
+
+/** An identity without its id: group and URI. */
+function placeOf(key: string): string {
+  return key.slice(key.indexOf(" ") + 1);
 }

@@ -63,8 +63,8 @@ export interface TableChange {
   readonly problems: readonly string[];
 }
 
-/** Who changed a status: a management command, the route of a call, a probe, the end of a drain, or a server that registered again. */
-export type StatusCause = "mi" | "script" | "probe" | "drain" | "registration";
+/** Who changed a status: a management command, the route of a call, a probe, the end of a drain, a server that registered again, or another node of the cluster. */
+export type StatusCause = "mi" | "script" | "probe" | "drain" | "registration" | "cluster";
 
 /** A change of `enabled` or of `autoReenable`; `wasEnabled` differs from `enabled` when calls are concerned. */
 export interface StatusChange {

@@ -1,10 +1,7 @@
 import { Availability, type BreakerState } from "./availability.ts";
-import type { BalancerOptions, ResizeResult } from "./balancer-options.ts";
 import type { Candidates } from "./candidates.ts";
-import { type BalancerCounters, newCounters } from "./counters.ts";
+import { Capacities } from "./capacities.ts";
 import { type Address, checkRows, type Destination, type DestinationRow, type StatusCause, type TableChange } from "./destination.ts";
-import { DestinationTable } from "./destination-table.ts";
-import { Ledger } from "./ledger.ts";
 import { buildTable } from "./reload.ts";
 import { isAnyOpen, NOT_TRIED } from "./selection.ts";
 import {
@@ -19,21 +16,12 @@ import {
 } from "./status.ts";
 
 /** The destinations with their loads, capacities and states, as those who manage them see it; the calls are the `Balancer`'s. */
-export class Farm {
-  readonly counters: BalancerCounters = newCounters();
-  protected readonly options: BalancerOptions;
-  protected readonly ledger = new Ledger((text) => this.fault(text));
-  protected readonly cells = this.ledger.cells;
-  protected table = new DestinationTable([], (cell) => cell);
+export class Farm extends Capacities {
   protected availability = new Availability(this.table, undefined);
   /** How often a destination was enabled, or came new to the table: tells what was chosen before from what was chosen after it, without a clock. */
   protected enablings = 0;
   /** Rows of pools that may have only a share of their pool now. */
   #limitedRows = 0;
-
-  constructor(options: BalancerOptions) {
-    this.options = options;
-  }
 
   /**
    * Replaces the destinations, all or none: throws `BalancerError` and changes nothing when a row cannot be used or an id stands twice.
@@ -84,71 +72,6 @@ export class Farm {
     return [...found];
   }
 
-  /** All destinations in id order. */
-  destinations(): readonly Destination[] {
-    return this.table.destinations;
-  }
-
-  destination(id: number): Destination | undefined {
-    return this.table.destinations[this.table.rowOfId(id)];
-  }
-
-  /** Calls that count against the capacity of a cell: those of its whole pool, if it has one. */
-  load(cell: number): number {
-    return this.cells.calls(this.cells.slotCell(cell));
-  }
-
-  /** Calls that hold load of a destination, each once, whatever they hold of it; also of a row that is gone. */
-  calls({ key }: Pick<Destination, "key">): number {
-    return this.cells.callsOfOwner(key);
-  }
-
-  /** Calls of this destination alone, whatever its pool. */
-  ownLoad(cell: number): number {
-    return this.cells.calls(cell);
-  }
-
-  /** Calls of others that count against the capacity of a cell, or of its pool, as {@link feed} was told. */
-  foreignLoad(cell: number): number {
-    return this.cells.foreign[this.cells.slotCell(cell)] ?? 0;
-  }
-
-  /**
-   * Every cell that counts calls of this destination: those of its resources, and those of resources that its row lacks, where `countCall` counts out of
-   * sight. Also while calls of a row that is gone go on. In no order; the list does not change any more, so a reload needs another look.
-   */
-  cellsOf({ key }: Pick<Destination, "key">): readonly number[] {
-    return this.cells.cellsOf(key);
-  }
-
-  /** Calls that a cell, or its pool, allows now. */
-  maxLoad(cell: number): number {
-    return this.cells.maxLoad[this.cells.slotCell(cell)] ?? 0;
-  }
-
-  /** Calls that this destination alone may have now: less than {@link maxLoad} while it is warming up and others of its pool are further. */
-  ownMaxLoad(cell: number): number {
-    return this.cells.maxLoad[cell] ?? 0;
-  }
-
-  /** Calls that the destination can still be given, as selection counts them; below 0 above capacity. */
-  freeSlots(cell: number): number {
-    return Math.min(this.maxLoad(cell) - this.load(cell) - this.foreignLoad(cell), this.ownMaxLoad(cell) - this.ownLoad(cell));
-  }
-
-  /**
-   * Whether a call that the destination makes would exceed the capacity of one of these resources, its own or its pool's. A slow start does not matter:
-   * it holds back calls to a destination. Nor does a resource that neither its row nor its pool has. Counting right after it exceeds nothing.
-   */
-  isFull({ key, options }: Destination, resources: readonly string[]): boolean {
-    return resources.some((name) => this.cells.isFull(key, name, options.shared));
-  }
-
-  /** Calls that a cell, or its pool, allows once it is warm: more than {@link maxLoad} during a slow start only. */
-  capacity(cell: number): number {
-    return this.cells.capacity(this.cells.slotCell(cell));
-  }
-
   /** False also for a destination that the table holds no more. */
   isEnabled(destination: Destination): boolean {
     return (this.#statusOf(destination) & STATUS_DISABLED) === 0;
@@ -157,39 +80,6 @@ export class Farm {
   /** Whether a probe may enable the destination again; false also for one that the table holds no more. */
   isAutoReenable(destination: Destination): boolean {
     return (this.#statusOf(destination) & STATUS_NO_AUTO_REENABLE) === 0;
-  }
-
-  /**
-   * Changes a capacity in memory, that of the whole pool if the destination shares one. A capacity above 2147483647 is that; one below 0 or no whole number is refused, where OpenSIPS makes 4294967295 of -1.
-   */
-  resize(id: number, resource: string, capacity: number): ResizeResult {
-    const destination = this.destination(id);
-    if (destination === undefined) return "no-destination";
-    const cell = destination.resources.find(({ name }) => name === resource)?.cell;
-    if (cell === undefined) return "no-resource";
-    if (!Number.isInteger(capacity) || capacity < 0) return "bad-capacity";
-    this.cells.resize(this.cells.slotCell(cell), capacity);
-    return "ok";
-  }
-
-  /**
-   * Sets what the feed of a cell tells, for the whole pool if it has one: the capacity, as {@link resize} does, and the calls of others to be counted
-   * against it. Both stay until they are told anew, or the row names another feed or none.
-   */
-  feed(cell: number, capacity: number, foreignLoad: number): void {
-    const slotCell = this.cells.slotCell(cell);
-    this.cells.setForeign(slotCell, Math.max(0, Math.trunc(foreignLoad)));
-    this.cells.resize(slotCell, Math.max(0, Math.trunc(capacity)));
-  }
-
-  /** The capacity that a row gives, whatever a resize or a feed made of it; of a pool the smallest. -1 when no row names the cell. */
-  rowCapacity(cell: number): number {
-    return this.cells.rowCapacity(cell);
-  }
-
-  /** The cell in which the capacity of a cell stands: that of its pool, or the cell itself. */
-  slotCell(cell: number): number {
-    return this.cells.slotCell(cell);
   }
 
   /**
@@ -209,6 +99,17 @@ export class Farm {
       this.changeStatus(row, 0, STATUS_DISABLED, cause);
     }
     return true;
+  }
+
+  /**
+   * Takes over what another node of the cluster has decided, with cause "cluster": both bits exactly, whatever they were. One that is told to be enabled
+   * may be enabled by probes later, too. Answers false when there is no such destination.
+   */
+  adoptStatus(id: number, { enabled, autoReenable }: { readonly enabled: boolean; readonly autoReenable: boolean }): boolean {
+    return this.#withRow(id, (row) => {
+      const bits = enabled ? 0 : autoReenable ? STATUS_DISABLED : STATUS_DISABLED | STATUS_NO_AUTO_REENABLE;
+      this.changeStatus(row, bits, (STATUS_DISABLED | STATUS_NO_AUTO_REENABLE) & ~bits, "cluster");
+    });
   }
 
   /**
@@ -335,11 +236,6 @@ export class Farm {
     } catch (error) {
       this.fault(`Cannot report the status of destination ${destinations[row]!.id}: ${String(error)}`);
     }
-  }
-
-  protected fault(text: string): void {
-    this.counters.faults++;
-    this.options.onFault?.(text);
   }
 
   #noteEnabled(row: number): void {

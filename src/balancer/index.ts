@@ -2,7 +2,7 @@ export type { BreakerState } from "./availability.ts";
 export { Balancer } from "./balancer.ts";
 export type { BalancerOptions, ResizeResult } from "./balancer-options.ts";
 export { CallLoad, type LbSession } from "./call-load.ts";
-export type { LbCode } from "./codes.ts";
+export { FLAG_NEGATIVE, type LbCode } from "./codes.ts";
 export type { BalancerCounters } from "./counters.ts";
 export {
   type Address,
@@ -16,6 +16,7 @@ export {
 } from "./destination.ts";
 export { type DestinationOptions, MAX_CALLS_PER_SECOND, MAX_PRIORITY, parseDestinationOptions } from "./destination-options.ts";
 export { BalancerError, type BalancerErrorCode } from "./errors.ts";
+export { type HeldLease, MAX_HELD_LEASES } from "./held-lease.ts";
 export { canonicalIp } from "./ip.ts";
 export type { LoadDifference } from "./ledger.ts";
 export { Looks, type RememberedLook } from "./looks.ts";

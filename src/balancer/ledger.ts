@@ -10,6 +10,15 @@ export interface LoadDifference {
   readonly actual: number;
 }
 
+/** Who is told what happens in a {@link Ledger}. */
+export interface LedgerPorts {
+  onFault(text: string): void;
+  /** A lease in a watched cell has ended. */
+  onWatchedEnd(call: CallLoad, cell: number): void;
+  /** A call was counted in a watched cell that the balancer did not choose for it. */
+  onWatchedForced(call: CallLoad, cell: number): void;
+}
+
 /**
  * The only place where loads change. Each unit of load is a lease of one call, so a load can neither fall below zero nor be left over
  * when its calls are gone; should the two ever disagree, the fault is reported and the load stays at zero or above.
@@ -17,10 +26,10 @@ export interface LoadDifference {
  */
 export class Ledger {
   readonly cells = new CellTable();
-  readonly #onFault: (text: string) => void;
+  readonly #ports: LedgerPorts;
 
-  constructor(onFault: (text: string) => void) {
-    this.#onFault = onFault;
+  constructor(ports: LedgerPorts) {
+    this.#ports = ports;
   }
 
   /** Counts the call once more in a cell. */
@@ -37,6 +46,18 @@ export class Ledger {
   leasePick(call: CallLoad, cell: number): void {
     this.lease(call, cell);
     call.picked.push(cell);
+  }
+
+  /** Counts the call once more in a cell that the balancer did not choose for it. */
+  force(call: CallLoad, cell: number): void {
+    this.lease(call, cell);
+    if (this.cells.watched[cell] === 1) this.#ports.onWatchedForced(call, cell);
+  }
+
+  /** The same on behalf of its current pick. */
+  forcePick(call: CallLoad, cell: number): void {
+    this.leasePick(call, cell);
+    if (this.cells.watched[cell] === 1) this.#ports.onWatchedForced(call, cell);
   }
 
   /** Ends the leases of the current pick, those that were undone excepted. */
@@ -62,6 +83,7 @@ export class Ledger {
     for (let cell = leases.pop(); cell !== undefined; cell = leases.pop()) {
       this.#discount(cell);
       this.#leaveOwner(call, cell);
+      if (this.cells.watched[cell] === 1) this.#ports.onWatchedEnd(call, cell);
     }
   }
 
@@ -88,13 +110,14 @@ export class Ledger {
     const { leases } = call;
     const at = leases.lastIndexOf(cell);
     if (at === -1) {
-      this.#onFault(`Cannot end a lease in cell ${cell}: the call has none there`);
+      this.#ports.onFault(`Cannot end a lease in cell ${cell}: the call has none there`);
       return;
     }
     const last = leases.pop()!;
     if (at < leases.length) leases[at] = last;
     this.#discount(cell);
     this.#leaveOwner(call, cell);
+    if (this.cells.watched[cell] === 1) this.#ports.onWatchedEnd(call, cell);
   }
 
   #holds({ leases }: CallLoad, owner: number): boolean {
@@ -114,7 +137,7 @@ export class Ledger {
     const { load, pool } = this.cells;
     const count = load[cell] ?? 0;
     if (count <= 0) {
-      this.#onFault(`Cannot end a lease in cell ${cell}: its load is ${count}`);
+      this.#ports.onFault(`Cannot end a lease in cell ${cell}: its load is ${count}`);
       return;
     }
     load[cell] = count - 1;

@@ -121,8 +121,13 @@ function splitList(text: string): string[] {
   return items;
 }
 
+/** Whether a destination can have a resource of that name. */
+export function isResourceName(name: string): boolean {
+  return name.length <= MAX_RESOURCE_NAME_CHARS && RESOURCE_NAME.test(name);
+}
+
 function checkName(name: string, column: string): void {
-  if (name.length > MAX_RESOURCE_NAME_CHARS || !RESOURCE_NAME.test(name)) {
+  if (!isResourceName(name)) {
     const want = `1 to ${MAX_RESOURCE_NAME_CHARS} letters, digits, "_" or "-", then optionally "/s" or "/b"`;
     throw refuse(column, `name "${quotable(name, column)}" must be ${want}`);
   }

@@ -1,6 +1,8 @@
 /** A management result as text for a terminal: a table where there are rows, else lines of `key: value`. */
 export function formatResult(result: unknown): string {
   if (isObject(result)) {
+    const { Destinations: destinations, Cluster: cluster } = result;
+    if (Array.isArray(destinations) && isObject(cluster)) return `${clusterLine(cluster)}\n\n${formatDestinations(destinations)}`;
     const [only, ...others] = Object.entries(result);
     if (only !== undefined && others.length === 0) {
       const [key, value] = only;
@@ -15,6 +17,24 @@ export function formatResult(result: unknown): string {
   }
   if (typeof result === "string") return result.replace(/\n$/, "").split("\n").map(plain).join("\n");
   return lines(result, "").join("\n");
+}
+
+/** One line about the cluster, above the destinations; loads are those of all its nodes. */
+function clusterLine(cluster: Record<string, unknown>): string {
+  const { id, node_id, redis, rtt_ms, nodes, gone, tags, unsynced_statuses, unsynced_dialogs } = cluster;
+  const waiting = Number(unsynced_statuses ?? 0) + Number(unsynced_dialogs ?? 0);
+  const parts = [
+    `Cluster ${plain(id)}, node ${plain(node_id)}`,
+    `Redis ${plain(redis)}${rtt_ms === undefined ? "" : ` (${plain(rtt_ms)} ms)`}`,
+    `nodes ${idList(nodes)}${gone === undefined ? "" : `, gone ${idList(gone)}`}`,
+    ...(Array.isArray(tags) ? tags.filter(isObject).map((tag) => `tag ${plain(tag["Tag"])} ${plain(tag["State"])}`) : []),
+    ...(waiting > 0 ? [`${waiting} changes not told yet`] : []),
+  ];
+  return parts.join("; ");
+}
+
+function idList(ids: unknown): string {
+  return Array.isArray(ids) && ids.length > 0 ? ids.map(plain).join(" ") : "none";
 }
 
 function formatDestinations(destinations: readonly unknown[]): string {
@@ -43,12 +63,14 @@ function statusCell({ draining, drain_load, enabled, breaker, freeswitch, regist
   return freeswitch === undefined ? "enabled" : `FreeSWITCH ${plain(freeswitch)}`;
 }
 
-/** `name=load/max` for each resource, as opensips-cp shows them. */
+/** `name=load/max` for each resource, as opensips-cp shows them; in a cluster with what of the load is on other nodes. */
 function resourceCells(resources: unknown): string {
   if (!Array.isArray(resources)) return "";
   return resources
     .filter(isObject)
-    .map(({ name, load, max }) => `${plain(name)}=${plain(load)}/${plain(max)}`)
+    .map(({ name, load, max, remote_load: remote }) => {
+      return `${plain(name)}=${plain(load)}/${plain(max)}${remote === undefined ? "" : `(${plain(remote)} remote)`}`;
+    })
     .join(" ");
 }
 

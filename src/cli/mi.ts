@@ -15,6 +15,14 @@ const LIST_PARAMETER: Readonly<Record<string, string>> = {
   "statistics:reset": "statistics",
 };
 
+/** Methods that run another one: so many of their parameters come first, and what stands behind them is the list of its own. */
+const PARAMETERS_BEFORE_LIST: Readonly<Record<string, number>> = {
+  cluster_broadcast_mi: 2,
+  "clusterer:broadcast_mi": 2,
+  cluster_send_mi: 3,
+  "clusterer:send_mi": 3,
+};
+
 export interface MiOptions {
   readonly url: string;
   /** Print the result as JSON. */
@@ -81,6 +89,11 @@ export function readParams(method: string, words: readonly string[]): readonly u
     return Object.fromEntries(
       pairs.map(([, name = "", value = ""]) => [name, name === list ? value.split(/[\s,]+/).filter(Boolean) : value]),
     );
+  }
+  const before = Object.hasOwn(PARAMETERS_BEFORE_LIST, method) ? PARAMETERS_BEFORE_LIST[method] : undefined;
+  if (before !== undefined && words.length > before) {
+    const inner = words[before - 1] ?? "";
+    return [...words.slice(0, before), readParams(inner, words.slice(before))];
   }
   if (list !== undefined) return words.length > 0 ? [words] : [];
   return words;

@@ -26,6 +26,17 @@ const TABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
 const RESOURCE_NAME = /^[A-Za-z0-9_-]{1,64}(?:\/[sb])?$/;
 /** RFC 6750 §2.1, b64token. */
 const BEARER_TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
+const REDIS_USER = "(?:[^/?#:]*:[^/?#]+@)?";
+const REDIS_HOST = String.raw`(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?`;
+const REDIS_HOSTS = `${REDIS_HOST}(?:,${REDIS_HOST}){0,63}`;
+const SENTINEL_OPTION = "sentinel_(?:username|password)=[^#&]*";
+/** The forms that the cluster can connect to; user and password stand in front of the last "@". */
+const REDIS_URLS = [
+  `^rediss?://${REDIS_USER}(${REDIS_HOST})(?:/\\d{0,4})?$`,
+  `^rediss?\\+sentinel://${REDIS_USER}(${REDIS_HOSTS})/[^/?#]+(?:/\\d{0,4})?(?:\\?${SENTINEL_OPTION}(?:&${SENTINEL_OPTION})*)?$`,
+  `^rediss?\\+cluster://${REDIS_USER}(${REDIS_HOSTS})(?:/0?)?$`,
+].map((form) => new RegExp(form));
+const SHARING_TAG_NAME = /^[A-Za-z0-9_.-]{1,64}$/;
 const LIST_NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const MAX_PORT = 65_535;
 
@@ -109,16 +120,24 @@ export function checkDatabaseUrl(text: string): string | undefined {
   return "sqlite:FILE, sqlite:///ABSOLUTE/FILE, mysql://USER:PASSWORD@HOST/DATABASE or postgres://USER:PASSWORD@HOST/DATABASE";
 }
 
+/** The value may hold a password: what is answered says nothing of it. */
 export function checkRedisUrl(text: string): string | undefined {
-  // URL does not take redis+sentinel://host,host/name: only the scheme and the presence of a host are looked at here.
-  if (/^(?:rediss?|redis\+sentinel):\/\/[^/\s][^\s]*$/.test(text)) return undefined;
-  return "redis://HOST:PORT, rediss://HOST:PORT or redis+sentinel://HOST:PORT/NAME";
+  const hosts = REDIS_URLS.map((form) => form.exec(text)?.[1]).find((found) => found !== undefined);
+  const ports = (hosts?.split(",") ?? []).map((host) => Number(/:(\d+)$/.exec(host)?.[1] ?? 1));
+  const isRight = hosts !== undefined && ports.every((port) => port >= 1 && port <= MAX_PORT) && !/%(?![0-9A-Fa-f]{2})/.test(text);
+  if (isRight) return undefined;
+  return "redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE], redis+sentinel://[USER:PASSWORD@]HOST[:PORT],HOST[:PORT]/NAME[/DATABASE] or redis+cluster://[USER:PASSWORD@]HOST[:PORT],HOST[:PORT], with rediss in place of redis for TLS";
 }
 
 export function checkSharingTag(text: string): string | undefined {
-  return /^[A-Za-z0-9_.-]{1,64}\/\d{1,9}=(?:active|backup)$/.test(text)
+  return /^[A-Za-z0-9_.-]{1,64}\/[1-9]\d{0,8}=(?:active|backup)$/.test(text)
     ? undefined
     : 'NAME/CLUSTER=active or NAME/CLUSTER=backup, such as "vip/1=active"';
+}
+
+/** The name of a sharing tag, without its cluster. */
+export function checkSharingTagName(text: string): string | undefined {
+  return SHARING_TAG_NAME.test(text) ? undefined : 'the name of a sharing tag alone, 1 to 64 letters, digits and "_.-", such as "vip"';
 }
 
 export function checkBlacklist(text: string): string | undefined {

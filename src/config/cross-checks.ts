@@ -2,6 +2,7 @@ import { parseBlacklist } from "../health/index.ts";
 import { isLoopback, parseHttpListen, parseListen } from "./listen.ts";
 import type { Reading } from "./read-values.ts";
 import type { ConfigValues, RoutingRule } from "./schema.ts";
+import { clusterIdOf, parseSharingTag } from "./schema-cluster.ts";
 import { checkRegistrar } from "./schema-registrar.ts";
 
 /** The part of a reading that these checks look at. */
@@ -9,7 +10,7 @@ type Found = Pick<Reading, "set" | "report" | "refused">;
 
 /**
  * What no key shows alone: sockets that clash, a management interface open to anybody, rules that say two things, lists that do not exist,
- * accounts that cannot be used, an age that every heartbeat reaches.
+ * accounts that cannot be used, an age that every heartbeat reaches, sharing tags of two clusters.
  *
  * What was refused by itself is not looked at again.
  */
@@ -19,6 +20,7 @@ export function checkTogether(values: ConfigValues, found: Found): void {
   checkRules(values.routing.rules, found);
   if (isRight("load_balancer.lb_define_blacklist", found)) checkBlacklists(values, found);
   if (isRight("registrar", found)) checkRegistrations(values, found);
+  if (isRight("cluster", found) && isRight("load_balancer.cluster_id", found)) checkSharingTags(values, found);
   if (values.freeswitch.stale_heartbeats === 1) {
     report(found, "freeswitch.stale_heartbeats", "found 1, want 0 or a whole number from 2 to 1000: gaps between heartbeats vary by half");
   }
@@ -31,6 +33,20 @@ function checkRegistrations({ registrar, load_balancer }: ConfigValues, found: F
     if (!/=\s*fs:\/\//i.test(resources)) continue;
     const path = `registrar.accounts[${i}].resources`;
     report(found, path, "found fs://, which takes capacities from FreeSWITCH, want load_balancer.fetch_freeswitch_stats to be true");
+  }
+}
+
+/** A node is in one cluster, so its tags are tags of this one. */
+function checkSharingTags(values: ConfigValues, found: Found): void {
+  const clusterId = clusterIdOf(values);
+  const said = values.load_balancer.cluster_id === 0 ? "the first tag" : "load_balancer.cluster_id";
+  const names = new Set<string>();
+  for (const [i, text] of values.cluster.sharing_tags.entries()) {
+    const { name, clusterId: own } = parseSharingTag(text);
+    const path = `cluster.sharing_tags[${i}]`;
+    if (own !== clusterId) report(found, path, `found "${text}", which is of cluster ${own}, want cluster ${clusterId}, as ${said} says`);
+    if (names.has(name)) report(found, path, `found "${text}", whose tag "${name}" stands there already, want each tag once`);
+    names.add(name);
   }
 }
 

@@ -29,6 +29,7 @@ export function noticesOf(values: ConfigValues, set: Reading["set"], file: strin
   noticeRules(values.routing, set, say);
   noticeBudgets(values, say);
   noticeHealth(values, set, say);
+  noticeCluster(values, set, say);
   return notices;
 
   function say(path: string, text: string): void {
@@ -57,9 +58,24 @@ function noticeHealth(values: ConfigValues, set: Reading["set"], say: (path: str
   if (routing.script !== null) unused("routing.outbound", "routing.script decides where calls go");
 
   function unused(path: string, reason: string): void {
-    const key = set.get(path);
-    if (key && asksForSomething(key)) say(path, `has no effect: ${reason}`);
+    sayUnused(path, reason, set, say);
   }
+}
+
+/** Keys of a cluster that a node alone does not need. */
+function noticeCluster({ cluster, load_balancer }: ConfigValues, set: Reading["set"], say: (path: string, text: string) => void): void {
+  if (cluster.redis_url === null) {
+    const paths = ["cluster_id", "cluster_sharing_tag"].map((name) => `load_balancer.${name}`);
+    for (const name of Object.keys(cluster)) paths.push(`cluster.${name}`);
+    for (const path of paths) sayUnused(path, "cluster.redis_url is not set, this node runs alone", set, say);
+  } else if (load_balancer.cluster_sharing_tag === null) {
+    sayUnused("cluster.probe_without_redis", "without load_balancer.cluster_sharing_tag each node probes for itself", set, say);
+  }
+}
+
+function sayUnused(path: string, reason: string, set: Reading["set"], say: (path: string, text: string) => void): void {
+  const key = set.get(path);
+  if (key && asksForSomething(key)) say(path, `has no effect: ${reason}`);
 }
 
 function freeswitchPaths({ freeswitch }: ConfigValues): string[] {

@@ -13,14 +13,13 @@ import {
   checkListen,
   checkListName,
   checkPattern,
-  checkRedisUrl,
   checkResourceList,
   checkRoutedMethod,
-  checkSharingTag,
   checkStatusPattern,
   checkTableName,
   checkToken,
 } from "./checks.ts";
+import { CLUSTER_KEYS, ClusterSchema } from "./schema-cluster.ts";
 import { DistributorSchema } from "./schema-distributor.ts";
 import { FREESWITCH_KEYS, FreeswitchSchema } from "./schema-freeswitch.ts";
 import { EventsSchema, ExplainSchema, HealthSchema, OutboundSchema, PROBING_KEYS } from "./schema-health.ts";
@@ -28,7 +27,6 @@ import { flag, fraction, item, list, MAX_INT32, MAX_SECONDS, MAX_TEXT_LENGTH, op
 import { RegistrarSchema } from "./schema-registrar.ts";
 
 const NO_TLS = "this version listens on UDP only";
-const NO_CLUSTER = "this version runs alone, without a cluster";
 const NO_DISPATCHER = "this version has no dispatcher";
 
 const SipSchema = Type.Object(
@@ -92,11 +90,7 @@ const LoadBalancerSchema = Type.Object(
     }),
     ...PROBING_KEYS,
     ...FREESWITCH_KEYS,
-    cluster_id: whole("Cluster that statuses are shared in. 0: none.", 0, 0, MAX_INT32, { unbuilt: NO_CLUSTER }),
-    cluster_sharing_tag: optionalText("Sharing tag whose active node probes and tells the others.", {
-      check: checkToken,
-      unbuilt: NO_CLUSTER,
-    }),
+    ...CLUSTER_KEYS,
   },
   { description: "Destinations and how they are chosen: the parameters of OpenSIPS's load_balancer module.", additionalProperties: false },
 );
@@ -232,26 +226,6 @@ const MiHttpSchema = Type.Object(
     ),
   },
   { description: "Management over HTTP.", additionalProperties: false },
-);
-
-const ClusterSchema = Type.Object(
-  {
-    node_id: whole("Number of this node.", 1, 1, MAX_INT32, { unbuilt: NO_CLUSTER }),
-    redis_url: optionalText("redis://, rediss:// or redis+sentinel:// address that the nodes share.", {
-      check: checkRedisUrl,
-      secret: true,
-      unbuilt: NO_CLUSTER,
-    }),
-    sharing_tags: list('Sharing tags with their state at start, such as "vip/1=active".', item({ check: checkSharingTag }), [], {
-      unbuilt: NO_CLUSTER,
-    }),
-    load_sharing: Type.Enum(["off", "shared", "exact"], {
-      description: "Whether the nodes count calls together.",
-      default: "off",
-      unbuilt: NO_CLUSTER,
-    }),
-  },
-  { description: "Several balancers side by side.", additionalProperties: false },
 );
 
 const DispatcherSchema = Type.Object(

@@ -1,7 +1,8 @@
 import type { CallLoad } from "../balancer/index.ts";
 import type { SipRequest, SipResponse } from "../sip/index.ts";
 import type { Chance, Endpoint, TimerWheel } from "../transaction/index.ts";
-import { Dialog, DialogState, type Direction } from "./dialog.ts";
+import { type CalleeLeg, Dialog, DialogState, type Direction, originOf } from "./dialog.ts";
+import { type DialogEndpoints, type DialogSnapshot, revive } from "./snapshot.ts";
 
 /** Ongoing calls at a time; beyond it new calls are refused. A dialog costs some 3 KB. */
 export const MAX_DIALOGS = 1_000_000;
@@ -10,19 +11,47 @@ export const ENDED_LINGER_MS = 5_000;
 /** How long a caller has to learn of a call whose callee has sent BYE already, before it is hung up. */
 const OVERTAKEN_BYE_MS = 1_000;
 
-/** The same when a BYE was refused: as long as its sender may take for the next try. */
-const REFUSED_BYE_LINGER_MS = 32_000;
+/** The same when a BYE was refused: as long as its sender may take for the next try. And when an INVITE was: as long as its answer may be repeated. */
+const REFUSED_LINGER_MS = 32_000;
 
-/** Why calls end, in the words of the OpenSIPS dialog module. */
-export type EndReason = "Upstream BYE" | "Downstream BYE" | "Lifetime Timeout" | "MI Termination" | "Cancelled" | "Rejected" | "Shutdown";
+/** How long another node has to end a call whose lifetime is over, before it is forgotten here. */
+export const PUT_OFF_MS = 5_000;
+/** Longest lifetime of a call that another node began, 497 days: what it says is no reason to keep anything longer than the timers can. */
+const MAX_LIFETIME_MS = 2 ** 32 * 10;
+/** As `fr_inv_timeout` unless the proxy says another one. */
+const EARLY_LIFETIME_MS = 120_000;
 
-/** Statistics of the OpenSIPS dialog module, under its names. */
+/** Why calls end, in the words of the OpenSIPS dialog module; the last two are ours. Unanswered: the INVITE was lost with the node that handled it. */
+export type EndReason =
+  | "Upstream BYE"
+  | "Downstream BYE"
+  | "Lifetime Timeout"
+  | "MI Termination"
+  | "Cancelled"
+  | "Rejected"
+  | "Shutdown"
+  | "Unanswered"
+  | "Taken over";
+
+/** Statistics of the OpenSIPS dialog module, under its names, and of the calls that change their node. */
 export class DialogCounters {
   active_dialogs = 0;
   early_dialogs = 0;
   processed_dialogs = 0;
   expired_dialogs = 0;
   failed_dialogs = 0;
+  /** Calls of other nodes that are here now. */
+  restored_dialogs = 0;
+  /** Calls that another node has now. */
+  surrendered_dialogs = 0;
+  /** Messages whose call was asked for in the cluster. */
+  searches = 0;
+  /** Messages that were refused because too many calls were asked for already. */
+  searches_refused = 0;
+  /** Messages whose call nobody knew, or that nobody told in time. */
+  searches_failed = 0;
+  /** Responses to INVITEs of nodes that are gone, passed on without a transaction. */
+  lost_replies = 0;
 }
 
 export interface DialogTableOptions {
@@ -52,6 +81,15 @@ export class DialogTable {
   onExpired: ((dialog: Dialog) => void) | undefined = undefined;
   /** Is told of each change of a state, when it is done. It must not throw. */
   onState: ((dialog: Dialog, before: DialogState) => void) | undefined = undefined;
+  /** Is told of each call that is new or of which something may have changed that its snapshot or its leases show, but for its end. It must not throw. */
+  onChange: ((dialog: Dialog) => void) | undefined = undefined;
+  /**
+   * Is asked when a lifetime ends: whether this node may end the call. False: another one will, within {@link PUT_OFF_MS}. Asked once more then; when it
+   * is false again the call is forgotten without a word to its parties.
+   */
+  mayExpire: ((dialog: Dialog) => boolean) | undefined = undefined;
+  /** How long a restored call may still be unanswered, in milliseconds: as long as the INVITE that was lost (`fr_inv_timeout`). */
+  earlyLifetimeMs = EARLY_LIFETIME_MS;
   readonly #options: DialogTableOptions;
   readonly #byDid = new Map<string, Dialog>();
   /** Usually one dialog a Call-ID; a spiral through us makes a second one. */
@@ -91,14 +129,65 @@ export class DialogTable {
 
   create(invite: SipRequest, source: Endpoint): Dialog {
     this.#serial++;
-    const dialog = new Dialog(`${this.#serial.toString(36)}.${this.#options.chance.token()}`, invite, source, this.#onTimer);
-    this.#byDid.set(dialog.did, dialog);
-    const others = this.#byCallId.get(dialog.callId);
-    if (others === undefined) this.#byCallId.set(dialog.callId, [dialog]);
-    else others.push(dialog);
-    this.#ongoing++;
+    const did = `${this.#serial.toString(36)}.${this.#options.chance.token()}`;
+    const dialog = new Dialog(did, originOf(invite, source), this.#onTimer);
+    this.#insert(dialog);
     this.counters.processed_dialogs++;
+    this.changed(dialog);
     return dialog;
+  }
+
+  /**
+   * Goes on with a call of another node, as its snapshot says. Its leases are another matter: the balancer adopts them. A call that is not up ends
+   * after {@link earlyLifetimeMs} unless a 1xx or a 2xx of it passes. One whose lifetime is over ends on the next tick, if {@link mayExpire} allows it.
+   * Undefined when this node has a call of that `did`, or had one a moment ago, and when there is no room.
+   */
+  restore(snapshot: DialogSnapshot, endpoints: DialogEndpoints): Dialog | undefined {
+    if (this.full || this.#byDid.has(snapshot.did) || snapshot.state === DialogState.Deleted) return undefined;
+    const dialog = revive(snapshot, endpoints, this.#onTimer);
+    this.#insert(dialog);
+    this.#countState(dialog.state, 1);
+    this.counters.restored_dialogs++;
+    if (dialog.state < DialogState.ConfirmedNoAck) this.#startTimer(dialog, this.earlyLifetimeMs);
+    else {
+      dialog.load.closed = true;
+      this.#startTimer(dialog, Math.min(Math.max(0, dialog.expiresAtMs - this.#options.wallMs()), MAX_LIFETIME_MS));
+    }
+    this.changed(dialog);
+    return dialog;
+  }
+
+  /**
+   * A call that another node has, for one message of it: it is in no list, is not counted, and nothing that is done with it changes anything.
+   */
+  guest(snapshot: DialogSnapshot, endpoints: DialogEndpoints): Dialog {
+    const dialog = revive(snapshot, endpoints, this.#onTimer);
+    dialog.isGuest = true;
+    dialog.load.closed = true;
+    return dialog;
+  }
+
+  /**
+   * Another node has the call now: what it counts here is given back, and nothing is sent. False, and nothing is done, when its INVITE is still handled
+   * here, since no other node can answer that, and when the call has ended.
+   */
+  surrender(dialog: Dialog): boolean {
+    if (dialog.isGuest || dialog.state === DialogState.Deleted || dialog.pending !== undefined) return false;
+    this.counters.surrendered_dialogs++;
+    this.#close(dialog, "Taken over");
+    // Not remembered: what still comes for it has to be asked for in the cluster.
+    this.#forget(dialog);
+    return true;
+  }
+
+  /** Whether the call is known here, also for some seconds after its end. */
+  knows(did: string): boolean {
+    return this.#byDid.has(did);
+  }
+
+  /** To be called when something in the snapshot of a call was changed from outside. */
+  changed(dialog: Dialog): void {
+    if (!dialog.isGuest && dialog.state !== DialogState.Deleted) this.onChange?.(dialog);
   }
 
   /** The dialog of an in-dialog request, also for some seconds after its end. The `did` counts only when Call-ID and tags agree. */
@@ -124,23 +213,53 @@ export class DialogTable {
     return undefined;
   }
 
+  /** The call of a response to an INVITE that no transaction waits for, also for some seconds after its end. */
+  matchResponse(did: string, response: SipResponse): Dialog | undefined {
+    const dialog = this.#byDid.get(did);
+    return dialog?.owns(response) ? dialog : undefined;
+  }
+
+  /** Restored calls that are or were up and that a response to a request inside them may belong to, with the way that the request took. */
+  *matchInside(response: SipResponse): IterableIterator<DialogMatch> {
+    for (const dialog of this.#byCallId.get(response.callId) ?? []) {
+      if (!dialog.isRestored || dialog.state < DialogState.ConfirmedNoAck || dialog.owns(response)) continue;
+      const { fromTag, toTag } = response;
+      if (fromTag === dialog.fromTag && dialog.findLeg(toTag) !== undefined) yield { dialog, direction: "downstream" };
+      else if (toTag === dialog.fromTag && dialog.findLeg(fromTag) !== undefined) yield { dialog, direction: "upstream" };
+    }
+  }
+
   /** Keeps an ended call longer: its BYE was refused and may come again (RFC 3261 §22.2). */
   remember(dialog: Dialog): void {
-    if (dialog.state === DialogState.Deleted && dialog.timer !== undefined) this.#startTimer(dialog, REFUSED_BYE_LINGER_MS);
+    if (dialog.state === DialogState.Deleted && dialog.timer !== undefined) this.#startTimer(dialog, REFUSED_LINGER_MS);
   }
 
   /** A 101–199 passed. */
   provisional(dialog: Dialog, response: SipResponse): void {
-    if (dialog.state >= DialogState.ConfirmedNoAck) return;
+    if (dialog.isGuest || dialog.state >= DialogState.ConfirmedNoAck) return;
     dialog.learnLeg(response, "early");
     this.#setState(dialog, DialogState.Early);
+    if (dialog.isRestored) this.#startTimer(dialog, this.earlyLifetimeMs); // as Timer C of the INVITE would (RFC 3261 §16.8)
+    this.changed(dialog);
   }
 
   /** A 2xx passed: the call is up, its lifetime starts. Later 2xx of forks add legs. A leg that was sent BYE before has ended already. */
   confirmed(dialog: Dialog, response: SipResponse): void {
-    if (dialog.state === DialogState.Deleted) return;
+    if (dialog.isGuest || dialog.state === DialogState.Deleted) return;
     const leg = dialog.learnLeg(response, "confirmed");
-    if (dialog.state >= DialogState.ConfirmedNoAck) return;
+    if (dialog.state < DialogState.ConfirmedNoAck) this.#comeUp(dialog, leg);
+    this.changed(dialog);
+  }
+
+  /** The INVITE of a call whose transaction was lost was answered 3xx to 6xx: the call ends, and its ACK is waited for (RFC 3261 §17.1.1.3). */
+  refused(dialog: Dialog, response: SipResponse): void {
+    if (dialog.isGuest || dialog.state >= DialogState.ConfirmedNoAck) return;
+    dialog.learnLeg(response, "early"); // its ACK has this tag
+    dialog.isRefused = true;
+    this.end(dialog, "Rejected");
+  }
+
+  #comeUp(dialog: Dialog, leg: CalleeLeg | undefined): void {
     dialog.load.closed = true; // what the call counts is settled: a route handler that is still busy must not count it elsewhere
     this.#setState(dialog, DialogState.ConfirmedNoAck);
     const { wallMs, defaultTimeoutMs } = this.#options;
@@ -159,32 +278,49 @@ export class DialogTable {
 
   /** The ACK of the 2xx passed. */
   acknowledged(dialog: Dialog): void {
-    if (dialog.state === DialogState.ConfirmedNoAck) this.#setState(dialog, DialogState.Confirmed);
+    if (dialog.isGuest || dialog.state !== DialogState.ConfirmedNoAck) return;
+    this.#setState(dialog, DialogState.Confirmed);
+    this.changed(dialog);
   }
 
   /** A BYE passes. A fork that is hung up does not end the call while another one talks; a BYE before the 2xx ends nothing yet: the INVITE's answer will. */
   bye(match: DialogMatch, request: SipRequest): void {
     const { dialog, direction } = match;
-    if (dialog.state === DialogState.Deleted) return;
+    if (dialog.isGuest || dialog.state === DialogState.Deleted) return;
     dialog.endLeg(direction === "downstream" ? request.toTag : request.fromTag, direction);
-    if (dialog.state < DialogState.ConfirmedNoAck) return;
-    if (dialog.legs.some((other) => other.state === "confirmed")) return;
+    if (dialog.state < DialogState.ConfirmedNoAck || dialog.legs.some((other) => other.state === "confirmed")) {
+      this.changed(dialog);
+      return;
+    }
     this.end(dialog, direction === "downstream" ? "Downstream BYE" : "Upstream BYE");
   }
 
   /** Ends the call and gives its leases back, exactly once. */
   end(dialog: Dialog, reason: EndReason): void {
-    if (dialog.state === DialogState.Deleted) return;
+    if (dialog.isGuest || dialog.state === DialogState.Deleted) return;
     const wasUp = dialog.state >= DialogState.ConfirmedNoAck;
+    if (reason === "Lifetime Timeout") this.counters.expired_dialogs++;
+    else if (!wasUp) this.counters.failed_dialogs++;
+    this.#close(dialog, reason);
+    if (wasUp) this.#startTimer(dialog, ENDED_LINGER_MS);
+    else if (dialog.isRefused) this.#startTimer(dialog, REFUSED_LINGER_MS);
+    else this.#forget(dialog);
+  }
+
+  #insert(dialog: Dialog): void {
+    this.#byDid.set(dialog.did, dialog);
+    const others = this.#byCallId.get(dialog.callId);
+    if (others === undefined) this.#byCallId.set(dialog.callId, [dialog]);
+    else others.push(dialog);
+    this.#ongoing++;
+  }
+
+  #close(dialog: Dialog, reason: EndReason): void {
     dialog.endReason = reason;
     this.#setState(dialog, DialogState.Deleted);
     this.#ongoing--;
-    if (reason === "Lifetime Timeout") this.counters.expired_dialogs++;
-    else if (!wasUp) this.counters.failed_dialogs++;
     dialog.load.closed = true;
     this.#options.release(dialog.load);
-    if (wasUp) this.#startTimer(dialog, ENDED_LINGER_MS);
-    else this.#forget(dialog);
   }
 
   #setState(dialog: Dialog, state: DialogState): void {
@@ -212,10 +348,29 @@ export class DialogTable {
       this.#forget(dialog);
       return;
     }
+    if (dialog.state < DialogState.ConfirmedNoAck) {
+      this.end(dialog, "Unanswered");
+      return;
+    }
+    const isHungUp = dialog.leg?.earlyBye === "upstream";
+    const isOurs = isHungUp || this.#mayEnd(dialog);
+    if (!isOurs && !dialog.isPutOff) {
+      dialog.isPutOff = true;
+      this.#startTimer(dialog, PUT_OFF_MS);
+      return;
+    }
     try {
-      this.onExpired?.(dialog);
+      if (isOurs) this.onExpired?.(dialog);
     } finally {
-      this.end(dialog, dialog.leg?.earlyBye === "upstream" ? "Upstream BYE" : "Lifetime Timeout");
+      this.end(dialog, isHungUp ? "Upstream BYE" : "Lifetime Timeout");
+    }
+  }
+
+  #mayEnd(dialog: Dialog): boolean {
+    try {
+      return this.mayExpire?.(dialog) ?? true;
+    } catch {
+      return true; // a fault of whoever is asked must not keep a call for ever
     }
   }
 

@@ -27,8 +27,23 @@ export interface CalleeLeg {
   earlyBye?: Direction;
 }
 
+/** What the INVITE of a call says of it. */
+export interface DialogOrigin {
+  readonly callId: string;
+  readonly fromTag: string;
+  readonly fromUri: string;
+  readonly toUri: string;
+  readonly fromValue: string;
+  readonly toValue: string;
+  readonly callerEndpoint: Endpoint;
+  readonly callerContact: string;
+  readonly callerRouteSet: readonly string[];
+  readonly callerCseq: number;
+}
+
 /** One ongoing call, and the owner of what it counts (RFC 3261 §12; OpenSIPS dialog module). */
 export class Dialog implements TimerOwner {
+  /** What the call is called in our Record-Route, the same on all nodes of a cluster. */
   readonly did: string;
   readonly callId: string;
   readonly fromTag: string;
@@ -59,23 +74,34 @@ export class Dialog implements TimerOwner {
   pending: { abort(status: number, reason: string): void } | undefined = undefined;
   /** What was put on this call to keep targets from its parties, besides what holds for all calls. */
   guard: { accepts(target: Omit<Endpoint, "listener" | "transport"> & { readonly transport: string }): boolean } | undefined = undefined;
+  /** Branch of our Via in the INVITE that went out last: an answer to it is known by that when the transaction was lost with its node. "" before. */
+  inviteBranch = "";
+  /** Another node handled its INVITE, or handles it still. */
+  isRestored = false;
+  /** Another node has this call: what is known of it serves one message, and nothing of the call is changed here. */
+  isGuest = false;
+  /** A negative answer to an INVITE whose transaction was lost has passed: its ACK has to pass too. */
+  isRefused = false;
+  /** The end of its lifetime was put off once, for another node to end the call. */
+  isPutOff = false;
   readonly #onTimer: (dialog: Dialog) => void;
 
-  constructor(did: string, invite: SipRequest, source: Endpoint, onTimer: (dialog: Dialog) => void) {
+  constructor(did: string, origin: DialogOrigin, onTimer: (dialog: Dialog) => void) {
     this.did = did;
     this.#onTimer = onTimer;
-    this.callId = invite.callId;
-    this.fromTag = invite.fromTag;
-    this.fromUri = invite.from.uri;
-    this.toUri = invite.to.uri;
-    this.fromValue = invite.value(H.From) ?? "";
-    this.toValue = invite.value(H.To) ?? "";
-    this.callerEndpoint = source;
-    this.callerContact = contactUri(invite);
-    this.callerRouteSet = invite.indexOf(H.RecordRoute) === -1 ? NO_ROUTES : invite.list(H.RecordRoute).slice(0, MAX_ROUTE_SET);
-    this.callerCseq = invite.cseqNumber;
+    this.callId = origin.callId;
+    this.fromTag = origin.fromTag;
+    this.fromUri = origin.fromUri;
+    this.toUri = origin.toUri;
+    this.fromValue = origin.fromValue;
+    this.toValue = origin.toValue;
+    this.callerEndpoint = origin.callerEndpoint;
+    this.callerContact = origin.callerContact;
+    this.callerRouteSet = origin.callerRouteSet;
+    this.callerCseq = origin.callerCseq;
     this.load.opened = true;
     this.load.callId = this.callId;
+    this.load.name = did;
   }
 
   timerFired(): void {
@@ -114,6 +140,16 @@ export class Dialog implements TimerOwner {
     if (fromTag === this.fromTag) return this.#knows(toTag) ? "downstream" : undefined;
     if (toTag === this.fromTag) return this.#knows(fromTag) ? "upstream" : undefined;
     return undefined;
+  }
+
+  /**
+   * Whether a message is of this call: a request by Call-ID and tags, a response by Call-ID, the caller's tag and the branch of the INVITE that went out last,
+   * which only those know who handled it.
+   */
+  owns(message: SipRequest | SipResponse): boolean {
+    if (message.callId !== this.callId) return false;
+    if (message.kind === "request") return this.directionOf(message as SipRequest) !== undefined;
+    return message.fromTag === this.fromTag && this.inviteBranch !== "" && message.topVia.branch === this.inviteBranch;
   }
 
   /** A response to the INVITE passes: its To tag becomes a leg, or the leg learns its remote target (RFC 3261 §12.1.2). */
@@ -186,6 +222,22 @@ export class Dialog implements TimerOwner {
 }
 
 const NO_ROUTES: readonly string[] = [];
+
+/** What an INVITE says of the call that it opens. */
+export function originOf(invite: SipRequest, source: Endpoint): DialogOrigin {
+  return {
+    callId: invite.callId,
+    fromTag: invite.fromTag,
+    fromUri: invite.from.uri,
+    toUri: invite.to.uri,
+    fromValue: invite.value(H.From) ?? "",
+    toValue: invite.value(H.To) ?? "",
+    callerEndpoint: source,
+    callerContact: contactUri(invite),
+    callerRouteSet: invite.indexOf(H.RecordRoute) === -1 ? NO_ROUTES : invite.list(H.RecordRoute).slice(0, MAX_ROUTE_SET),
+    callerCseq: invite.cseqNumber,
+  };
+}
 
 /** URI of the first Contact; empty when there is none that can be read. */
 export function contactUri(message: SipMessage): string {

@@ -82,6 +82,11 @@ export class Breaker {
     return calls >= minCalls && failures >= failureRatio * calls && this.#turn("open");
   }
 
+  /** Somebody else has seen that it is to be open. Answers whether the phase changed. */
+  open(): boolean {
+    return this.phase !== "open" && this.#turn("open");
+  }
+
   /** It was open for long enough. Answers whether the phase changed. */
   tryOut(): boolean {
     return this.phase === "open" && this.#turn("trials");

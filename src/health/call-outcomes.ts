@@ -1,6 +1,9 @@
 import type { Balancer, Destination } from "../balancer/index.ts";
 import { Breaker, type BreakerPhase, type BreakerSettings } from "./breaker.ts";
 
+/** Longest time that a breaker stays open because another node says so, ms. */
+const MAX_ADOPTED_OPEN_MS = 86_400_000;
+
 /** A destination failed a call: nobody answered in time, it answered 503, or 408 to a call that never rang, or nothing could be sent to it. */
 export type CallFailure = "timeout" | "408" | "503" | "transport";
 
@@ -73,8 +76,8 @@ export interface BreakerChange {
   readonly before: BreakerPhase;
   readonly calls: number;
   readonly failures: number;
-  /** An operator closed it; absent: its calls did. */
-  readonly cause?: "mi";
+  /** An operator closed it, or it follows another node of the cluster; absent: its calls did it. */
+  readonly cause?: "mi" | "cluster";
 }
 
 /** A breaker as those who manage it see it. */
@@ -202,6 +205,28 @@ export class CallOutcomes implements OutcomePort {
     onRest?.(destination, 0);
   }
 
+  /**
+   * Follows the breaker of another node of the cluster; trial calls are each node's own. Nothing happens where there are no breakers.
+   *
+   * @param openMs how much longer it is open, ms; not above 0: trial calls are let through already; `undefined`: it has closed
+   */
+  adopt(id: number, openMs: number | undefined): void {
+    const destination = this.#ports.balancer.destination(id);
+    const watched = destination && (openMs === undefined ? this.#watched.get(destination.key) : this.#watch(destination));
+    if (watched === undefined) return;
+    const { breaker } = watched;
+    const before = breaker.phase;
+    if (openMs === undefined) {
+      if (before !== "closed" && breaker.forgive()) this.#changed(watched, before, "cluster");
+    } else if (openMs > 0) {
+      if (breaker.open()) this.#changed(watched, before, "cluster");
+      this.#wait(watched, Math.min(openMs, MAX_ADOPTED_OPEN_MS));
+    } else if (before === "closed" && breaker.open()) {
+      this.#changed(watched, before, "cluster");
+      this.#timeUp(watched);
+    }
+  }
+
   /** To be told of a new table: breakers of rows that are gone are forgotten. The balancer keeps the states of the others. */
   tableChanged(): void {
     const current = new Map(this.#ports.balancer.destinations().map((destination) => [destination.key, destination]));
@@ -274,14 +299,15 @@ export class CallOutcomes implements OutcomePort {
     onBreaker?.({ destination, phase: breaker.phase, before, calls, failures, ...(cause && { cause }) });
   }
 
-  #wait(watched: Watched): void {
-    const { after, settings } = this.#ports;
-    watched.stopTimer = after(settings.breaker.openMs, () => this.#timeUp(watched));
+  #wait(watched: Watched, ms = this.#ports.settings.breaker.openMs): void {
+    watched.stopTimer?.();
+    watched.stopTimer = this.#ports.after(ms, () => this.#timeUp(watched));
   }
 
   /** The breaker was open for long enough, or the time of a round of trials is up. */
   #timeUp(watched: Watched): void {
     const { breaker } = watched;
+    watched.stopTimer?.();
     watched.stopTimer = undefined;
     if (breaker.tryOut()) this.#changed(watched, "open");
     else if (breaker.endRound()) this.#changed(watched, "trials");

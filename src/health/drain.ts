@@ -34,6 +34,8 @@ export interface DrainChange extends DrainProgress {
   readonly kind: "started" | "changed" | "undone" | "ended";
   /** Of "ended" only. */
   readonly reason?: "idle" | "deadline";
+  /** Another node of the cluster has decided it; absent: it was decided here. */
+  readonly cause?: "cluster";
 }
 
 /** How often each thing happened since the start; `draining` is how many destinations are being drained now. */
@@ -114,6 +116,36 @@ export class Drains {
    * when a probe or a script had found it so. One that an operator disabled stays so. "not-draining" when there was nothing to undo.
    */
   undo(id: number): "undone" | "not-draining" | "no-destination" {
+    return this.#undo(id, "mi", true);
+  }
+
+  /**
+   * Takes over a drain from another node of the cluster, or other terms of one. Each node ends it by itself: where it has ended already nothing happens.
+   * Answers false when there is no such destination.
+   */
+  adopt(id: number, { deadlineMs, bye }: DrainTerms): boolean {
+    const destination = this.#ports.balancer.destination(id);
+    if (destination === undefined) return false;
+    const known = this.#draining.get(destination.key);
+    if (known === undefined ? this.#drained.has(destination.key) : known.deadlineMs === deadlineMs && known.bye === bye) return true;
+    const draining = this.#enter(destination, { deadlineMs, bye });
+    if (known === undefined) this.counters.drains_started++;
+    this.#tell(draining, known ? "changed" : "started", { cause: "cluster" });
+    this.#step(draining);
+    this.#arm();
+    return true;
+  }
+
+  /**
+   * Takes over from another node of the cluster that a drain is undone. Answers false when there is no such destination.
+   *
+   * @param givesBack as {@link undo} the status from before its end; false: somebody else says what the status is
+   */
+  adoptUndo(id: number, givesBack: boolean): boolean {
+    return this.#undo(id, "cluster", givesBack) !== "no-destination";
+  }
+
+  #undo(id: number, cause: "mi" | "cluster", givesBack: boolean): ReturnType<Drains["undo"]> {
     const { balancer } = this.#ports;
     const destination = balancer.destination(id);
     if (destination === undefined) return "no-destination";
@@ -123,10 +155,10 @@ export class Drains {
     if (draining === undefined && wasEnabled === undefined) return "not-draining";
     this.#drained.delete(key);
     if (draining !== undefined) this.#leave(draining);
-    if (wasEnabled === true) balancer.setStatus(id, true, "mi");
-    else if (wasEnabled === false) balancer.allowReenable(id, "mi");
+    if (givesBack && wasEnabled === true) balancer.setStatus(id, true, cause);
+    else if (givesBack && wasEnabled === false) balancer.allowReenable(id, cause);
     this.counters.drains_undone++;
-    this.#tell(draining ?? { destination, deadlineMs: 0, bye: false }, "undone");
+    this.#tell(draining ?? { destination, deadlineMs: 0, bye: false }, "undone", cause === "cluster" ? { cause } : {});
     this.#arm();
     return "undone";
   }
@@ -244,12 +276,16 @@ export class Drains {
     balancer.setStatus(destination.id, false, "drain");
     balancer.setDraining(destination.id, false);
     this.counters.drains_ended++;
-    this.#tell(draining, "ended", reason);
+    this.#tell(draining, "ended", { reason });
   }
 
-  #tell(draining: Pick<Draining, "destination" | "deadlineMs" | "bye">, kind: DrainChange["kind"], reason?: "idle" | "deadline"): void {
+  #tell(
+    draining: Pick<Draining, "destination" | "deadlineMs" | "bye">,
+    kind: DrainChange["kind"],
+    more: Pick<DrainChange, "reason" | "cause"> = {},
+  ): void {
     const { destination } = draining;
-    this.#ports.onChange?.({ destination, kind, ...this.#progress(draining), ...(reason && { reason }) });
+    this.#ports.onChange?.({ destination, kind, ...this.#progress(draining), ...more });
   }
 
   #progress({ destination, deadlineMs, bye }: Pick<Draining, "destination" | "deadlineMs" | "bye">): DrainProgress {

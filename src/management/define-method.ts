@@ -22,6 +22,8 @@ export interface Method {
   readonly namedOnly?: boolean;
   /** Whether a call with these parameters changes something: it is then logged. Absent: never. */
   writes?(params: Params): boolean;
+  /** Not run for another node of a cluster: it would ask all nodes again. */
+  readonly isLocalOnly?: boolean;
   /** Absent: always offered. */
   available?(ports: ManagementPorts): boolean;
   /** @returns the `result` member @throws MiError for what the client is told */

@@ -3,6 +3,7 @@ import type { Method, MethodContext, MethodRegistry } from "./define-method.ts";
 import {
   errorText,
   INVALID_REQUEST,
+  isEmpty,
   METHOD_NOT_FOUND,
   MiError,
   PARSE_ERROR,
@@ -13,7 +14,7 @@ import {
 } from "./jsonrpc.ts";
 import { MAX_BATCH, MAX_BATCH_ANSWER_CHARS, MAX_LOGGED_LENGTH } from "./limits.ts";
 import { matchParams } from "./params.ts";
-import type { ManagementPorts } from "./ports.ts";
+import type { ManagementPorts, MethodOutcome, MethodParams } from "./ports.ts";
 
 /** Status 202 goes with an empty body: there were only notifications. */
 export interface Answer {
@@ -71,6 +72,27 @@ export class Dispatcher {
     return found(answers.length > 0 ? `[${answers.join(",")}]` : undefined);
   }
 
+  /** Runs one method for another node of the cluster. Never rejects. @param client what the log calls the asker */
+  async outcome(method: string, params: MethodParams | undefined, client: string): Promise<MethodOutcome> {
+    const budget: Budget = { endsAtMs: performance.now() + this.#timeoutMs, spent: false, charsLeft: MAX_BATCH_ANSWER_CHARS };
+    try {
+      if (this.#methods.find(method)?.isLocalOnly === true) throw new MiError(400, "Command cannot be run for another node");
+      return {
+        result: await this.#run({ kind: "call", method, params: isEmpty(params) ? undefined : params, id: undefined }, client, budget),
+      };
+    } catch (error) {
+      const { code, message, data } = this.#told(error, method, client);
+      return { error: data === undefined ? { code, message } : { code, message, data } };
+    }
+  }
+
+  /** What the client is told of a failure; what nobody expected goes into the log. */
+  #told(error: unknown, method: string, client: string): MiError {
+    if (error instanceof MiError) return error;
+    this.#ports.log.error({ err: error, method: shortened(method), client }, "management method failed");
+    return new MiError(SERVER_ERROR, "Server error", "Command failed, the log says why");
+  }
+
   /** @returns undefined for a notification */
   async #one(value: unknown, client: string, budget: Budget): Promise<string | undefined> {
     const call = readRequest(value);
@@ -79,11 +101,8 @@ export class Dispatcher {
       const result = await this.#run(call, client, budget);
       return call.id === undefined ? undefined : resultText(result, call.id);
     } catch (error) {
-      if (error instanceof MiError) return call.id === undefined ? undefined : errorText(error, call.id);
-      this.#ports.log.error({ err: error, method: shortened(call.method), client }, "management method failed");
-      return call.id === undefined
-        ? undefined
-        : errorText(new MiError(SERVER_ERROR, "Server error", "Command failed, the log says why"), call.id);
+      const told = this.#told(error, call.method, client);
+      return call.id === undefined ? undefined : errorText(told, call.id);
     }
   }
 

@@ -86,7 +86,8 @@ function echoed(id: RequestId | undefined): RequestId | undefined {
   return typeof id === "number" ? toInt32(id) : id;
 }
 
-function isEmpty(params: readonly unknown[] | Readonly<Record<string, unknown>> | undefined): boolean {
+/** Empty parameters are none, as in OpenSIPS. */
+export function isEmpty(params: readonly unknown[] | Readonly<Record<string, unknown>> | undefined): boolean {
   if (params === undefined) return true;
   return Array.isArray(params) ? params.length === 0 : Object.keys(params).length === 0;
 }

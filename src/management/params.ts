@@ -1,4 +1,4 @@
-import { invalidParams, own, toInt32 } from "./jsonrpc.ts";
+import { invalidParams, isObject, own, toInt32 } from "./jsonrpc.ts";
 
 /** Parameters of one call, already matched to one of the method's recipes. Types are checked when read, with the words of OpenSIPS (`mi/item.c`). */
 export class Params {
@@ -32,6 +32,15 @@ export class Params {
   /** A text; a number is taken as its decimal digits. */
   text(name: string): string {
     return asText(this.#values.get(name), name);
+  }
+
+  /** A list or an object of parameters for another method; {@link matchParams} looks at them there. */
+  structured(name: string): readonly unknown[] | Readonly<Record<string, unknown>> {
+    const value = this.#values.get(name);
+    if (Array.isArray(value) || isObject(value)) return value;
+    // A command line has texts only, so one stands for a list of one.
+    if (typeof value === "string" || typeof value === "number") return [value];
+    throw badType(name);
   }
 
   /** A list of texts. One text alone is taken as a list of one. */

@@ -77,6 +77,79 @@ export interface FreeswitchFigures {
   readonly tries: number;
 }
 
+/** How Redis is reached: its answers take longer than 50 ms when it is slow. */
+export type RedisState = "connected" | "slow" | "lost";
+
+/** One node of the cluster, this one or another; those that are gone are remembered for a while. */
+export interface ClusterNodeFigures {
+  readonly nodeId: number;
+  readonly isSelf: boolean;
+  readonly isAlive: boolean;
+  readonly version: string;
+  /** Addresses that SIP is taken on, such as `udp:192.0.2.1:5060`. */
+  readonly sip: readonly string[];
+  readonly managementUrl: string;
+  /** Milliseconds since 1970. */
+  readonly startedAtMs: number;
+  /** When it was last heard of, by Redis's clock: milliseconds since 1970. */
+  readonly lastSeenMs: number;
+  /** How often a node of this id has joined. */
+  readonly epoch: number;
+}
+
+/** A sharing tag as this node sees it. */
+export interface ClusterTagFigures {
+  readonly tag: string;
+  /** Id of its cluster. */
+  readonly cluster: number;
+  readonly state: "active" | "backup";
+  /** Node that has it; absent when nobody has. */
+  readonly owner?: number | undefined;
+  /** How often it has moved: a higher one is newer. */
+  readonly epoch: number;
+}
+
+/** What a node answered to a management method: JSON-RPC's own members. */
+export type MethodOutcome =
+  | { readonly result: unknown }
+  | { readonly error: { readonly code: number; readonly message: string; readonly data?: unknown } };
+
+/** What one node of several answered. */
+export type NodeOutcome = { readonly nodeId: number } & MethodOutcome;
+
+/** Parameters as JSON-RPC has them: by position or by name. */
+export type MethodParams = readonly unknown[] | Readonly<Record<string, unknown>>;
+
+/** Something that the nodes share, and whether this one has all of it. */
+export interface ClusterCapability {
+  readonly name: string;
+  readonly isSynced: boolean;
+}
+
+/** The cluster, as management reads and steers it. */
+export interface ClusterPort {
+  readonly clusterId: number;
+  readonly nodeId: number;
+  readonly loadSharing: "off" | "shared" | "exact";
+  readonly redis: RedisState;
+  /** Time that the last beat took, in milliseconds; undefined while Redis is lost. */
+  readonly rttMs: number | undefined;
+  /** Changes of status that this node has made and Redis has not taken yet. */
+  readonly unsyncedStatuses: number;
+  /** Dialogs of this node whose latest state Redis has not taken yet. */
+  readonly unsyncedDialogs: number;
+  /** All nodes, this one too, in the order of their ids. */
+  nodes(): readonly ClusterNodeFigures[];
+  tags(): readonly ClusterTagFigures[];
+  capabilities(): readonly ClusterCapability[];
+  /** Resolves when the tag is active here. Rejects with a sentence. A tag that is not known is made. */
+  setTagActive(tag: string): Promise<void>;
+  /** Runs a method on each living node, this one too; a node that does not answer in 3 s is an error entry. Never rejects. */
+  broadcast(method: string, params: MethodParams | undefined): Promise<readonly NodeOutcome[]>;
+  /** Runs a method on one living node. Never rejects; `undefined`: there is no such node, or it is gone. */
+  send(nodeId: number, method: string, params: MethodParams | undefined): Promise<MethodOutcome | undefined>;
+}
+
 /** What the management methods need of the rest of the program. */
 export interface ManagementPorts {
   readonly balancer: Pick<
@@ -96,6 +169,7 @@ export interface ManagementPorts {
     | "capacity"
     | "capacityFactor"
     | "foreignLoad"
+    | "remoteLoad"
     | "cellsOf"
     | "profileSize"
     | "resourceNames"
@@ -118,6 +192,8 @@ export interface ManagementPorts {
   readonly freeswitch?:
     | { stateOf(destination: Destination): FreeswitchState | undefined; figures(): readonly FreeswitchFigures[] }
     | undefined;
+  /** Absent: this node runs alone, and the methods of a cluster are not offered. */
+  readonly cluster?: ClusterPort | undefined;
   /** The breakers of destinations that had a call, in id order. Absent: `lb_breakers` is not offered. */
   breakers?(): readonly BreakerFigures[];
   /** Ends the rest of a destination and closes its breaker. Absent: there are none. */

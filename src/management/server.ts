@@ -14,7 +14,7 @@ import {
   REQUEST_RECEIVE_TIMEOUT_MS,
 } from "./limits.ts";
 import { allMethods } from "./methods/index.ts";
-import type { ManagementPorts } from "./ports.ts";
+import type { ManagementPorts, MethodOutcome, MethodParams } from "./ports.ts";
 
 export interface ManagementConfig {
   /** Address to listen on; without tokens it must be a loopback address. */
@@ -46,6 +46,8 @@ export interface ConnectionTimes {
 export interface ManagementServer {
   /** Address that clients use, with the port that was really taken. */
   readonly url: string;
+  /** Runs a method for another node of the cluster, whose bearer tokens are no matter here. Never rejects. @param client for the log */
+  run(method: string, params: MethodParams | undefined, client: string): Promise<MethodOutcome>;
   /** Stops listening and ends every connection. */
   close(): Promise<void>;
 }
@@ -110,7 +112,11 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
   const address = app.server.address();
   const takenPort = typeof address === "object" && address !== null ? address.port : port;
   const name = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
-  return { url: `http://${name}:${takenPort}${path}`, close: () => app.close() };
+  return {
+    url: `http://${name}:${takenPort}${path}`,
+    run: (method, params, client) => dispatcher.outcome(method, params, client),
+    close: () => app.close(),
+  };
 }
 
 function createApp({

@@ -9,6 +9,14 @@ export interface Statistic {
 
 /** Statistics that tell a current value. Every other one counts since the start. Names as in OpenSIPS. */
 const GAUGES: ReadonlySet<string> = new Set([
+  "clusterer:nodes_alive",
+  "clusterer:nodes_known",
+  "clusterer:redis_connected",
+  "clusterer:redis_rtt_ms",
+  "clusterer:remote_calls",
+  "clusterer:tags_active",
+  "clusterer:unsynced_dialogs",
+  "clusterer:unsynced_statuses",
   "core:timestamp",
   "dialog:active_dialogs",
   "dialog:early_dialogs",

@@ -3,13 +3,14 @@ import type { DestinationState, DrainChange } from "../health/index.ts";
 import type { Log } from "../proxy/index.ts";
 
 /** What a drain does, as lines of the log. */
-export function logDrain({ destination, kind, load, deadlineMs, bye, reason }: DrainChange, log: Log): void {
+export function logDrain({ destination, kind, load, deadlineMs, bye, reason, cause }: DrainChange, log: Log): void {
   const { id, group, uri } = destination;
   const fields = { id, group, uri, load, ...deadlineFields(deadlineMs, bye) };
   const name = `destination ${id} <${uri}>`;
-  if (kind === "started") log.info(fields, `drain ${name}: ${load} left`);
-  else if (kind === "changed") log.info(fields, `drain of ${name} now ${endOf(deadlineMs, bye)}: ${load} left`);
-  else if (kind === "undone") log.info(fields, `drain of ${name} is undone`);
+  const where = cause === "cluster" ? ", as on another node" : "";
+  if (kind === "started") log.info(fields, `drain ${name}${where}: ${load} left`);
+  else if (kind === "changed") log.info(fields, `drain of ${name} now ${endOf(deadlineMs, bye)}${where}: ${load} left`);
+  else if (kind === "undone") log.info(fields, `drain of ${name} is undone${where}`);
   else if (reason === "idle") log.info(fields, `${name} is drained`);
   else log.info(fields, `${name} is disabled at the deadline of its drain: ${load} left`);
 }

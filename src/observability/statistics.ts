@@ -27,6 +27,8 @@ export interface StatisticsSources {
   readonly registrations?: { readonly counters: Record<string, number> } | undefined;
   /** Absent when no FreeSWITCH is asked for its load. */
   readonly freeswitch?: { readonly counters: object } | undefined;
+  /** Plain counters of the cluster, to be read anew each time; absent when this node runs alone. */
+  readonly cluster?: { readonly counters: Record<string, number> } | undefined;
   /** Absent when nothing is probed. */
   readonly probing?: ProbeStatisticsSource | undefined;
   /** Seconds since the start. */
@@ -125,6 +127,7 @@ function readStatistics(sources: StatisticsSources): Values {
     ...(sources.events === undefined ? {} : { events: { ...sources.events.counters } }),
     ...(sources.registrations === undefined ? {} : { registrar: sources.registrations.counters }),
     ...(sources.freeswitch === undefined ? {} : { freeswitch: { ...sources.freeswitch.counters } }),
+    ...(sources.cluster === undefined ? {} : { clusterer: { ...sources.cluster.counters } }),
     ...(sources.probing === undefined ? {} : { probing: probeStatistics(sources.probing) }),
   };
 }

@@ -56,5 +56,7 @@ export interface ProberOptions {
   readonly wallMs: () => number;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** Whether it is this node that probes: in a cluster one does for all. Asked before each probe, and again when its result is there. Absent: always. */
+  readonly mayProbe?: (() => boolean) | undefined;
   readonly log: Log;
 }

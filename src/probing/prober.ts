@@ -325,8 +325,9 @@ export class Prober implements ProbeOwner {
     log[settings.verbose ? "info" : "debug"]({ id, group, uri, status }, sentence);
   }
 
-  /** Whether the table still holds what the probe was sent to. */
+  /** Whether the table still holds what the probe was sent to, and it is still this node that probes. */
   #isCurrent(probe: Probe): boolean {
+    if (this.#options.mayProbe?.() === false) return false;
     const { destination, address } = probe.target;
     if (this.#targets.get(destination.key) !== probe.target) return false;
     if (this.#options.balancer.destination(destination.id)?.key !== destination.key) return false;
@@ -334,7 +335,8 @@ export class Prober implements ProbeOwner {
   }
 
   #isProbed({ destination }: ProbedDestination): boolean {
-    const { balancer } = this.#options;
+    const { balancer, mayProbe } = this.#options;
+    if (mayProbe?.() === false) return false;
     return isProbed(destination.probeMode, balancer.isEnabled(destination), balancer.isAutoReenable(destination));
   }
 

@@ -5,12 +5,15 @@ import type { Registrar } from "../registrar/index.ts";
 import type { SipUri } from "../sip/index.ts";
 import type { Endpoint, Listener, TimerWheel, TransactionLayer } from "../transaction/index.ts";
 import type { Branch } from "./branch.ts";
-import type { Log, Router } from "./ports.ts";
+import type { Elsewhere } from "./elsewhere.ts";
+import type { Admission, Log, Router } from "./ports.ts";
 
 /** Addresses and names, as the proxy needs them. */
 export interface Network {
   /** Whether host and port are one of our listeners, or our advertised address. `host` without brackets, lower case. */
   isOwn(host: string, port: number): boolean;
+  /** Whether host and port are those of another node of the cluster: a Route with them that carries `did` is as ours. Spelled as for isOwn; nobody is without it. */
+  isPeer?(host: string, port: number): boolean;
   /** The peer as we can reach it: through `preferred` when it fits, else through a listener of the same transport and family; undefined when there is none. */
   endpoint(address: string, port: number, transport: string, preferred: Listener): Endpoint | undefined;
   /** An address of a host name; literal addresses are not asked for. Undefined when it has none. */
@@ -65,6 +68,10 @@ export interface ProxyCore {
   readonly outcomes?: OutcomePort | undefined;
   /** Answers every REGISTER outside of calls; absent when nobody may register. */
   readonly registrar?: Pick<Registrar, "handle"> | undefined;
+  /** Says whether the cluster has room for a call; absent when no loads are counted exactly. */
+  readonly admission?: Admission | undefined;
+  /** Calls of other nodes; absent when there are none. */
+  readonly elsewhere?: Elsewhere | undefined;
   readonly timeouts: ProxyTimeouts;
   readonly defaultMaxForwards: number;
   readonly log: Log;

@@ -1,4 +1,4 @@
-import { contactUri, type DialogMatch } from "../dialog/index.ts";
+import { contactUri, type Dialog, type DialogMatch } from "../dialog/index.ts";
 import type { SipRequest, SipResponse } from "../sip/index.ts";
 import type { Endpoint, ServerTransaction } from "../transaction/index.ts";
 import { Branch } from "./branch.ts";
@@ -13,7 +13,9 @@ import { mayReach } from "./target-guard.ts";
 
 const NONE: readonly never[] = [];
 
-function forwardPlan(core: ProxyCore, route: RoutePlan, plan: InDialogPlan, branch: string, target: Endpoint): ForwardPlan {
+type Way = Pick<InDialogPlan, "requestUri" | "popRoutes" | "appendRoute" | "pushRoutes">;
+
+function forwardPlan(core: ProxyCore, route: RoutePlan, plan: Way, branch: string, target: Endpoint): ForwardPlan {
   return {
     branch,
     target,
@@ -52,6 +54,22 @@ export function forwardAck(core: ProxyCore, request: SipRequest, source: Endpoin
   }
 }
 
+/**
+ * The ACK of a negative answer to an INVITE whose transaction was lost: it goes where that INVITE went, with its branch, as from a stateless proxy
+ * (RFC 3261 §16.11), since nobody here has acknowledged the answer.
+ */
+export function forwardAckOfRefusal(core: ProxyCore, request: SipRequest, source: Endpoint, dialog: Dialog, route: RoutePlan): void {
+  const target = dialog.calleeEndpoint;
+  if (target === undefined) {
+    core.counters.drop_requests++;
+    return;
+  }
+  core.counters.fwd_requests++;
+  const { requestUri, popRoutes } = route;
+  const plan = { requestUri, popRoutes, appendRoute: undefined, pushRoutes: NONE };
+  core.layer.wire.send(forwardedRequest(request, source, forwardPlan(core, route, plan, dialog.inviteBranch, target)), target);
+}
+
 /** A request inside a dialog, on its way to the other side (RFC 3261 §16.12). */
 export class InDialogContext extends ResponseContext {
   readonly #match: DialogMatch;
@@ -63,10 +81,11 @@ export class InDialogContext extends ResponseContext {
     this.#route = route;
   }
 
-  start(fingerprint: string): void {
+  /** @param isTryingSent 100 went to its sender before */
+  start(fingerprint: string, isTryingSent = false): void {
     const { core, transaction } = this;
     const { request, source } = transaction;
-    if (request.method === "INVITE") transaction.reply(100, "Trying");
+    if (request.method === "INVITE" && !isTryingSent) transaction.reply(100, "Trying");
     const plan = planInDialog(core, request, source, this.#match, this.#route);
     if (plan.isDenied) {
       this.#refuse({});
@@ -114,6 +133,7 @@ export class InDialogContext extends ResponseContext {
     const leg = direction === "downstream" ? undefined : dialog.findLeg(request.fromTag);
     if (direction === "downstream") dialog.callerCseq = request.cseqNumber;
     else if (leg !== undefined) leg.cseq = request.cseqNumber;
+    this.core.dialogs.changed(dialog);
   }
 
   #endCall(): void {
@@ -164,5 +184,6 @@ export class InDialogContext extends ResponseContext {
     const callee = direction === "downstream" ? answered : asked;
     if (caller !== "") dialog.callerContact = caller;
     if (callee !== "" && leg !== undefined) leg.contact = callee;
+    this.core.dialogs.changed(dialog);
   }
 }

@@ -25,7 +25,7 @@ export function planRoute(request: SipRequest, network: Network): RoutePlan {
   const routes = request.indexOf(H.Route) === -1 ? [] : request.list(H.Route).map((value) => parseNameAddr(value).uri);
   let requestUri = request.uri;
   let dropLastRoute = false;
-  let did = didOf(requestUri, network);
+  let did = ownDid(requestUri, network);
   let paired = false;
   let limit = MAX_OWN_ROUTES;
   // A strict router before us put our Record-Route into the Request-URI and the real target into the last Route.
@@ -38,7 +38,7 @@ export function planRoute(request: SipRequest, network: Network): RoutePlan {
   let popRoutes = 0;
   while (popRoutes < limit && popRoutes < routes.length) {
     const uri = tryParseSipUri(routes[popRoutes]!);
-    if (uri === undefined || !isOwnUri(uri, network)) break;
+    if (uri === undefined || !(isOwnUri(uri, network) || isRouteOfPeer(uri, did, network))) break;
     const isHalf = uriParam(uri, "r2") !== undefined;
     if (paired && !isHalf) break;
     did ??= uriParam(uri, "did");
@@ -47,6 +47,13 @@ export function planRoute(request: SipRequest, network: Network): RoutePlan {
     paired = true;
   }
   return { requestUri, dropLastRoute, popRoutes, nextRoute: routes[popRoutes], leftRoutes: routes.length - popRoutes, did };
+}
+
+/** `did` of a URI that stands for us in a route set: one of ours, or of another node of the cluster, whose calls may go on here. */
+export function ownDid(text: string, network: Network): string | undefined {
+  if (!text.includes(";did=")) return undefined;
+  const uri = tryParseSipUri(text);
+  return uri !== undefined && (isOwnUri(uri, network) || isPeerUri(uri, network)) ? uriParam(uri, "did") : undefined;
 }
 
 /** Whether the URI of a Route is that of a strict router, of RFC 2543: it has no `lr` (RFC 3261 §16.6 step 6). */
@@ -60,8 +67,12 @@ export function isOwnUri(uri: SipUri, network: Network): boolean {
   return network.isOwn(uri.host, uriPort(uri));
 }
 
-function didOf(text: string, network: Network): string | undefined {
-  if (!text.includes(";did=")) return undefined;
-  const uri = tryParseSipUri(text);
-  return uri !== undefined && isOwnUri(uri, network) ? uriParam(uri, "did") : undefined;
+/** A Route of another node is as ours when it names a call, and only that of which the Routes before it are. */
+function isRouteOfPeer(uri: SipUri, did: string | undefined, network: Network): boolean {
+  const named = uriParam(uri, "did");
+  return named !== undefined && (did === undefined || did === named) && isPeerUri(uri, network);
+}
+
+function isPeerUri(uri: SipUri, network: Network): boolean {
+  return network.isPeer?.(uri.host, uriPort(uri)) ?? false;
 }

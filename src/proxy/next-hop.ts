@@ -1,3 +1,4 @@
+import type { Destination } from "../balancer/index.ts";
 import { type SipUri, tryParseSipUri, uriParam } from "../sip/index.ts";
 import type { Endpoint, Listener } from "../transaction/index.ts";
 import { type Network, uriPort } from "./core.ts";
@@ -15,6 +16,15 @@ export function isAddress(host: string): boolean {
     if (c !== 46 && (c < 48 || c > 57)) return false;
   }
   return host.length > 0;
+}
+
+/** The first address of a destination that can be reached from a listener. */
+export function endpointOf(network: Network, { addresses }: Destination, preferred: Listener): Endpoint | undefined {
+  for (const { ip, port, transport } of addresses) {
+    const endpoint = network.endpoint(ip, port, transport, preferred);
+    if (endpoint !== undefined) return endpoint;
+  }
+  return undefined;
 }
 
 /** Where a request to this URI goes; undefined when it cannot be sent. A promise only when a name must be looked up. */

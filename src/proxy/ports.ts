@@ -6,8 +6,25 @@ import type { UriTarget } from "./uri-targets.ts";
 /** Attempts for one request: a route that tries again and again must come to an end (as OpenSIPS `MAX_BRANCHES`). */
 export const MAX_BRANCHES = 12;
 
-/** How a branch failed: by a negative final response, by silence, or because nothing could be sent. */
-export type FailureCause = "response" | "timeout" | "transport-error";
+/**
+ * How a branch failed: by a negative final response, by silence, or because nothing could be sent; "capacity": it never began, as all nodes of the
+ * cluster together have no room for it on any destination of the session.
+ */
+export type FailureCause = "response" | "timeout" | "transport-error" | "capacity";
+
+/** Says whether the cluster has room for what a call has chosen. Neither of its promises rejects, and they resolve within some 50 ms. */
+export interface Admission {
+  /** Whether the pick of this call has to be asked for. Cheap; false when no load of it is counted exactly. */
+  isNeeded(load: CallLoad): boolean;
+  /**
+   * Asks for the pick of a call, or does without when nobody can be asked and the operator wants calls all the same. "full": taken by others, of whom the
+   * balancer knows by now; `Balancer.reselect` is to follow, or the end of the pick. "closed": nobody can say, and the operator wants no call then; the
+   * pick is to be ended.
+   */
+  reserve(load: CallLoad): Promise<"reserved" | "full" | "closed">;
+  /** Asks what others hold, for a start that found every destination full. True: it may be tried again. */
+  refresh(group: number, resources: string): Promise<boolean>;
+}
 
 /** Has the last look at where a request is about to go, host names resolved, and at where others would send it from there, names as they stand. */
 export interface TargetGuard {
@@ -35,7 +52,7 @@ export interface ProxyCall {
   readonly cancelled: boolean;
   /** In failure(): the negative final response; undefined when the failure was made here. */
   readonly response: SipResponse | undefined;
-  /** In failure() and reply(): the status code; 408 for a time-out, 503 for a transport error made here. 0 before. */
+  /** In failure() and reply(): the status code; 408 for a time-out, 503 for a transport error made here and for want of room. 0 before. */
   readonly status: number;
   readonly failureCause: FailureCause | undefined;
   /** Branches that have been tried and have failed. */
@@ -58,6 +75,8 @@ export interface ProxyCall {
   /**
    * Forwards the request. False when it was cancelled or answered already, or when its target is known to be unusable: then nothing is
    * decided yet; also when {@link MAX_BRANCHES} attempts have failed. A target whose host name must be looked up first fails later, as a transport error in failure().
+   * Where loads are counted exactly in a cluster, the pick is asked for first: when others were faster, the call goes to another destination of the
+   * session, and without one to failure() with the cause "capacity".
    */
   relay(): boolean;
   /** Answers the request. False when a final response was sent already. */

@@ -1,4 +1,4 @@
-import { type Dialog, DialogState } from "../dialog/index.ts";
+import { type Dialog, type DialogMatch, DialogState } from "../dialog/index.ts";
 import {
   type MalformedMessage,
   parseMessage,
@@ -11,9 +11,11 @@ import {
 import type { Endpoint, ServerTransaction, TransactionUser } from "../transaction/index.ts";
 import { isLoop, loopFingerprint } from "./branch-id.ts";
 import { DEFAULT_PORT, type ProxyCore } from "./core.ts";
+import { type FoundDialog, Searches, WaitingRequest } from "./elsewhere.ts";
 import { hangUpBoth } from "./hangup.ts";
-import { forwardAck, InDialogContext } from "./in-dialog.ts";
+import { forwardAck, forwardAckOfRefusal, InDialogContext } from "./in-dialog.ts";
 import { isOwnUri, planRoute, type RoutePlan } from "./loose-route.ts";
+import { LostAnswers } from "./lost-answers.ts";
 import { RequestContext } from "./request-context.ts";
 import { type Refusal, validate } from "./validate.ts";
 
@@ -28,10 +30,15 @@ export class SipProxy implements TransactionUser {
   readonly #core: ProxyCore;
   /** Malformed messages by what is wrong with them. */
   readonly malformed = new Map<string, number>();
+  readonly #searches: Searches;
+  readonly #lost: LostAnswers;
   #acceptsCalls = true;
 
   constructor(core: ProxyCore) {
     this.#core = core;
+    this.#searches = new Searches(core);
+    this.#lost = new LostAnswers(core, this.#searches);
+    core.dialogs.earlyLifetimeMs = core.timeouts.frInviteMs;
     core.layer.user = this;
     core.dialogs.onExpired = (dialog) => hangUpBoth(core, dialog);
   }
@@ -83,10 +90,17 @@ export class SipProxy implements TransactionUser {
     try {
       const route = planRoute(request, this.#core.network);
       const match = dialogs.match(route.did, request);
-      if (match === undefined || isLoop(request, loopFingerprint(request), this.#core.network)) {
+      if (isLoop(request, loopFingerprint(request), this.#core.network)) {
         layer.counters.stray_acks++;
         counters.drop_requests++;
-      } else forwardAck(this.#core, request, source, match, route);
+        return;
+      }
+      const isSearched =
+        this.#mayBeElsewhere(route.did, match) &&
+        this.#searches.start(route.did, request, (found) =>
+          this.#passAck(request, source, this.#matchAfter(found, route.did, request), route),
+        );
+      if (!isSearched) this.#passAck(request, source, match, route);
     } catch (error) {
       if (!(error instanceof SipSyntaxError)) throw error;
       counters.drop_requests++;
@@ -96,7 +110,7 @@ export class SipProxy implements TransactionUser {
   strayResponse(response: SipResponse): void {
     const branch = this.#core.abandoned.get(response.topVia.branch);
     if (branch !== undefined && response.cseqMethod === "INVITE") branch.lateAnswer(response);
-    else this.#core.counters.drop_replies++;
+    else this.#lost.receive(response);
   }
 
   /** Ends a call from our side (OpenSIPS `dlg_end_dlg`): BYE to both when it is up, else CANCEL and 487. */
@@ -157,6 +171,31 @@ export class SipProxy implements TransactionUser {
   #inDialog(transaction: ServerTransaction, route: RoutePlan, fingerprint: string): void {
     const { request } = transaction;
     const match = this.#core.dialogs.match(route.did, request);
+    if (this.#mayBeElsewhere(route.did, match)) {
+      const waiting = new WaitingRequest(this.#core, transaction);
+      const goOn = (found: FoundDialog | undefined): void => {
+        if (!waiting.isCancelled) this.#passFound(transaction, this.#matchAfter(found, route.did, request), route, fingerprint);
+      };
+      if (this.#searches.start(route.did, request, goOn)) {
+        if (request.method === "INVITE") transaction.reply(100, "Trying");
+        return;
+      }
+    }
+    this.#pass(transaction, match, route, fingerprint);
+  }
+
+  /** A fault must not leave a transaction behind that nobody ends. */
+  #passFound(transaction: ServerTransaction, match: DialogMatch | undefined, route: RoutePlan, fingerprint: string): void {
+    try {
+      this.#pass(transaction, match, route, fingerprint, true);
+    } catch (error) {
+      transaction.reply(500, "Server Internal Error");
+      throw error;
+    }
+  }
+
+  #pass(transaction: ServerTransaction, match: DialogMatch | undefined, route: RoutePlan, fingerprint: string, isTryingSent = false): void {
+    const { request } = transaction;
     const over = match !== undefined && match.dialog.state === DialogState.Deleted && request.method !== "BYE";
     if (match === undefined || over) {
       this.#core.counters.unknown_dialog++;
@@ -164,8 +203,30 @@ export class SipProxy implements TransactionUser {
     } else if (request.maxForwards === 0) {
       this.#refuse(transaction, { status: 483, reason: "Too Many Hops" });
     } else {
-      new InDialogContext(this.#core, transaction, match, route).start(fingerprint);
+      new InDialogContext(this.#core, transaction, match, route).start(fingerprint, isTryingSent);
     }
+  }
+
+  /** Whether another node may have the call: a `did` that is not known here says more than a call with the same Call-ID, which may be another pass of it. */
+  #mayBeElsewhere(did: string | undefined, match: DialogMatch | undefined): boolean {
+    const { elsewhere, dialogs } = this.#core;
+    if (elsewhere === undefined || (did !== undefined && dialogs.knows(did))) return false;
+    return match === undefined || did !== undefined;
+  }
+
+  #matchAfter(found: FoundDialog | undefined, did: string | undefined, request: SipRequest): DialogMatch | undefined {
+    if (!found?.isGuest) return this.#core.dialogs.match(did, request);
+    const { dialog } = found;
+    const direction = dialog.callId === request.callId ? dialog.directionOf(request) : undefined;
+    return direction && { dialog, direction };
+  }
+
+  #passAck(request: SipRequest, source: Endpoint, match: DialogMatch | undefined, route: RoutePlan): void {
+    if (match === undefined) {
+      this.#core.layer.counters.stray_acks++;
+      this.#core.counters.drop_requests++;
+    } else if (match.dialog.isRefused) forwardAckOfRefusal(this.#core, request, source, match.dialog, route);
+    else forwardAck(this.#core, request, source, match, route);
   }
 
   /** A response whose top Via is not ours was not meant for us (RFC 3261 §18.1.2). */

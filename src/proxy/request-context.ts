@@ -2,6 +2,7 @@ import { CallLoad, type Destination } from "../balancer/index.ts";
 import { type Dialog, DialogState } from "../dialog/index.ts";
 import { reasonPhrase, type SipRequest, type SipResponse } from "../sip/index.ts";
 import type { Endpoint, ServerTransaction } from "../transaction/index.ts";
+import { admit, CLOSED_RETRY_AFTER_S } from "./admission.ts";
 import { Branch } from "./branch.ts";
 import { makeBranch } from "./branch-id.ts";
 import { BranchOutcome } from "./branch-outcome.ts";
@@ -10,14 +11,17 @@ import { forwardedRequest } from "./forward.ts";
 import { type HandledRequest, type Handler, HandlerRun } from "./handler-run.ts";
 import { endOrphan } from "./hangup.ts";
 import type { RoutePlan } from "./loose-route.ts";
-import { nextHop } from "./next-hop.ts";
-import { type FailureCause, MAX_BRANCHES, type TargetGuard } from "./ports.ts";
+import { endpointOf, nextHop } from "./next-hop.ts";
+import { type Admission, type FailureCause, MAX_BRANCHES, type TargetGuard } from "./ports.ts";
 import { ResponseContext } from "./response-context.ts";
 import { mayBegin } from "./target-guard.ts";
 
 const NO_CELLS: readonly number[] = [];
 /** What a dropped request counts as: refused. Never sent. */
 const DROPPED_STATUS = 403;
+
+/** Where a request goes, as far as it is known: undefined when it can go nowhere. */
+type Target = Endpoint | undefined | Promise<Endpoint | undefined>;
 
 /**
  * An initial request: the router decides where it goes, and decides again when that fails (RFC 3261 §16.5, §16.7).
@@ -46,7 +50,7 @@ export class RequestContext extends ResponseContext implements HandledRequest {
   #addHeaders: [string, string][] = [];
   #removeHeaders: string[] = [];
   readonly #handler: HandlerRun;
-  /** A target is being looked up, or is known to be unusable and the router not told yet. */
+  /** The pick is being asked for, a target is being looked up, or is known to be unusable and the router not told yet. */
   #sending = false;
   #tryingSent = false;
 
@@ -127,10 +131,9 @@ export class RequestContext extends ResponseContext implements HandledRequest {
     this.cutShort = false; // that was the branch before
     this.openDialog();
     this.#trying();
-    if (found instanceof Promise) {
-      this.#sending = true;
-      found.then((target) => this.#send(target)).catch((error: unknown) => this.handlerFailed(error));
-    } else this.#send(found);
+    const { admission } = this.core;
+    if (admission?.isNeeded(this.load)) this.#askFor(admission, found);
+    else this.#sendTo(found);
     return true;
   }
 
@@ -171,7 +174,8 @@ export class RequestContext extends ResponseContext implements HandledRequest {
   handlerEnded(handler: Handler): void {
     if (this.isAnswered) return;
     if (handler === "failure") {
-      this.sendBest();
+      if (this.failureCause === "capacity" && !this.hasFailed) this.reject(503, "Service full");
+      else this.sendBest();
       return;
     }
     this.core.log.warn({ callId: this.callId }, "route handler ended without relay(), reply() or drop(): answering 500");
@@ -210,6 +214,7 @@ export class RequestContext extends ResponseContext implements HandledRequest {
         else core.balancer.moveTo(dialog.load, branch.destination, branch.cells);
       }
       dialog.calleeEndpoint = branch.target;
+      dialog.inviteBranch = branch.id;
       dialog.pending = undefined;
     }
     if (dialog !== undefined) core.dialogs.confirmed(dialog, response);
@@ -230,7 +235,10 @@ export class RequestContext extends ResponseContext implements HandledRequest {
     this.failureCause = cause;
     this.status = response?.status ?? (cause === "timeout" ? 408 : 503);
     this.failovers++;
-    this.dialog?.forgetEarlyLegs();
+    if (this.dialog !== undefined) {
+      this.dialog.forgetEarlyLegs();
+      this.core.dialogs.changed(this.dialog);
+    }
     if (response !== undefined) this.#observe(response);
     this.#decide("failure");
   }
@@ -261,16 +269,41 @@ export class RequestContext extends ResponseContext implements HandledRequest {
     return this.#addressee !== undefined || (this.exemptUri !== undefined && this.exemptUri === this.destinationUri);
   }
 
-  #resolveTarget(): Endpoint | undefined | Promise<Endpoint | undefined> {
+  #resolveTarget(): Target {
     const { network } = this.core;
-    const preferred = this.source.listener;
+    const { listener } = this.source;
     const destination = this.#addressee;
-    if (destination === undefined) return nextHop(network, this.destinationUri ?? this.requestUri, preferred);
-    for (const { ip, port, transport } of destination.addresses) {
-      const endpoint = network.endpoint(ip, port, transport, preferred);
-      if (endpoint !== undefined) return endpoint;
+    return destination ? endpointOf(network, destination, listener) : nextHop(network, this.destinationUri ?? this.requestUri, listener);
+  }
+
+  /** The call waits until the cluster has said whether there is room, and goes where there is some. */
+  #askFor(admission: Admission, found: Target): void {
+    this.#sending = true;
+    admit(admission, this.core.balancer, this.load, () => this.isAnswered || this.cancelled)
+      .then(({ outcome, hasMoved }) => {
+        this.#sending = false;
+        if (outcome === "reserved") this.#sendTo(hasMoved ? this.#followPick() : found);
+        else if (outcome === "full") this.onFailure(undefined, "capacity");
+        else if (outcome === "closed") this.reject(503, "Service Unavailable", [["Retry-After", String(CLOSED_RETRY_AFTER_S)]]);
+      })
+      .catch((error: unknown) => this.handlerFailed(error));
+  }
+
+  /** The pick is another one than the router knows of. A URI that the router has set itself stays. */
+  #followPick(): Target {
+    const { destination } = this.load;
+    if (this.#addressee !== undefined && destination !== undefined) {
+      this.#target = destination;
+      this.destinationUri = destination.uri;
     }
-    return undefined;
+    return this.#resolveTarget();
+  }
+
+  #sendTo(found: Target): void {
+    if (found instanceof Promise) {
+      this.#sending = true;
+      found.then((target) => this.#send(target)).catch((error: unknown) => this.handlerFailed(error));
+    } else this.#send(found);
   }
 
   #send(target: Endpoint | undefined): void {
@@ -309,7 +342,9 @@ export class RequestContext extends ResponseContext implements HandledRequest {
     });
     if (this.dialog !== undefined) {
       this.dialog.calleeEndpoint = target;
+      this.dialog.inviteBranch = branch;
       this.dialog.guard = this.guard === core.router.guard ? undefined : this.guard; // that one applies anyway
+      core.dialogs.changed(this.dialog);
     }
     const destination = this.load.destination;
     const cells = destination === undefined ? NO_CELLS : core.balancer.pickedCells(this.load);

@@ -87,6 +87,11 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
     else this.branch.cancel(cancel.value(H.Reason));
   }
 
+  /** A branch has failed: there is a response to be sent, if it is only our own. */
+  protected get hasFailed(): boolean {
+    return this.#bestStatus !== 0;
+  }
+
   /** Sends the best response there is (RFC 3261 §16.7 step 6). */
   protected sendBest(): void {
     if (this.finalStatus !== 0) return;

@@ -24,6 +24,8 @@ const SESSION_PROGRESS = 183;
 /** What one call has gone through. */
 interface Attempt {
   readonly rule: Rule;
+  /** What other nodes hold was asked for again already: once a call. */
+  refreshed: boolean;
   failovers: number;
   /** The current destination has sent a provisional response: whoever does not pick up now, the destination is alive. */
   progressed: boolean;
@@ -78,7 +80,7 @@ export function createDefaultRouter(routing: RoutingSpec, ports: RoutingPorts): 
   };
 }
 
-function startCall(context: Context, call: ProxyCall): void {
+function startCall(context: Context, call: ProxyCall): void | Promise<void> {
   const { log } = context;
   const rule = findRule(context.rules, call);
   if (!rule) {
@@ -88,21 +90,50 @@ function startCall(context: Context, call: ProxyCall): void {
     return;
   }
   call.openDialog();
+  const attempt: Attempt = { rule, refreshed: false, failovers: 0, progressed: false, hadMedia: false };
+  call.variables.set(ATTEMPT, attempt);
+  return beginAttempt(context, call, attempt);
+}
+
+function beginAttempt(context: Context, call: ProxyCall, attempt: Attempt): void | Promise<void> {
+  const { rule } = attempt;
   const code = chooseFirst(context, call, rule);
+  if (code === -2) return refuseOrRefresh(context, call, attempt);
   if (code !== 1) {
     rejectCall(context, call, rule, code);
     return;
   }
-  const attempt: Attempt = { rule, failovers: 0, progressed: false, hadMedia: false };
-  call.variables.set(ATTEMPT, attempt);
   pointAtPick(call);
   if (call.relay() || tryNext(context, call, attempt, UNUSABLE_TARGET) || call.cancelled) return;
   rejectCall(context, call, rule, -3);
 }
 
-function continueCall(context: Context, call: ProxyCall): void {
+/** Every destination is full, as far as this node knows: other nodes may have given places back meanwhile. */
+function refuseOrRefresh(context: Context, call: ProxyCall, attempt: Attempt): void | Promise<void> {
+  const { rule } = attempt;
+  const { admission } = context;
+  if (admission === undefined || attempt.refreshed || rule.distribute !== undefined) {
+    rejectCall(context, call, rule, -2);
+    return;
+  }
+  attempt.refreshed = true;
+  return admission.refresh(rule.group, rule.resources).then((hasRoom) => {
+    if (call.cancelled || call.load.closed) return;
+    if (hasRoom) return beginAttempt(context, call, attempt);
+    rejectCall(context, call, rule, -2);
+  });
+}
+
+function continueCall(context: Context, call: ProxyCall): void | Promise<void> {
   const attempt = call.variables.get(ATTEMPT) as Attempt | undefined;
-  if (attempt) tryNext(context, call, attempt, { status: call.status, cause: call.failureCause, response: call.response });
+  if (attempt === undefined) return;
+  if (call.failureCause !== "capacity") {
+    tryNext(context, call, attempt, { status: call.status, cause: call.failureCause, response: call.response });
+  } else if (attempt.failovers === 0) {
+    return refuseOrRefresh(context, call, attempt);
+  } else {
+    endFailover(context, call, attempt, "failover_no_destination", { status: call.status, code: -2 });
+  }
 }
 
 function noteProgress(call: ProxyCall, { status, body }: SipResponse): void {

@@ -4,7 +4,7 @@ import type { Config } from "../config/index.ts";
 import { type Dialog, DialogState } from "../dialog/index.ts";
 import { EventBus, EventStream, Webhook } from "../events/index.ts";
 import { ALERT_CHECK_MS, type BreakerChange, type DrainChange, explain, type GroupAlert, GroupAlerts, whatIf } from "../health/index.ts";
-import { fromWire, type ManagementPorts } from "../management/index.ts";
+import { fromWire, type ManagementPorts, type RedisState } from "../management/index.ts";
 import { logAlert } from "../observability/alert-log.ts";
 import type { Log } from "../proxy/index.ts";
 import { VERSION } from "../version.ts";
@@ -184,6 +184,33 @@ export class Announcer {
       ...(deadlineMs > 0 && { deadline: Math.floor(deadlineMs / 1000), bye }),
       ...(reason !== undefined && { reason }),
     });
+  }
+
+  /** A node of the cluster came or went. */
+  nodeChanged(clusterId: number, nodeId: number, isAlive: boolean): void {
+    this.#bus.publish("E_CLUSTERER_NODE_STATE_CHANGED", { cluster_id: clusterId, node_id: nodeId, new_state: isAlive ? 1 : 0 });
+  }
+
+  /** A sharing tag became active or backup on this node. @param epoch how often the tag has moved */
+  tagChanged({
+    tag,
+    cluster,
+    state,
+    epoch,
+    reason,
+  }: {
+    tag: string;
+    cluster: number;
+    state: "active" | "backup";
+    epoch: number;
+    reason: string;
+  }): void {
+    this.#bus.publish("E_CLUSTERER_SHARING_TAG_CHANGED", { name: tag, cluster, state, reason, epoch });
+  }
+
+  /** Redis is reached, answers slowly, or is not reached. */
+  redisChanged(state: RedisState): void {
+    this.#bus.publish("E_CLUSTERER_REDIS", { state });
   }
 
   #status({ group, id, uri }: Destination, enabled: boolean, cause: StatusChange["cause"] | "breaker"): void {

@@ -2,7 +2,7 @@ import type { Balancer } from "../balancer/index.ts";
 import type { Capacity, Freeswitch, Situation } from "../freeswitch/index.ts";
 
 /** What a fed cell needs of the balancer. */
-export type FedCells = Pick<Balancer, "capacity" | "feed" | "load" | "foreignLoad">;
+export type FedCells = Pick<Balancer, "capacity" | "feed" | "load" | "foreignLoad" | "remoteLoad">;
 
 /**
  * One capacity that FreeSWITCH tells: that of a resource, or of a whole pool. Rows of a pool may name several FreeSWITCHes, or give a number beside one;
@@ -36,7 +36,7 @@ export class FedCell {
     const heartbeats = sources.reduce((sum, { counters }) => sum + counters.heartbeats, 0);
     const told = this.#told;
     if (told !== undefined && told.heartbeats === heartbeats && balancer.capacity(cell) !== told.capacity) return;
-    const { maxLoad, foreignLoad } = this.#capacity(balancer.load(cell), situationOf);
+    const { maxLoad, foreignLoad } = this.#capacity(balancer.load(cell) + balancer.remoteLoad(cell), situationOf);
     if (balancer.capacity(cell) !== maxLoad || balancer.foreignLoad(cell) !== foreignLoad) balancer.feed(cell, maxLoad, foreignLoad);
     this.#told = { capacity: maxLoad, heartbeats };
   }

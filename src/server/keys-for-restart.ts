@@ -1,6 +1,18 @@
 import type { Config } from "../config/index.ts";
 
-const SECTIONS = ["sip", "tm", "load_balancer", "dialog", "mi_http", "health", "events", "explain", "registrar", "freeswitch"] as const;
+const SECTIONS = [
+  "sip",
+  "tm",
+  "load_balancer",
+  "dialog",
+  "mi_http",
+  "health",
+  "events",
+  "explain",
+  "registrar",
+  "freeswitch",
+  "cluster",
+] as const;
 
 /** Keys of the configuration whose new values need another start. `routing`, the blacklists that it uses, `distributor` and `log.level` take effect at once. */
 export function keysForRestart(running: Config, next: Config): string[] {

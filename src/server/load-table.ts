@@ -4,8 +4,8 @@ import type { Log } from "../proxy/index.ts";
 import type { DynamicRow } from "../registrar/index.ts";
 import type { DestinationStore, RawRow } from "../store/index.ts";
 
-/** Causes of which others tell in the log: probes, drains and registrations. */
-const TOLD_ELSEWHERE: ReadonlySet<StatusChange["cause"]> = new Set(["probe", "drain", "registration"]);
+/** Causes of which others tell in the log: probes, drains, registrations, and the cluster. */
+const TOLD_ELSEWHERE: ReadonlySet<StatusChange["cause"]> = new Set(["probe", "drain", "registration", "cluster"]);
 
 /** A destination went up or down. The words are those of OpenSIPS. */
 export function logStatus({ destination, enabled, wasEnabled, cause }: StatusChange, log: Log): void {

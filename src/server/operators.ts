@@ -1,5 +1,5 @@
-import type { Balancer, StatusChange, TableChange } from "../balancer/index.ts";
-import { type DrainChange, type DrainPorts, Drains, OperatorStates } from "../health/index.ts";
+import type { Balancer, Destination, StatusChange, TableChange } from "../balancer/index.ts";
+import { type DestinationState, type DrainChange, type DrainPorts, Drains, OperatorStates } from "../health/index.ts";
 import { drainCalls, type ManagementPorts } from "../management/index.ts";
 import { logDrain, logKept } from "../observability/drain-log.ts";
 import type { Log } from "../proxy/index.ts";
@@ -10,6 +10,10 @@ export interface OperatorsPorts extends Pick<ManagementPorts, "dialogs" | "endDi
   readonly after: DrainPorts["after"];
   readonly store: DestinationStateStore;
   readonly log: Log;
+  /** Milliseconds since 1970 that deadlines are measured by; in a cluster that of all its nodes. @default Date.now */
+  readonly wallMs?: () => number;
+  /** When what is being decided now was decided: in a cluster another node may have done it a while ago. @default wallMs */
+  readonly decidedAtMs?: () => number;
 }
 
 /** What operators decide for destinations: drains, and statuses that a restart does not forget. */
@@ -17,19 +21,24 @@ export class Operators {
   readonly drains: Drains;
   /** Are told of each change of a drain. */
   readonly drainListeners: ((change: DrainChange) => void)[];
+  /** Are told when an operator disables a destination that a drain had disabled before. */
+  readonly overruleListeners: ((destination: Destination) => void)[] = [];
   readonly #states: OperatorStates;
   readonly #store: DestinationStateStore;
   readonly #log: Log;
 
-  constructor({ balancer, dialogs, endDialog, after, store, log }: OperatorsPorts) {
+  constructor({ balancer, dialogs, endDialog, after, store, log, wallMs = Date.now, decidedAtMs = wallMs }: OperatorsPorts) {
     this.#store = store;
     this.#log = log;
     this.drains = new Drains({
       balancer,
-      wallMs: Date.now,
+      wallMs,
       after,
       ...drainCalls({ balancer, dialogs, endDialog, log }),
-      onOverruled: (destination) => this.#states.drainOverruled(destination),
+      onOverruled: (destination) => {
+        this.#states.drainOverruled(destination);
+        for (const tell of this.overruleListeners) tell(destination);
+      },
       onChange: (change) => {
         for (const tell of this.drainListeners) tell(change);
       },
@@ -38,7 +47,7 @@ export class Operators {
       balancer,
       drains: this.drains,
       save: (state) => store.save(state),
-      wallMs: Date.now,
+      wallMs: decidedAtMs,
       onKept: (destination, state) => logKept(destination, state, log),
     });
     this.drainListeners = [(change) => logDrain(change, log), (change) => this.#states.drainChanged(change)];
@@ -55,11 +64,16 @@ export class Operators {
     return { ...this.drains.counters, ...counters, states_pending: pending, states_unwritable: Number(isUnwritable) };
   }
 
-  /** Reads what was decided before the start. To be called before the first table. @throws Error when the database cannot be read */
-  async load(): Promise<void> {
+  /**
+   * Reads what was decided before the start, and answers it. To be called before the first table.
+   *
+   * @throws Error when the database cannot be read
+   */
+  async load(): Promise<readonly DestinationState[]> {
     const { states, problems } = await this.#store.load();
     for (const problem of problems) this.#log.warn({}, problem);
     this.#states.load(states);
+    return states;
   }
 
   /**

@@ -1,6 +1,6 @@
 import type { Balancer, StatusChange } from "../balancer/index.ts";
 import type { Config } from "../config/index.ts";
-import { CallOutcomes, outcomeSettings } from "../health/index.ts";
+import { type BreakerChange, CallOutcomes, outcomeSettings } from "../health/index.ts";
 import type { ManagementPorts } from "../management/index.ts";
 import { logBreaker, logRest } from "../observability/outcome-log.ts";
 import { Prober, probeSettings, SlowStart, slowStartMs } from "../probing/index.ts";
@@ -14,7 +14,11 @@ import type { Announcer } from "./announcer.ts";
 export interface WatchPorts {
   readonly config: Config;
   readonly balancer: Balancer;
-  readonly announcer: Pick<Announcer, "breakerChanged" | "restBegan">;
+  readonly announcer: Pick<Announcer, "restBegan">;
+  /** Is told of each change of a breaker. */
+  readonly breakerChanged: (change: BreakerChange) => void;
+  /** Whether it is this node that probes; absent: always. */
+  readonly mayProbe?: (() => boolean) | undefined;
   readonly locals: LocalAddresses;
   readonly chance: RandomTokens;
   readonly wheel: TimerWheel;
@@ -57,7 +61,7 @@ export class Watch {
    * @throws Error when none of them can be bound
    */
   async start(addresses: readonly string[]): Promise<void> {
-    const { config, balancer, chance, locals, log, nowMs, wheel } = this.#ports;
+    const { config, balancer, chance, locals, log, mayProbe, nowMs, wheel } = this.#ports;
     if (config.load_balancer.probing_interval === 0) return;
     const counters = new TransportCounters();
     const fault = (error: unknown, action: string): void => log.error({ err: error }, `cannot ${action}`);
@@ -72,6 +76,7 @@ export class Watch {
       nowMs,
       wallMs: Date.now,
       random: Math.random,
+      mayProbe,
       log,
     });
     await this.#prober.start();
@@ -104,7 +109,7 @@ export class Watch {
   }
 }
 
-function createOutcomes({ announcer, balancer, config, nowMs, after, log }: WatchPorts): CallOutcomes | undefined {
+function createOutcomes({ announcer, balancer, breakerChanged, config, nowMs, after, log }: WatchPorts): CallOutcomes | undefined {
   const settings = outcomeSettings(config.health);
   if (settings === undefined) return undefined;
   return new CallOutcomes({
@@ -114,7 +119,7 @@ function createOutcomes({ announcer, balancer, config, nowMs, after, log }: Watc
     after,
     onBreaker: (change) => {
       logBreaker(change, log);
-      announcer.breakerChanged(change);
+      breakerChanged(change);
     },
     onRest: (destination, ms) => {
       logRest(destination, ms, log);

@@ -1,8 +1,10 @@
-import { BlockList, isIPv4, isIPv6 } from "node:net";
+import { BlockList, isIP, isIPv4, isIPv6 } from "node:net";
 import { networkInterfaces } from "node:os";
 
 /** Interfaces may come and go (floating addresses): what was read is used for this long, in milliseconds. */
 const REFRESH_MS = 5_000;
+/** They are read again this soon, in milliseconds, for an address that is not known: a floating address whose node has died brings its calls at once. */
+const REFRESH_UNKNOWN_MS = 250;
 const FALLBACK = { 4: "127.0.0.1", 6: "::1" } as const;
 
 interface Local {
@@ -27,13 +29,14 @@ export class LocalAddresses {
 
   /** Whether the address is one of this machine. The whole of 127.0.0.0/8 is. */
   has(address: string): boolean {
-    this.#refresh();
-    return this.#known.has(address) || (address.startsWith("127.") && isIPv4(address));
+    this.#refresh(REFRESH_MS);
+    if (this.#known.has(address) || (address.startsWith("127.") && isIPv4(address))) return true;
+    return isIP(address) !== 0 && this.#refresh(REFRESH_UNKNOWN_MS) && this.#known.has(address);
   }
 
   /** The address by which a peer reaches this machine: that of the interface in its subnet, else of the first one that is not internal. */
   towards(remoteAddress: string): string {
-    this.#refresh();
+    this.#refresh(REFRESH_MS);
     const known = this.#chosen.get(remoteAddress);
     if (known !== undefined) return known;
     const chosen = this.#choose(remoteAddress);
@@ -51,9 +54,10 @@ export class LocalAddresses {
     return (near ?? locals.find((local) => !local.internal) ?? locals[0])?.address ?? FALLBACK[family];
   }
 
-  #refresh(): void {
+  /** Reads the interfaces, unless that was done within `ms`. */
+  #refresh(ms: number): boolean {
     const now = this.#nowMs();
-    if (now - this.#readAtMs < REFRESH_MS) return;
+    if (now - this.#readAtMs < ms) return false;
     this.#readAtMs = now;
     this.#locals = { 4: [], 6: [] };
     this.#known = new Set();
@@ -68,6 +72,7 @@ export class LocalAddresses {
         this.#known.add(address);
       }
     }
+    return true;
   }
 }
 

@@ -13,6 +13,10 @@ export interface NetworkOptions {
 }
 
 const DEFAULT_PORT = 5060;
+/** Addresses of other nodes that are known at a time: some for each node of the largest cluster. */
+export const MAX_PEERS = 10_000;
+const WILDCARDS = new Set(["0.0.0.0", "0:0:0:0:0:0:0:0"]);
+const PEER = /^(?:(?:udp|tcp|tls|ws|wss):)?(?:\[([0-9a-f:.]+)\]|([^\s:[\]]+)):([0-9]{1,5})$/i;
 
 /** All listeners together, as the core sees them. */
 export class SipNetwork implements Network, Wire {
@@ -20,6 +24,7 @@ export class SipNetwork implements Network, Wire {
   readonly #listeners: UdpListener[] = [];
   readonly #own = new Set<string>();
   readonly #wildcardPorts = new Set<number>();
+  #peers: ReadonlySet<string> = new Set();
 
   constructor(options: NetworkOptions) {
     this.#options = options;
@@ -41,6 +46,26 @@ export class SipNetwork implements Network, Wire {
   isOwn(host: string, port: number): boolean {
     if (this.#own.has(`${spelled(host)} ${port}`)) return true;
     return this.#wildcardPorts.has(port) && this.#options.locals.has(host);
+  }
+
+  isPeer(host: string, port: number): boolean {
+    return this.#peers.size > 0 && this.#peers.has(`${spelled(host)} ${port}`);
+  }
+
+  /**
+   * Says where the other nodes of the cluster take SIP, in place of what was said before, in order of importance.
+   *
+   * @param addresses such as `udp:192.0.2.1:5060` or `[2001:db8::1]:5060`; others, and wildcards, are passed over, as are those beyond {@link MAX_PEERS}
+   */
+  setPeers(addresses: Iterable<string>): void {
+    const peers = new Set<string>();
+    for (const address of addresses) {
+      const [, ipv6, name, port] = PEER.exec(address) ?? [];
+      const host = ipv6 ?? name;
+      if (host === undefined || WILDCARDS.has(spelled(host)) || peers.size >= MAX_PEERS) continue;
+      peers.add(`${spelled(host)} ${Number(port)}`);
+    }
+    this.#peers = peers;
   }
 
   endpoint(address: string, port: number, transport: string, preferred: Listener): Endpoint | undefined {

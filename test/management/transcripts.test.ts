@@ -97,8 +97,8 @@ const DIFFERENCES: Readonly<Record<string, Difference>> = {
     reason: "The first three came from the script of the recorded server: we have the profiles of the resources",
     body: (recorded) => recorded.replace(/\{"name":"all".*\{"name":"both","has value":true\},/, ""),
   },
-  clusterer_list: { reason: "There is no cluster module", body: NO_METHOD_14 },
-  clusterer_list_cap: { reason: "There is no cluster module", body: NO_METHOD_14 },
+  clusterer_list: { reason: "A node alone has no methods of a cluster", body: NO_METHOD_14 },
+  clusterer_list_cap: { reason: "A node alone has no methods of a cluster", body: NO_METHOD_14 },
 };
 
 const NEW_NAMES =

@@ -16,7 +16,8 @@ const NAMES: Record<string, string> = {
   tm: `received_replies relayed_replies local_replies UAS_transactions UAC_transactions 2xx_transactions 3xx_transactions 4xx_transactions
     5xx_transactions 6xx_transactions inuse_transactions retransmission_req retransmission_rpl absorbed_req stray_replies stray_acks merged_requests
     refused_overload timeout_finalresponse timeout_finalresponse_inv transport_errors failovers late_answers orphans_ended`,
-  dialog: "active_dialogs early_dialogs processed_dialogs expired_dialogs failed_dialogs unknown_dialog",
+  dialog: `active_dialogs early_dialogs processed_dialogs expired_dialogs failed_dialogs unknown_dialog restored_dialogs surrendered_dialogs searches
+    searches_refused searches_failed lost_replies`,
   load_balancer: `starts nexts selected no_capacity no_destination bad_resource internal_error resets disables disables_stale counted uncounted reloads faults
     failed_open destinations destinations_enabled`,
   health: "", // its sources come with the program: see test/server/statistics.test.ts
@@ -296,5 +297,20 @@ describe("Statistics.reset()", () => {
       statistics.reset(group, name);
     assertHas(statistics.read(), { [`core:${kind}`]: 0, "core:bad_msg_hdr": 1 });
     assert.deepEqual(Object.keys(statistics.read()).sort(), Object.keys(NAMES).sort());
+  });
+});
+
+describe("the statistics of a cluster", () => {
+  it("are a group of their own, read anew each time and set back like others; a node alone has none", () => {
+    const net = new SimNetwork();
+    const { layer, proxy, dialogs, balancer, core } = net;
+    const counters: Record<string, number> = { beats: 5, mi_run: 0 };
+    const sources = { layer, proxy, proxyCounters: core.counters, transport: {}, dialogs, balancer, uptimeS: () => 0 };
+    const statistics = new Statistics({ ...sources, cluster: { counters } });
+    assert.deepEqual(statistics.read()["clusterer"], { beats: 5, mi_run: 0 });
+    statistics.reset("clusterer", "beats");
+    counters["beats"] = 7;
+    assert.deepEqual(statistics.read()["clusterer"], { beats: 2, mi_run: 0 });
+    assert.equal(new Statistics(sources).read()["clusterer"], undefined);
   });
 });

@@ -46,6 +46,12 @@ export interface SimOptions {
   readonly maxDialogs?: number;
   /** Answers REGISTER; nobody may register without it. */
   readonly registrar?: ProxyCore["registrar"];
+  /** Calls of other nodes; there are none without it. */
+  readonly elsewhere?: ProxyCore["elsewhere"];
+  /** Hosts of other nodes, port 5060. */
+  readonly peerNodes?: readonly string[];
+  /** Begins each token, so that those of two networks differ. */
+  readonly tokens?: string;
   /** Breakers and rests; nobody judges calls without it. */
   readonly outcomes?: OutcomeSettings;
 }
@@ -104,7 +110,8 @@ export class SimNetwork implements Network, Wire {
     }));
     this.balancer.replaceTable(this.rows);
     // Unlike real tokens they can be read in a failing test; nobody guesses here.
-    const chance = { token: () => `tok${(++this.#tokens).toString(36).padStart(13, "0")}` };
+    const { tokens: word = "tok" } = options;
+    const chance = { token: () => `${word}${(++this.#tokens).toString(36).padStart(13, "0")}` };
     this.dialogs = new DialogTable({
       wheel: this.wheel,
       chance,
@@ -126,6 +133,7 @@ export class SimNetwork implements Network, Wire {
       router: (options.router ?? balancingRouter)(this.balancer),
       outcomes: this.outcomes,
       registrar: options.registrar,
+      elsewhere: options.elsewhere,
       timeouts: { frMs: FR_MS, frInviteMs: FR_INVITE_MS },
       defaultMaxForwards: 70,
       log: this.#log(),
@@ -184,6 +192,10 @@ export class SimNetwork implements Network, Wire {
 
   isOwn(host: string, port: number): boolean {
     return port === 5060 && (host === PROXY || host === PROXY6);
+  }
+
+  isPeer(host: string, port: number): boolean {
+    return port === 5060 && this.#options.peerNodes?.includes(host) === true;
   }
 
   endpoint(address: string, port: number, transport: string): Endpoint | undefined {

@@ -88,7 +88,7 @@ describe("LocalAddresses.has()", () => {
 });
 
 describe("LocalAddresses", () => {
-  it("reads the interfaces once in 5 seconds, and sees a floating address come and go", () => {
+  it("reads the interfaces once in 5 seconds, or 250 ms for an address that it does not know, and sees a floating address come and go", () => {
     let nowMs = 1_000;
     let reads = 0;
     let floating = false;
@@ -101,13 +101,16 @@ describe("LocalAddresses", () => {
     );
     assert.equal(machine.towards("198.51.100.77"), "192.0.2.2");
     floating = true;
-    nowMs += 4_999;
+    nowMs += 249;
     assert.equal(machine.has("198.51.100.9"), false);
+    nowMs += 4_750;
+    for (const known of ["192.0.2.2", "127.0.0.9", "sip.example.net", ""]) machine.has(known);
     assert.equal(reads, 1);
-    nowMs += 1;
     assert.equal(machine.has("198.51.100.9"), true);
     assert.equal(machine.towards("198.51.100.77"), "198.51.100.9", "the earlier choice is forgotten");
     assert.equal(reads, 2);
+    for (let i = 0; i < 1_000; i++) assert.equal(machine.has("203.0.113.9"), false);
+    assert.equal(reads, 2, "unknown addresses are no reason to read again and again");
     floating = false;
     nowMs += 5_000;
     assert.equal(machine.has("198.51.100.9"), false);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import type { Endpoint, Listener } from "../../src/transaction/index.ts";
 import { LocalAddresses } from "../../src/transport/local-address.ts";
-import { type NetworkOptions, SipNetwork } from "../../src/transport/network.ts";
+import { MAX_PEERS, type NetworkOptions, SipNetwork } from "../../src/transport/network.ts";
 import { TransportCounters, UdpListener } from "../../src/transport/udp.ts";
 import { hasIpv6Loopback } from "../support/loopback.ts";
 import { UdpPeer } from "../support/udp-peer.ts";
@@ -98,6 +98,52 @@ describe("SipNetwork.isOwn()", () => {
 
   it("owns nothing before it has a listener", async () => {
     assert.equal((await networkOn([])).isOwn("127.0.0.1", 5060), false);
+  });
+});
+
+describe("SipNetwork.isPeer()", () => {
+  const wellFormed = ["udp:192.0.2.9:5060", "192.0.2.10:5070", "tls:SIP.example.net:5061", "udp:[2001:DB8::9]:5060"];
+  const others = [
+    "",
+    "192.0.2.11",
+    "udp:0.0.0.0:5060",
+    "udp:[::]:5060",
+    "[2001:db8::12:5060",
+    "udp:a b:5060",
+    "192.0.2.13:5060x",
+    "ftp:192.0.2.14:5060",
+  ];
+
+  it("knows the addresses of other nodes as they are spelled in a URI, with their port, and nothing else", async () => {
+    const network = await networkOn(["127.0.0.1"]);
+    assert.equal(network.isPeer("192.0.2.9", 5060), false);
+    network.setPeers([...wellFormed, ...others]);
+    for (const [host, port] of [
+      ["192.0.2.9", 5060],
+      ["192.0.2.10", 5070],
+      ["sip.example.net", 5061],
+      ["2001:db8::9", 5060],
+      ["2001:db8:0::9", 5060],
+    ] as const)
+      assert.equal(network.isPeer(host, port), true, host);
+    for (const [host, port] of [
+      ["192.0.2.9", 5061],
+      ["192.0.2.11", 5060],
+      ["0.0.0.0", 5060],
+      ["::", 5060],
+      ["127.0.0.1", 5060],
+      ["", 5060],
+    ] as const)
+      assert.equal(network.isPeer(host, port), false, host);
+    network.setPeers(["192.0.2.20:5060"]);
+    assert.deepEqual([network.isPeer("192.0.2.9", 5060), network.isPeer("192.0.2.20", 5060)], [false, true]);
+  });
+
+  it("knows no more than the first of too many", async () => {
+    const network = await networkOn(["127.0.0.1"]);
+    network.setPeers(Array.from({ length: MAX_PEERS + 1 }, (_, i) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}:5060`));
+    assert.equal(network.isPeer("10.0.0.0", 5060), true);
+    assert.equal(network.isPeer(`10.0.${MAX_PEERS >> 8}.${MAX_PEERS & 255}`, 5060), false);
   });
 });
 

@@ -1,5 +1,11 @@
 import type { Method } from "../define-method.ts";
 import { arg } from "./arg.ts";
+import { clusterBroadcastMi } from "./cluster-broadcast-mi.ts";
+import { clusterSendMi } from "./cluster-send-mi.ts";
+import { clustererList } from "./clusterer-list.ts";
+import { clustererListCap } from "./clusterer-list-cap.ts";
+import { clustererListShtags } from "./clusterer-list-shtags.ts";
+import { clustererShtagSetActive } from "./clusterer-shtag-set-active.ts";
 import { distributorCtl } from "./distributor-ctl.ts";
 import { distributorNext } from "./distributor-next.ts";
 import { dlgEndDlg } from "./dlg-end-dlg.ts";
@@ -43,6 +49,12 @@ export const allMethods: readonly Method[] = [
   which,
   ps,
   help,
+  clustererList,
+  clusterSendMi,
+  clusterBroadcastMi,
+  clustererListCap,
+  clustererListShtags,
+  clustererShtagSetActive,
   dlgList,
   dlgListCtx,
   dlgEndDlg,

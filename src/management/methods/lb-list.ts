@@ -2,9 +2,10 @@ import type { Destination, DestinationResource } from "../../balancer/index.ts";
 import type { DrainProgress } from "../../health/index.ts";
 import type { BindingView } from "../../registrar/index.ts";
 import { defineMethod } from "../define-method.ts";
+import { describeCluster } from "../describe-cluster.ts";
 import type { FreeswitchState, ManagementPorts } from "../ports.ts";
 
-/** `load_balancer:list`: every destination with its resources and their loads, in id order. `drain_deadline` is in seconds since 1970. */
+/** `load_balancer:list`: every destination with its resources and their loads, in id order; in a cluster also how that is. `drain_deadline` is in seconds since 1970. */
 export const lbList = defineMethod({
   name: "load_balancer:list",
   aliases: ["lb_list"],
@@ -17,6 +18,7 @@ export const lbList = defineMethod({
         ...describe(destination, ports),
         ...describeRegistration(destination, registered.get(destination.id)),
       })),
+      ...(ports.cluster && { Cluster: describeCluster(ports.cluster) }),
     };
   },
 });
@@ -37,15 +39,17 @@ function describe(destination: Destination, { balancer, drains, freeswitch }: Ma
   };
 }
 
-/** `max` is what a slow start has opened so far, as selection sees it; `capacity` stands beside it while that is less than the resource has. */
+/** `load` is ours and that of the other nodes, which `remote_load` tells alone. `max` is what a slow start has opened so far, as selection sees it; `capacity` stands beside it while that is less than the resource has. */
 function describeResource({ name, cell }: DestinationResource, balancer: ManagementPorts["balancer"]): object {
   const max = balancer.maxLoad(cell);
   const capacity = balancer.capacity(cell);
   const foreign = balancer.foreignLoad(cell);
+  const remote = balancer.remoteLoad(cell);
   return {
     name,
     max,
-    load: balancer.load(cell),
+    load: balancer.load(cell) + remote,
+    ...(remote > 0 ? { remote_load: remote } : {}),
     ...(foreign > 0 ? { foreign_load: foreign } : {}),
     ...(max < capacity ? { capacity } : {}),
   };

@@ -1,0 +1,71 @@
+import { spawnSync } from "node:child_process";
+
+/** Seconds that apt-get waits for another package manager to finish (a fresh machine often updates itself when it starts). */
+const LOCK_TIMEOUT_SECONDS = 120;
+
+/** A command that tests run, and where it comes from. */
+export interface Tool {
+  readonly command: string;
+  /** Makes the command say its version and end. */
+  readonly versionOption: string;
+  /** Debian and Ubuntu package that holds it. */
+  readonly package: string;
+  readonly website: string;
+  /** Tests that need it, for a sentence. */
+  readonly tests: string;
+}
+
+/** The SIP traffic generator. */
+export const SIPP: Tool = {
+  command: "sipp",
+  versionOption: "-v",
+  package: "sip-tester",
+  website: "https://sipp.sourceforge.net/",
+  tests: "end-to-end tests",
+};
+
+/** Redis; a test starts its own ones on free ports. */
+export const REDIS: Tool = {
+  command: "redis-server",
+  versionOption: "--version",
+  package: "redis-server",
+  website: "https://redis.io/",
+  tests: "tests of the cluster",
+};
+
+function canRun(command: string, args: readonly string[]): boolean {
+  return spawnSync(command, args, { stdio: "ignore" }).error === undefined;
+}
+
+function succeeds(command: string, args: readonly string[]): boolean {
+  return spawnSync(command, args, { stdio: "ignore" }).status === 0;
+}
+
+/** Words to put before `apt-get` to become root, or undefined when this user may not. */
+function rootPrefix(): string[] | undefined {
+  if (process.getuid?.() === 0) return [];
+  return succeeds("sudo", ["-n", "true"]) ? ["sudo", "-n"] : undefined;
+}
+
+/**
+ * Makes sure that a command can be run, and installs it with apt-get when it is missing and this user may install packages.
+ *
+ * @returns undefined when it is there, else a sentence that says what to install
+ */
+export function ensureTool(tool: Tool): string | undefined {
+  if (canRun(tool.command, [tool.versionOption])) return undefined;
+  const wanted = `Cannot run the ${tool.tests}: the command "${tool.command}" is missing, install it with "apt-get install ${tool.package}"`;
+  const prefix = rootPrefix();
+  if (prefix === undefined) return `${wanted} (this user is neither root nor allowed to use sudo without a password)`;
+  if (!canRun("apt-get", ["--version"])) return `${wanted} or, where there is no apt-get, from ${tool.website}`;
+
+  process.stdout.write(`${tool.command} is missing: installing ${tool.package} with apt-get\n`);
+  const aptGet = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-o", `DPkg::Lock::Timeout=${LOCK_TIMEOUT_SECONDS}`];
+  for (const action of [["update"], ["install", "--yes", "--no-install-recommends", tool.package]]) {
+    const [command = "", ...args] = [...prefix, ...aptGet, ...action];
+    const { status } = spawnSync(command, args, { stdio: ["ignore", "inherit", "inherit"] });
+    // A failing update (one unreachable source of many) does not matter as long as the install works.
+    if (status !== 0 && action[0] === "install") return `${wanted} (apt-get ended with ${status})`;
+  }
+  return canRun(tool.command, [tool.versionOption]) ? undefined : wanted;
+}

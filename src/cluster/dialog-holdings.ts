@@ -1,0 +1,179 @@
+import { headText, ownerText } from "./dialog-head.ts";
+import { bodyOf, type DialogRecord, DialogRecordSchema, lifeMsOf, recordOf } from "./dialog-record.ts";
+import type { Keys } from "./keys.ts";
+import type { ClusterClock, ClusterLink, ClusterLog, NodeIdentity } from "./ports.ts";
+import type { Wire } from "./wire.ts";
+
+/** The calls of this node, as the replica sees them. None of it throws. */
+export interface LocalDialogs {
+  /** An ongoing call of this node; undefined when there is none, or too little is known of it to be told. */
+  read(did: string): DialogRecord | undefined;
+  /** Whether the call is ongoing here. */
+  has(did: string): boolean;
+  /** Goes on with a call of another node. False: it cannot be gone on with here. */
+  restore(record: DialogRecord): boolean;
+  /** Forgets a call that another node has, or that has ended elsewhere; nothing is sent. False: it is bound to this node. */
+  surrender(did: string): boolean;
+  /** Whether {@link restore} would go on with it. */
+  canRestore(record: DialogRecord): boolean;
+}
+
+/** The other nodes, as the replica sees them. */
+export interface ReplicaNodes {
+  nodes(): readonly { readonly nodeId: number; readonly incarnation: string; readonly isAlive: boolean }[];
+  isAlive(nodeId: number): boolean;
+  onNode(listen: (node: { readonly nodeId: number }, isAlive: boolean) => void): void;
+  onBeat(listen: (beat: { readonly generation: string }) => void): void;
+  /** Time of Redis, milliseconds. */
+  redisNowMs(): number;
+}
+
+export interface DialogReplicaOptions {
+  readonly link: ClusterLink;
+  readonly keys: Keys;
+  readonly wire: Wire;
+  readonly self: Pick<NodeIdentity, "nodeId" | "incarnation">;
+  readonly clock: ClusterClock;
+  readonly nodes: ReplicaNodes;
+  readonly dialogs: LocalDialogs;
+  /** Whether it is this node that takes the calls of nodes that are gone. */
+  readonly isAdopter: () => boolean;
+  /** All calls of a node that is gone are with others now. */
+  readonly onAdopted?: (nodeId: number) => void;
+  readonly log: ClusterLog;
+}
+
+/** What the replica has done. */
+export class DialogReplicaCounters {
+  records_written = 0;
+  records_removed = 0;
+  /** Calls that ended before their record was written. */
+  records_spared = 0;
+  /** Records that were not what they should be. */
+  records_refused = 0;
+  /** Ends that could not be told, because too many waited for Redis. */
+  ends_dropped = 0;
+  /** Calls of nodes that are gone. */
+  dialogs_adopted = 0;
+  /** Calls of other nodes of which a message came here. */
+  dialogs_taken = 0;
+  /** Own calls that were adopted while this node was cut off, and are here again. */
+  dialogs_reclaimed = 0;
+  /** Calls that another node has now, or that ended elsewhere. */
+  dialogs_surrendered = 0;
+  /** Questions for a call that this node does not know. */
+  lookups = 0;
+  lookups_timed_out = 0;
+  /** Times at which messages of another node were found missing. */
+  messages_missed = 0;
+  /** Times at which all own calls were compared with Redis. */
+  comparisons = 0;
+}
+
+/** What is known of the record of a call of this node. */
+export class Held {
+  /** As {@link RecordHead.taken}. */
+  taken = 0;
+  isAdopted = false;
+  /** The did stands in the set of this node. */
+  isListed = false;
+  /** The record was sent once. */
+  isWritten = false;
+  /** {@link Holdings.doubts} when this was made. */
+  readonly doubts: number;
+
+  constructor(doubts: number) {
+    this.doubts = doubts;
+  }
+}
+
+/** The calls that this node has, and how their records look. */
+export class Holdings {
+  readonly options: DialogReplicaOptions;
+  readonly counters = new DialogReplicaCounters();
+  readonly held = new Map<string, Held>();
+  /** Calls that this node has asked Redis for: it may have got them, whatever it was told. */
+  readonly claims = new Set<string>();
+  /** How often others may have taken calls of this node without its knowing. */
+  doubts = 0;
+  /** The call that is being restored: what is told of it meanwhile is no news. */
+  #restoring: string | undefined = undefined;
+  readonly #owner: string;
+
+  constructor(options: DialogReplicaOptions) {
+    this.options = options;
+    this.#owner = ownerText(options.self);
+  }
+
+  /** How each record of this node begins. */
+  get owner(): string {
+    return this.#owner;
+  }
+
+  head(taken: number, isAdopted = false): string {
+    return headText(this.options.self, taken, isAdopted);
+  }
+
+  /** Something of the call has changed. @returns whether its record has to be written */
+  changed(did: string): boolean {
+    if (did === this.#restoring) return false;
+    let held = this.held.get(did);
+    if (held === undefined) {
+      held = new Held(this.doubts);
+      this.held.set(did, held);
+    }
+    held.isAdopted = false; // something was heard of it
+    return true;
+  }
+
+  /** Record of an own call, with its life in milliseconds. */
+  text(did: string, taken: number, isAdopted: boolean): { readonly record: string; readonly lifeMs: number } | undefined {
+    const { dialogs, wire, clock } = this.options;
+    const known = dialogs.read(did);
+    if (known === undefined) return undefined;
+    const body = bodyOf(known, this.#aheadMs());
+    return { record: wire.encode([taken, isAdopted ? 1 : 0, ...body]), lifeMs: lifeMsOf(known.snapshot, clock.wallMs()) };
+  }
+
+  /** Reads a record. Undefined, and counted, when it is not one of this dialog. */
+  read(did: string, text: string): DialogRecord | undefined {
+    const received = this.options.wire.decode(DialogRecordSchema, text);
+    const record = received && recordOf(received.body, did, this.#aheadMs());
+    if (record === undefined) this.counters.records_refused++;
+    return record;
+  }
+
+  /** Goes on with a call whose record is that of this node now. */
+  restore(did: string, record: DialogRecord, taken: number, isAdopted: boolean): boolean {
+    this.#restoring = did;
+    const isRestored = this.options.dialogs.restore(record);
+    this.#restoring = undefined;
+    if (!isRestored) return false;
+    const held = new Held(this.doubts);
+    held.taken = taken;
+    held.isAdopted = isAdopted;
+    held.isListed = true;
+    held.isWritten = true;
+    this.held.set(did, held);
+    return true;
+  }
+
+  /** Forgets a call that is elsewhere or over. False: it is bound to this node, which has to have it again. */
+  surrender(did: string): boolean {
+    const held = this.held.get(did);
+    if (held === undefined) return true;
+    this.held.delete(did); // its end here is no news
+    if (!this.options.dialogs.surrender(did)) {
+      if (!this.options.dialogs.has(did)) return true;
+      this.held.set(did, held);
+      return false;
+    }
+    this.counters.dialogs_surrendered++;
+    return true;
+  }
+
+  #aheadMs(): number {
+    const { nodes, clock } = this.options;
+    return nodes.redisNowMs() - clock.wallMs();
+  }
+}

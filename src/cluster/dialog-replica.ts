@@ -1,0 +1,243 @@
+import { DialogAdoption } from "./dialog-adoption.ts";
+import { DialogChannel, type DialogNews } from "./dialog-channel.ts";
+import { DialogComparison } from "./dialog-comparison.ts";
+import { readHead } from "./dialog-head.ts";
+import { type DialogReplicaCounters, type DialogReplicaOptions, Holdings } from "./dialog-holdings.ts";
+import { type DialogRecord, isDid } from "./dialog-record.ts";
+import { DialogTaker } from "./dialog-taker.ts";
+import { DialogWriter, FLUSH_MS } from "./dialog-writer.ts";
+
+export type { DialogReplicaCounters, DialogReplicaOptions, LocalDialogs, ReplicaNodes } from "./dialog-holdings.ts";
+
+/** How long a message waits to learn which node has its call. */
+export const LOOKUP_MS = 100;
+/** Calls that are looked up at a time. */
+const MAX_LOOKUPS = 1_000;
+/** How long {@link DialogReplica.close} waits for Redis. */
+const CLOSE_WAIT_MS = 1_000;
+
+/** Where a call was found: taken over by this node, or with a node that is alive and still waits for an answer to its INVITE. */
+export type FoundRecord = { readonly kind: "taken" } | { readonly kind: "guest"; readonly record: DialogRecord };
+
+/**
+ * The calls of all nodes, so that each survives its node: every node writes compact records of its calls to Redis and takes over those of others when
+ * their node is gone or when a message of them comes here. A record says who has the call; each change of that is one step of Redis, so a call has one
+ * owner. Messages only make it quick: who misses one finds out by comparing.
+ */
+export class DialogReplica {
+  readonly counters: DialogReplicaCounters;
+  readonly #options: DialogReplicaOptions;
+  readonly #holdings: Holdings;
+  readonly #channel: DialogChannel;
+  readonly #writer: DialogWriter;
+  readonly #taker: DialogTaker;
+  readonly #comparison: DialogComparison;
+  readonly #adoption: DialogAdoption;
+  readonly #lookups = new Map<string, Promise<FoundRecord | undefined>>();
+  #generation: string | undefined = undefined;
+  #isStarted = false;
+  #isClosed = false;
+
+  constructor(options: DialogReplicaOptions) {
+    this.#options = options;
+    this.#holdings = new Holdings(options);
+    this.counters = this.#holdings.counters;
+    const compare = (): void => this.#compare();
+    this.#channel = new DialogChannel(
+      options,
+      (nodeId, news) => this.#hear(nodeId, news),
+      () => {
+        this.counters.messages_missed++;
+        this.#doubt();
+      },
+    );
+    this.#writer = new DialogWriter(this.#holdings, this.#channel, (did, head) => this.#refused(did, head));
+    this.#taker = new DialogTaker(this.#holdings, this.#writer, this.#channel, compare);
+    this.#comparison = new DialogComparison(this.#holdings, this.#writer, this.#taker);
+    this.#adoption = new DialogAdoption(this.#holdings, this.#taker, this.#channel);
+    options.link.onDown(() => {
+      this.#holdings.doubts++;
+      this.#writer.doubt();
+    });
+    options.link.onUp(() => {
+      if (!this.#isStarted) return;
+      this.#comparison.want(true);
+      this.#writer.flush();
+    });
+    options.nodes.onBeat(({ generation }) => {
+      if (this.#generation !== undefined && this.#generation !== generation) this.#writeAll();
+      this.#generation = generation;
+      if (this.#isStarted) this.#adoption.look();
+    });
+    options.nodes.onNode((node, isAlive) => this.#isStarted && this.#adoption.nodeChanged(node.nodeId, isAlive));
+  }
+
+  /** Calls whose record is to be written, and ended ones whose record is to be removed. */
+  get pendingCount(): number {
+    return this.#writer.pendingCount;
+  }
+
+  /** Nothing waits to be told, compared or adopted. */
+  get isSettled(): boolean {
+    return this.#writer.isIdle && this.#comparison.isIdle && this.#adoption.isIdle && this.#holdings.claims.size === 0;
+  }
+
+  /** Begins, once this node has its place in the cluster: takes back what its former life has left. Resolves when that is done; without Redis it waits for it. */
+  start(): Promise<void> {
+    this.#isStarted = true;
+    this.#adoption.look();
+    this.#writer.flush();
+    return this.#comparison.done();
+  }
+
+  /** Something of a call here, or of what it counts, may have changed. Cheap. */
+  changed(did: string): void {
+    if (!this.#isClosed && this.#holdings.changed(did)) this.#writer.write(did);
+  }
+
+  /** A call here is over. @param isCertain false when only this node knows nothing more of it, and another one may have it still */
+  ended(did: string, isCertain = true): void {
+    const held = this.#holdings.held.get(did);
+    if (held === undefined) return; // surrendered, or never worth telling
+    this.#holdings.held.delete(did);
+    this.#writer.ended(did, held, isCertain);
+  }
+
+  /**
+   * A call that this node does not know, and of which a message came: it is taken over if it is up or its node is gone. Never rejects, and resolves
+   * within {@link LOOKUP_MS}. @param isWanted whether the message belongs to the call
+   * @returns undefined at once when there is nobody to ask
+   */
+  find(did: string | undefined, isWanted: (record: DialogRecord) => boolean): Promise<FoundRecord | undefined> | undefined {
+    if (!isDid(did) || !this.#options.link.isUp || !this.#isStarted || this.#isClosed) return undefined;
+    const underWay = this.#lookups.get(did);
+    if (underWay !== undefined) return underWay;
+    if (this.#lookups.size >= MAX_LOOKUPS) return undefined;
+    this.counters.lookups++;
+    const lookup = this.#within(this.#lookUp(did, isWanted)).finally(() => this.#lookups.delete(did));
+    this.#lookups.set(did, lookup);
+    return lookup;
+  }
+
+  /** Asks another node to take a call of this one. It may not: then the call stays. */
+  offer(did: string, nodeId: number): void {
+    if (this.#holdings.held.has(did)) this.#channel.tell("offer", nodeId, [did]);
+  }
+
+  /** Writes what is not written, for a second at most, and stops. The calls stay in Redis, for others to take. */
+  async close(): Promise<void> {
+    const { clock, link } = this.#options;
+    const untilMs = clock.nowMs() + CLOSE_WAIT_MS;
+    while (!this.#writer.isIdle && link.isUp && clock.nowMs() < untilMs) {
+      this.#writer.flush();
+      await new Promise<void>((resolve) => clock.after(FLUSH_MS, resolve));
+    }
+    this.#isClosed = true;
+    this.#writer.close();
+    this.#comparison.close();
+    this.#adoption.close();
+  }
+
+  async #lookUp(did: string, isWanted: (record: DialogRecord) => boolean): Promise<FoundRecord | undefined> {
+    const { link, keys, nodes, self, dialogs } = this.#options;
+    // Another node may be taking it at the same time: then the record says so, and this node takes it from that one.
+    for (let tries = 0; tries < 2; tries++) {
+      const text = await link.command("get", keys.dialog(did));
+      const head = readHead(text);
+      if (this.#holdings.held.has(did)) return { kind: "taken" };
+      if (head?.kind !== "record") return undefined;
+      const record = this.#holdings.read(did, text as string);
+      if (record === undefined || !isWanted(record)) return undefined;
+      const isUp = record.snapshot.startedAtMs > 0;
+      const isSelf = head.nodeId === self.nodeId;
+      if (!isUp && !isSelf && nodes.isAlive(head.nodeId)) return { kind: "guest", record };
+      if (isSelf && head.incarnation === self.incarnation && !this.#holdings.claims.has(did)) return undefined; // it has ended here
+      if (!dialogs.canRestore(record)) return undefined;
+      this.#writer.list([did]);
+      if (await this.#taker.take(did, head, "asked")) {
+        this.#channel.tell("moved", [[did, head.taken + 1]]);
+        return { kind: "taken" };
+      }
+    }
+    return undefined;
+  }
+
+  #within(answer: Promise<FoundRecord | undefined>): Promise<FoundRecord | undefined> {
+    return new Promise((resolve) => {
+      const stop = this.#options.clock.after(LOOKUP_MS, () => {
+        this.counters.lookups_timed_out++;
+        resolve(undefined);
+      });
+      answer
+        .catch(() => undefined)
+        .then((found) => {
+          stop();
+          resolve(found);
+        });
+    });
+  }
+
+  #hear(nodeId: number, news: DialogNews): void {
+    const { held } = this.#holdings;
+    switch (news[0]) {
+      case "moved":
+        for (const [did, taken] of news[1]) if ((held.get(did)?.taken ?? taken) < taken) this.#giveUp(did);
+        return;
+      case "ended":
+        for (const did of news[1]) this.#giveUp(did);
+        return;
+      case "adopted":
+        this.#adoption.adoptedBy(nodeId, news[1]);
+        if (news[1] === this.#options.self.nodeId) this.#doubt();
+        return;
+      case "offer":
+        if (news[1] === this.#options.self.nodeId && this.#isStarted) this.#accept(nodeId, news[2]);
+    }
+  }
+
+  #accept(from: number, dids: readonly string[]): void {
+    const missing = dids.filter((did) => !this.#holdings.held.has(did)).slice(0, MAX_LOOKUPS);
+    const moved: [string, number][] = [];
+    this.#taker
+      .takeAll(missing, "own", (head) => head.nodeId === from)
+      .then(() => {
+        for (const did of missing) {
+          const taken = this.#holdings.held.get(did)?.taken;
+          if (taken !== undefined) moved.push([did, taken]);
+        }
+        this.#channel.tellMany("moved", moved);
+      })
+      .catch(() => undefined); // its node offers no second time, and ends it itself
+  }
+
+  /** Another node says that it has a call of this one, or that it has ended. */
+  #giveUp(did: string): void {
+    if (!this.#holdings.held.has(did)) return;
+    if (this.#holdings.surrender(did)) this.#writer.unlist(did);
+    else this.#writer.write(did); // Redis says who has it, and this node takes it back
+  }
+
+  #refused(did: string, head: string): void {
+    const held = this.#holdings.held.get(did);
+    if (held !== undefined) this.#comparison.settle(did, held, head);
+  }
+
+  #writeAll(): void {
+    this.#holdings.doubts++;
+    this.#writer.doubt();
+    for (const [did, held] of this.#holdings.held) {
+      held.isListed = false;
+      if (held.isWritten) this.#writer.write(did);
+    }
+  }
+
+  #doubt(): void {
+    this.#holdings.doubts++;
+    this.#writer.doubt();
+    this.#compare();
+  }
+
+  #compare(): void {
+    if (this.#isStarted) this.#comparison.want();
+  }
+}

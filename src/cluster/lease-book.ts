@@ -1,0 +1,390 @@
+import { Type } from "typebox";
+import { type Balancer, type CallLoad, FLAG_NEGATIVE } from "../balancer/index.ts";
+import type { Admission } from "../proxy/index.ts";
+import type { Keys } from "./keys.ts";
+import { LeaseCounters } from "./lease-counters.ts";
+import { type Hold, Holds, type LeaseOwner, type SlotLeases } from "./lease-holds.ts";
+import { LeaseReach, RESERVE_WAIT_MS } from "./lease-reach.ts";
+import { refreshOwners } from "./lease-refresh.ts";
+import { Renewals } from "./lease-renewals.ts";
+import { type LeaseAnswer, RESERVE_TTL_MS } from "./lease-scripts.ts";
+import { type Asked, LeaseSender } from "./lease-sender.ts";
+import { type LeaseSlot, LeaseSlots } from "./lease-slots.ts";
+import type { ClusterClock, ClusterLink, ClusterLog, NodeIdentity } from "./ports.ts";
+import type { Wire } from "./wire.ts";
+
+/** The answer may have come while this process was busy: it is read before anybody says that it is late. */
+const GRACE_MS = 5;
+/** Reservations under way at a time; beyond it calls do without. */
+export const MAX_RESERVATIONS_UNDER_WAY = 10_000;
+
+const LOST = Type.Object({ owner: Type.String({ minLength: 1, maxLength: 2048 }), from: Type.Integer({ minimum: 0 }) });
+
+export interface LeaseBookOptions {
+  readonly link: ClusterLink;
+  readonly keys: Keys;
+  readonly wire: Wire;
+  readonly self: Pick<NodeIdentity, "incarnation">;
+  readonly clock: ClusterClock;
+  readonly log: ClusterLog;
+  readonly balancer: Balancer;
+  readonly slots: { readonly all: readonly LeaseSlot[]; bySlotCell(cell: number): LeaseSlot | undefined };
+  /** Time to live of a lease that is not renewed (`lease_time`), milliseconds. */
+  readonly leaseMs: number;
+  readonly redisLost: "fail_open" | "fail_closed";
+}
+
+/** Slots that a call is asking for, and how many units of each. */
+interface Question extends Asked {
+  readonly units: number;
+}
+
+/**
+ * Exact loads: each unit of load in a slot with sharing "exact" has a lease in Redis, so that all nodes together never exceed a capacity. A lease is
+ * asked for before the INVITE goes out, renewed while the call goes on, and given back with the lease of the balancer; what a dead node, or a lost
+ * message, leaves there expires. Calls wait for nothing but their own reservation, and for that {@link RESERVE_WAIT_MS} at most.
+ *
+ * The balancer's `onWatchedEnd` and `onWatchedForced` are to call {@link ended} and {@link forced}; {@link tableChanged} after each change of the table.
+ */
+export class LeaseBook implements Admission {
+  readonly counters = new LeaseCounters();
+  readonly #options: LeaseBookOptions;
+  readonly #sender: LeaseSender;
+  readonly #renewals: Renewals;
+  readonly #reach: LeaseReach;
+  readonly #slots: LeaseSlots;
+  readonly #holds = new Holds();
+  readonly #refreshes = new Map<string, Promise<boolean>>();
+  /** By own cell. */
+  #slotOf: ReadonlyMap<number, SlotLeases> = new Map();
+  #underWay = 0;
+  #serial = 0;
+
+  constructor(options: LeaseBookOptions) {
+    this.#options = options;
+    const { link, keys, leaseMs, clock } = options;
+    this.#slots = new LeaseSlots(keys);
+    this.#sender = new LeaseSender({
+      link,
+      counters: this.counters,
+      leaseMs,
+      reserveMs: Math.min(RESERVE_TTL_MS, leaseMs),
+      onCount: (slot, count) => this.#counted(slot, count),
+      onUnready: (owner, answer) => this.#unready(owner, answer),
+    });
+    this.#renewals = new Renewals({ clock, sender: this.#sender, link, leaseMs, slots: () => this.#slots.all() });
+    this.#reach = new LeaseReach({
+      link,
+      clock,
+      sender: this.#sender,
+      owners: () => this.#slots.owners(),
+      onReady: () => this.restore(),
+    });
+    link.subscribe(keys.channel("lease"), (message) => this.#heard(message));
+  }
+
+  /** Begins to renew, and to ask Redis as soon as there is a connection. */
+  start(): void {
+    this.tableChanged();
+    this.#renewals.start();
+    this.#reach.start();
+  }
+
+  /** Ends the timers. Leases stay until they expire, unless their calls ended before. */
+  close(): void {
+    this.#renewals.close();
+    this.#reach.close();
+  }
+
+  /** Calls that have leases, or are asking for them. */
+  get calls(): number {
+    return this.#holds.size;
+  }
+
+  /** Leases that are to be given back as soon as Redis can be told. */
+  get owed(): number {
+    return this.#sender.owed;
+  }
+
+  /** Reservations are asked for and waited for. */
+  get isExact(): boolean {
+    return this.#reach.isWorthWaiting;
+  }
+
+  isNeeded(load: CallLoad): boolean {
+    if (this.#slotOf.size === 0) return false;
+    for (const cell of load.picked) {
+      const slot = this.#slotOf.get(cell);
+      if (slot !== undefined && this.#unitsOf(load, slot) > (this.#holds.find(load, slot)?.granted ?? 0)) return true;
+    }
+    return false;
+  }
+
+  reserve(load: CallLoad): Promise<"reserved" | "full" | "closed"> {
+    const { clock, balancer } = this.#options;
+    const isForced = ((load.session?.flags ?? 0) & FLAG_NEGATIVE) !== 0;
+    if (!isForced && this.#underWay >= MAX_RESERVATIONS_UNDER_WAY) this.counters.overflows++;
+    const canAsk = !isForced && this.isExact && this.#underWay < MAX_RESERVATIONS_UNDER_WAY;
+    const questions: Question[] = [];
+    let isAlone = !canAsk;
+    for (const slot of new Set(load.picked.map((cell) => this.#slotOf.get(cell)))) {
+      if (slot === undefined) continue;
+      const hold = this.#holdOf(load, slot);
+      hold.wanted = hold.granted; // what was refused before is asked for again
+      hold.refused = 0;
+      const units = this.#unitsOf(load, slot) - hold.wanted;
+      if (units <= 0) continue;
+      hold.wanted += units;
+      // An answer that came too late before is still under way.
+      if (hold.asking > 0) isAlone = true;
+      const cell = slot.slotCell;
+      questions.push({ hold, units, capacity: Math.max(0, balancer.maxLoad(cell) - balancer.foreignLoad(cell)) });
+    }
+    if (isForced) {
+      this.counters.forced += questions.length;
+      for (const { hold } of questions) this.#force(hold);
+      return Promise.resolve("reserved");
+    }
+    if (questions.length === 0) return Promise.resolve("reserved");
+    if (isAlone) return Promise.resolve(this.#decideAlone(questions));
+    for (const { hold, units } of questions) hold.asking = units;
+    this.#underWay++;
+    const sentMs = clock.nowMs();
+    return new Promise((resolve) => {
+      let decision: "reserved" | "closed" | undefined;
+      const late = (): void => {
+        this.counters.late_answers++;
+        this.#reach.late(sentMs);
+        decision = this.#failMode();
+        resolve(decision);
+      };
+      let stop = clock.after(RESERVE_WAIT_MS, () => {
+        stop = clock.after(GRACE_MS, late);
+      });
+      this.#ask(questions).then((answers) => {
+        stop();
+        this.#underWay--;
+        if (answers.some((answer) => answer !== undefined)) this.#reach.answered(sentMs);
+        resolve(this.#settle(questions, answers, decision));
+      });
+    });
+  }
+
+  refresh(group: number, resources: string): Promise<boolean> {
+    const { balancer, clock } = this.#options;
+    if (this.#slotOf.size === 0 || !this.isExact) return Promise.resolve(false);
+    const key = `${group} ${resources}`;
+    const known = this.#refreshes.get(key);
+    if (known !== undefined) return known;
+    const { owners, hasRoom } = refreshOwners(balancer, this.#slotOf, group, resources);
+    if (owners.length === 0) return Promise.resolve(hasRoom());
+    this.counters.refreshes++;
+    const answered = Promise.all(owners.map((owner) => this.#sender.count(owner))).then(hasRoom);
+    const running = new Promise<boolean>((resolve) => {
+      const stop = clock.after(RESERVE_WAIT_MS, () => resolve(hasRoom()));
+      answered.then((result) => {
+        stop();
+        resolve(result);
+      });
+    }).finally(() => this.#refreshes.delete(key));
+    this.#refreshes.set(key, running);
+    return running;
+  }
+
+  /** A lease of the balancer in a watched cell has ended. */
+  ended(load: CallLoad, cell: number): void {
+    const slot = this.#slotOf.get(cell);
+    const hold = slot && this.#holds.find(load, slot);
+    if (hold === undefined) return; // a pick that was never asked for
+    const units = this.#unitsOf(load, hold.slot);
+    if (units >= hold.wanted) return;
+    hold.refused = Math.max(0, hold.refused - (hold.wanted - units));
+    hold.wanted = units;
+    this.#reconcile(hold);
+  }
+
+  /** A call was counted in a watched cell whatever the capacity: so it is in Redis. */
+  forced(load: CallLoad, cell: number): void {
+    const slot = this.#slotOf.get(cell);
+    if (slot === undefined) return;
+    const hold = this.#holdOf(load, slot);
+    hold.wanted++;
+    this.counters.forced++;
+    this.#force(hold);
+  }
+
+  /**
+   * Another node has the call now, and with it the leases: they are not given back when the call ends here. To be said before the balancer releases the
+   * call.
+   */
+  surrender(load: CallLoad): void {
+    for (const hold of [...this.#holds.of(load)]) {
+      hold.wanted = 0;
+      hold.refused = 0;
+      hold.sent = 0;
+      hold.acknowledge(0);
+      this.#holds.drop(hold);
+    }
+  }
+
+  /** Tells Redis of all leases again: to be called when Redis has lost what it had. */
+  restore(): void {
+    if (!this.#options.link.isUp) return;
+    for (const slot of this.#slots.all()) this.#renewals.restore(slot);
+    this.#reach.count(this.#slots.owners());
+  }
+
+  /** Reads the slots of the table again. To be called after `slots.tableChanged()`, in the step in which the table was replaced. */
+  tableChanged(): void {
+    const { balancer, slots } = this.#options;
+    const before = this.#slotOf;
+    const after = new Map<number, SlotLeases>();
+    const known = new Set(this.#slots.all());
+    this.#slots.begin();
+    for (const destination of balancer.destinations()) {
+      for (const { cell } of destination.resources) {
+        const slot = slots.bySlotCell(balancer.slotCell(cell));
+        if (slot?.sharing === "exact") after.set(cell, this.#slots.take(slot));
+      }
+    }
+    const moved = new Set<CallLoad>();
+    for (const load of this.#holds.calls()) {
+      for (const cell of load.leases) {
+        const old = before.get(cell);
+        const now = after.get(cell);
+        if (old === undefined || old === now) continue;
+        if (now === undefined)
+          after.set(cell, old); // its row is gone, the call goes on
+        else moved.add(load);
+      }
+    }
+    this.#slotOf = after;
+    balancer.watchCells(new Set(after.keys()));
+    for (const load of moved) this.#recount(load);
+    this.#slots.end();
+    this.#reach.count([...new Set([...this.#slots.all()].filter((slot) => !known.has(slot)).map(({ owner }) => owner))]);
+  }
+
+  #holdOf(load: CallLoad, slot: SlotLeases): Hold {
+    if (load.name === "") load.name = `~${this.#options.self.incarnation}.${++this.#serial}`;
+    return this.#holds.find(load, slot) ?? this.#holds.make(load, load.name, slot);
+  }
+
+  #unitsOf(load: CallLoad, slot: SlotLeases): number {
+    let units = 0;
+    for (const cell of load.leases) if (this.#slotOf.get(cell) === slot) units++;
+    return units;
+  }
+
+  #ask(questions: readonly Question[]): Promise<(LeaseAnswer | undefined)[]> {
+    const byOwner = Map.groupBy(questions, ({ hold }) => hold.slot.owner);
+    const answers = new Map([...byOwner].map(([owner, asked]) => [owner, this.#sender.reserve(owner, asked)]));
+    return Promise.all(questions.map(({ hold }) => answers.get(hold.slot.owner)!));
+  }
+
+  /** @param decision what the call was told before the answers came */
+  #settle(
+    questions: readonly Question[],
+    answers: readonly (LeaseAnswer | undefined)[],
+    decision: "reserved" | "closed" | undefined,
+  ): "reserved" | "full" | "closed" {
+    const outcome = decision ?? this.#outcomeOf(answers);
+    for (const [i, { hold }] of questions.entries()) {
+      const units = Math.min(hold.asking, hold.wanted);
+      hold.asking = 0;
+      const isDone = answers[i]?.outcome === "done";
+      if (outcome !== "reserved" && !isDone) hold.refused = Math.min(hold.wanted, hold.refused + units);
+      this.#reconcile(hold);
+      if (hold.settled > 0) this.#renewals.schedule(hold, isDone ? "reserved" : "uncertain");
+    }
+    return outcome;
+  }
+
+  #outcomeOf(answers: readonly (LeaseAnswer | undefined)[]): "reserved" | "full" | "closed" {
+    if (answers.every((answer) => answer?.outcome === "done")) {
+      this.counters.reserved++;
+      return "reserved";
+    }
+    if (answers.some((answer) => answer?.outcome === "full")) {
+      this.counters.refused_full++;
+      return "full";
+    }
+    if (answers.some((answer) => answer !== undefined)) this.counters.unready++;
+    return this.#failMode();
+  }
+
+  #failMode(): "reserved" | "closed" {
+    if (this.#options.redisLost === "fail_closed") {
+      this.counters.failed_closed++;
+      return "closed";
+    }
+    this.counters.failed_open++;
+    return "reserved";
+  }
+
+  /** Nobody is asked: what this node knows decides, or the operator wants no call. */
+  #decideAlone(questions: readonly Question[]): "reserved" | "closed" {
+    const outcome = this.#failMode();
+    for (const { hold, units } of questions) {
+      if (outcome === "closed") hold.refused += units;
+      else this.#force(hold);
+    }
+    return outcome;
+  }
+
+  /** The lease is added as soon as Redis can be told. */
+  #force(hold: Hold): void {
+    this.#reconcile(hold);
+    this.#renewals.schedule(hold, "uncertain");
+  }
+
+  /** Brings Redis to what the call counts, as far as that is settled. */
+  #reconcile(hold: Hold): void {
+    if (hold.asking > 0) return; // until the answer it is not known what is there
+    const { settled } = hold;
+    if (hold.sent > settled) this.#sender.release(hold, settled);
+    else if (hold.sent < settled && this.#options.link.isUp) this.#sender.renew(hold.slot, [hold]);
+    if (hold.wanted === 0) this.#holds.drop(hold);
+  }
+
+  #counted({ slotCell, acknowledged }: SlotLeases, count: number): void {
+    if (slotCell !== -1) this.#options.balancer.setRemoteLoad(slotCell, Math.max(0, count - acknowledged));
+  }
+
+  #unready(owner: LeaseOwner, { outcome, reliableFromMs }: LeaseAnswer): void {
+    const { link, keys, wire, log } = this.#options;
+    if (outcome === "found-lost") {
+      log.debug({ owner: owner.name }, "Leases are not known to Redis: every node adds its own");
+      link.publish(keys.channel("lease"), wire.encode({ owner: owner.name, from: reliableFromMs }));
+    }
+    this.#addAgain(owner, reliableFromMs);
+  }
+
+  #heard(message: string): void {
+    const received = this.#options.wire.decode(LOST, message);
+    const owner = received && this.#slots.owner(received.body.owner);
+    if (received === undefined) this.counters.malformed++;
+    else if (owner !== undefined) this.#addAgain(owner, received.body.from);
+  }
+
+  #addAgain(owner: LeaseOwner, reliableFromMs: number): void {
+    if (owner.addedFor === reliableFromMs) return;
+    owner.addedFor = reliableFromMs;
+    for (const slot of owner.slots) this.#renewals.restore(slot);
+  }
+
+  /** Its cells belong to other slots now. */
+  #recount(load: CallLoad): void {
+    const units = new Map<SlotLeases, number>(this.#holds.of(load).map(({ slot }) => [slot, 0]));
+    for (const cell of load.leases) {
+      const slot = this.#slotOf.get(cell);
+      if (slot !== undefined) units.set(slot, (units.get(slot) ?? 0) + 1);
+    }
+    for (const [slot, wanted] of units) {
+      const hold = this.#holdOf(load, slot);
+      hold.wanted = wanted;
+      hold.refused = Math.min(hold.refused, wanted);
+      this.#force(hold);
+    }
+  }
+}

@@ -1,0 +1,118 @@
+import { type Endpoint, facingListener, type Listener } from "../transaction/index.ts";
+import { type CalleeLeg, Dialog, type DialogState, MAX_LEGS, MAX_ROUTE_SET } from "./dialog.ts";
+
+/** Where a party of a call was last seen, and through which listener, as plain data. */
+export interface EndpointSnapshot {
+  readonly transport: Endpoint["transport"];
+  /** Without brackets. */
+  readonly address: string;
+  readonly port: number;
+  /** Address and port that the listener was bound to: a listener of another node that is bound alike takes its place. */
+  readonly listener: readonly [address: string, port: number];
+}
+
+/** All that another node needs to go on with a call, as plain data that JSON can carry; its leases are another matter. Text is as on the wire, one character a byte. */
+export interface DialogSnapshot {
+  readonly did: string;
+  readonly callId: string;
+  readonly fromTag: string;
+  readonly fromUri: string;
+  readonly toUri: string;
+  readonly fromValue: string;
+  readonly toValue: string;
+  readonly caller: EndpointSnapshot;
+  /** Null before the INVITE went anywhere. */
+  readonly callee: EndpointSnapshot | null;
+  readonly callerContact: string;
+  readonly callerRouteSet: readonly string[];
+  readonly callerCseq: number;
+  readonly inviteBranch: string;
+  readonly legs: readonly Readonly<CalleeLeg>[];
+  /** From Unconfirmed to Confirmed. */
+  readonly state: DialogState;
+  /** Wall clock, milliseconds; 0 before the 2xx. */
+  readonly startedAtMs: number;
+  /** Wall clock, milliseconds; 0 before the 2xx. */
+  readonly expiresAtMs: number;
+  readonly flags: number;
+  /** A script has put something on this call that keeps targets from its parties, which no other node can have: it keeps all others from them. */
+  readonly isGuarded: boolean;
+}
+
+/** The parties of a restored call, with listeners of this node. */
+export interface DialogEndpoints {
+  readonly caller: Endpoint;
+  readonly callee: Endpoint | undefined;
+}
+
+/** Lets nothing pass but what needs no guard: the places where the parties were last seen. */
+const REFUSE_ALL = { accepts: (): boolean => false };
+
+/** A call that has not ended, as plain data. */
+export function snapshotOf(dialog: Dialog): DialogSnapshot {
+  const { calleeEndpoint } = dialog;
+  return {
+    did: dialog.did,
+    callId: dialog.callId,
+    fromTag: dialog.fromTag,
+    fromUri: dialog.fromUri,
+    toUri: dialog.toUri,
+    fromValue: dialog.fromValue,
+    toValue: dialog.toValue,
+    caller: plain(dialog.callerEndpoint),
+    callee: calleeEndpoint === undefined ? null : plain(calleeEndpoint),
+    callerContact: dialog.callerContact,
+    callerRouteSet: dialog.callerRouteSet,
+    callerCseq: dialog.callerCseq,
+    inviteBranch: dialog.inviteBranch,
+    legs: dialog.legs.map((leg) => ({ ...leg })),
+    state: dialog.state,
+    startedAtMs: dialog.startedAtMs,
+    expiresAtMs: dialog.expiresAtMs,
+    flags: dialog.flags,
+    isGuarded: dialog.guard !== undefined,
+  };
+}
+
+/** The parties of a call as this node can reach them; undefined when it has no listener of their transport and family. */
+export function endpointsOf({ caller, callee }: DialogSnapshot, listeners: readonly Listener[]): DialogEndpoints | undefined {
+  const from = reachable(caller, listeners);
+  if (from === undefined) return undefined;
+  const to = callee === null ? undefined : reachable(callee, listeners);
+  return callee !== null && to === undefined ? undefined : { caller: from, callee: to };
+}
+
+/** The call that a snapshot tells of. No table knows it, and no timer of it runs. */
+export function revive(snapshot: DialogSnapshot, { caller, callee }: DialogEndpoints, onTimer: (dialog: Dialog) => void): Dialog {
+  const { did, callId, fromTag, fromUri, toUri, fromValue, toValue, callerContact, callerCseq } = snapshot;
+  const callerRouteSet = snapshot.callerRouteSet.slice(0, MAX_ROUTE_SET);
+  const dialog = new Dialog(
+    did,
+    { callId, fromTag, fromUri, toUri, fromValue, toValue, callerEndpoint: caller, callerContact, callerRouteSet, callerCseq },
+    onTimer,
+  );
+  dialog.isRestored = true;
+  dialog.calleeEndpoint = callee;
+  dialog.inviteBranch = snapshot.inviteBranch;
+  for (const leg of snapshot.legs.slice(0, MAX_LEGS)) dialog.legs.push({ ...leg, routeSet: leg.routeSet.slice(0, MAX_ROUTE_SET) });
+  dialog.state = snapshot.state;
+  dialog.startedAtMs = snapshot.startedAtMs;
+  dialog.expiresAtMs = snapshot.expiresAtMs;
+  dialog.flags = snapshot.flags;
+  if (snapshot.isGuarded) dialog.guard = REFUSE_ALL;
+  return dialog;
+}
+
+function plain({ transport, address, port, listener }: Endpoint): EndpointSnapshot {
+  return { transport, address, port, listener: [listener.address, listener.port] };
+}
+
+function reachable({ transport, address, port, listener }: EndpointSnapshot, listeners: readonly Listener[]): Endpoint | undefined {
+  const usable = listeners.filter((other) => other.transport === transport);
+  const [boundTo, boundPort] = listener;
+  const alike =
+    usable.find((other) => other.address === boundTo && other.port === boundPort) ??
+    usable.find((other) => other.port === boundPort && other.family === (address.includes(":") ? 6 : 4));
+  const found = facingListener(address, usable, alike);
+  return found === undefined ? undefined : { transport, address, port, listener: found };
+}

@@ -1,0 +1,32 @@
+import { defineMethod } from "../define-method.ts";
+import { MiError } from "../jsonrpc.ts";
+
+/** Name and cluster, with blanks around them as OpenSIPS allows. */
+const TAG = /^\s*([^/\s]*)\s*\/\s*(.*?)\s*$/s;
+const TAG_NAME = /^[A-Za-z0-9_.-]{1,64}$/;
+
+/**
+ * `clusterer:shtag_set_active`: takes a sharing tag, from the node that has it too. Answers once it is active here. Errors as in OpenSIPS
+ * (`sharing_tags.c`), with a sentence about a tag that could not be taken.
+ */
+export const clustererShtagSetActive = defineMethod({
+  name: "clusterer:shtag_set_active",
+  aliases: ["clusterer_shtag_set_active"],
+  help: "makes a sharing tag, given as name/cluster, active on this node and backup on all others",
+  recipes: [["tag"]],
+  writes: () => true,
+  available: ({ cluster }) => cluster !== undefined,
+  async run(params, { ports: { cluster, log } }) {
+    const [, name = "", id = ""] = TAG.exec(params.text("tag")) ?? [];
+    if (!TAG_NAME.test(name)) throw new MiError(400, "Bad tag format <name/cluster_id>");
+    if (!/^\d{1,10}$/.test(id)) throw new MiError(400, "Bad cluster ID in tag");
+    if (Number(id) !== cluster?.clusterId) throw new MiError(404, "Cluster ID not found");
+    try {
+      await cluster.setTagActive(name);
+    } catch (error) {
+      log.warn({ err: error, tag: name }, `cannot make tag "${name}" active`);
+      throw new MiError(500, "Internal failure when activating tag", error instanceof Error ? error.message : String(error));
+    }
+    return "OK";
+  },
+});

@@ -1,0 +1,130 @@
+import type { Balancer } from "../balancer/index.ts";
+import type { DialogRecord } from "../cluster/dialog-record.ts";
+import { DialogReplica, type DialogReplicaOptions, type LocalDialogs, type ReplicaNodes } from "../cluster/dialog-replica.ts";
+import { type Dialog, DialogState, type DialogTable, endpointsOf, snapshotOf } from "../dialog/index.ts";
+import type { Elsewhere, FoundDialog } from "../proxy/index.ts";
+import type { SipRequest, SipResponse } from "../sip/index.ts";
+import type { Listener } from "../transaction/index.ts";
+
+/** The sharing tags, as the calls of a cluster need them. */
+export interface CallTags {
+  isActive(name: string): boolean;
+  list(): readonly { readonly tag: string; readonly owner?: number | undefined }[];
+}
+
+export interface ClusterDialogsOptions extends Omit<DialogReplicaOptions, "dialogs" | "isAdopter" | "onAdopted"> {
+  readonly nodes: ReplicaNodes;
+  readonly dialogs: DialogTable;
+  readonly balancer: Pick<Balancer, "held" | "adopt">;
+  readonly listeners: () => readonly Listener[];
+  readonly tags: CallTags;
+  /** The tag whose owner ends calls by time-out and takes those of nodes that are gone; none: the living node with the lowest id takes them, and each ends its own. */
+  readonly tag: string | undefined;
+  /** What a node that is gone has counted is counted elsewhere now. */
+  readonly releaseLoads: (nodeId: number) => void;
+}
+
+/** The calls of this node in the cluster: what the dialog table tells is replicated, and what others have is found and restored. */
+export class ClusterDialogs implements Elsewhere {
+  readonly replica: DialogReplica;
+  readonly #options: ClusterDialogsOptions;
+  #surrendering: string | undefined = undefined;
+
+  constructor(options: ClusterDialogsOptions) {
+    this.#options = options;
+    const { dialogs, releaseLoads } = options;
+    this.replica = new DialogReplica({
+      ...options,
+      dialogs: this.#local(),
+      isAdopter: () => this.#isAdopter(),
+      onAdopted: releaseLoads,
+    });
+    dialogs.onChange = (dialog) => this.replica.changed(dialog.did);
+    dialogs.mayExpire = (dialog) => this.#mayExpire(dialog);
+  }
+
+  /** The call that is being given up because another node has it: what it holds in the cluster is not to be given back. */
+  get surrendering(): string | undefined {
+    return this.#surrendering;
+  }
+
+  /** To be called for each change of a state of a dialog (`DialogTable.onState`). */
+  stateChanged(dialog: Dialog): void {
+    if (dialog.state !== DialogState.Deleted) return;
+    const isPutOff = dialog.endReason === "Lifetime Timeout" && dialog.isPutOff && !this.#isExpirer();
+    this.replica.ended(dialog.did, dialog.endReason !== "Unanswered" && !isPutOff);
+  }
+
+  /** What a call counts has changed, outside of what the dialog table sees. */
+  leasesChanged(did: string): void {
+    if (this.#options.dialogs.byDid(did) !== undefined) this.replica.changed(did);
+  }
+
+  find(did: string | undefined, message: SipRequest | SipResponse): Promise<FoundDialog | undefined> | undefined {
+    const found = this.replica.find(did, (record) => this.#guest(record)?.owns(message) === true);
+    return found?.then((where) => {
+      if (where?.kind === "guest") {
+        const dialog = this.#guest(where.record);
+        return dialog?.owns(message) ? { dialog, isGuest: true } : undefined;
+      }
+      const dialog = where && this.#options.dialogs.byDid(did as string);
+      return dialog?.owns(message) ? { dialog, isGuest: false } : undefined;
+    });
+  }
+
+  #local(): LocalDialogs {
+    const { dialogs, balancer, listeners } = this.#options;
+    return {
+      read: (did) => {
+        const dialog = dialogs.byDid(did);
+        // Before its INVITE went anywhere nobody can send anything inside it.
+        if (dialog === undefined || dialog.calleeEndpoint === undefined) return undefined;
+        return { snapshot: snapshotOf(dialog), held: balancer.held(dialog.load) };
+      },
+      has: (did) => dialogs.byDid(did) !== undefined,
+      canRestore: ({ snapshot }) => !dialogs.full && !dialogs.knows(snapshot.did) && endpointsOf(snapshot, listeners()) !== undefined,
+      restore: ({ snapshot, held }) => {
+        const endpoints = endpointsOf(snapshot, listeners());
+        const dialog = endpoints && dialogs.restore(snapshot, endpoints);
+        if (dialog === undefined) return false;
+        balancer.adopt(dialog.load, held);
+        return true;
+      },
+      surrender: (did) => {
+        const dialog = dialogs.byDid(did);
+        if (dialog === undefined) return true;
+        this.#surrendering = did;
+        try {
+          return dialogs.surrender(dialog);
+        } finally {
+          this.#surrendering = undefined;
+        }
+      },
+    };
+  }
+
+  #guest({ snapshot }: DialogRecord): Dialog | undefined {
+    const endpoints = endpointsOf(snapshot, this.#options.listeners());
+    return endpoints && this.#options.dialogs.guest(snapshot, endpoints);
+  }
+
+  #isAdopter(): boolean {
+    const { tags, tag, nodes, self } = this.#options;
+    if (tag !== undefined) return tags.isActive(tag);
+    return !nodes.nodes().some(({ nodeId, isAlive }) => isAlive && nodeId < self.nodeId);
+  }
+
+  #isExpirer(): boolean {
+    const { tags, tag } = this.#options;
+    return tag === undefined || tags.isActive(tag);
+  }
+
+  /** A lifetime is over. Where the tag is not active the call goes to the node where it is. */
+  #mayExpire({ did }: Dialog): boolean {
+    if (this.#isExpirer()) return true;
+    const { tags, tag, self } = this.#options;
+    const owner = tags.list().find((row) => row.tag === tag)?.owner;
+    if (owner !== undefined && owner !== self.nodeId) this.replica.offer(did, owner);
+    return false;
+  }
+}

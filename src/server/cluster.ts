@@ -1,0 +1,350 @@
+import { randomBytes } from "node:crypto";
+import type { Balancer, CallLoad, StatusChange, TableChange } from "../balancer/index.ts";
+import { Keys } from "../cluster/keys.ts";
+import { LeaseBook } from "../cluster/lease-book.ts";
+import { LoadExchange } from "../cluster/load-exchange.ts";
+import { LEASE_MS, Membership } from "../cluster/membership.ts";
+import type { ClusterClock, NodeIdentity } from "../cluster/ports.ts";
+import { openRedisLink, type RedisLink } from "../cluster/redis-link.ts";
+import { RemoteMi } from "../cluster/remote-mi.ts";
+import { SharingTags } from "../cluster/sharing-tags.ts";
+import { Slots } from "../cluster/slots.ts";
+import { TagHooks } from "../cluster/tag-hooks.ts";
+import { Wire } from "../cluster/wire.ts";
+import { type Config, clusterIdOf, sharingTagsOf } from "../config/index.ts";
+import type { Dialog, DialogTable } from "../dialog/index.ts";
+import type { BreakerChange, CallOutcomes, DestinationState } from "../health/index.ts";
+import type { ClusterPort, ManagementServer, RedisState } from "../management/index.ts";
+import { logDuplicate, logNode, logRedis, logTag } from "../observability/cluster-log.ts";
+import type { Log } from "../proxy/index.ts";
+import type { Listener } from "../transaction/index.ts";
+import { VERSION } from "../version.ts";
+import type { Announcer } from "./announcer.ts";
+import { clusterCounters } from "./cluster-counters.ts";
+import { ClusterDialogs } from "./cluster-dialogs.ts";
+import { ClusterStatus } from "./cluster-status.ts";
+import type { Operators } from "./operators.ts";
+
+/** How often it is looked how Redis is reached, besides each time that the connection comes or goes, ms. */
+const REDIS_LOOK_MS = 500;
+/** How long a start waits for what the cluster knows once this node has its place in it, ms. */
+const SYNC_WAIT_MS = 3_000;
+const INCARNATION_BYTES = 12;
+
+export interface ClusterNodePorts {
+  readonly config: Config;
+  readonly balancer: Balancer;
+  readonly dialogs: DialogTable;
+  readonly operators: Operators;
+  readonly announcer: Pick<Announcer, "nodeChanged" | "tagChanged" | "redisChanged">;
+  readonly listeners: () => readonly Listener[];
+  /** Addresses that SIP is taken on, such as `udp:192.0.2.1:5060`: those by which others reach this node. */
+  readonly sip: readonly string[];
+  /** Is told where the other nodes take SIP. */
+  readonly setPeers: (addresses: Iterable<string>) => void;
+  readonly management: () => Pick<ManagementServer, "run"> | undefined;
+  /** Monotonic milliseconds. */
+  readonly nowMs: () => number;
+  readonly log: Log;
+}
+
+/** This node's part in a cluster: everything that it shares with others through Redis. */
+export class ClusterNode {
+  readonly leases: LeaseBook;
+  readonly status: ClusterStatus;
+  /** Absent when dialogs are not replicated. */
+  readonly dialogs: ClusterDialogs | undefined;
+  readonly membership: Membership;
+  readonly tags: SharingTags;
+  readonly #ports: ClusterNodePorts;
+  readonly #link: RedisLink;
+  readonly #clusterId: number;
+  readonly #slots: Slots;
+  readonly #loads: LoadExchange;
+  readonly #hooks: TagHooks;
+  readonly #remote: RemoteMi;
+  readonly #wire: Wire;
+  readonly #clock: ClusterClock;
+  #redis: RedisState = "lost";
+  #lostSinceMs: number;
+  #isDuplicate = false;
+  #stopLook: (() => void) | undefined;
+
+  constructor(ports: ClusterNodePorts) {
+    const { config, balancer, dialogs, operators, log, nowMs } = ports;
+    const { cluster } = config;
+    this.#ports = ports;
+    this.#clusterId = clusterIdOf(config);
+    this.#lostSinceMs = nowMs();
+    const self: NodeIdentity = {
+      clusterId: this.#clusterId,
+      nodeId: cluster.node_id,
+      incarnation: randomBytes(INCARNATION_BYTES).toString("hex"),
+      version: VERSION,
+      startedAtMs: Date.now(),
+      sip: ports.sip,
+      managementUrl: `http://${config.mi_http.listen}/${config.mi_http.root}`,
+    };
+    const clock = clusterClock(nowMs, log);
+    const keys = new Keys(this.#clusterId);
+    const wire = new Wire(self);
+    const url = cluster.redis_url;
+    if (url === null) throw new Error("Cannot join a cluster: cluster.redis_url is not set");
+    const link = openRedisLink({ url, log, onFault: (error) => log.error({ err: error }, "cannot process what Redis told") });
+    this.#link = link;
+    this.#clock = clock;
+    this.#wire = wire;
+    const common = { link, keys, wire, self, clock, log };
+    const membership = new Membership(common);
+    const configured = sharingTagsOf(config);
+    const tagName = config.load_balancer.cluster_sharing_tag;
+    const tags = new SharingTags({ membership, clock, log, tags: configured, failover: cluster.sharing_tag_failover });
+    this.membership = membership;
+    this.tags = tags;
+    this.#hooks = new TagHooks({
+      onActive: cluster.on_tag_active,
+      onBackup: cluster.on_tag_backup,
+      clusterId: this.#clusterId,
+      nodeId: self.nodeId,
+      log,
+      clock,
+    });
+    this.status = new ClusterStatus({
+      ...common,
+      nodeId: self.nodeId,
+      beats: membership,
+      balancer,
+      drains: operators.drains,
+      tag: tagName === null ? undefined : { name: tagName, isActive: () => tags.isActive(tagName), epoch: () => tags.epoch(tagName) },
+      breakerOpenMs: config.health.breaker.open_for * 1000,
+    });
+    this.#slots = new Slots(balancer, cluster.load_sharing);
+    this.#loads = new LoadExchange({ ...common, members: membership, slots: this.#slots, balancer });
+    this.leases = new LeaseBook({
+      ...common,
+      balancer,
+      slots: this.#slots,
+      leaseMs: cluster.lease_time * 1000,
+      redisLost: cluster.redis_lost,
+    });
+    this.dialogs = cluster.replicate_dialogs
+      ? new ClusterDialogs({
+          ...common,
+          nodes: membership,
+          dialogs,
+          balancer,
+          listeners: ports.listeners,
+          tags,
+          tag: tagName ?? undefined,
+          releaseLoads: (nodeId) => this.#loads.release(nodeId),
+        })
+      : undefined;
+    this.#remote = new RemoteMi({
+      ...common,
+      members: membership,
+      run: (method, params, fromNode) => this.#run(method, params, fromNode),
+    });
+    this.#listen();
+  }
+
+  /** What operators decided before the start. To be called before {@link start}. */
+  seed(states: readonly DestinationState[]): void {
+    this.status.seed(states);
+  }
+
+  /**
+   * Takes this node's place in the cluster and what the cluster knows, before the first call. Without Redis the node begins alone, and joins when Redis comes.
+   *
+   * @throws DuplicateNodeError when another node that is alive has the id of this one
+   */
+  async start(): Promise<void> {
+    const { config, log } = this.#ports;
+    const outcome = await this.membership.join(config.cluster.start_wait * 1000);
+    if (outcome === "alone") {
+      log.warn({}, `Redis was not reached within ${config.cluster.start_wait} s: this node begins alone, with what it knows itself`);
+    }
+    this.leases.start();
+    const known = [this.status.sync(), this.dialogs?.replica.start()];
+    if (outcome === "joined") await Promise.race([Promise.all(known), this.#wait(SYNC_WAIT_MS)]);
+    this.#look();
+  }
+
+  /** Leaves the cluster: calls of this node that go on are taken over by others. */
+  async close(): Promise<void> {
+    this.#stopLook?.();
+    this.status.stop();
+    this.#loads.stop();
+    this.leases.close();
+    await this.dialogs?.replica.close();
+    await this.membership.leave();
+    await this.#hooks.close();
+    await this.#link.close();
+  }
+
+  statusChanged(change: StatusChange): void {
+    this.status.statusChanged(change);
+  }
+
+  breakerChanged(change: BreakerChange): void {
+    this.status.breakerChanged(change);
+  }
+
+  /** To be told of each new table in the same step, after what operators decided holds for it. */
+  tableChanged(change: TableChange): void {
+    this.status.tableChanged(change);
+    this.#slots.tableChanged();
+    this.#loads.tableChanged();
+    this.leases.tableChanged();
+  }
+
+  useOutcomes(outcomes: CallOutcomes | undefined): void {
+    this.status.useOutcomes(outcomes);
+  }
+
+  /** A lease of the balancer in a cell that is counted exactly has ended. */
+  leaseEnded(load: CallLoad, cell: number): void {
+    // What another node has now is that node's to give back.
+    if (this.dialogs?.surrendering !== undefined && this.dialogs.surrendering === load.name) this.leases.surrender(load);
+    else this.leases.ended(load, cell);
+  }
+
+  dialogChanged(dialog: Dialog): void {
+    this.dialogs?.stateChanged(dialog);
+  }
+
+  /** Whether this node probes: the one that has the tag, or each when there is none. */
+  mayProbe(): boolean {
+    const { config, nowMs } = this.#ports;
+    const tag = config.load_balancer.cluster_sharing_tag;
+    if (tag === null || this.tags.isActive(tag)) return true;
+    return config.cluster.probe_without_redis && !this.#link.isUp && nowMs() - this.#lostSinceMs > LEASE_MS;
+  }
+
+  /** Values for the statistics. */
+  get counters(): Record<string, number> {
+    return clusterCounters({
+      membership: this.membership,
+      tags: this.tags,
+      hooks: this.#hooks,
+      link: this.#link,
+      wire: this.#wire,
+      status: this.status,
+      loads: this.#loads,
+      leases: this.leases,
+      dialogs: this.dialogs,
+      remote: this.#remote,
+    });
+  }
+
+  /** What management offers of it. */
+  get management(): ClusterPort {
+    const { config } = this.#ports;
+    const { membership, status, dialogs, tags } = this;
+    const loadSharing = config.cluster.load_sharing;
+    const redis = (): RedisState => this.#state();
+    return {
+      clusterId: this.#clusterId,
+      nodeId: config.cluster.node_id,
+      loadSharing,
+      get redis() {
+        return redis();
+      },
+      get rttMs() {
+        return redis() === "lost" ? undefined : membership.rttMs;
+      },
+      get unsyncedStatuses() {
+        return status.replica.pendingCount;
+      },
+      get unsyncedDialogs() {
+        return dialogs?.replica.pendingCount ?? 0;
+      },
+      nodes: () => membership.nodes(),
+      tags: () => tags.list(),
+      capabilities: () => [
+        { name: "load_balancer-status-repl", isSynced: status.replica.isSynced },
+        ...(dialogs === undefined ? [] : [{ name: "dialog-dlg-repl", isSynced: dialogs.replica.isSettled }]),
+      ],
+      setTagActive: (tag) => tags.setActive(tag),
+      broadcast: (method, params) => this.#remote.broadcast(method, params),
+      send: (nodeId, method, params) => this.#remote.send(nodeId, method, params),
+    };
+  }
+
+  #listen(): void {
+    const { announcer, log } = this.#ports;
+    this.#link.onUp(() => this.#look());
+    this.#link.onDown(() => {
+      this.#lostSinceMs = this.#ports.nowMs();
+      this.#look();
+    });
+    this.membership.onBeat(() => this.#look());
+    this.membership.onNode((node, isAlive) => {
+      this.#tellPeers();
+      if (node.isSelf) return;
+      logNode(node, isAlive, log);
+      announcer.nodeChanged(this.#clusterId, node.nodeId, isAlive);
+    });
+    this.tags.onChange((change) => {
+      const told = { ...change, cluster: this.#clusterId };
+      logTag(told, log);
+      announcer.tagChanged(told);
+      this.#hooks.changed(change);
+    });
+  }
+
+  /** The living come first: their addresses matter more when there are too many. */
+  #tellPeers(): void {
+    const others = this.membership.nodes().filter(({ isSelf }) => !isSelf);
+    const living = others.filter(({ isAlive }) => isAlive);
+    const gone = others.filter(({ isAlive }) => !isAlive);
+    this.#ports.setPeers([...living, ...gone].flatMap(({ sip }) => sip));
+  }
+
+  #state(): RedisState {
+    if (!this.#link.isUp) return "lost";
+    return this.membership.isSlow ? "slow" : "connected";
+  }
+
+  /** Tells when Redis is reached in another way than before, and when another node turns out to have this one's id. */
+  #look(): void {
+    const { announcer, config, log } = this.#ports;
+    this.#stopLook?.();
+    this.#stopLook = this.#clock.after(REDIS_LOOK_MS, () => this.#look());
+    const isDuplicate = this.membership.state === "duplicate";
+    if (isDuplicate && !this.#isDuplicate) logDuplicate(config.cluster.node_id, "", log);
+    this.#isDuplicate = isDuplicate;
+    const state = this.#state();
+    if (state === this.#redis) return;
+    this.#redis = state;
+    logRedis(state, this.membership.rttMs, log);
+    announcer.redisChanged(state);
+  }
+
+  #run: ConstructorParameters<typeof RemoteMi>[0]["run"] = async (method, params, fromNode) => {
+    const management = this.#ports.management();
+    if (management === undefined) return { error: { code: 500, message: "Node is starting" } };
+    return management.run(method, params, `node ${fromNode}`);
+  };
+
+  #wait(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.#clock.after(ms, resolve));
+  }
+}
+
+/** Timers of their own: those of calls stand still while calls are dealt with, and are stopped before the cluster is left. */
+function clusterClock(nowMs: () => number, log: Log): ClusterClock {
+  return {
+    nowMs,
+    wallMs: Date.now,
+    after(ms, run) {
+      const timer = setTimeout(() => {
+        try {
+          run();
+        } catch (error) {
+          log.error({ err: error }, "timer of the cluster failed");
+        }
+      }, ms);
+      return () => clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,80 @@
+import { createSocket, type Socket } from "node:dgram";
+import { once } from "node:events";
+import { headerOf, responseTo } from "./sip-messages.ts";
+
+/** One change of the number of calls. */
+export interface CountChange {
+  /** Milliseconds on the clock of `performance.now()`. */
+  readonly atMs: number;
+  readonly calls: number;
+}
+
+/** A destination that answers every call at once, and knows better than anybody how many it has. */
+export class CountingCallee {
+  readonly #socket: Socket;
+  readonly #calls = new Set<string>();
+  /** Every change of the number of calls, oldest first. */
+  readonly history: CountChange[] = [];
+  /** Calls that were answered. */
+  answered = 0;
+  /** BYEs of calls that it does not have. */
+  strangeByes = 0;
+  /** Requests with OPTIONS, by where they came from. */
+  readonly probes: { readonly atMs: number; readonly from: string }[] = [];
+  most = 0;
+  /** Answers OPTIONS; else it is silent to them. */
+  answersProbes = true;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on("message", (bytes, { address, port }) => this.#take(bytes.toString("latin1"), address, port));
+  }
+
+  static async open(address: string): Promise<CountingCallee> {
+    const socket = createSocket({ type: "udp4", recvBufferSize: 4_194_304 }).unref();
+    socket.bind(0, address);
+    await once(socket, "listening");
+    return new CountingCallee(socket);
+  }
+
+  get uri(): string {
+    const { address, port } = this.#socket.address();
+    return `sip:${address}:${port}`;
+  }
+
+  /** Calls that it has now. */
+  get calls(): number {
+    return this.#calls.size;
+  }
+
+  async close(): Promise<void> {
+    this.#socket.close();
+    await once(this.#socket, "close");
+  }
+
+  #take(text: string, address: string, port: number): void {
+    const send = (response: string): void => this.#socket.send(Buffer.from(response, "latin1"), port, address);
+    const method = text.slice(0, text.indexOf(" "));
+    const callId = headerOf(text, "Call-ID");
+    if (method === "INVITE") {
+      if (!headerOf(text, "To").includes(";tag=") && !this.#calls.has(callId)) {
+        this.#calls.add(callId);
+        this.answered++;
+        this.#note();
+      }
+      send(responseTo(text, 200, { toTag: `callee-${callId}`, headers: [`Contact: <${this.uri}>`] }));
+    } else if (method === "BYE") {
+      if (this.#calls.delete(callId)) this.#note();
+      else this.strangeByes++;
+      send(responseTo(text, 200));
+    } else if (method === "OPTIONS") {
+      this.probes.push({ atMs: performance.now(), from: `${address}:${port}` });
+      if (this.answersProbes) send(responseTo(text, 200, { toTag: "callee" }));
+    } else if (method !== "ACK" && !text.startsWith("SIP/2.0")) send(responseTo(text, 200));
+  }
+
+  #note(): void {
+    this.most = Math.max(this.most, this.#calls.size);
+    this.history.push({ atMs: performance.now(), calls: this.#calls.size });
+  }
+}
