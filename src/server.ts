@@ -170,6 +170,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     (change) => operators.tableChanged(change),
     (change) => cluster?.tableChanged(change),
     () => feeds?.tableChanged(),
+    () => cluster?.countsChanged(),
   ];
   const registered = config.registrar.accounts.length === 0 ? undefined : () => registrations?.rows() ?? [];
   const loader = new TableLoader({ store, balancer, listeners: tableListeners, registered, log });
@@ -322,6 +323,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
       sip: ownAddresses(network.listeners, config.sip.advertised_address),
       setPeers: (addresses) => network.setPeers(addresses),
       management: () => management,
+      recount: feeds && ((change) => feeds.recount(change)),
       nowMs,
       log,
     });

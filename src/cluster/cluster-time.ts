@@ -79,7 +79,7 @@ export class ClusterTime {
 
   /** This node has just started: nothing was out of the ordinary yet. */
   get isFirst(): boolean {
-    return this.#isFirst;
+    return this.#isFirst && !this.#hasGap(this.#clock.nowMs());
   }
 
   #hasGap(nowMs: number): boolean {

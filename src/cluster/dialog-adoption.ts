@@ -95,7 +95,7 @@ export class DialogAdoption {
         if (this.#isClosed || nodes.isAlive(nodeId) || !isAdopter()) return { calls, isDone: false }; // it is back, or another node's turn
         const some = dids.slice(at, at + MAX_A_TAKE);
         // It may have been about to adopt those of others that are gone, too.
-        calls += await this.#taker.takeAll(some, "adopted", (head) => !nodes.isAlive(head.nodeId), key);
+        calls += await this.#taker.takeAll(some, "adopted", (head) => this.#holdings.isLeft(head), key);
       }
       cursor = next;
     } while (cursor !== "0");

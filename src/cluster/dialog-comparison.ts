@@ -136,7 +136,7 @@ export class DialogComparison {
 
   async #settleMissing(listed: readonly string[]): Promise<void> {
     const { options, held, claims } = this.#holdings;
-    const { link, keys, self, nodes } = options;
+    const { link, keys, self } = options;
     const dids = listed.filter((did) => isDid(did) && !held.has(did) && !this.#writer.hasEnd(did));
     if (dids.length === 0) return;
     // Only what was claimed before it is read is told by what is read.
@@ -157,15 +157,15 @@ export class DialogComparison {
       else this.#taker.regain(did, text as string, head);
     }
     await this.#taker.takeAll(former, "own", ({ nodeId }) => nodeId === self.nodeId);
-    await this.#taker.takeAll(gone, "adopted", ({ nodeId }) => !nodes.isAlive(nodeId));
+    await this.#taker.takeAll(gone, "adopted", (head) => this.#holdings.isLeft(head));
   }
 
   /** Another node has it; or has left it, and this node was about to adopt it. */
-  #settleForeign(did: string, { nodeId }: RecordHead, gone: string[]): void {
-    const { nodes, isAdopter } = this.#holdings.options;
-    this.#holdings.claims.delete(did);
-    if (nodes.isAlive(nodeId)) this.#writer.unlist(did);
-    else if (isAdopter()) gone.push(did);
+  #settleForeign(did: string, head: RecordHead, gone: string[]): void {
+    const isClaimed = this.#holdings.claims.delete(did);
+    if (this.#holdings.isLeft(head)) gone.push(did);
+    else if (isClaimed) this.#taker.putBack(did, head.nodeId);
+    else this.#writer.unlist(did);
   }
 
   /** Others may have taken them out of the set of this node. */

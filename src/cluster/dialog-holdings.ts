@@ -1,4 +1,4 @@
-import { headText, ownerText } from "./dialog-head.ts";
+import { headText, ownerText, type RecordHead } from "./dialog-head.ts";
 import { bodyOf, type DialogRecord, DialogRecordSchema, lifeMsOf, recordOf } from "./dialog-record.ts";
 import type { Keys } from "./keys.ts";
 import type { ClusterClock, ClusterLink, ClusterLog, NodeIdentity } from "./ports.ts";
@@ -20,7 +20,8 @@ export interface LocalDialogs {
 
 /** The other nodes, as the replica sees them. */
 export interface ReplicaNodes {
-  nodes(): readonly { readonly nodeId: number; readonly incarnation: string; readonly isAlive: boolean }[];
+  nodes(): readonly { readonly nodeId: number; readonly isAlive: boolean }[];
+  view(nodeId: number): { readonly incarnation: string; readonly isAlive: boolean } | undefined;
   isAlive(nodeId: number): boolean;
   onNode(listen: (node: { readonly nodeId: number }, isAlive: boolean) => void): void;
   onBeat(listen: (beat: { readonly generation: string }) => void): void;
@@ -112,6 +113,12 @@ export class Holdings {
 
   head(taken: number, isAdopted = false): string {
     return headText(this.options.self, taken, isAdopted);
+  }
+
+  /** Whether nobody has the call any more that this record tells of: its node is gone, or has started again since. */
+  isLeft({ nodeId, incarnation }: RecordHead): boolean {
+    const view = this.options.nodes.view(nodeId);
+    return view?.isAlive !== true || view.incarnation !== incarnation;
   }
 
   /** Something of the call has changed. @returns whether its record has to be written */

@@ -139,7 +139,7 @@ export class DialogReplica {
   }
 
   async #lookUp(did: string, isWanted: (record: DialogRecord) => boolean): Promise<FoundRecord | undefined> {
-    const { link, keys, nodes, self, dialogs } = this.#options;
+    const { link, keys, self, dialogs } = this.#options;
     // Another node may be taking it at the same time: then the record says so, and this node takes it from that one.
     for (let tries = 0; tries < 2; tries++) {
       const text = await link.command("get", keys.dialog(did));
@@ -150,7 +150,7 @@ export class DialogReplica {
       if (record === undefined || !isWanted(record)) return undefined;
       const isUp = record.snapshot.startedAtMs > 0;
       const isSelf = head.nodeId === self.nodeId;
-      if (!isUp && !isSelf && nodes.isAlive(head.nodeId)) return { kind: "guest", record };
+      if (!isUp && !isSelf && !this.#holdings.isLeft(head)) return { kind: "guest", record };
       if (isSelf && head.incarnation === self.incarnation && !this.#holdings.claims.has(did)) return undefined; // it has ended here
       if (!dialogs.canRestore(record)) return undefined;
       this.#writer.list([did]);

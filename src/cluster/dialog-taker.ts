@@ -51,6 +51,7 @@ export class DialogTaker {
     const leaving = fromSet === undefined ? [] : dids.filter((did) => !staying.has(did));
     if (fromSet !== undefined && leaving.length > 0) link.command("srem", fromSet, ...leaving).catch(() => undefined);
     const taken = await Promise.allSettled(wanted.map(({ did, head }) => this.take(did, head, reason)));
+    if (reason === "adopted") this.#tellLiving(wanted.map(({ head }) => head.nodeId));
     const lost = taken.find((result) => result.status === "rejected");
     if (lost?.status === "rejected") throw lost.reason;
     return taken.filter((result) => result.status === "fulfilled" && result.value).length;
@@ -79,6 +80,18 @@ export class DialogTaker {
       return false;
     }
     return this.#restored(did, record, taken, reason, counters);
+  }
+
+  /** This node was about to adopt a call, and its node is alive: there it stands in the set again, and that node looks at its set. */
+  putBack(did: string, nodeId: number): void {
+    const { link, keys } = this.#holdings.options;
+    link.command("sadd", keys.dialogsOf(nodeId), did).then(
+      () => {
+        this.#writer.unlist(did);
+        this.#channel.tell("adopted", nodeId);
+      },
+      () => this.#onDoubt(),
+    );
   }
 
   /** Goes on with a call whose record is that of this node already. */
@@ -112,6 +125,12 @@ export class DialogTaker {
         },
         () => this.#onDoubt(),
       );
+  }
+
+  /** A node that has started again unnoticed has to look for what was adopted from it. */
+  #tellLiving(nodeIds: readonly number[]): void {
+    const { nodes } = this.#holdings.options;
+    for (const nodeId of new Set(nodeIds)) if (nodes.isAlive(nodeId)) this.#channel.tell("adopted", nodeId);
   }
 
   #restored(did: string, record: DialogRecord, taken: number, reason: TakeReason, counters: Holdings["counters"]): boolean {

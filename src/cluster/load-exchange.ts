@@ -27,6 +27,8 @@ export interface LoadExchangePorts {
   readonly members: LoadMembers;
   readonly slots: Slots;
   readonly balancer: Pick<Balancer, "load" | "remoteLoad" | "setRemoteLoad">;
+  /** Does something by which loads of others change though no call begins or ends: a node becomes known, or leaves. */
+  readonly recount?: (change: () => void) => void;
   /** Between two looks at the loads, ms. @default 25 */
   readonly scanMs?: number;
   /** What this node wrote lives so long without a beat, ms. @default 3000 */
@@ -111,7 +113,7 @@ export class LoadExchange {
   release(nodeId: number): void {
     if (this.#ports.members.isAlive(nodeId)) return;
     if (this.#peers.delete(nodeId)) this.#counters.dropped_nodes++;
-    this.loads.remove(nodeId);
+    this.#recount(() => this.loads.remove(nodeId));
   }
 
   get counters(): Record<string, number> {
@@ -276,7 +278,7 @@ export class LoadExchange {
         if (calls === undefined) this.#counters.malformed++;
         else loads.set(name, calls);
       }
-      this.loads.replace(nodeId, loads);
+      this.#recount(() => this.loads.replace(nodeId, loads));
       peer.incarnation = meta.incarnation;
       peer.seq = meta.seq;
     }
@@ -300,6 +302,12 @@ export class LoadExchange {
     const received = this.#ports.wire.decode(LoadMeta, text);
     if (received === undefined || received.nodeId !== nodeId) return undefined;
     return { incarnation: received.incarnation, seq: received.body.seq };
+  }
+
+  #recount(change: () => void): void {
+    const { recount } = this.#ports;
+    if (recount === undefined) change();
+    else recount(change);
   }
 
   #peer(nodeId: number): Peer {

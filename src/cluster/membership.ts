@@ -126,6 +126,7 @@ export class Membership {
     const { link, keys, wire } = options;
     link.onUp(() => {
       this.#time.upset();
+      if (!this.#holder?.isAlive) this.#holder = undefined; // another Redis may remember another end of the lease
       this.beatNow();
     });
     // What was told is nothing to go by: it only says that it is time to ask.
@@ -282,6 +283,8 @@ export class Membership {
     const receivedAtMs = this.#options.clock.nowMs();
     this.#counters.beats++;
     this.rttMs = receivedAtMs - sent.sentAtMs;
+    const isForgotten = answer.outcome === "ok" && this.#generation !== "" && this.#generation !== answer.generation;
+    if (isForgotten) this.#time.upset();
     const isTimely = this.#time.heard({ sentAtMs: sent.sentAtMs, receivedAtMs, redisMs: answer.redisMs });
     if (answer.outcome === "ok") this.#renewed(answer, sent, isTimely);
     else if (answer.outcome === "held") this.#held(answer);
@@ -296,7 +299,6 @@ export class Membership {
     this.#isFull = false;
     this.#renewedAtMs = Math.max(this.#renewedAtMs, sent.sentAtMs);
     this.#epoch = answer.epoch;
-    if (this.#generation !== "" && this.#generation !== generation) this.#time.upset();
     this.#generation = generation;
     this.#foreignRecords(answer.foreign);
     const isSteady = isTimely && this.#time.untilSteadyMs() === 0;

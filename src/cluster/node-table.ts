@@ -51,6 +51,8 @@ export class NodeTable {
   readonly #self: NodeIdentity;
   /** `isTold`: the listeners know whether it lives. */
   readonly #entries = new Map<number, { view: NodeView; isTold: boolean }>();
+  /** Incarnations, by node, of which something else than an identity was read: it is not asked for again. */
+  readonly #refused = new Map<number, string>();
 
   constructor(wire: Wire, self: NodeIdentity) {
     this.#wire = wire;
@@ -77,8 +79,8 @@ export class NodeTable {
       const before = this.#entries.get(row.nodeId);
       const identity = this.#identityOf(row, before?.view);
       if (identity === undefined) {
-        if (row.identity === "") isComplete = false;
-        else this.counters.foreign_nodes++;
+        if (row.identity !== "") this.#refuse(row);
+        else if (this.#refused.get(row.nodeId) !== row.incarnation) isComplete = false;
         continue;
       }
       const isSelf = row.nodeId === this.#self.nodeId;
@@ -97,6 +99,13 @@ export class NodeTable {
     }
     this.#absent(present, redisMs, isSteady, changed);
     return { isComplete, changed };
+  }
+
+  #refuse({ nodeId, incarnation }: NodeRow): void {
+    if (this.#refused.get(nodeId) === incarnation) return;
+    this.counters.foreign_nodes++;
+    if (this.#refused.size >= 2 * MAX_NODES) this.#refused.clear();
+    this.#refused.set(nodeId, incarnation);
   }
 
   #identityOf(row: NodeRow, before: NodeView | undefined): NodeIdentity | undefined {

@@ -226,14 +226,15 @@ export class SharingTags implements BeatRider {
   /** @returns when the next beat has something to do for the tag, ms from now */
   #heard(tag: Tag, row: TagRow, act: TagAct, beat: TagBeat): number {
     const { self, leaseMs } = this.#membership;
-    const isMine = row.nodeId === self.nodeId && row.incarnation === self.incarnation;
+    // A lease that is over was not renewed by this beat, whoever had it.
+    const isMine = row.nodeId === self.nodeId && row.incarnation === self.incarnation && row.leaseMs > 0;
     const isOthers = row.leaseMs > 0 && !isMine;
     tag.epoch = Math.max(tag.epoch, row.epoch);
     tag.owner = row.leaseMs > 0 ? row.nodeId : 0;
     if (act === "release" && !isMine) tag.isReleasing = false;
     if (isOthers) tag.isEager = false;
     if (!isMine) {
-      if (beat.seq >= tag.sinceSeq) this.#lose(tag, row.nodeId > 0 ? `node ${row.nodeId} has it` : "it was taken away");
+      if (beat.seq >= tag.sinceSeq) this.#lose(tag, row.leaseMs > 0 ? `node ${row.nodeId} has it` : "it was taken away");
     } else if (beat.seq >= tag.sinceSeq && (act === "hold" || act === "claim" || act === "first")) {
       this.#gain(tag, row, beat);
       const isAskedFor = row.wanted > 0 && row.wanted !== self.nodeId && this.#membership.isAlive(row.wanted);

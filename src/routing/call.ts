@@ -183,7 +183,10 @@ export class Call {
     return this.#context.patterns.matches(pattern, this.status);
   }
 
-  /** In failure(): what ended the branch. `t_local_replied()` is true for the last two. */
+  /**
+   * In failure(): what ended the branch. `t_local_replied()` is true for all but "response". "capacity": there was none, as other nodes of the cluster have
+   * taken the last places of what was selected.
+   */
   get failureCause(): FailureCause | undefined {
     return this.#context.proxyCall.failureCause;
   }
@@ -263,7 +266,10 @@ export class Call {
     return distributedNode(this.#context.proxyCall);
   }
 
-  /** `t_relay()`: forwards the request. False, without effect, when it was decided or cancelled before or the target cannot be used. */
+  /**
+   * `t_relay()`: forwards the request. False, without effect, when it was decided or cancelled before or the target cannot be used. Where loads are counted
+   * exactly in a cluster, the call goes to another destination of the session when the other nodes were faster: `destination` may be another one afterwards.
+   */
   relay(): boolean {
     if (!mayAct(this.#context, "relay")) return false;
     const relayed = this.#context.proxyCall.relay();

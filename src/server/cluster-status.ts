@@ -1,5 +1,5 @@
 import type { Balancer, Destination, StatusChange, TableChange } from "../balancer/index.ts";
-import { msOf, nodeOf } from "../cluster/hlc.ts";
+import { msOf, nodeOf, versionOf } from "../cluster/hlc.ts";
 import type { Keys } from "../cluster/keys.ts";
 import type { ClusterClock, ClusterLink, ClusterLog } from "../cluster/ports.ts";
 import type { StatusBeats } from "../cluster/status-ports.ts";
@@ -9,6 +9,7 @@ import type { Wire } from "../cluster/wire.ts";
 import type { BreakerChange, CallOutcomes, DestinationState, DrainChange, Drains } from "../health/index.ts";
 
 const UNDONE: AspectStates["drain"] = { draining: false, deadlineMs: 0, bye: false };
+const UNTOUCHED: AspectStates["status"] = { enabled: true, autoReenable: true, cause: "probe" };
 const ASPECTS = ["status", "drain", "breaker"] as const satisfies readonly Aspect[];
 
 export interface ClusterStatusPorts {
@@ -38,6 +39,8 @@ export class ClusterStatus {
   #rows = new Map<string, Destination[]>();
   /** Keys of the rows whose drains have ended here and are not undone. */
   readonly #ended = new Set<string>();
+  /** Keys of the rows for which this node found something that is its own: it probed without the tag, as Redis was away, or lost the tag meanwhile. */
+  readonly #ownFindings = new Set<string>();
   /** What is being put into force, and whether it may be old news. */
   #applied: { readonly record: StatusRecord; readonly isQuiet: boolean } | undefined;
 
@@ -46,6 +49,7 @@ export class ClusterStatus {
     const { link, keys, wire, nodeId, clock, beats, log } = ports;
     const apply = (record: StatusRecord, isSync: boolean): void => this.#apply(record, isSync);
     this.replica = new StatusReplica({ link, keys, wire, nodeId, clock, beats, log, apply });
+    beats.onBeat(() => this.#takeBack());
   }
 
   /** True while something is put into force that was found by comparing with the cluster, or for new rows: it is no news to the world. */
@@ -96,7 +100,10 @@ export class ClusterStatus {
     if (this.#applied !== undefined || cause === "cluster" || cause === "registration" || cause === "drain") return;
     const { tag, drains } = this.#ports;
     const isProbe = cause === "probe";
-    if (isProbe && tag?.isActive() === false) return;
+    if (isProbe && tag?.isActive() === false) {
+      this.#ownFindings.add(destination.key);
+      return;
+    }
     const fence = isProbe && tag !== undefined ? { tag: tag.name, epoch: tag.epoch() } : undefined;
     this.#share("status", destination, { enabled, autoReenable, cause }, fence);
     // Who enables a destination wants calls there, also where it is drained and this node has not heard of that. A drain that is under way here tells of itself.
@@ -137,7 +144,7 @@ export class ClusterStatus {
       if (rows === undefined) this.#rows.set(name, [destination]);
       else rows.push(destination);
     }
-    for (const key of this.#ended) if (!keys.has(key)) this.#ended.delete(key);
+    for (const found of [this.#ended, this.#ownFindings]) for (const key of found) if (!keys.has(key)) found.delete(key);
     for (const id of added) {
       const destination = balancer.destination(id);
       if (destination === undefined) continue;
@@ -157,6 +164,19 @@ export class ClusterStatus {
     const record = this.replica.record(aspect, group, uri);
     if (record === undefined) return;
     for (const row of this.#rows.get(nameOf(destination)) ?? []) if (row.id !== id) this.#adopt(row, record, false);
+  }
+
+  /** What this node found alone counts no longer once it knows what the cluster says. */
+  #takeBack(): void {
+    if (this.#ownFindings.size === 0 || !this.replica.isSynced) return;
+    for (const destination of this.#ports.balancer.destinations()) {
+      if (!this.#ownFindings.has(destination.key)) continue;
+      const { group, uri } = destination;
+      const version = versionOf(0, 0, this.#ports.nodeId);
+      const nobodys: RecordOf<"status"> = { aspect: "status", group, uri, version, state: UNTOUCHED };
+      this.#adopt(destination, this.replica.record("status", group, uri) ?? nobodys, false);
+    }
+    this.#ownFindings.clear();
   }
 
   #apply(record: StatusRecord, isSync: boolean): void {

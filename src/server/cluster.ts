@@ -43,6 +43,8 @@ export interface ClusterNodePorts {
   /** Is told where the other nodes take SIP. */
   readonly setPeers: (addresses: Iterable<string>) => void;
   readonly management: () => Pick<ManagementServer, "run"> | undefined;
+  /** Runs what changes which node counts a call: whoever feeds capacities must not take that for new calls. Absent: nobody feeds any. */
+  readonly recount?: ((change: () => void) => void) | undefined;
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
   readonly log: Log;
@@ -119,7 +121,8 @@ export class ClusterNode {
       breakerOpenMs: config.health.breaker.open_for * 1000,
     });
     this.#slots = new Slots(balancer, cluster.load_sharing);
-    this.#loads = new LoadExchange({ ...common, members: membership, slots: this.#slots, balancer });
+    const { recount = (change: () => void): void => change() } = ports;
+    this.#loads = new LoadExchange({ ...common, members: membership, slots: this.#slots, balancer, recount });
     this.leases = new LeaseBook({
       ...common,
       balancer,
@@ -132,7 +135,16 @@ export class ClusterNode {
           ...common,
           nodes: membership,
           dialogs,
-          balancer,
+          balancer: {
+            held: (load) => balancer.held(load),
+            adopt: (load, held) => {
+              let adopted = 0;
+              recount(() => {
+                adopted = balancer.adopt(load, held);
+              });
+              return adopted;
+            },
+          },
           listeners: ports.listeners,
           tags,
           tag: tagName ?? undefined,
@@ -193,6 +205,10 @@ export class ClusterNode {
   tableChanged(change: TableChange): void {
     this.status.tableChanged(change);
     this.#slots.tableChanged();
+  }
+
+  /** To be told after {@link tableChanged}, once those who feed capacities know the new table. */
+  countsChanged(): void {
     this.#loads.tableChanged();
     this.leases.tableChanged();
   }

@@ -18,7 +18,7 @@ import { figuresOf, stateOf } from "./freeswitch-figures.ts";
 export interface FreeswitchFeedsPorts extends Partial<Pick<FreeswitchPorts, "clock" | "random" | "connect">> {
   readonly settings: FreeswitchSettings;
   readonly balancer: FedCells &
-    Pick<Balancer, "calls" | "cellsOf" | "destinations" | "ownLoad" | "rowCapacity" | "setWithdrawn" | "slotCell">;
+    Pick<Balancer, "calls" | "cellsOf" | "destinations" | "ownLoad" | "remoteLoad" | "rowCapacity" | "setWithdrawn" | "slotCell">;
   readonly log: Log;
 }
 
@@ -88,6 +88,24 @@ export class FreeswitchFeeds {
   /** Calls of a destination ended, or were moved there: a capacity that follows the load is computed anew before the next call. */
   loadChanged(destination: Destination): void {
     for (const freeswitch of this.#sourcesOf(destination)) this.#update(freeswitch);
+  }
+
+  /**
+   * Does something by which loads change though no call begins or ends on a FreeSWITCH: another node of the cluster becomes known with its calls, leaves
+   * with them, or hands them over.
+   */
+  recount(change: () => void): void {
+    const before = [...this.pool].map((freeswitch) => [freeswitch, this.#ownCalls(freeswitch)] as const);
+    try {
+      change();
+    } finally {
+      for (const [freeswitch, calls] of before) {
+        const difference = this.#ownCalls(freeswitch) - calls;
+        if (difference === 0) continue;
+        freeswitch.model.recounted(difference);
+        this.#update(freeswitch);
+      }
+    }
   }
 
   /**
@@ -196,7 +214,7 @@ export class FreeswitchFeeds {
   }
 
   /**
-   * Calls that we have on a FreeSWITCH: those of its rows, each once, whatever resources they use. Of a row with several FreeSWITCHes nobody knows where a
+   * Calls that we, all nodes together, have on a FreeSWITCH: those of its rows, each once, whatever resources they use. Of a row with several FreeSWITCHes nobody knows where a
    * call is but by its resource, so there the largest load of those that this one feeds counts.
    */
   #ownCalls(freeswitch: Freeswitch): number {
@@ -212,7 +230,21 @@ export class FreeswitchFeeds {
         if (refused.length > 0 && balancer.cellsOf(row).some((cell) => refused.includes(cell))) calls--;
       }
     }
-    return Math.max(0, calls);
+    return Math.max(0, calls) + this.#remoteCalls(rows, ownCells);
+  }
+
+  /** Calls of other nodes, of whom only the load of each resource is known: the largest of a row, or of its pool, counts. */
+  #remoteCalls(rows: readonly Destination[], ownCells: readonly (readonly number[])[]): number {
+    const { balancer } = this.#ports;
+    const byOwner = new Map<string, number>();
+    for (const [i, row] of rows.entries()) {
+      const owner = row.options.shared === undefined ? row.key : `pool ${row.options.shared}`;
+      const cells = this.#sourcesOf(row).length > 1 ? ownCells[i]! : row.resources.map(({ cell }) => cell);
+      for (const cell of cells) byOwner.set(owner, Math.max(byOwner.get(owner) ?? 0, balancer.remoteLoad(cell)));
+    }
+    let calls = 0;
+    for (const remote of byOwner.values()) calls += remote;
+    return calls;
   }
 
   #changed(freeswitch: Freeswitch): void {

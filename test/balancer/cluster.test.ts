@@ -68,6 +68,18 @@ describe("the load of other nodes", () => {
     assert.equal(balancer.remoteLoad(cell), 0);
   });
 
+  it("of a row that joins a pool is not found again when the row leaves it", () => {
+    const balancer = balancerOf(ROWS);
+    const cell = cellOf(balancer.destination(1), "t");
+    balancer.setRemoteLoad(cell, 2);
+    balancer.replaceTable([row({ ...ROWS[0]!, attrs: "shared=p" }), row(ROWS[1]!)]);
+    assert.deepEqual([balancer.remoteLoad(cell), balancer.freeSlots(cell)], [0, 3]);
+    balancer.setRemoteLoad(cell, 1);
+    assert.equal(balancer.freeSlots(cell), 2);
+    balancer.replaceTable(ROWS.map(row));
+    assert.deepEqual([balancer.remoteLoad(cell), balancer.freeSlots(cell)], [0, 3]);
+  });
+
   it("is told to who feeds the capacity, once when it changes", () => {
     const told: number[] = [];
     const feed = { key: "fs", equals: () => true };

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { Redis } from "ioredis";
 import { BEAT, type BeatAnswer, type BeatRequest, beatArgs, readBeat, type TagAsk } from "../../src/cluster/beat-script.ts";
-import { MemoryStore } from "../support/memory-store.ts";
 import { BEAT_TWIN } from "../support/memory-scripts/beat.ts";
+import { MemoryStore } from "../support/memory-store.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
 
 const KEYS = ["{c}:nodes", "{c}:tags", "{c}:seq", "{c}:generation"] as const;

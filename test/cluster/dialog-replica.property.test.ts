@@ -98,7 +98,7 @@ class World {
       const did = `d${this.calls.length}`;
       this.calls.push({ did, hasEnded: false, isLost: false, endedBy: undefined });
       node.begin(did);
-    } else if (kind === "confirm" && call && holder?.pending.has(call.did)) holder.confirm(call.did);
+    } else if (kind === "confirm" && call && !call.hasEnded && holder?.pending.has(call.did)) holder.confirm(call.did);
     else if (kind === "end here" && call && holder) this.#ended(call, holder, await holder.bye(call.did));
     else if (kind === "end elsewhere" && call && !call.hasEnded && !node.isKilled) {
       void node.bye(call.did).then((hasEnded) => this.#ended(call, node, hasEnded));

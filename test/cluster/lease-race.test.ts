@@ -13,7 +13,9 @@ const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 const KEYS = new Keys(1);
 const FIRST = KEYS.leases("1 sip:192.0.2.1", "pstn");
 /** A place that was free when a caller was refused may have been taken, or be on its way back, for as long as messages are under way. */
-const UNDER_WAY_MS = 50;
+const UNDER_WAY_MS = 25;
+/** Pauses of this machine, which others use too, that are longer than this are no fault of leases. */
+const PAUSE_MS = 20;
 
 function open(port: number): RedisLink {
   return openRedisLink({ url: `redis://127.0.0.1:${port}`, log: SILENT, onFault: (error) => assert.fail(String(error)) });
@@ -30,6 +32,9 @@ class Race implements AsyncDisposable {
   readonly #links: RedisLink[];
   readonly #history: { atMs: number; live: number }[] = [];
   readonly #refusedAtMs: number[] = [];
+  readonly #pausedAtMs: number[] = [];
+  #isOver = false;
+  #watching: Promise<void> | undefined;
 
   constructor(server: RedisServer, links: RedisLink[], options: Partial<LeaseNodeOptions>) {
     this.server = server;
@@ -52,6 +57,7 @@ class Race implements AsyncDisposable {
   async settled(): Promise<void> {
     await waitFor("nodes to settle", 10_000, () => this.nodes.every(({ book }) => book.isExact));
     await sleep(1_100);
+    this.#watching ??= this.#watch();
   }
 
   /** A caller that wants a place again and again, at once when it got none. */
@@ -74,20 +80,26 @@ class Race implements AsyncDisposable {
     }
   }
 
-  /** Callers that were refused while more than one place was free, and stayed so. */
-  idle(capacity: number): number {
-    let first = 0;
-    let idle = 0;
-    for (const atMs of this.#refusedAtMs) {
-      while (first + 1 < this.#history.length && this.#history[first + 1]!.atMs < atMs - UNDER_WAY_MS) first++;
-      let most = 0;
-      for (let i = first; i < this.#history.length && this.#history[i]!.atMs <= atMs + UNDER_WAY_MS; i++) {
-        most = Math.max(most, this.#history[i]!.live);
-        if (most >= capacity - 1) break;
-      }
-      if (most < capacity - 1) idle++;
+  /**
+   * Of the callers that were refused while Redis and this process went on without a pause: how many there were, and how many of them while more than one
+   * place was free and stayed so.
+   */
+  idle(capacity: number): { judged: number; idle: number } {
+    const isNear = (atMs: number, otherMs: number): boolean => Math.abs(atMs - otherMs) <= UNDER_WAY_MS;
+    const judged = this.#refusedAtMs.filter((atMs) => !this.#pausedAtMs.some((pausedMs) => Math.abs(atMs - pausedMs) <= 4 * UNDER_WAY_MS));
+    const idle = judged.filter((atMs) => !this.#history.some((then) => then.live >= capacity - 1 && isNear(atMs, then.atMs)));
+    return { judged: judged.length, idle: idle.length };
+  }
+
+  /** Notes when an answer of Redis, or this process, is late: then nobody can have a place at once. */
+  async #watch(): Promise<void> {
+    while (!this.#isOver) {
+      const sinceMs = performance.now();
+      await this.server.cli("PING");
+      await sleep(5);
+      const nowMs = performance.now();
+      for (let atMs = sinceMs; nowMs - sinceMs > PAUSE_MS && atMs < nowMs; atMs += UNDER_WAY_MS) this.#pausedAtMs.push(atMs);
     }
-    return idle;
   }
 
   async leases(key = FIRST): Promise<number> {
@@ -99,6 +111,8 @@ class Race implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOver = true;
+    await this.#watching;
     for (const { book } of this.nodes) book.close();
     await Promise.all(this.#links.map((link) => link.close()));
     await this.server.close();
@@ -117,26 +131,32 @@ function storm(race: Race, callers: number, ms: number, holdMs: number): Promise
   return Promise.all(race.nodes.flatMap((node) => Array.from({ length: callers }, () => race.caller(node, untilMs, random, holdMs))));
 }
 
+function judge(race: Race, capacity: number): void {
+  const { judged, idle } = race.idle(capacity);
+  assert.ok(judged > 100, `${judged} of ${race.refused} refused callers can be judged`);
+  assert.equal(idle, 0, `of ${judged} refused callers ${idle} were refused while more than one place was free`);
+}
+
 describe("three nodes with a Redis", () => {
   it("never have more than 100 calls together, and refuse nobody while more than one place is free", async () => {
-    await using race = await Race.begin(3, { rows: ["pstn=100"] });
+    await using race = await Race.begin(3, { rows: ["pstn=100"], redisLost: "fail_closed" });
     await storm(race, 45, 4_000, 400);
     assert.ok(race.most <= 100, `${race.most} calls at once`);
     assert.equal(race.most, 100);
     assert.ok(race.placed > 1_000 && race.refused > 100, `${race.placed} placed, ${race.refused} refused`);
-    assert.equal(race.idle(100), 0, `of ${race.refused} refused callers some were refused while more than one place was free`);
+    judge(race, 100);
     await race.untilEmpty(1_000);
     for (const { book, faults } of race.nodes) {
       assert.deepEqual([book.calls, book.owed, faults], [0, 0, []]);
-      assert.deepEqual([book.counters.failed_open, book.counters.malformed], [0, 0]);
+      assert.equal(book.counters.malformed, 0);
     }
   });
 
   it("do so over four destinations", async () => {
-    await using race = await Race.begin(3, { rows: ["pstn=10", "pstn=20", "pstn=5", "pstn=25"] });
+    await using race = await Race.begin(3, { rows: ["pstn=10", "pstn=20", "pstn=5", "pstn=25"], redisLost: "fail_closed" });
     await storm(race, 30, 3_000, 400);
     assert.equal(race.most, 60);
-    assert.equal(race.idle(60), 0, `of ${race.refused} refused callers some were refused while more than one place was free`);
+    judge(race, 60);
     await race.untilEmpty(1_000);
   });
 

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Wire } from "../../src/cluster/wire.ts";
 import type { RowSketch } from "../balancer/support.ts";
-import { CHANNEL, Cluster, KEYS, ROWS } from "./load-nodes.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+import { MemoryRedis } from "../support/memory-redis.ts";
+import { CHANNEL, Cluster, KEYS, LoadNode, ROWS } from "./load-nodes.ts";
 
 describe("loads of other nodes", () => {
   it("are known 25 ms after they change, and again when they end", async () => {
@@ -52,6 +54,17 @@ describe("loads of other nodes", () => {
     await cluster.second();
     assert.deepEqual([one.counters.published, one.counters.changes], [published + 1, changes]);
     assert.equal(two.counters.gaps, 0);
+  });
+
+  it("are not told again because of a new table", async () => {
+    const cluster = new Cluster();
+    const [one, two] = await cluster.pair();
+    one.occupy(1, "t", 2);
+    await cluster.pass(25);
+    const { changes } = one.counters;
+    one.load([...ROWS, { id: 3, uri: "sip:c", resources: "t=1" }]);
+    await cluster.pass(25);
+    assert.deepEqual([one.counters.changes, one.counters.whole_writes, two.remote(1, "t")], [changes, 1, 2]);
   });
 
   for (const [mode, shown] of [
@@ -184,6 +197,27 @@ describe("messages about loads", () => {
     two.members.beat();
     await cluster.pass(0);
     assert.equal(two.remote(1, "t"), 3);
+  });
+
+  it("that come while the whole is read count after it", async () => {
+    const clock = new FakeClock(1_000);
+    const redis = new MemoryRedis({ nowMs: clock.now, delivery: "by-hand" });
+    const [here, there] = [redis.link("here"), redis.link("there")];
+    const one = new LoadNode({ nodeId: 1, link: here, clock, rows: ROWS });
+    const two = new LoadNode({ nodeId: 2, link: there, clock, rows: ROWS });
+    for (const { members } of [one, two]) for (const id of [1, 2]) members.came(id);
+    one.members.beat();
+    two.members.beat();
+    await redis.settle();
+    two.members.came(1);
+    there.deliver("command"); // Redis has answered, and the answer is on its way
+    one.occupy(1, "t", 2);
+    clock.advance(25);
+    while (here.pending.some(({ kind }) => kind === "command")) here.deliver("command");
+    there.deliver("message");
+    assert.equal(two.remote(1, "t"), 0);
+    await redis.settle();
+    assert.deepEqual([two.remote(1, "t"), two.counters.gaps], [2, 0]);
   });
 
   const body = (seq: unknown, changes: unknown) => ({ seq, changes });

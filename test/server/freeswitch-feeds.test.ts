@@ -163,6 +163,52 @@ describe("FreeSWITCHes and the balancer", () => {
     );
   });
 
+  it("calls of other nodes are no sessions of strangers, and new ones of theirs count as new sessions", async () => {
+    await withFeeds(
+      1,
+      async ({ balancer, fakes, feeds, use, ready, beat, call }) => {
+        Object.assign(fakes[0]!.figures, { maxSessions: 40, sessions: 15 });
+        use({ id: 1, resources: "t=fs0;other=fs0" });
+        await ready();
+        const cell = cellOf(balancer.destination(1), "t");
+        for (let i = 0; i < 3; i++) call();
+        balancer.setRemoteLoad(cell, 2);
+        await beat(0);
+        assert.deepEqual([balancer.maxLoad(cell), balancer.freeSlots(cell)], [30, 25], "ten are strangers");
+        balancer.setRemoteLoad(cell, 6);
+        assert.deepEqual([balancer.maxLoad(cell), balancer.freeSlots(cell)], [27, 18], "they cost idle CPU, too");
+        assert.equal(feeds.figures()[0]?.ownCalls, 9, "each once");
+      },
+      { predict: true },
+    );
+  });
+
+  it("a node that becomes known with its calls, or leaves, has not begun or ended any", async () => {
+    await withFeeds(
+      1,
+      async ({ balancer, fakes, feeds, use, ready, beat }) => {
+        Object.assign(fakes[0]!.figures, { maxSessions: 40, sessions: 15 });
+        use(
+          { id: 1, resources: "t=fs0" },
+          { id: 2, resources: "t=fs0", attrs: "shared=p" },
+          { id: 3, resources: "t=fs0", attrs: "shared=p" },
+        );
+        await ready();
+        await beat(0);
+        const cell = cellOf(balancer.destination(1), "t");
+        const pooled = cellOf(balancer.destination(2), "t");
+        assert.equal(balancer.freeSlots(cell), 25);
+        feeds.recount(() => balancer.setRemoteLoad(cell, 5));
+        assert.deepEqual([balancer.maxLoad(cell), balancer.freeSlots(cell)], [30, 25]);
+        feeds.recount(() => balancer.setRemoteLoad(cell, 0));
+        assert.equal(balancer.freeSlots(cell), 25);
+        balancer.setRemoteLoad(pooled, 4);
+        assert.equal(feeds.figures()[0]?.ownCalls, 4, "those of a pool once");
+      },
+      { predict: true },
+    );
+  });
+
   it("a pool whose number changes with a reload follows its FreeSWITCH at once: that is no resize", async () => {
     await withFeeds(1, async ({ balancer, fakes, use, ready, beat }) => {
       fakes[0]!.figures.maxSessions = 30;

@@ -1,9 +1,11 @@
+import { Keys } from "../../src/cluster/keys.ts";
 import { Membership } from "../../src/cluster/membership.ts";
 import type { ClusterClock, ClusterLink, ClusterLog, NodeIdentity } from "../../src/cluster/ports.ts";
 import { SharingTags, type TagChange } from "../../src/cluster/sharing-tags.ts";
-import { Keys } from "../../src/cluster/keys.ts";
 import { Wire } from "../../src/cluster/wire.ts";
-import type { FakeClock } from "./fake-clock.ts";
+import { FakeClock } from "./fake-clock.ts";
+import { type MemoryLink, MemoryRedis } from "./memory-redis.ts";
+import { BEAT_TWIN } from "./memory-scripts/beat.ts";
 
 /** Clock of one node over the test's: offsets of its own, and it can be stopped as SIGSTOP stops a process: time goes on, nothing is run. */
 export class NodeClock implements ClusterClock {
@@ -103,3 +105,44 @@ export function memberNode(link: ClusterLink, clock: ClusterClock, options: Memb
 }
 
 export type MemberNode = ReturnType<typeof memberNode>;
+
+/** Nodes over one Redis in memory, where nothing takes time but what the test lets pass. */
+export function memberWorld() {
+  const base = new FakeClock();
+  let jumpMs = 0;
+  const redis = new MemoryRedis({ nowMs: () => START_MS + base.nowMs + jumpMs }).script("beat", BEAT_TWIN);
+  return {
+    redis,
+    jump(ms: number): void {
+      jumpMs += ms;
+    },
+    node(nodeId: number, options: MemberOptions & { wallOffsetMs?: number; isUp?: boolean } = {}) {
+      const link: MemoryLink = redis.link(`node ${nodeId}`, { isUp: options.isUp ?? true });
+      const clock = new NodeClock(base, { offsetMs: nodeId * 1000, wallOffsetMs: options.wallOffsetMs ?? 0 });
+      return { ...memberNode(link, clock, { nodeId, ...options }), link, clock };
+    },
+    /** Lets time pass; whatever is told meanwhile arrives at once. */
+    async pass(ms: number): Promise<void> {
+      for (let left = ms; left > 0; left -= 10) {
+        base.advance(Math.min(10, left));
+        await redis.settle();
+      }
+    },
+  };
+}
+
+/** The process dies, as by kill -9. */
+export function crash({ clock, link }: { clock: NodeClock; link: MemoryLink }): void {
+  clock.isDead = true;
+  link.cut();
+}
+
+/** Time as it is. */
+export const REAL_CLOCK: ClusterClock = {
+  nowMs: () => performance.now(),
+  wallMs: () => Date.now(),
+  after(ms, run) {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
+  },
+};

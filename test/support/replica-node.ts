@@ -56,6 +56,11 @@ export class Gathering {
     this.#tell(node.nodeId, true);
   }
 
+  view(nodeId: number): { incarnation: string; isAlive: boolean } | undefined {
+    const incarnation = this.known.get(nodeId);
+    return incarnation === undefined ? undefined : { incarnation, isAlive: this.alive.has(nodeId) };
+  }
+
   disappear(nodeId: number): void {
     if (this.alive.delete(nodeId)) this.#tell(nodeId, false);
   }
@@ -104,7 +109,8 @@ export class ReplicaNode {
       self: { nodeId, incarnation },
       clock: { ...clock, after: (ms, run) => clock.after(ms, () => this.isKilled || run()), nowMs: clock.nowMs, wallMs: clock.wallMs },
       nodes: {
-        nodes: () => [...gathering.known].map(([id, other]) => ({ nodeId: id, incarnation: other, isAlive: gathering.alive.has(id) })),
+        nodes: () => [...gathering.known.keys()].map((id) => ({ nodeId: id, isAlive: gathering.alive.has(id) })),
+        view: (id) => gathering.view(id),
         isAlive: (id) => gathering.alive.has(id),
         onNode: (listen) => void this.nodeListeners.push(listen),
         onBeat: (listen) => void this.beatListeners.push(listen),

@@ -94,7 +94,7 @@ export class StatusNode implements StatusBeats {
   readonly #clock: ClusterClock;
   readonly #calls: CallLoad[] = [];
   #knowsTime = false;
-  #onBeat: (beat: StatusBeat) => void = () => {};
+  readonly #onBeat: ((beat: StatusBeat) => void)[] = [];
   #stopped = false;
 
   constructor(cluster: StatusCluster, nodeId: number, { clockErrorMs = 0, states = [], tag }: StatusNodeOptions) {
@@ -169,7 +169,7 @@ export class StatusNode implements StatusBeats {
   }
 
   onBeat(listener: (beat: StatusBeat) => void): void {
-    this.#onBeat = listener;
+    this.#onBeat.push(listener);
   }
 
   /** Asks Redis for its time and its news. */
@@ -180,7 +180,7 @@ export class StatusNode implements StatusBeats {
         if (this.#stopped) return;
         const [found, seq] = answer as [string, string];
         this.#knowsTime = true;
-        this.#onBeat({ generation: found, statusSeq: Number(seq) });
+        for (const listener of this.#onBeat) listener({ generation: found, statusSeq: Number(seq) });
       },
       () => {},
     );
