@@ -1,4 +1,4 @@
-# Everything comes from Debian and npm: `docker build -t headroom .`
+# Everything comes from Debian and npm: `docker build --target balancer -t headroom .`
 
 FROM debian:trixie-slim AS build
 RUN apt-get update \
@@ -37,3 +37,14 @@ RUN apt-get update \
 USER redis
 WORKDIR /var/lib/redis
 ENTRYPOINT ["redis-server", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+
+# Simulated media servers for the cluster to look at, and the caller: sipp with the scenarios of examples/cluster.
+FROM debian:trixie-slim AS media-server
+RUN apt-get update \
+  && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends sip-tester \
+  && rm -rf /var/lib/apt/lists/*
+COPY examples/cluster/media-server.xml examples/cluster/caller.xml /etc/sipp/
+USER nobody
+WORKDIR /tmp
+ENV TERM=dumb
+ENTRYPOINT ["sipp", "-sf", "/etc/sipp/media-server.xml", "-aa", "-nostdin", "-i", "127.0.0.1"]

@@ -78,8 +78,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     below,
     onStatus: (change) => {
       if (operators.applying) return;
-      const isQuiet = cluster?.status.isQuiet === true; // old news, of which the world is not told
-      for (const tell of isQuiet ? quietStatusListeners : statusListeners) tell(change);
+      for (const tell of isOldNews() ? quietStatusListeners : statusListeners) tell(change);
     },
     onFault: (text) => log.error({}, text),
     onFedPick: (destination) => feeds?.picked(destination),
@@ -154,7 +153,9 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     log,
   });
   opened.push(() => operators.close());
-  operators.drainListeners.push((change) => announcer.drainChanged(change));
+  operators.drainListeners.push((change) => {
+    if (!isOldNews()) announcer.drainChanged(change);
+  });
   statusListeners.push(
     (change) => announcer.statusChanged(change),
     (change) => operators.statusChanged(change),
@@ -202,7 +203,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     counters: routingCounters,
     isOwn: (host, port) => network.isOwn(host, port),
     distribution,
-    admission: cluster?.leases,
+    admission: cluster?.admission,
   };
   const router = new ReplaceableRouter(await createRouter(config, routingPorts));
   const layer = new TransactionLayer({ wire: network, wheel, chance, nowMs, serverHeader: config.sip.server_header });
@@ -212,7 +213,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     balancer,
     announcer,
     breakerChanged: (change) => {
-      announcer.breakerChanged(change);
+      if (!isOldNews()) announcer.breakerChanged(change);
       cluster?.breakerChanged(change);
     },
     mayProbe: () => cluster?.mayProbe() ?? true,
@@ -242,7 +243,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     log,
     counters,
     abandoned: new Map(),
-    admission: cluster?.leases,
+    admission: cluster?.admission,
     elsewhere: cluster?.dialogs,
   };
   const proxy = new SipProxy(core);
@@ -300,6 +301,11 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   opened.push(() => started.close());
   isReady = true;
   return { sip, managementUrl: started.url, reload, stop };
+
+  /** What is being put into force was decided in the cluster a while ago: the world is not told. */
+  function isOldNews(): boolean {
+    return cluster?.status.isQuiet === true;
+  }
 
   function after(ms: number, run: () => void): () => void {
     const timer = wheel.schedule(ms, { timerFired: run }, 0, nowMs());

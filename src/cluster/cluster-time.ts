@@ -22,7 +22,7 @@ export interface TimeSample {
  * Each answer says that the difference between Redis's clock and the node's own lies between two bounds; it is moved into them and no further, so that slow
  * answers do no harm. A node has a *steady* view when for a whole lease nothing was out of the ordinary: no gap in its beats (it was stopped, Redis was away),
  * no new connection (another Redis may have answered), no loss of what Redis had, no step of Redis's clock. Before that, leases that seem to be over may not be:
- * who holds one had no chance to renew it, or its renewal is not in this Redis.
+ * who holds one had no chance to renew it, or its renewal is not in this Redis. (A clock that steps forth and back between two beats is not noticed.)
  */
 export class ClusterTime {
   readonly counters = { clock_jumps: 0, late_beats: 0 };

@@ -5,8 +5,9 @@ import { type DialogTaker, MAX_A_TAKE } from "./dialog-taker.ts";
 
 /** Between the last call that was taken and the news of it: by then the others know the loads of this node. */
 const SETTLE_MS = 50;
-/** A node that is gone is looked at again after this time: it may have come, written and gone unseen. */
+/** A node that is gone is looked at again after this time, then after twice that, and so on: it may have come, written and gone unseen. */
 const AGAIN_MS = 30_000;
+const MAX_AGAIN_MS = 3_600_000;
 /** Members of a set that are read at a time. */
 const PAGE = 200;
 
@@ -15,8 +16,8 @@ export class DialogAdoption {
   readonly #holdings: Holdings;
   readonly #taker: DialogTaker;
   readonly #channel: DialogChannel;
-  /** When the calls of a node that is gone were all taken, monotonic milliseconds. */
-  readonly #doneAtMs = new Map<number, number>();
+  /** When to look again at a node whose calls were all taken, monotonic milliseconds, and how long after the look before. */
+  readonly #done = new Map<number, { readonly untilMs: number; readonly waitMs: number }>();
   #adopting: number | undefined = undefined;
   #isClosed = false;
 
@@ -31,16 +32,17 @@ export class DialogAdoption {
   }
 
   nodeChanged(nodeId: number, isAlive: boolean): void {
-    if (isAlive) this.#doneAtMs.delete(nodeId);
-    else this.look();
+    if (isAlive) this.#done.delete(nodeId);
+    else {
+      this.#done.clear(); // others that are gone may have been about to take what it has
+      this.look();
+    }
   }
 
   /** Another node has taken all calls of one that is gone. */
-  adoptedBy(_by: number, nodeId: number): void {
-    const { nodes, clock, onAdopted } = this.#holdings.options;
-    if (nodes.isAlive(nodeId)) return;
-    this.#doneAtMs.set(nodeId, clock.nowMs());
-    onAdopted?.(nodeId);
+  adopted(nodeId: number): void {
+    const { nodes, onAdopted } = this.#holdings.options;
+    if (!nodes.isAlive(nodeId)) onAdopted?.(nodeId);
   }
 
   /** Begins with the next node that is gone, if it is this node's turn. */
@@ -59,7 +61,7 @@ export class DialogAdoption {
   }
 
   #isDue(nodeId: number, nowMs: number): boolean {
-    return nowMs - (this.#doneAtMs.get(nodeId) ?? Number.NEGATIVE_INFINITY) >= AGAIN_MS;
+    return nowMs >= (this.#done.get(nodeId)?.untilMs ?? Number.NEGATIVE_INFINITY);
   }
 
   async #adopt(nodeId: number): Promise<void> {
@@ -67,19 +69,21 @@ export class DialogAdoption {
     try {
       const { calls, isDone } = await this.#takeFrom(nodeId);
       if (calls > 0) await new Promise<void>((resolve) => clock.after(SETTLE_MS, resolve));
-      if (isDone && !nodes.isAlive(nodeId)) this.#finish(nodeId);
-      else if (calls > 0) this.#channel.tell("adopted", nodeId); // it is back, and has to learn that it has lost some
+      if (isDone && !nodes.isAlive(nodeId)) this.#finish(nodeId, calls);
       if (calls > 0) log.info({ nodeId, calls }, `calls of node ${nodeId}, which is gone, are here now`);
     } catch (error) {
       log.warn({ nodeId, err: error }, `Cannot take all calls of node ${nodeId}, which is gone: the next beat tries again`);
     }
     this.#adopting = undefined;
-    if (this.#doneAtMs.has(nodeId)) this.look();
+    if (this.#done.has(nodeId)) this.look();
   }
 
-  #finish(nodeId: number): void {
+  #finish(nodeId: number, calls: number): void {
     const { clock, onAdopted } = this.#holdings.options;
-    this.#doneAtMs.set(nodeId, clock.nowMs());
+    const before = this.#done.get(nodeId);
+    const waitMs = Math.min((before?.waitMs ?? AGAIN_MS / 2) * 2, MAX_AGAIN_MS);
+    this.#done.set(nodeId, { untilMs: clock.nowMs() + waitMs, waitMs });
+    if (before !== undefined && calls === 0) return; // nothing new
     onAdopted?.(nodeId);
     this.#channel.tell("adopted", nodeId);
   }
@@ -95,7 +99,7 @@ export class DialogAdoption {
         if (this.#isClosed || nodes.isAlive(nodeId) || !isAdopter()) return { calls, isDone: false }; // it is back, or another node's turn
         const some = dids.slice(at, at + MAX_A_TAKE);
         // It may have been about to adopt those of others that are gone, too.
-        calls += await this.#taker.takeAll(some, "adopted", (head) => this.#holdings.isLeft(head), key);
+        calls += await this.#taker.takeAll(some, "adopted", (head) => this.#holdings.isLeft(head), nodeId);
       }
       cursor = next;
     } while (cursor !== "0");

@@ -21,6 +21,7 @@ const MessageSchema = Type.Union([
   Type.Tuple([SeqSchema, Type.Literal("moved"), MovedSchema]),
   Type.Tuple([SeqSchema, Type.Literal("ended"), DidsSchema]),
   Type.Tuple([SeqSchema, Type.Literal("adopted"), NodeSchema]),
+  Type.Tuple([SeqSchema, Type.Literal("took"), NodeSchema]),
   Type.Tuple([SeqSchema, Type.Literal("offer"), NodeSchema, DidsSchema]),
 ]);
 

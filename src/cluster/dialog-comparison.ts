@@ -28,6 +28,11 @@ export class DialogComparison {
     this.#taker = taker;
   }
 
+  /** When the last one began, monotonic milliseconds. */
+  get startedAtMs(): number {
+    return this.#startedAtMs;
+  }
+
   /** Nothing is being compared, and nothing waits for it. */
   get isIdle(): boolean {
     return !this.#isRunning && !this.#isWanted;
@@ -63,12 +68,15 @@ export class DialogComparison {
 
   /** What Redis has of an own call is not what this node wrote. @param text its beginning; empty when there is nothing */
   settle(did: string, held: Held, text: string): void {
+    const { claims } = this.#holdings;
+    if (claims.get(did) === "asked") return; // what was read is older than the answer to come
+    claims.delete(did);
     const found = readHead(text);
     if (text === "") {
       held.isListed = false;
       this.#writer.write(did);
     } else if (found?.kind === "record" && text.startsWith(this.#holdings.owner)) {
-      held.taken = Math.max(held.taken, found.taken);
+      if (found.taken > held.taken) this.#taker.confirmed(did, held, found.taken); // its answer was lost
     } else if (found === undefined || (found.kind === "record" && this.#isOursStill(held, found))) {
       this.#taker.reclaim(did, held, found, text);
     } else if (this.#holdings.surrender(did)) {
@@ -130,7 +138,7 @@ export class DialogComparison {
       for (let at = 0; at < dids.length; at += MAX_A_TAKE) await this.#settleMissing(dids.slice(at, at + MAX_A_TAKE));
       cursor = next;
     } while (cursor !== "0");
-    const claimed = [...this.#holdings.claims]; // what was lost may have been the entry in the set
+    const claimed = [...this.#holdings.claims.keys()]; // what was lost may have been the entry in the set
     for (let at = 0; at < claimed.length; at += MAX_A_TAKE) await this.#settleMissing(claimed.slice(at, at + MAX_A_TAKE));
   }
 
@@ -139,15 +147,15 @@ export class DialogComparison {
     const { link, keys, self } = options;
     const dids = listed.filter((did) => isDid(did) && !held.has(did) && !this.#writer.hasEnd(did));
     if (dids.length === 0) return;
-    // Only what was claimed before it is read is told by what is read.
-    const claimed = new Set(dids.filter((did) => claims.has(did)));
+    // What is read tells of a claim only if its answer was lost before, and it is open still.
+    const claimed = new Set(dids.filter((did) => claims.get(did) === "lost"));
     const texts = await answersOf(dids.map((did) => link.command("get", keys.dialog(did))));
     const former: string[] = [];
     const gone: string[] = [];
     for (const [i, did] of dids.entries()) {
       const text = texts[i];
       const head = readHead(text);
-      if (held.has(did) || (claims.has(did) && !claimed.has(did))) continue;
+      if (held.has(did) || (claims.get(did) === "lost") !== claimed.has(did) || claims.get(did) === "asked") continue;
       if (head?.kind !== "record") {
         claims.delete(did);
         this.#writer.unlist(did);

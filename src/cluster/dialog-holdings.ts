@@ -88,13 +88,18 @@ export class Held {
   }
 }
 
+/** "asked": an answer is to come. "lost": none came; only what Redis has tells. */
+export type Claim = "asked" | "lost";
+
 /** The calls that this node has, and how their records look. */
 export class Holdings {
   readonly options: DialogReplicaOptions;
   readonly counters = new DialogReplicaCounters();
   readonly held = new Map<string, Held>();
-  /** Calls that this node has asked Redis for: it may have got them, whatever it was told. */
-  readonly claims = new Set<string>();
+  /** Calls that this node has asked Redis for, and what it knows of the answer. */
+  readonly claims = new Map<string, Claim>();
+  /** Those of {@link claims} of which news came meanwhile, which may be older or newer than the answer: only what Redis has tells. */
+  readonly contested = new Set<string>();
   /** How often others may have taken calls of this node without its knowing. */
   doubts = 0;
   /** The call that is being restored: what is told of it meanwhile is no news. */

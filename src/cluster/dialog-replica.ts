@@ -9,10 +9,14 @@ import { DialogWriter, FLUSH_MS } from "./dialog-writer.ts";
 
 export type { DialogReplicaCounters, DialogReplicaOptions, LocalDialogs, ReplicaNodes } from "./dialog-holdings.ts";
 
-/** How long a message waits to learn which node has its call. */
-export const LOOKUP_MS = 100;
+/** How long a message waits to learn which node has its call, ms: who would be told 481 takes its call for ended, and nobody would end the other side. */
+export const LOOKUP_MS = 1_500;
 /** Calls that are looked up at a time. */
 const MAX_LOOKUPS = 1_000;
+/** Between two beats, a little less than a lease: after it others may have held this node for gone. */
+const LAPSE_MS = 2_500;
+/** All is compared this often, should nothing else ask for it. */
+const AUDIT_MS = 300_000;
 /** How long {@link DialogReplica.close} waits for Redis. */
 const CLOSE_WAIT_MS = 1_000;
 
@@ -35,12 +39,14 @@ export class DialogReplica {
   readonly #adoption: DialogAdoption;
   readonly #lookups = new Map<string, Promise<FoundRecord | undefined>>();
   #generation: string | undefined = undefined;
+  #beatAtMs: number;
   #isStarted = false;
   #isClosed = false;
 
   constructor(options: DialogReplicaOptions) {
     this.#options = options;
     this.#holdings = new Holdings(options);
+    this.#beatAtMs = options.clock.nowMs();
     this.counters = this.#holdings.counters;
     const compare = (): void => this.#compare();
     this.#channel = new DialogChannel(
@@ -65,6 +71,7 @@ export class DialogReplica {
       this.#writer.flush();
     });
     options.nodes.onBeat(({ generation }) => {
+      this.#noteBeat();
       if (this.#generation !== undefined && this.#generation !== generation) this.#writeAll();
       this.#generation = generation;
       if (this.#isStarted) this.#adoption.look();
@@ -145,6 +152,7 @@ export class DialogReplica {
       const text = await link.command("get", keys.dialog(did));
       const head = readHead(text);
       if (this.#holdings.held.has(did)) return { kind: "taken" };
+      if (this.#holdings.claims.get(did) === "asked") continue;
       if (head?.kind !== "record") return undefined;
       const record = this.#holdings.read(did, text as string);
       if (record === undefined || !isWanted(record)) return undefined;
@@ -181,13 +189,15 @@ export class DialogReplica {
     const { held } = this.#holdings;
     switch (news[0]) {
       case "moved":
-        for (const [did, taken] of news[1]) if ((held.get(did)?.taken ?? taken) < taken) this.#giveUp(did);
+        for (const [did, taken] of news[1]) if ((held.get(did)?.taken ?? -1) < taken) this.#giveUp(did);
         return;
       case "ended":
         for (const did of news[1]) this.#giveUp(did);
         return;
       case "adopted":
-        this.#adoption.adoptedBy(nodeId, news[1]);
+        this.#adoption.adopted(news[1]);
+        return;
+      case "took":
         if (news[1] === this.#options.self.nodeId) this.#doubt();
         return;
       case "offer":
@@ -212,6 +222,11 @@ export class DialogReplica {
 
   /** Another node says that it has a call of this one, or that it has ended. */
   #giveUp(did: string): void {
+    if (this.#holdings.claims.has(did)) {
+      this.#holdings.contested.add(did);
+      this.#compare();
+      return;
+    }
     if (!this.#holdings.held.has(did)) return;
     if (this.#holdings.surrender(did)) this.#writer.unlist(did);
     else this.#writer.write(did); // Redis says who has it, and this node takes it back
@@ -229,6 +244,14 @@ export class DialogReplica {
       held.isListed = false;
       if (held.isWritten) this.#writer.write(did);
     }
+  }
+
+  /** A node that hung may have been held for gone: others have its calls then. And all is compared now and then, whatever happened. */
+  #noteBeat(): void {
+    const nowMs = this.#options.clock.nowMs();
+    if (nowMs - this.#beatAtMs > LAPSE_MS) this.#doubt();
+    else if (nowMs - this.#comparison.startedAtMs > AUDIT_MS) this.#compare();
+    this.#beatAtMs = nowMs;
   }
 
   #doubt(): void {

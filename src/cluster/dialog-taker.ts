@@ -29,108 +29,131 @@ export class DialogTaker {
 
   /**
    * Takes those of these calls that `isWanted` by their records, at most {@link MAX_A_TAKE}.
-   * @param fromSet the set in which they stand: those that are taken or gone leave it, before they are taken, as their node may put them there again
+   * @param fromNode in whose set they stand: they leave it before they are taken, as that node may put them there again. Others stay:
+   *   that node may be about to write them
    * @returns how many came
    * @throws LinkError when Redis was lost; what came in spite of that is found by the next comparison
    */
-  async takeAll(dids: readonly string[], reason: TakeReason, isWanted: (head: RecordHead) => boolean, fromSet?: string): Promise<number> {
+  async takeAll(dids: readonly string[], reason: TakeReason, isWanted: (head: RecordHead) => boolean, fromNode?: number): Promise<number> {
     const { link, keys, dialogs } = this.#holdings.options;
-    const missing = dids.filter((did) => isDid(did) && !this.#holdings.held.has(did));
+    const { held, claims } = this.#holdings;
+    const missing = dids.filter((did) => isDid(did) && !held.has(did));
     const texts = await answersOf(missing.map((did) => link.command("get", keys.dialog(did))));
     const wanted: { did: string; head: RecordHead }[] = [];
-    const staying = new Set<string>();
     for (const [i, did] of missing.entries()) {
       const text = texts[i];
       const head = readHead(text);
-      if (head?.kind !== "record" || !isWanted(head)) continue;
-      const record = this.#holdings.read(did, text as string);
+      if (head?.kind !== "record" || held.has(did) || claims.get(did) === "asked") continue;
+      const record = isWanted(head) ? this.#holdings.read(did, text as string) : undefined;
       if (record !== undefined && dialogs.canRestore(record)) wanted.push({ did, head });
-      else staying.add(did);
     }
-    this.#writer.list(wanted.map(({ did }) => did));
-    const leaving = fromSet === undefined ? [] : dids.filter((did) => !staying.has(did));
-    if (fromSet !== undefined && leaving.length > 0) link.command("srem", fromSet, ...leaving).catch(() => undefined);
-    const taken = await Promise.allSettled(wanted.map(({ did, head }) => this.take(did, head, reason)));
-    if (reason === "adopted") this.#tellLiving(wanted.map(({ head }) => head.nodeId));
+    if (wanted.length === 0) return 0;
+    const leaving = wanted.map(({ did }) => did);
+    this.#writer.list(leaving);
+    if (fromNode !== undefined) link.command("srem", keys.dialogsOf(fromNode), ...leaving).catch(() => undefined);
+    const taken = await Promise.allSettled(wanted.map(({ did, head }) => this.take(did, head, reason, fromNode)));
+    // A node that was not gone, or is back unnoticed, has to look for what it has lost.
+    if (reason === "adopted") for (const nodeId of new Set(wanted.map(({ head }) => head.nodeId))) this.#channel.tell("took", nodeId);
+    // Whoever had it before its last node may not know that yet.
+    const often = wanted.filter(({ head }) => head.taken > 0).map(({ did, head }): [string, number] => [did, head.taken + 1]);
+    this.#channel.tellMany(
+      "moved",
+      often.filter(([did, count]) => held.get(did)?.taken === count),
+    );
     const lost = taken.find((result) => result.status === "rejected");
     if (lost?.status === "rejected") throw lost.reason;
     return taken.filter((result) => result.status === "fulfilled" && result.value).length;
   }
 
   /** Takes one call whose record was read and listed. @throws LinkError @returns whether it is here now */
-  async take(did: string, from: RecordHead, reason: TakeReason): Promise<boolean> {
+  async take(did: string, from: RecordHead, reason: TakeReason, fromNode?: number): Promise<boolean> {
     const holdings = this.#holdings;
     const { options, claims, counters } = holdings;
     const taken = from.taken + 1;
-    claims.add(did); // until it is known what came of it
+    claims.set(did, "asked");
     let text: unknown;
     try {
       const head = holdings.head(taken, reason === "adopted");
       text = await options.link.run(DIALOG_TAKE, [options.keys.dialog(did)], [from.text, head, "", ""]);
     } catch (error) {
-      if (error instanceof LinkError) this.#onDoubt();
-      else claims.delete(did);
+      this.#unanswered(did, error);
       throw error;
     }
-    claims.delete(did);
+    this.#answered(did);
     const record = typeof text === "string" ? holdings.read(did, text) : undefined;
     if (record === undefined) {
       if (holdings.held.has(did)) return true; // asked for twice
-      this.#writer.unlist(did);
+      if (fromNode === undefined) this.#writer.unlist(did);
+      else this.putBack(did, fromNode);
       return false;
     }
     return this.#restored(did, record, taken, reason, counters);
   }
 
-  /** This node was about to adopt a call, and its node is alive: there it stands in the set again, and that node looks at its set. */
+  /** This node was about to adopt a call, and its node has it, or has it again: there it stands in the set again, and that node looks at its set. */
   putBack(did: string, nodeId: number): void {
     const { link, keys } = this.#holdings.options;
     link.command("sadd", keys.dialogsOf(nodeId), did).then(
       () => {
         this.#writer.unlist(did);
-        this.#channel.tell("adopted", nodeId);
+        this.#channel.tell("took", nodeId);
       },
       () => this.#onDoubt(),
     );
   }
 
-  /** Goes on with a call whose record is that of this node already. */
-  regain(did: string, text: string, head: RecordHead): boolean {
-    this.#holdings.claims.delete(did);
+  /** Goes on with a call whose record is that of this node already, and of which nobody was told. */
+  regain(did: string, text: string, { taken }: RecordHead): void {
+    this.#answered(did);
     const record = this.#holdings.read(did, text);
-    return record !== undefined && this.#restored(did, record, head.taken, "own", this.#holdings.counters);
+    if (record === undefined || !this.#restored(did, record, taken, "own", this.#holdings.counters)) return;
+    this.#channel.tell("moved", [[did, taken]]);
   }
 
   /** Takes back what was this node's. @param found as Redis has it now @param foundText its beginning */
   reclaim(did: string, held: Held, found: RecordHead | Tombstone | undefined, foundText: string): void {
-    const { options, counters, held: all } = this.#holdings;
+    const { options, held: all, claims } = this.#holdings;
     const taken = Math.max(held.taken, found?.kind === "record" ? found.taken : 0) + 1;
     const text = this.#holdings.text(did, taken, false);
     if (text === undefined) return;
     held.isListed = false; // whoever had it has taken it out
     this.#writer.list([did]);
+    claims.set(did, "asked");
     options.link
       .run(DIALOG_TAKE, [options.keys.dialog(did)], [found?.kind === "record" ? found.text : foundText, "", text.record, text.lifeMs])
       .then(
         (answer) => {
+          this.#answered(did);
           if (all.get(did) !== held) return;
           if (answer === null) {
             this.#onDoubt(); // it moves about: another look
             return;
           }
-          held.taken = taken;
-          held.isAdopted = false;
-          counters.dialogs_reclaimed++;
-          this.#channel.tell("moved", [[did, taken]]);
+          this.confirmed(did, held, taken);
         },
-        () => this.#onDoubt(),
+        (error: unknown) => this.#unanswered(did, error),
       );
   }
 
-  /** A node that has started again unnoticed has to look for what was adopted from it. */
-  #tellLiving(nodeIds: readonly number[]): void {
-    const { nodes } = this.#holdings.options;
-    for (const nodeId of new Set(nodeIds)) if (nodes.isAlive(nodeId)) this.#channel.tell("adopted", nodeId);
+  /** It is known what came of a claim. */
+  #answered(did: string): void {
+    this.#holdings.claims.delete(did);
+    if (this.#holdings.contested.delete(did)) this.#onDoubt();
+  }
+
+  #unanswered(did: string, error: unknown): void {
+    if (error instanceof LinkError) this.#holdings.claims.set(did, "lost");
+    else this.#holdings.claims.delete(did);
+    this.#holdings.contested.delete(did);
+    this.#onDoubt();
+  }
+
+  /** A call that this node has taken back is its own. */
+  confirmed(did: string, held: Held, taken: number): void {
+    held.taken = taken;
+    held.isAdopted = false;
+    this.#holdings.counters.dialogs_reclaimed++;
+    this.#channel.tell("moved", [[did, taken]]);
   }
 
   #restored(did: string, record: DialogRecord, taken: number, reason: TakeReason, counters: Holdings["counters"]): boolean {

@@ -4,7 +4,7 @@ import type { Admission } from "../proxy/index.ts";
 import type { Keys } from "./keys.ts";
 import { LeaseCounters } from "./lease-counters.ts";
 import { type Hold, Holds, type LeaseOwner, type SlotLeases } from "./lease-holds.ts";
-import { LeaseReach, RESERVE_WAIT_MS } from "./lease-reach.ts";
+import { LeaseReach, type ReachOptions } from "./lease-reach.ts";
 import { refreshOwners } from "./lease-refresh.ts";
 import { Renewals } from "./lease-renewals.ts";
 import { type LeaseAnswer, RESERVE_TTL_MS } from "./lease-scripts.ts";
@@ -32,7 +32,10 @@ export interface LeaseBookOptions {
   /** Time to live of a lease that is not renewed (`lease_time`), milliseconds. */
   readonly leaseMs: number;
   readonly redisLost: "fail_open" | "fail_closed";
+  readonly rttMs?: ReachOptions["rttMs"];
 }
+
+type Answer = "reserved" | "full" | "closed";
 
 /** Slots that a call is asking for, and how many units of each. */
 interface Question extends Asked {
@@ -42,7 +45,7 @@ interface Question extends Asked {
 /**
  * Exact loads: each unit of load in a slot with sharing "exact" has a lease in Redis, so that all nodes together never exceed a capacity. A lease is
  * asked for before the INVITE goes out, renewed while the call goes on, and given back with the lease of the balancer; what a dead node, or a lost
- * message, leaves there expires. Calls wait for nothing but their own reservation, and for that {@link RESERVE_WAIT_MS} at most.
+ * message, leaves there expires. Calls wait for nothing but their own reservation, and for that {@link LeaseReach.waitMs} at most.
  *
  * The balancer's `onWatchedEnd` and `onWatchedForced` are to call {@link ended} and {@link forced}; {@link tableChanged} after each change of the table.
  */
@@ -69,7 +72,7 @@ export class LeaseBook implements Admission {
       counters: this.counters,
       leaseMs,
       reserveMs: Math.min(RESERVE_TTL_MS, leaseMs),
-      onCount: (slot, count) => this.#counted(slot, count),
+      onCount: (slot, count, isReliable) => this.#counted(slot, count, isReliable),
       onUnready: (owner, answer) => this.#unready(owner, answer),
     });
     this.#renewals = new Renewals({ clock, sender: this.#sender, link, leaseMs, slots: () => this.#slots.all() });
@@ -78,6 +81,7 @@ export class LeaseBook implements Admission {
       clock,
       sender: this.#sender,
       owners: () => this.#slots.owners(),
+      rttMs: options.rttMs,
       onReady: () => this.restore(),
     });
     link.subscribe(keys.channel("lease"), (message) => this.#heard(message));
@@ -120,7 +124,7 @@ export class LeaseBook implements Admission {
     return false;
   }
 
-  reserve(load: CallLoad): Promise<"reserved" | "full" | "closed"> {
+  reserve(load: CallLoad): Promise<Answer> {
     const { clock, balancer } = this.#options;
     const isForced = ((load.session?.flags ?? 0) & FLAG_NEGATIVE) !== 0;
     if (!isForced && this.#underWay >= MAX_RESERVATIONS_UNDER_WAY) this.counters.overflows++;
@@ -151,14 +155,14 @@ export class LeaseBook implements Admission {
     this.#underWay++;
     const sentMs = clock.nowMs();
     return new Promise((resolve) => {
-      let decision: "reserved" | "closed" | undefined;
+      let decision: Answer | undefined;
       const late = (): void => {
         this.counters.late_answers++;
         this.#reach.late(sentMs);
-        decision = this.#failMode();
+        decision = this.#failMode(questions);
         resolve(decision);
       };
-      let stop = clock.after(RESERVE_WAIT_MS, () => {
+      let stop = clock.after(this.#reach.waitMs, () => {
         stop = clock.after(GRACE_MS, late);
       });
       this.#ask(questions).then((answers) => {
@@ -181,7 +185,7 @@ export class LeaseBook implements Admission {
     this.counters.refreshes++;
     const answered = Promise.all(owners.map((owner) => this.#sender.count(owner))).then(hasRoom);
     const running = new Promise<boolean>((resolve) => {
-      const stop = clock.after(RESERVE_WAIT_MS, () => resolve(hasRoom()));
+      const stop = clock.after(this.#reach.waitMs, () => resolve(hasRoom()));
       answered.then((result) => {
         stop();
         resolve(result);
@@ -283,12 +287,8 @@ export class LeaseBook implements Admission {
   }
 
   /** @param decision what the call was told before the answers came */
-  #settle(
-    questions: readonly Question[],
-    answers: readonly (LeaseAnswer | undefined)[],
-    decision: "reserved" | "closed" | undefined,
-  ): "reserved" | "full" | "closed" {
-    const outcome = decision ?? this.#outcomeOf(answers);
+  #settle(questions: readonly Question[], answers: readonly (LeaseAnswer | undefined)[], decision: Answer | undefined): Answer {
+    const outcome = decision ?? this.#outcomeOf(questions, answers);
     for (const [i, { hold }] of questions.entries()) {
       const units = Math.min(hold.asking, hold.wanted);
       hold.asking = 0;
@@ -300,7 +300,7 @@ export class LeaseBook implements Admission {
     return outcome;
   }
 
-  #outcomeOf(answers: readonly (LeaseAnswer | undefined)[]): "reserved" | "full" | "closed" {
+  #outcomeOf(questions: readonly Question[], answers: readonly (LeaseAnswer | undefined)[]): Answer {
     if (answers.every((answer) => answer?.outcome === "done")) {
       this.counters.reserved++;
       return "reserved";
@@ -310,24 +310,30 @@ export class LeaseBook implements Admission {
       return "full";
     }
     if (answers.some((answer) => answer !== undefined)) this.counters.unready++;
-    return this.#failMode();
+    return this.#failMode(questions);
   }
 
-  #failMode(): "reserved" | "closed" {
-    if (this.#options.redisLost === "fail_closed") {
+  #failMode(questions: readonly Question[]): Answer {
+    const { redisLost, balancer } = this.#options;
+    if (redisLost === "fail_closed") {
       this.counters.failed_closed++;
       return "closed";
+    }
+    // Others may have told of further calls since the pick was chosen.
+    if (questions.some(({ hold }) => hold.slot.slotCell !== -1 && balancer.freeSlots(hold.slot.slotCell) < 0)) {
+      this.counters.refused_full++;
+      return "full";
     }
     this.counters.failed_open++;
     return "reserved";
   }
 
   /** Nobody is asked: what this node knows decides, or the operator wants no call. */
-  #decideAlone(questions: readonly Question[]): "reserved" | "closed" {
-    const outcome = this.#failMode();
+  #decideAlone(questions: readonly Question[]): Answer {
+    const outcome = this.#failMode(questions);
     for (const { hold, units } of questions) {
-      if (outcome === "closed") hold.refused += units;
-      else this.#force(hold);
+      if (outcome === "reserved") this.#force(hold);
+      else hold.refused += units;
     }
     return outcome;
   }
@@ -347,8 +353,11 @@ export class LeaseBook implements Admission {
     if (hold.wanted === 0) this.#holds.drop(hold);
   }
 
-  #counted({ slotCell, acknowledged }: SlotLeases, count: number): void {
-    if (slotCell !== -1) this.#options.balancer.setRemoteLoad(slotCell, Math.max(0, count - acknowledged));
+  /** While nodes tell their leases again, Redis has as many as it says at least. */
+  #counted({ slotCell, acknowledged }: SlotLeases, count: number, isReliable: boolean): void {
+    const { balancer } = this.#options;
+    const remote = Math.max(0, count - acknowledged);
+    if (slotCell !== -1 && (isReliable || remote > balancer.remoteLoad(slotCell))) balancer.setRemoteLoad(slotCell, remote);
   }
 
   #unready(owner: LeaseOwner, { outcome, reliableFromMs }: LeaseAnswer): void {

@@ -3,8 +3,10 @@ import type { LeaseSender } from "./lease-sender.ts";
 import { Patience } from "./patience.ts";
 import type { ClusterClock, ClusterLink } from "./ports.ts";
 
-/** Longest time that a call waits for Redis. */
+/** Longest time that a call waits for a Redis that was slow lately. */
 export const RESERVE_WAIT_MS = 50;
+/** The same while Redis has been quick: what takes longer is a pause that ends, of a busy machine, and an exact count is worth more than these milliseconds. */
+export const PAUSE_WAIT_MS = 250;
 /** How often Redis is tried while it is too slow to be waited for. */
 const PROBE_MS = 250;
 /** Owners that are asked about at a time when Redis came back or the table changed. */
@@ -18,6 +20,8 @@ export interface ReachOptions {
   readonly clock: ClusterClock;
   readonly sender: LeaseSender;
   owners(): readonly LeaseOwner[];
+  /** How long Redis took to answer lately; undefined when nobody knows. */
+  readonly rttMs?: (() => number | undefined) | undefined;
   /** Redis can be asked, also again: it is to be told first what this node has. */
   onReady(): void;
 }
@@ -25,7 +29,7 @@ export interface ReachOptions {
 /** Whether Redis can be asked for leases, and is worth waiting for. */
 export class LeaseReach {
   readonly #options: ReachOptions;
-  readonly #patience = new Patience(RESERVE_WAIT_MS);
+  readonly #patience = new Patience(() => this.waitMs);
   readonly #timers = new Map<string, () => void>();
   /** Which of the connections this is; what an earlier one was asked does not matter. */
   #connection = 0;
@@ -49,6 +53,12 @@ export class LeaseReach {
 
   get isWorthWaiting(): boolean {
     return this.isReady && !this.#patience.isLost;
+  }
+
+  /** Longest time that a call waits now. */
+  get waitMs(): number {
+    const rttMs = this.#options.rttMs?.();
+    return rttMs !== undefined && rttMs <= RESERVE_WAIT_MS ? PAUSE_WAIT_MS : RESERVE_WAIT_MS;
   }
 
   start(): void {

@@ -116,12 +116,13 @@ return { outcome, from, count(KEYS[2]) }
 `,
 };
 
-/** Gives leases of one key back. KEYS: the key. ARGV: members. Answers 1, 0, count: what Redis may have lost before does not matter here. */
+/** Gives leases of one key back. KEYS: ready, the key. ARGV: process, settling ms, members. Answers outcome, reliable from, count. */
 export const LEASE_RELEASE: LuaScript = {
   name: "lease_release",
-  lua: `${COUNT}
-for m = 1, #ARGV do redis.call("ZREM", KEYS[1], ARGV[m]) end
-return { 1, 0, count(KEYS[1]) }
+  lua: `${COUNT}${READY}
+local outcome, from = ready()
+for m = 3, #ARGV do redis.call("ZREM", KEYS[2], ARGV[m]) end
+return { outcome, from, count(KEYS[2]) }
 `,
 };
 

@@ -24,8 +24,8 @@ export interface SenderOptions {
   /** Milliseconds that a lease lives when it is not renewed, and one that was just reserved. */
   readonly leaseMs: number;
   readonly reserveMs: number;
-  /** Answers tell how many leases a slot has; called after {@link SlotLeases.acknowledged} was brought up to date. */
-  onCount(slot: SlotLeases, count: number): void;
+  /** Answers tell how many leases a slot has, or has at least; called after {@link SlotLeases.acknowledged} was brought up to date. */
+  onCount(slot: SlotLeases, count: number, isReliable: boolean): void;
   /** Redis does not know all leases of an owner. */
   onUnready(owner: LeaseOwner, answer: LeaseAnswer): void;
 }
@@ -119,7 +119,7 @@ export class LeaseSender {
     const answer = this.#options.link.isUp ? await this.#release(slot, members) : undefined;
     hold.acknowledge(Math.min(hold.acknowledged, keep));
     if (answer === undefined) this.#owe(slot, members);
-    else this.#options.onCount(slot, answer.counts[0]!);
+    else this.#note(slot.owner, [slot], answer);
   }
 
   /**
@@ -131,7 +131,10 @@ export class LeaseSender {
     for (const member of members) this.#settleDebt(slot, member);
     for (let first = 0; first < members.length; first += MAX_BATCH) {
       const batch = members.slice(first, first + MAX_BATCH);
-      this.#release(slot, batch).then((answer) => answer === undefined && this.#owe(slot, batch));
+      this.#release(slot, batch).then((answer) => {
+        if (answer === undefined) this.#owe(slot, batch);
+        else this.#note(slot.owner, [slot], answer);
+      });
     }
   }
 
@@ -145,12 +148,9 @@ export class LeaseSender {
   }
 
   async #release(slot: SlotLeases, members: readonly string[]): Promise<LeaseAnswer | undefined> {
-    const { link, counters } = this.#options;
-    const answer = await link.run(LEASE_RELEASE, [slot.key], members).catch(() => undefined);
-    const read = readLeaseAnswer(answer, 1);
-    if (read !== undefined) counters.released += members.length;
-    else if (answer !== undefined) counters.malformed++;
-    return read;
+    const answer = await this.#run(LEASE_RELEASE, slot.owner, [slot], members);
+    if (answer !== undefined) this.#options.counters.released += members.length;
+    return answer;
   }
 
   async #run(
@@ -169,10 +169,9 @@ export class LeaseSender {
 
   #note(owner: LeaseOwner, slots: readonly SlotLeases[], answer: LeaseAnswer | undefined): void {
     if (answer === undefined) return;
-    // Counts of a slot that settles say nothing of what others have.
-    if (answer.outcome === "done" || answer.outcome === "full") {
-      for (const [i, slot] of slots.entries()) this.#options.onCount(slot, answer.counts[i]!);
-    } else this.#options.onUnready(owner, answer);
+    const isReliable = answer.outcome === "done" || answer.outcome === "full";
+    for (const [i, slot] of slots.entries()) this.#options.onCount(slot, answer.counts[i]!, isReliable);
+    if (!isReliable) this.#options.onUnready(owner, answer);
   }
 
   #owe(slot: SlotLeases, members: readonly string[]): void {

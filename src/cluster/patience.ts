@@ -3,12 +3,12 @@ export const MAX_LATE_IN_A_ROW = 3;
 
 /** Whether it is worth waiting for Redis: not after it was late several times in a row, until it has answered something in time again. */
 export class Patience {
-  readonly #limitMs: number;
+  readonly #limitMs: () => number;
   #late = 0;
   #lateAtMs = Number.NEGATIVE_INFINITY;
 
   /** @param limitMs longest time that an answer may take */
-  constructor(limitMs: number) {
+  constructor(limitMs: () => number) {
     this.#limitMs = limitMs;
   }
 
@@ -18,7 +18,7 @@ export class Patience {
 
   /** An answer came to what was sent at `sentMs`. */
   answered(sentMs: number, nowMs: number): void {
-    if (nowMs - sentMs <= this.#limitMs) this.#late = 0;
+    if (nowMs - sentMs <= this.#limitMs()) this.#late = 0;
     else this.late(sentMs, nowMs);
   }
 

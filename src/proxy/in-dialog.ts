@@ -111,7 +111,10 @@ export class InDialogContext extends ResponseContext {
       return;
     }
     const isOld = request.cseqNumber < this.#highestCseq(request);
-    if (isBye && !isOld) this.#endCall();
+    if (isBye && !isOld) {
+      if (this.#match.direction === "downstream") core.admission?.hold?.(dialog.load);
+      this.#endCall();
+    }
     if (!isOld) this.#noteCseq(request);
     this.#send(plan, isAllowed ? target : plan.fallback, fingerprint);
   }
@@ -155,7 +158,9 @@ export class InDialogContext extends ResponseContext {
   protected override onSuccess(_branch: Branch, response: SipResponse): void {
     const method = this.transaction.request.method;
     if (method === "INVITE" || method === "UPDATE") this.#refreshTargets(response);
-    if (method === "BYE") this.#endCall();
+    if (method !== "BYE") return;
+    this.#endCall();
+    this.core.admission?.settle?.(this.#match.dialog.load);
   }
 
   protected override onOrphan(): void {
@@ -164,6 +169,7 @@ export class InDialogContext extends ResponseContext {
   }
 
   protected override onFailure(_response: SipResponse | undefined, _cause: FailureCause): void {
+    if (this.transaction.request.method === "BYE") this.core.admission?.settle?.(this.#match.dialog.load);
     this.sendBest();
   }
 

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Balancer, CallLoad, StatusChange, TableChange } from "../balancer/index.ts";
 import { Keys } from "../cluster/keys.ts";
+import { LateReturns } from "../cluster/late-returns.ts";
 import { LeaseBook } from "../cluster/lease-book.ts";
 import { LoadExchange } from "../cluster/load-exchange.ts";
 import { LEASE_MS, Membership } from "../cluster/membership.ts";
@@ -16,7 +17,7 @@ import type { Dialog, DialogTable } from "../dialog/index.ts";
 import type { BreakerChange, CallOutcomes, DestinationState } from "../health/index.ts";
 import type { ClusterPort, ManagementServer, RedisState } from "../management/index.ts";
 import { logDuplicate, logNode, logRedis, logTag } from "../observability/cluster-log.ts";
-import type { Log } from "../proxy/index.ts";
+import type { Admission, Log } from "../proxy/index.ts";
 import type { Listener } from "../transaction/index.ts";
 import { VERSION } from "../version.ts";
 import type { Announcer } from "./announcer.ts";
@@ -53,6 +54,8 @@ export interface ClusterNodePorts {
 /** This node's part in a cluster: everything that it shares with others through Redis. */
 export class ClusterNode {
   readonly leases: LeaseBook;
+  /** What the proxy asks when loads are counted exactly. */
+  readonly admission: Admission;
   readonly status: ClusterStatus;
   /** Absent when dialogs are not replicated. */
   readonly dialogs: ClusterDialogs | undefined;
@@ -64,6 +67,8 @@ export class ClusterNode {
   readonly #slots: Slots;
   readonly #loads: LoadExchange;
   readonly #hooks: TagHooks;
+  readonly #lateReturns = new LateReturns((load, cell) => this.leases.ended(load, cell));
+  #generation: string | undefined;
   readonly #remote: RemoteMi;
   readonly #wire: Wire;
   readonly #clock: ClusterClock;
@@ -129,7 +134,16 @@ export class ClusterNode {
       slots: this.#slots,
       leaseMs: cluster.lease_time * 1000,
       redisLost: cluster.redis_lost,
+      rttMs: () => (link.rttMs === undefined ? membership.rttMs : Math.min(link.rttMs, membership.rttMs ?? link.rttMs)),
     });
+    const { leases } = this;
+    this.admission = {
+      isNeeded: (load) => leases.isNeeded(load),
+      reserve: (load) => leases.reserve(load),
+      refresh: (group, resources) => leases.refresh(group, resources),
+      hold: (load) => this.#lateReturns.hold(load),
+      settle: (load) => this.#lateReturns.settle(load),
+    };
     this.dialogs = cluster.replicate_dialogs
       ? new ClusterDialogs({
           ...common,
@@ -221,7 +235,7 @@ export class ClusterNode {
   leaseEnded(load: CallLoad, cell: number): void {
     // What another node has now is that node's to give back.
     if (this.dialogs?.surrendering !== undefined && this.dialogs.surrendering === load.name) this.leases.surrender(load);
-    else this.leases.ended(load, cell);
+    else this.#lateReturns.ended(load, cell);
   }
 
   dialogChanged(dialog: Dialog): void {
@@ -293,7 +307,11 @@ export class ClusterNode {
       this.#lostSinceMs = this.#ports.nowMs();
       this.#look();
     });
-    this.membership.onBeat(() => this.#look());
+    this.membership.onBeat(({ generation }) => {
+      if (this.#generation !== undefined && this.#generation !== generation) this.leases.restore(); // Redis has lost what it had
+      this.#generation = generation;
+      this.#look();
+    });
     this.membership.onNode((node, isAlive) => {
       this.#tellPeers();
       if (node.isSelf) return;

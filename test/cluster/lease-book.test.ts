@@ -306,6 +306,20 @@ describe("exact loads when Redis is in trouble", () => {
     });
   }
 
+  it("fail_open: a call that waited in vain goes by what became known meanwhile", async () => {
+    const bed = await Bed.begin(1);
+    const [node] = bed.nodes as [LeaseNode];
+    bed.links[0]!.stall();
+    const placing = node.place(node.newCall());
+    await bed.pass(40, 10);
+    node.balancer.setRemoteLoad(node.balancer.destination(1)!.resources[0]!.cell, 1);
+    await bed.pass(20, 10);
+    assert.equal(await placing, "full");
+    bed.links[0]!.heal();
+    await bed.redis.settle();
+    assert.deepEqual([bed.members(), node.book.calls], [[], 0]);
+  });
+
   it("what ended without a connection is given back when there is one, what goes on is told before anything is asked for", async () => {
     const bed = await Bed.begin(2, { rows: ["pstn=2"] });
     const [a, b] = bed.nodes as [LeaseNode, LeaseNode];

@@ -127,10 +127,10 @@ class World {
     for (const node of this.nodes) {
       if (node.isKilled) this.gathering.disappear(node.nodeId);
       else (node.link as MemoryLink).heal();
-      // An INVITE whose call was ended before its answer is answered 487, at the node that handles it.
-      for (const call of this.calls) if (call.hasEnded && node.pending.has(call.did)) node.end(call.did);
     }
     for (let second = 0; second < 66; second++) {
+      // An INVITE whose call was ended before its answer is answered 487, at the node that handles it.
+      for (const { did, hasEnded } of this.calls) if (hasEnded) for (const node of this.nodes) if (node.pending.has(did)) node.end(did);
       this.gathering.beat();
       for (let i = 0; i < 4; i++) {
         this.clock.advance(250);
@@ -168,6 +168,10 @@ class World {
       const isWritten = this.redis.store.call("get", node.keys.dialog(call.did)) !== null;
       if (node.calls.has(call.did) && !isElsewhere && !isWritten) call.isLost = true;
       if (call.endedBy === node && node.replica.pendingCount > 0) call.isLost = true;
+      // Its INVITE, which would have been answered 487, is lost: the call ends elsewhere when it is unanswered for long enough.
+      if (call.hasEnded && node.pending.has(call.did)) call.isLost = true;
+      const record = String(this.redis.store.call("get", node.keys.dialog(call.did)));
+      if (call.hasEnded && record.startsWith(`[1,${node.nodeId},"${node.incarnation}",[`)) call.isLost = true;
       // Whoever was told of an end by a node that has died before Redis heard of it cannot know better.
       if (call.endedBy === node && isWritten) call.isLost = true;
     }
@@ -183,10 +187,33 @@ class World {
 }
 
 
-const trace: [Kind, number, number, number][] = JSON.parse(process.env.TRACE!);
-const world = new World(Number(process.env.WSEED));
-const dump = (): string => JSON.stringify(world.redis.store.keys().map((k) => [k.slice(13), k.includes("dialogs") ? world.redis.store.call("smembers", k) : String(world.redis.store.call("get", k)).slice(0, 30)])) + " holders " + world.everyNode.map((n) => `${n.nodeId}${n.incarnation}${n.isKilled ? "+" : ""}${n.link.isUp ? "" : "v"}[${[...n.calls.keys()]}]`).join(" ") + " alive " + JSON.stringify([...world.gathering.alive]);
-for (const [kind, node, call, steps] of trace) { await world.run({ kind, node, call, steps }); console.log(kind, node + 1, "d"+call, steps, "->", dump(), world.calls.map(c=>`${c.did}${c.hasEnded?"E":""}${c.isLost?"L":""}`).join()); }
-await world.rest();
-console.log("rest", dump());
-world.check();
+const dump = (world: World): string => JSON.stringify(world.redis.store.keys().map((k) => [k.slice(13), k.includes("dialogs") ? world.redis.store.call("smembers", k) : String(world.redis.store.call("get", k)).slice(0, 22)])) + " holders " + world.everyNode.map((n) => `${n.nodeId}${n.incarnation}${n.isKilled ? "+" : ""}${n.link.isUp ? "" : "v"}[${[...n.calls.keys()].map(d=>d+(n.pending.has(d)?"p":""))}]`).join(" ") + " alive " + JSON.stringify([...world.gathering.alive]);
+async function fails(acts: Act[], seed: number, log = false): Promise<string | undefined> {
+  const world = new World(seed);
+  for (const one of acts) { await world.run(one); if (log) console.log(one.kind, one.node + 1, "d" + (one.call % Math.max(1, world.calls.length)), one.steps, "->", dump(world), world.calls.map(c=>`${c.did}${c.hasEnded?"E":""}${c.isLost?"L":""}`).join()); }
+  await world.rest();
+  if (log) console.log("rest", dump(world));
+  try { world.check(); return undefined; } catch (e) { return (e as Error).message.split("\n")[0]; }
+}
+const from = Number(process.env.FROM ?? 1), count = Number(process.env.COUNT ?? 1000);
+for (let seed = from; seed < from + count; seed++) {
+  let acts = fc.sample(fc.array(act, { minLength: 20, maxLength: 120, size: "max" }), { seed, numRuns: 1 })[0]!;
+  let message = await fails(acts, seed);
+  if (message === undefined) continue;
+  console.log("seed", seed, message, acts.length);
+  const kindOf = (m: string): string => m.replace(/d\d+|\[.*\]|\d/g, "");
+  const want = kindOf(message);
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (let size = Math.ceil(acts.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2))
+    for (let i = 0; i < acts.length; i++) {
+      const less = [...acts.slice(0, i), ...acts.slice(i + size)];
+      const m = await fails(less, seed);
+      if (m !== undefined && kindOf(m) === want) { acts = less; changed = true; message = m; i--; }
+    }
+  }
+  console.log("shrunk", acts.length, message);
+  await fails(acts, seed, true);
+  break;
+}
+console.log("done");

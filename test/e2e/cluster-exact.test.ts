@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { setTimeout as sleep } from "node:timers/promises";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { CallStorm } from "../support/call-storm.ts";
 import { startCluster, untilLoads } from "../support/cluster.ts";
 import { CountingCallee } from "../support/counting-callee.ts";
@@ -50,13 +50,8 @@ for (const resource of ["pstn", "pstn/s"]) {
         assert.equal(callee.calls, 0);
         await untilLoads(cluster, [0]);
         await sleep(100);
-        const left = await cluster.redis.cli(
-          "--raw",
-          "EVAL",
-          "local n=0 for _,k in ipairs(redis.call('KEYS','*:leases:*')) do n=n+redis.call('ZCARD',k) end return n",
-          "0",
-        );
-        assert.equal(String(left).trim(), "0", "leases are left in Redis");
+        const script = "local n=0 for _,k in ipairs(redis.call('KEYS','*:leases:*')) do n=n+redis.call('ZCARD',k) end return n";
+        assert.equal(await cluster.redis.cli("EVAL", script, 0), 0, "leases are left in Redis");
       } finally {
         await cluster.close();
         await Promise.all(storms.map((storm) => storm.close()));

@@ -51,6 +51,7 @@ export class Gathering {
 
   appear(node: ReplicaNode): void {
     if (this.alive.get(node.nodeId) === node.incarnation) return;
+    if (this.known.get(node.nodeId) === node.incarnation) node.hungMs += 3_000;
     this.alive.set(node.nodeId, node.incarnation);
     this.known.set(node.nodeId, node.incarnation);
     this.#tell(node.nodeId, true);
@@ -93,6 +94,8 @@ export class ReplicaNode {
   readonly nodeListeners: ((node: { readonly nodeId: number }, isAlive: boolean) => void)[] = [];
   readonly beatListeners: ((beat: { readonly generation: string }) => void)[] = [];
   isKilled = false;
+  /** How long it did not run, though nothing else shows it: else nobody would have held it for gone. */
+  hungMs = 0;
   readonly #clock: ClusterClock;
 
   constructor({ nodeId, incarnation = "a", link, clock, gathering }: ReplicaNodeOptions) {
@@ -107,7 +110,12 @@ export class ReplicaNode {
       keys: this.keys,
       wire: this.wire,
       self: { nodeId, incarnation },
-      clock: { ...clock, after: (ms, run) => clock.after(ms, () => this.isKilled || run()), nowMs: clock.nowMs, wallMs: clock.wallMs },
+      clock: {
+        ...clock,
+        after: (ms, run) => clock.after(ms, () => this.isKilled || run()),
+        nowMs: () => clock.nowMs() + this.hungMs,
+        wallMs: clock.wallMs,
+      },
       nodes: {
         nodes: () => [...gathering.known.keys()].map((id) => ({ nodeId: id, isAlive: gathering.alive.has(id) })),
         view: (id) => gathering.view(id),

@@ -52,9 +52,10 @@ export const LEASE_TWINS: Readonly<Record<string, ScriptTwin>> = {
     return [outcome, from, count(store, key)];
   },
 
-  lease_release: (store, [key = ""], members) => {
+  lease_release: (store, [readyKey = "", key = ""], [process = "", settlingMs, ...members]) => {
+    const [outcome, from] = ready(store, readyKey, process, Number(settlingMs));
     store.call("zrem", key, ...members);
-    return [1, 0, count(store, key)];
+    return [outcome, from, count(store, key)];
   },
 
   lease_count: (store, [readyKey = "", ...keys], [process = "", settlingMs]) => {
