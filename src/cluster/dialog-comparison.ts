@@ -161,7 +161,7 @@ export class DialogComparison {
         this.#writer.unlist(did);
       } else if (head.nodeId !== self.nodeId) this.#settleForeign(did, head, gone);
       else if (head.incarnation !== self.incarnation) former.push(did);
-      else if (!claimed.has(did)) this.#writer.end(did, "told");
+      else if (!claimed.has(did)) this.#writer.end(did, head);
       else this.#taker.regain(did, text as string, head);
     }
     await this.#taker.takeAll(former, "own", ({ nodeId }) => nodeId === self.nodeId);

@@ -44,13 +44,16 @@ return new`,
 /**
  * A dialog is here no more. ARGV: how the record begins if it may go without a trace, tombstone, its life in milliseconds, mode. Otherwise a tombstone
  * tells other nodes that the call has ended; in mode "sure" not where there is no record, as then nobody has the call; in mode "forgotten" never, as
- * then another node that has the call keeps it. Answers 1 when the tombstone was put there now, else 0.
+ * then another node that has the call keeps it; in mode "left" only where the record begins so. Answers 1 when the tombstone was put there now, else 0.
  */
 export const DIALOG_END: LuaScript = {
   name: "dialog_end",
   lua: `
 local head = redis.call('GETRANGE', KEYS[1], 0, ${HEAD_CHARS - 1})
-if string.sub(head, 1, #ARGV[1]) == ARGV[1] then
+local mine = string.sub(head, 1, #ARGV[1]) == ARGV[1]
+if ARGV[4] == 'left' then
+  if not mine then return 0 end
+elseif mine then
   redis.call('DEL', KEYS[1])
   return 0
 end

@@ -1,4 +1,5 @@
 import type { DialogChannel } from "./dialog-channel.ts";
+import type { RecordHead } from "./dialog-head.ts";
 import type { Held, Holdings } from "./dialog-holdings.ts";
 import { DIALOG_END, DIALOG_PUT } from "./dialog-scripts.ts";
 import { LinkError } from "./ports.ts";
@@ -18,7 +19,7 @@ const SET_LIFE_MS = 7 * 24 * 3_600_000;
 const SET_RENEWAL_MS = 60_000;
 const RETRY_MS = 1_000;
 
-type EndMode = "sure" | "told" | "forgotten";
+type EndMode = "sure" | "told" | "forgotten" | RecordHead;
 
 /** Writes records of changed calls and removes those of ended ones, in batches. */
 export class DialogWriter {
@@ -72,6 +73,7 @@ export class DialogWriter {
     this.end(did, isCertain ? (isSure ? "sure" : "told") : "forgotten");
   }
 
+  /** @param mode a head: only if the record still begins so */
   end(did: string, mode: EndMode): void {
     if (this.#ends.size >= MAX_ENDS) {
       this.#holdings.counters.ends_dropped++; // found by the next comparison
@@ -184,9 +186,10 @@ export class DialogWriter {
     this.#ends.delete(did);
     const { options, owner, counters } = this.#holdings;
     const { link, keys, wire } = options;
-    const mine = mode === "forgotten" ? owner : this.#holdings.head(0);
+    const isLeft = typeof mode === "object";
+    const mine = isLeft ? mode.text : mode === "forgotten" ? owner : this.#holdings.head(0);
     this.#send(
-      link.run(DIALOG_END, [keys.dialog(did)], [mine, wire.encode(0), TOMBSTONE_MS, mode]),
+      link.run(DIALOG_END, [keys.dialog(did)], [mine, wire.encode(0), TOMBSTONE_MS, isLeft ? "left" : mode]),
       (answer) => {
         counters.records_removed++;
         if (answer !== 1) return;

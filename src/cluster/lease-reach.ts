@@ -5,7 +5,9 @@ import type { ClusterClock, ClusterLink } from "./ports.ts";
 
 /** Longest time that a call waits for a Redis that was slow lately. */
 export const RESERVE_WAIT_MS = 50;
-/** The same while Redis has been quick: what takes longer is a pause that ends, of a busy machine, and an exact count is worth more than these milliseconds. */
+/** Redis was quick when its last answer took no longer. */
+const QUICK_MS = 100;
+/** Longest time that a call waits while Redis has been quick: what takes longer then is a pause of a busy machine, and an exact count is worth waiting for its end. */
 export const PAUSE_WAIT_MS = 250;
 /** How often Redis is tried while it is too slow to be waited for. */
 const PROBE_MS = 250;
@@ -58,7 +60,7 @@ export class LeaseReach {
   /** Longest time that a call waits now. */
   get waitMs(): number {
     const rttMs = this.#options.rttMs?.();
-    return rttMs !== undefined && rttMs <= RESERVE_WAIT_MS ? PAUSE_WAIT_MS : RESERVE_WAIT_MS;
+    return rttMs !== undefined && rttMs <= QUICK_MS ? PAUSE_WAIT_MS : RESERVE_WAIT_MS;
   }
 
   start(): void {

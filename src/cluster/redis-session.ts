@@ -72,9 +72,13 @@ export class RedisSession {
     return this.#isUp;
   }
 
-  /** Milliseconds of the last ping; undefined before the first. */
+  /** Milliseconds of the last ping, or those that one waits for its answer by now when these are more; undefined before the first. */
   get rttMs(): number | undefined {
-    return this.#rttMs;
+    if (this.#rttMs === undefined) return undefined;
+    let rttMs = this.#rttMs;
+    for (const [redis, { pingSentAtMs }] of this.#lines)
+      if (redis !== this.#subscriber && pingSentAtMs !== undefined) rttMs = Math.max(rttMs, performance.now() - pingSentAtMs);
+    return rttMs;
   }
 
   /** @throws LinkError @throws Error what Redis answered */

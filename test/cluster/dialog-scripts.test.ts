@@ -110,6 +110,23 @@ const cases: Case[] = [
     lifeMs: 3_000,
   },
   { name: "end, told: nobody else had it", first: record(A), script: DIALOG_END, args: end("told"), answer: 0, left: null },
+  {
+    name: "left: as expected",
+    first: record(A, 3, 1),
+    script: DIALOG_END,
+    args: [headText(A, 3, true), tombstone(A), 3_000, "left"],
+    answer: 1,
+    left: tombstone(A),
+    lifeMs: 3_000,
+  },
+  {
+    name: "left: another has it now",
+    first: record(B, 4),
+    script: DIALOG_END,
+    args: [headText(A, 3, true), tombstone(A), 3_000, "left"],
+    answer: 0,
+    left: record(B, 4),
+  },
   { name: "forgotten: its own", first: record(A, 3, 1), script: DIALOG_END, args: end("forgotten"), answer: 0, left: null },
   { name: "forgotten: that of another", first: record(B, 3), script: DIALOG_END, args: end("forgotten"), answer: 0, left: record(B, 3) },
   {

@@ -212,7 +212,7 @@ for (let seed = from; seed < from + count; seed++) {
       if (m !== undefined && kindOf(m) === want) { acts = less; changed = true; message = m; i--; }
     }
   }
-  console.log("shrunk", acts.length, message);
+  console.log("shrunk", acts.length, message); console.log("ACTS", JSON.stringify(acts));
   await fails(acts, seed, true);
   break;
 }

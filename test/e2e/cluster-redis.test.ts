@@ -177,7 +177,7 @@ describe("Redis in other trouble", () => {
     }
   });
 
-  it("slower than 50 ms: a call waits no longer than that for it", async () => {
+  it("slow: a call waits 50 ms for it at most, and soon not at all", async () => {
     const callee = await CountingCallee.open("127.0.21.77");
     const storm = await CallStorm.open("127.0.21.78");
     let proxy: Awaited<ReturnType<typeof startTcpProxy>> | undefined;
@@ -192,7 +192,7 @@ describe("Redis in other trouble", () => {
     });
     try {
       proxy!.delay(300);
-      await sleep(500);
+      await sleep(1_000); // that it is slow is noticed within this time; until then a call may wait 250 ms
       for (let i = 0; i < 20; i++) {
         const beganMs = performance.now();
         const call = await storm.call(cluster.nodes[1]!);

@@ -1,5 +1,5 @@
 import type { DialogRecord } from "../../src/cluster/dialog-record.ts";
-import { DialogReplica, type LocalDialogs } from "../../src/cluster/dialog-replica.ts";
+import { DialogReplica, type LocalDialogs, type ReplicaNodes } from "../../src/cluster/dialog-replica.ts";
 import { Keys } from "../../src/cluster/keys.ts";
 import type { ClusterClock, ClusterLink } from "../../src/cluster/ports.ts";
 import { Wire } from "../../src/cluster/wire.ts";
@@ -35,9 +35,20 @@ export function callRecord(did: string, changes: Partial<DialogSnapshot> = {}, n
   };
 }
 
+/** A node, as the others see it. */
+export interface GatheredNode {
+  readonly nodeId: number;
+  readonly incarnation: string;
+  /** It runs, and reaches Redis. */
+  readonly isUsable: boolean;
+  hungMs: number;
+  readonly nodeListeners: ((node: { readonly nodeId: number }, isAlive: boolean) => void)[];
+  readonly beatListeners: ((beat: { readonly generation: string }) => void)[];
+}
+
 /** What nodes know of each other, as a test decides. */
 export class Gathering {
-  readonly nodes: ReplicaNode[] = [];
+  readonly nodes: GatheredNode[] = [];
   generation = "g1";
   /** Nodes that the others hold for alive. */
   readonly alive = new Map<number, string>();
@@ -49,12 +60,24 @@ export class Gathering {
     for (const node of this.nodes) if (node.isUsable) for (const listen of node.beatListeners) listen({ generation: this.generation });
   }
 
-  appear(node: ReplicaNode): void {
+  appear(node: GatheredNode): void {
     if (this.alive.get(node.nodeId) === node.incarnation) return;
     if (this.known.get(node.nodeId) === node.incarnation) node.hungMs += 3_000;
     this.alive.set(node.nodeId, node.incarnation);
     this.known.set(node.nodeId, node.incarnation);
     this.#tell(node.nodeId, true);
+  }
+
+  /** What one of the nodes knows of them all. */
+  seenBy(node: GatheredNode, redisNowMs: () => number): ReplicaNodes {
+    return {
+      nodes: () => [...this.known.keys()].map((nodeId) => ({ nodeId, isAlive: this.alive.has(nodeId) })),
+      view: (nodeId) => this.view(nodeId),
+      isAlive: (nodeId) => this.alive.has(nodeId),
+      onNode: (listen) => void node.nodeListeners.push(listen),
+      onBeat: (listen) => void node.beatListeners.push(listen),
+      redisNowMs,
+    };
   }
 
   view(nodeId: number): { incarnation: string; isAlive: boolean } | undefined {
@@ -80,7 +103,7 @@ export interface ReplicaNodeOptions {
 }
 
 /** A node that has nothing but its calls and their replica. */
-export class ReplicaNode {
+export class ReplicaNode implements GatheredNode {
   readonly nodeId: number;
   readonly incarnation: string;
   readonly link: ClusterLink;
@@ -116,14 +139,7 @@ export class ReplicaNode {
         nowMs: () => clock.nowMs() + this.hungMs,
         wallMs: clock.wallMs,
       },
-      nodes: {
-        nodes: () => [...gathering.known.keys()].map((id) => ({ nodeId: id, isAlive: gathering.alive.has(id) })),
-        view: (id) => gathering.view(id),
-        isAlive: (id) => gathering.alive.has(id),
-        onNode: (listen) => void this.nodeListeners.push(listen),
-        onBeat: (listen) => void this.beatListeners.push(listen),
-        redisNowMs: () => clock.wallMs(),
-      },
+      nodes: gathering.seenBy(this, clock.wallMs),
       dialogs: this.#local(),
       isAdopter: () => Math.min(...gathering.alive.keys()) === nodeId,
       onAdopted: (id) => void this.adopted.push(id),

@@ -29,7 +29,9 @@ export const DIALOG_TWINS: Readonly<Record<string, ScriptTwin>> = {
 
   dialog_end: (store, [key = ""], [owner = "", tombstone = "", ttlMs = "", mode = ""]) => {
     const head = headOf(store, key);
-    if (head.startsWith(owner)) {
+    const isMine = head.startsWith(owner);
+    if (mode === "left" && !isMine) return 0;
+    if (mode !== "left" && isMine) {
       store.call("del", key);
       return 0;
     }
