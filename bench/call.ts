@@ -104,7 +104,7 @@ function createFarm({ explain = false, events = false }: FarmOptions = {}): Farm
   const network: Network = {
     isOwn: (host, port) => host === "192.0.2.1" && port === 5060,
     endpoint: (address, port) => ({ transport: "udp", address, port, listener }),
-    resolve: () => undefined,
+    locate: () => [],
     isAllowed: () => true,
   };
   const router = createDefaultRouter(

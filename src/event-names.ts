@@ -1,4 +1,4 @@
-/** Names of the events, as the configuration and clients may ask for them: those of OpenSIPS, and ours about destinations and Redis. */
+/** Names of the events, as the configuration and clients may ask for them: those of OpenSIPS, and ours about destinations, Redis, bans and overload. */
 export const EVENT_NAMES = [
   "E_LOAD_BALANCER_STATUS",
   "E_DLG_STATE_CHANGED",
@@ -10,6 +10,9 @@ export const EVENT_NAMES = [
   "E_CLUSTERER_NODE_STATE_CHANGED",
   "E_CLUSTERER_SHARING_TAG_CHANGED",
   "E_CLUSTERER_REDIS",
+  "E_PIKE_BLOCKED",
+  "E_PIKE_UNBLOCKED",
+  "E_OVERLOAD",
 ] as const;
 export type EventName = (typeof EVENT_NAMES)[number];
 

@@ -8,6 +8,7 @@ import { createManagementServer, type ManagementServer } from "./management/inde
 import { Statistics } from "./observability/statistics.ts";
 import { type ProxyCore, ProxyCounters, SipProxy } from "./proxy/index.ts";
 import { RoutingCounters, type RoutingPorts } from "./routing/index.ts";
+import { Addresses } from "./server/addresses.ts";
 import { Announcer } from "./server/announcer.ts";
 import { ClusterNode } from "./server/cluster.ts";
 import { ConfiguredDistribution } from "./server/distribution.ts";
@@ -16,27 +17,21 @@ import { freeswitchSettings } from "./server/freeswitch-settings.ts";
 import { keysForRestart } from "./server/keys-for-restart.ts";
 import { logStatus, TableLoader } from "./server/load-table.ts";
 import { Operators } from "./server/operators.ts";
+import { OverloadGuard } from "./server/overload-guard.ts";
 import { ownAddresses } from "./server/own-addresses.ts";
 import { Registrations } from "./server/registrations.ts";
 import { createRouter, ReplaceableRouter } from "./server/routers.ts";
 import { sourceFilter } from "./server/source-filter.ts";
+import { finishRequests } from "./server/stopping.ts";
 import { Watch } from "./server/watch.ts";
 import { openStore } from "./store/index.ts";
-import { resolveBySystem } from "./store/resolve.ts";
 import { TimerWheel, TransactionLayer } from "./transaction/index.ts";
 import { below, RandomTokens } from "./transport/chance.ts";
-import { HostCache } from "./transport/host-cache.ts";
 import { LocalAddresses } from "./transport/local-address.ts";
 import { SipNetwork } from "./transport/network.ts";
 import { startTicker } from "./transport/ticker.ts";
 import { bracketed, TransportCounters, UdpListener } from "./transport/udp.ts";
 import { VERSION } from "./version.ts";
-
-/** How long a stop waits for requests in flight to be answered, in milliseconds. */
-const STOP_WAIT_MS = 3_000;
-const STOP_POLL_MS = 20;
-/** How long the last messages get to leave, and CANCELs to be answered. */
-const STOP_FLUSH_MS = 100;
 
 /** The running program. */
 export interface RunningServer {
@@ -46,7 +41,7 @@ export interface RunningServer {
   readonly managementUrl: string;
   /** Loads the destinations again, and the parts of a new configuration that can change while running. Rejects and changes nothing when they cannot be used. */
   reload(config?: Config): Promise<void>;
-  /** Refuses new calls, waits a little for requests in flight, closes everything. */
+  /** Refuses new calls, waits up to `sip.stop_timeout` for requests in flight, closes everything. */
   stop(): Promise<void>;
 }
 
@@ -101,15 +96,22 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   dialogs.onState = (dialog, before) => {
     announcer.dialogChanged(dialog, before);
     cluster?.dialogChanged(dialog);
+    overload.callChanged(dialog);
   };
+  const guard = new OverloadGuard({ config, balancer, announcer, nowMs, log });
+  opened.push(async () => guard.close());
+  const { overload } = guard;
 
   const transport = new TransportCounters();
   const locals = new LocalAddresses(nowMs);
-  const hosts = new HostCache(resolveBySystem, nowMs);
+  const addresses = new Addresses({ config, below, nowMs, after });
+  opened.push(async () => addresses.close());
   const network = new SipNetwork({
     locals,
     advertised: config.sip.advertised_address,
-    resolve: (host) => hosts.resolve(host),
+    locate: (target) => addresses.locate(target),
+    order: (all) => addresses.order(all),
+    failed: (address) => addresses.failed(address),
     isAllowed: sourceFilter(config.sip.allow, balancer),
   });
   opened.push(() => network.close());
@@ -124,6 +126,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
         advertised: config.sip.advertised_address,
         locals,
         counters: transport,
+        admit: (bytes, source) => overload.admitDatagram(bytes, source),
         receive: (message, source) => {
           if (isReady) proxy.receive(message, source);
         },
@@ -139,6 +142,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   opened.push(async () => feeds?.stop());
   const store = await openStore(config.load_balancer.db_url, {
     table: config.load_balancer.db_table,
+    locate: (target) => addresses.resolve(target),
     feeds: freeswitch && freeswitchFeeds(freeswitch.initialLoad),
   });
   opened.push(() => store.close());
@@ -174,7 +178,9 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     () => cluster?.countsChanged(),
   ];
   const registered = config.registrar.accounts.length === 0 ? undefined : () => registrations?.rows() ?? [];
-  const loader = new TableLoader({ store, balancer, listeners: tableListeners, registered, log });
+  const loader = new TableLoader({ store, balancer, listeners: tableListeners, addresses, registered, log });
+  addresses.onChange = (changes) =>
+    void loader.readdress(changes).catch((error) => log.error({ err: error }, "cannot use other addresses"));
   const registrations =
     registered &&
     new Registrations({
@@ -245,6 +251,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     abandoned: new Map(),
     admission: cluster?.admission,
     elsewhere: cluster?.dialogs,
+    overload,
   };
   const proxy = new SipProxy(core);
 
@@ -272,6 +279,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     distribution.use(next, nextLists);
     current = next;
     announcer.routingChanged(next.routing);
+    guard.use(next.overload);
     log.level = next.log.level;
     for (const notice of next.notices) log.warn({}, notice);
     for (const key of keysForRestart(config, next)) log.warn({ key }, `${key} has changed: that takes effect at the next start`);
@@ -293,6 +301,8 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     distributor: distribution,
     events: announcer,
     cluster,
+    overload,
+    resolution: addresses,
     uptimeS: () => Math.trunc((Date.now() - startedAtMs) / 1000),
   });
   await cluster?.start();
@@ -354,6 +364,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
         cluster: cluster?.management,
         ...watch.management,
         ...announcer.management(balancer),
+        ...guard.management,
         statistics: () => statistics.read(),
         resetStatistic: (group, name) => statistics.reset(group, name),
         processes: () => [
@@ -375,12 +386,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   }
 
   async function stop(): Promise<void> {
-    proxy.stopAccepting();
-    const until = nowMs() + STOP_WAIT_MS;
-    while (layer.unansweredCount > 0 && nowMs() < until) await wait(STOP_POLL_MS);
-    // A call that still rings would be left without an answer: its caller is told, its destination gets CANCEL.
-    for (const dialog of dialogs.list()) dialog.pending?.abort(503, "Service Unavailable");
-    if (layer.unansweredCount > 0 || layer.clientCount > 0) await wait(STOP_FLUSH_MS);
+    await finishRequests({ proxy, layer, dialogs, timeoutMs: config.sip.stop_timeout * 1000, nowMs, wait });
     for (const close of opened.reverse()) await close();
   }
 }

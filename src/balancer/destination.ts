@@ -7,6 +7,17 @@ export interface Address {
   readonly ip: string;
   readonly port: number;
   readonly transport: "udp" | "tcp" | "tls" | "ws" | "wss";
+  /** Of the SRV record that led there; absent when none did. */
+  readonly srv?: SrvPlace;
+}
+
+/** What an SRV record says of its place among the others of its name (RFC 2782). */
+export interface SrvPlace {
+  /** The same for all addresses of one record. */
+  readonly entry: number;
+  /** Lower ones come first. */
+  readonly priority: number;
+  readonly weight: number;
 }
 
 /** A row of the `load_balancer` table, checked and resolved. */
@@ -120,5 +131,6 @@ function sameFeed(a: CapacityFeed | undefined, b: CapacityFeed | undefined): boo
 }
 
 function sameAddress(a: Address, b: Address | undefined): boolean {
-  return b !== undefined && a.ip === b.ip && a.port === b.port && a.transport === b.transport;
+  if (b === undefined || a.ip !== b.ip || a.port !== b.port || a.transport !== b.transport) return false;
+  return a.srv?.entry === b.srv?.entry && a.srv?.priority === b.srv?.priority && a.srv?.weight === b.srv?.weight;
 }

@@ -10,6 +10,7 @@ export {
   type DestinationResource,
   type DestinationRow,
   identityKey,
+  type SrvPlace,
   type StatusCause,
   type StatusChange,
   type TableChange,

@@ -2,6 +2,7 @@ import { isIPv4, isIPv6 } from "node:net";
 import { parseRequestedResources } from "../balancer/index.ts";
 import { EVENT_NAMES, isEventName } from "../event-names.ts";
 import { compileReplyCodes, parseBlacklist } from "../health/index.ts";
+import { parseNameServer } from "../resolution/index.ts";
 import { compileCidr } from "../routing/cidr.ts";
 import { compilePattern } from "../routing/pattern.ts";
 import { checkMethod as checkInitialMethod } from "../routing/rules.ts";
@@ -42,6 +43,12 @@ const MAX_PORT = 65_535;
 
 export function checkListen(text: string): string | undefined {
   return wantedBy(() => parseListen(text));
+}
+
+export function checkNameServer(text: string): string | undefined {
+  return parseNameServer(text) === undefined
+    ? 'the IP address of a name server, with or without a port, such as "192.0.2.53", "192.0.2.53:5353" or "[2001:db8::53]:53"'
+    : undefined;
 }
 
 export function checkHttpListen(text: string): string | undefined {

@@ -30,6 +30,7 @@ export function noticesOf(values: ConfigValues, set: Reading["set"], file: strin
   noticeBudgets(values, say);
   noticeHealth(values, set, say);
   noticeCluster(values, set, say);
+  noticeOverload(values, set, say);
   return notices;
 
   function say(path: string, text: string): void {
@@ -71,6 +72,15 @@ function noticeCluster({ cluster, load_balancer }: ConfigValues, set: Reading["s
   } else if (load_balancer.cluster_sharing_tag === null) {
     sayUnused("cluster.probe_without_redis", "without load_balancer.cluster_sharing_tag each node probes for itself", set, say);
   }
+}
+
+/** Keys of limits that are switched off. */
+function noticeOverload({ overload }: ConfigValues, set: Reading["set"], say: (path: string, text: string) => void): void {
+  if (overload.reqs_density_per_unit === 0) {
+    for (const name of ["sampling_time_unit", "remove_latency"])
+      sayUnused(`overload.${name}`, "overload.reqs_density_per_unit is 0", set, say);
+  }
+  if (overload.scanners.length === 0) sayUnused("overload.scanner_answer", "overload.scanners is empty", set, say);
 }
 
 function sayUnused(path: string, reason: string, set: Reading["set"], say: (path: string, text: string) => void): void {

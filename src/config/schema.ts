@@ -12,6 +12,7 @@ import {
   checkHttpRoot,
   checkListen,
   checkListName,
+  checkNameServer,
   checkPattern,
   checkResourceList,
   checkRoutedMethod,
@@ -24,6 +25,7 @@ import { DistributorSchema } from "./schema-distributor.ts";
 import { FREESWITCH_KEYS, FreeswitchSchema } from "./schema-freeswitch.ts";
 import { EventsSchema, ExplainSchema, HealthSchema, OutboundSchema, PROBING_KEYS } from "./schema-health.ts";
 import { flag, fraction, item, list, MAX_INT32, MAX_SECONDS, MAX_TEXT_LENGTH, optionalText, several, text, whole } from "./schema-keys.ts";
+import { OverloadSchema } from "./schema-overload.ts";
 import { RegistrarSchema } from "./schema-registrar.ts";
 
 const NO_TLS = "this version listens on UDP only";
@@ -40,6 +42,12 @@ const SipSchema = Type.Object(
     advertised_address: optionalText(
       "Host, or host:port, to write into Via and Record-Route in place of the address of the socket, when the balancer stands behind NAT.",
       { check: checkHostPort },
+    ),
+    dns_servers: list(
+      "Name servers that are asked where host names lead, instead of those of the system; three at most are asked. Names of one label and those in /etc/hosts are always for the system.",
+      item({ check: checkNameServer }),
+      [],
+      { single: true },
     ),
     workers: whole("SIP worker threads.", 1, 1, 64, { unbuilt: "this version runs one SIP worker thread" }),
     server_header: text("What the Server header of our own final responses says.", "headroom", { check: checkHeaderText }),
@@ -58,6 +66,13 @@ const SipSchema = Type.Object(
       item({ check: checkCidr }),
       [],
       { single: true },
+    ),
+    stop_timeout: fraction(
+      "How long a stop waits for requests in flight to be answered; new calls get 503 meanwhile. Calls that still ring then are refused.",
+      10,
+      0,
+      600,
+      { unit: "seconds" },
     ),
   },
   { description: "SIP sockets and messages.", additionalProperties: false },
@@ -272,6 +287,7 @@ export const ConfigSchema = Type.Object(
     cluster: ClusterSchema,
     dispatcher: DispatcherSchema,
     distributor: DistributorSchema,
+    overload: OverloadSchema,
     log: LogSchema,
   },
   { additionalProperties: false },

@@ -42,7 +42,7 @@ export async function startBalancer(folder: string, sipPort: number, dbUrl: stri
   const miPort = await freeTcpPort(LOOPBACK);
   const configFile = join(folder, "headroom.yaml");
   const config = {
-    sip: { listen: [`udp:${LOOPBACK}:${sipPort}`] },
+    sip: { listen: [`udp:${LOOPBACK}:${sipPort}`], stop_timeout: 2 },
     tm: { fr_timeout: 1, fr_inv_timeout: 2 }, // seconds: a server that dies while it rings is given up as fast as one that never rang
     load_balancer: { db_url: dbUrl, probing_interval: 0, fetch_freeswitch_stats: true, initial_freeswitch_load: 0 },
     freeswitch: { heartbeat_interval: 1, status_interval: 1 },

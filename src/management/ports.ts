@@ -3,6 +3,7 @@ import type { Balancer, Destination } from "../balancer/index.ts";
 import type { Dialog } from "../dialog/index.ts";
 import type { Distributor } from "../distributor/index.ts";
 import type { BreakerFigures, Drains, ProbeFigures } from "../health/index.ts";
+import type { BanView } from "../overload/index.ts";
 import type { BindingView } from "../registrar/index.ts";
 
 /** Structured logging, as pino does it. */
@@ -196,6 +197,8 @@ export interface ManagementPorts {
   readonly cluster?: ClusterPort | undefined;
   /** The breakers of destinations that had a call, in id order. Absent: `lb_breakers` is not offered. */
   breakers?(): readonly BreakerFigures[];
+  /** Sources that are banned, oldest first, and how to end a ban; false when there is none. Absent: `pike_list` and `pike_rm` are not offered. */
+  readonly bans?: { list(): readonly BanView[]; lift(address: string): boolean } | undefined;
   /** Ends the rest of a destination and closes its breaker. Absent: there are none. */
   forgive?(destination: Destination): void;
   /** What is remembered of the decisions for a call; `undefined` when that is nothing. Absent: `lb_explain` is not offered. */

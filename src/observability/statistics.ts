@@ -31,6 +31,10 @@ export interface StatisticsSources {
   readonly cluster?: { readonly counters: Record<string, number> } | undefined;
   /** Absent when nothing is probed. */
   readonly probing?: ProbeStatisticsSource | undefined;
+  /** Plain counters of what is refused for its amount, to be read anew each time; absent when everything is taken. */
+  readonly overload?: { readonly counters: Record<string, number> } | undefined;
+  /** Plain counters of what names were found to lead to, to be read anew each time. */
+  readonly resolution?: { readonly counters: Record<string, number> } | undefined;
   /** Seconds since the start. */
   readonly uptimeS: () => number;
 }
@@ -112,6 +116,7 @@ function readStatistics(sources: StatisticsSources): Values {
       timeout_finalresponse_inv: proxy.timeouts_invite,
       transport_errors: proxy.transport_errors,
       failovers: proxy.failovers,
+      address_failovers: proxy.address_failovers,
       late_answers: proxy.late_answers,
       orphans_ended: proxy.orphans_ended,
     },
@@ -126,6 +131,8 @@ function readStatistics(sources: StatisticsSources): Values {
     health: { ...sources.outcomes, ...sources.operators?.counters },
     ...(sources.events === undefined ? {} : { events: { ...sources.events.counters } }),
     ...(sources.registrations === undefined ? {} : { registrar: sources.registrations.counters }),
+    ...(sources.overload === undefined ? {} : { overload: sources.overload.counters }),
+    ...(sources.resolution === undefined ? {} : { resolution: sources.resolution.counters }),
     ...(sources.freeswitch === undefined ? {} : { freeswitch: { ...sources.freeswitch.counters } }),
     ...(sources.cluster === undefined ? {} : { clusterer: { ...sources.cluster.counters } }),
     ...(sources.probing === undefined ? {} : { probing: probeStatistics(sources.probing) }),

@@ -32,7 +32,7 @@ export class ProbedDestination implements TimerOwner {
     this.#turn = turn;
   }
 
-  /** Where it is probed: the address that calls go to. */
+  /** Where it is probed first: the address that calls go to first, but for the weights of SRV records. */
   get address(): Address | undefined {
     return this.destination.addresses[0];
   }

@@ -195,6 +195,11 @@ export class Prober implements ProbeOwner {
     } else {
       this.counters.transport_errors++;
     }
+    const next = nextAddress(probe);
+    if (next !== undefined) {
+      this.#probe(probe.target, this.#options.nowMs(), next); // calls would go there as well (RFC 3263 §4.3)
+      return;
+    }
     this.#conclude(probe.target, STATUS_OF[failure], "bad");
   }
 
@@ -253,8 +258,8 @@ export class Prober implements ProbeOwner {
     if (this.#isProbed(probed)) this.#probe(probed, now);
   }
 
-  #probe(probed: ProbedDestination, now: number): void {
-    const { address, destination } = probed;
+  #probe(probed: ProbedDestination, now: number, address = probed.address): void {
+    const { destination } = probed;
     const socket = address && this.#socketTo(address);
     if (address === undefined || socket === undefined) {
       this.#skip(probed, "want a listener of its transport and address family");
@@ -328,10 +333,10 @@ export class Prober implements ProbeOwner {
   /** Whether the table still holds what the probe was sent to, and it is still this node that probes. */
   #isCurrent(probe: Probe): boolean {
     if (this.#options.mayProbe?.() === false) return false;
-    const { destination, address } = probe.target;
+    const { destination } = probe.target;
     if (this.#targets.get(destination.key) !== probe.target) return false;
     if (this.#options.balancer.destination(destination.id)?.key !== destination.key) return false;
-    return address?.ip === probe.address.ip && address.port === probe.address.port;
+    return placeOf(probe) !== -1;
   }
 
   #isProbed({ destination }: ProbedDestination): boolean {
@@ -377,4 +382,13 @@ export class Prober implements ProbeOwner {
     this.#probes.delete(probe.branch);
     probe.target.underWay.delete(probe);
   }
+}
+
+/** The place of a probe's address among those of its destination; -1 when it has that address no more. */
+function placeOf({ address, target }: Probe): number {
+  return target.destination.addresses.findIndex(({ ip, port }) => ip === address.ip && port === address.port);
+}
+
+function nextAddress(probe: Probe): Address | undefined {
+  return probe.target.destination.addresses[placeOf(probe) + 1];
 }

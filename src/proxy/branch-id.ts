@@ -23,6 +23,7 @@ export function loopFingerprint(request: SipRequest): string {
   hash = fnv1a(hash, String(request.cseqNumber));
   if (request.indexOf(H.Route) !== -1) for (const route of request.list(H.Route)) hash = fnv1a(hash, route);
   if (request.indexOf(H.ProxyRequire) !== -1) hash = fnv1a(hash, request.value(H.ProxyRequire) ?? "");
+  if (request.indexOf(H.ProxyAuthorization) !== -1) hash = fnv1a(hash, request.value(H.ProxyAuthorization) ?? "");
   return (hash >>> 0).toString(16).padStart(8, "0");
 }
 

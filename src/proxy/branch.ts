@@ -9,7 +9,7 @@ import {
   type Timer,
   type TimerOwner,
 } from "../transaction/index.ts";
-import { BranchOutcome } from "./branch-outcome.ts";
+import type { BranchOutcome } from "./branch-outcome.ts";
 import type { ProxyCore } from "./core.ts";
 import type { FailureCause } from "./ports.ts";
 
@@ -46,6 +46,9 @@ export class Branch implements ClientUser, TimerOwner {
   readonly #hurried: boolean;
   /** It was ended before the usual time. */
   cutShort = false;
+  /** Something came back, if only a 100. */
+  heard = false;
+  readonly #hasNext: boolean;
   #failed = false;
   #succeeded = false;
   #cancelWanted = false;
@@ -63,8 +66,10 @@ export class Branch implements ClientUser, TimerOwner {
       target: Endpoint;
       destination: Destination | undefined;
       cells: readonly number[];
-      /** The destination that has this target, and is judged by what becomes of the branch. */
-      judged?: Destination | undefined;
+      /** Is told what becomes of the branch; absent when no destination is judged by it. */
+      outcome?: BranchOutcome | undefined;
+      /** There is another address of the same name: that this one does not answer says nothing yet. */
+      hasNext?: boolean;
       /** Wait for the first answer when that is less than `fr_timeout`, ms. A destination that had less time than it may have is not blamed. */
       answerWithinMs?: number | undefined;
     },
@@ -78,16 +83,18 @@ export class Branch implements ClientUser, TimerOwner {
     this.#text = request.text;
     this.#isInvite = request.method === "INVITE";
     core.counters.fwd_requests++;
-    const { method, text, branch, target, cells, judged, answerWithinMs = Number.POSITIVE_INFINITY } = request;
+    const { method, text, branch, target, outcome, hasNext = false, answerWithinMs = Number.POSITIVE_INFINITY } = request;
     const { frMs } = core.timeouts;
     this.#hurried = answerWithinMs < frMs;
-    this.#outcome = judged === undefined || core.outcomes === undefined ? undefined : new BranchOutcome(core.outcomes, judged, cells);
+    this.#outcome = outcome;
+    this.#hasNext = hasNext;
     this.#transaction = core.layer.send({ method, text, branch, target, timeoutMs: Math.min(frMs, answerWithinMs) }, this);
   }
 
   response(_transaction: ClientTransaction, response: SipResponse): void {
     const status = response.status;
-    if (status > 100) this.#outcome?.responded(response);
+    this.heard = true;
+    if (status > 100 && !(status === 503 && this.#hasNext)) this.#outcome?.responded(response);
     if (status < 200) this.#provisional(response);
     else if (status < 300) this.#success(response);
     else this.#fail(response, "response");
@@ -98,14 +105,14 @@ export class Branch implements ClientUser, TimerOwner {
     else this.#core.counters.timeouts_other++;
     if (this.#isInvite) this.#waitForLateAnswer();
     this.cutShort = this.#hurried;
-    if (!this.cutShort) this.#outcome?.failed("timeout");
+    if (!this.cutShort && (this.heard || !this.#hasNext)) this.#outcome?.failed("timeout");
     this.#fail(undefined, "timeout");
   }
 
   transportError(_transaction: ClientTransaction, reason: string): void {
     this.#core.counters.transport_errors++;
     this.#core.log.warn({ target: `${this.target.address}:${this.target.port}`, reason }, "cannot send request to target");
-    this.#outcome?.failed("transport");
+    if (!this.#hasNext) this.#outcome?.failed("transport");
     this.#fail(undefined, "transport-error");
   }
 

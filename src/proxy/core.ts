@@ -1,7 +1,9 @@
-import type { Balancer } from "../balancer/index.ts";
+import type { Address, Balancer } from "../balancer/index.ts";
 import type { DialogTable } from "../dialog/index.ts";
 import type { OutcomePort } from "../health/index.ts";
+import type { OverloadGate } from "../overload/index.ts";
 import type { Registrar } from "../registrar/index.ts";
+import type { SipTarget } from "../resolution/index.ts";
 import type { SipUri } from "../sip/index.ts";
 import type { Endpoint, Listener, TimerWheel, TransactionLayer } from "../transaction/index.ts";
 import type { Branch } from "./branch.ts";
@@ -16,8 +18,12 @@ export interface Network {
   isPeer?(host: string, port: number): boolean;
   /** The peer as we can reach it: through `preferred` when it fits, else through a listener of the same transport and family; undefined when there is none. */
   endpoint(address: string, port: number, transport: string, preferred: Listener): Endpoint | undefined;
-  /** An address of a host name; literal addresses are not asked for. Undefined when it has none. */
-  resolve(host: string): string | undefined | Promise<string | undefined>;
+  /** Addresses of a name, in the order in which one request is to try them; literal addresses are not asked for. Empty when it has none. */
+  locate(target: SipTarget): readonly Address[] | Promise<readonly Address[]>;
+  /** The order in which one request is to try the addresses of a destination; as they stand without it. */
+  order?(addresses: readonly Address[]): readonly Address[];
+  /** Is told of an address that did not answer though its name has others. */
+  failed?(endpoint: Endpoint): void;
   /** Whether this source may send initial requests (`sip.allow`). */
   isAllowed(source: Endpoint): boolean;
 }
@@ -43,6 +49,8 @@ export class ProxyCounters {
   not_allowed = 0;
   script_errors = 0;
   failovers = 0;
+  /** Times that another address of the same name was tried. */
+  address_failovers = 0;
   late_answers = 0;
   orphans_ended = 0;
   requests_2xx = 0;
@@ -72,6 +80,8 @@ export interface ProxyCore {
   readonly admission?: Admission | undefined;
   /** Calls of other nodes; absent when there are none. */
   readonly elsewhere?: Elsewhere | undefined;
+  /** Refuses what there is no time for; absent when everything is taken. */
+  readonly overload?: OverloadGate | undefined;
   readonly timeouts: ProxyTimeouts;
   readonly defaultMaxForwards: number;
   readonly log: Log;

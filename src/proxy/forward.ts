@@ -1,4 +1,4 @@
-import { MessageEdit, type SipRequest } from "../sip/index.ts";
+import { asRequestUri, DEFAULT_MAX_BREADTH, H, MessageEdit, type SipRequest } from "../sip/index.ts";
 import { type Endpoint, type Listener, stampVia } from "../transaction/index.ts";
 
 /** How a request is changed on its way (RFC 3261 §16.6). */
@@ -18,6 +18,8 @@ export interface ForwardPlan {
   readonly defaultMaxForwards: number;
   /** `did` to record-route with; undefined: do not stay in the path. */
   readonly did: string | undefined;
+  /** It has one way to go: nobody forks it. Others get a Max-Breadth when they have none; one that came stays, as we wait for one branch at a time (RFC 5393 §5.3). */
+  readonly isInDialog?: boolean;
   readonly addHeaders: readonly (readonly [string, string])[];
   readonly removeHeaders: readonly string[];
 }
@@ -26,7 +28,8 @@ export interface ForwardPlan {
 export function forwardedRequest(request: SipRequest, source: Endpoint, plan: ForwardPlan): string {
   const edit = new MessageEdit(request);
   const { target } = plan;
-  if (plan.requestUri !== undefined && plan.requestUri !== request.uri) edit.setRequestUri(plan.requestUri);
+  const uri = asRequestUri(plan.requestUri ?? request.uri);
+  if (uri !== request.uri) edit.setRequestUri(uri);
   const stamp = stampVia(request.topVia, source);
   if (stamp !== "") edit.markTopVia(stamp);
   edit.prependVia(viaValue(target, plan.branch));
@@ -37,6 +40,7 @@ export function forwardedRequest(request: SipRequest, source: Endpoint, plan: Fo
   if (plan.did !== undefined) edit.prependRecordRoute(recordRoute(source, target, plan.did));
   const hops = request.maxForwards;
   edit.setMaxForwards(hops === undefined ? plan.defaultMaxForwards : hops - 1);
+  if (!plan.isInDialog && request.indexOf(H.MaxBreadth) === -1) edit.addHeader("Max-Breadth", String(DEFAULT_MAX_BREADTH));
   for (const name of plan.removeHeaders) edit.removeHeader(name);
   for (const [name, value] of plan.addHeaders) edit.addHeader(name, value);
   return edit.toString();

@@ -1,3 +1,4 @@
+import type { SipResponse } from "../sip/index.ts";
 import type { Timer, TimerOwner } from "../transaction/index.ts";
 import type { ProxyCore } from "./core.ts";
 import type { ProxyCall } from "./ports.ts";
@@ -79,5 +80,15 @@ export class HandlerRun implements TimerOwner {
 
   #end(handler: Handler, turn: number): void {
     if (turn === this.#turn && !this.decided) this.#request.handlerEnded(handler);
+  }
+}
+
+/** Runs the handler that sees a response pass; its faults are its own. */
+export function runReply({ router, counters, log }: ProxyCore, call: ProxyCall, response: SipResponse): void {
+  try {
+    router.reply?.(call, response);
+  } catch (error) {
+    counters.script_errors++;
+    log.error({ callId: call.callId, err: error }, "reply handler failed: the response passes all the same");
   }
 }

@@ -88,7 +88,7 @@ function send(core: ProxyCore, dialog: Dialog, method: "ACK" | "BYE", inside: In
   const strict = first !== undefined && isStrictRouter(hop);
   const uri = strict ? hop : contact;
   const routes = strict ? [...inside.routes.slice(1), `<${contact}>`] : inside.routes;
-  const found = nextHop(core.network, hop, fallback.listener);
+  const found = nextHop(core.network, hop, fallback);
   if (found instanceof Promise) found.then((target) => transmit(target ?? fallback)).catch(() => undefined);
   else transmit(found ?? fallback);
 

@@ -61,7 +61,7 @@ export function planInDialog(core: ProxyCore, request: SipRequest, source: Endpo
 
 /** The endpoint of a plan: the peer's last known place when its hop cannot be reached. */
 export function targetOf(core: ProxyCore, plan: InDialogPlan): Endpoint | Promise<Endpoint> {
-  const found = nextHop(core.network, plan.hop, plan.fallback.listener);
+  const found = nextHop(core.network, plan.hop, plan.fallback);
   return found instanceof Promise ? found.then((target) => target ?? plan.fallback) : (found ?? plan.fallback);
 }
 

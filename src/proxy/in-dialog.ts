@@ -26,6 +26,7 @@ function forwardPlan(core: ProxyCore, route: RoutePlan, plan: Way, branch: strin
     pushRoutes: plan.pushRoutes,
     defaultMaxForwards: core.defaultMaxForwards,
     did: undefined,
+    isInDialog: true,
     addHeaders: NONE,
     removeHeaders: NONE,
   };

@@ -1,9 +1,21 @@
-import { H, parseNameAddr, parseSipUri, type SipRequest, type SipUri, tryParseSipUri, uriParam } from "../sip/index.ts";
-import { type Network, uriPort } from "./core.ts";
+import {
+  bracketHost,
+  H,
+  parseNameAddr,
+  parseSipUri,
+  type SipRequest,
+  type SipUri,
+  tryParseSipUri,
+  uriParam,
+  withoutUriParams,
+} from "../sip/index.ts";
+import type { Listener } from "../transaction/index.ts";
+import { DEFAULT_PORT, DEFAULT_TLS_PORT, type Network, uriPort } from "./core.ts";
+import { transportOf } from "./next-hop.ts";
 
 /** What the Route headers and the Request-URI of a request say once our own entries are taken out (RFC 3261 §16.4). */
 export interface RoutePlan {
-  /** The Request-URI after the repair for strict routers. */
+  /** The Request-URI after the repair for strict routers, without a `maddr` that has led to us. */
   readonly requestUri: string;
   /** Its last Route became the Request-URI. */
   readonly dropLastRoute: boolean;
@@ -20,8 +32,11 @@ export interface RoutePlan {
 /** Record-Routes of ours for one pass of a call: two, marked `r2`, when its sides reach us at different addresses (RFC 5658). */
 const MAX_OWN_ROUTES = 2;
 
-/** @throws SipSyntaxError when a Route cannot be read */
-export function planRoute(request: SipRequest, network: Network): RoutePlan {
+/**
+ * @param listener that the request came to
+ * @throws SipSyntaxError when a Route cannot be read
+ */
+export function planRoute(request: SipRequest, network: Network, listener: Listener): RoutePlan {
   const routes = request.indexOf(H.Route) === -1 ? [] : request.list(H.Route).map((value) => parseNameAddr(value).uri);
   let requestUri = request.uri;
   let dropLastRoute = false;
@@ -46,7 +61,25 @@ export function planRoute(request: SipRequest, network: Network): RoutePlan {
     if (!isHalf) break;
     paired = true;
   }
+  requestUri = withoutOwnMaddr(requestUri, network, listener);
   return { requestUri, dropLastRoute, popRoutes, nextRoute: routes[popRoutes], leftRoutes: routes.length - popRoutes, did };
+}
+
+/**
+ * A `maddr` that names us, at the port and transport that the request came to, has done its work: it goes, and with it a port that is not the usual
+ * one and the transport (RFC 3261 §16.4).
+ */
+function withoutOwnMaddr(text: string, network: Network, listener: Listener): string {
+  if (!text.includes(";")) return text;
+  const uri = tryParseSipUri(text);
+  const maddr = uri && uriParam(uri, "maddr");
+  if (uri === undefined || maddr === undefined || transportOf(uri) !== listener.transport || uriPort(uri) !== listener.port) return text;
+  const host = maddr.startsWith("[") && maddr.endsWith("]") ? maddr.slice(1, -1) : maddr;
+  if (!network.isOwn(host.toLowerCase(), listener.port)) return text;
+  const { scheme, user, port, params, headers } = uri;
+  const isUsual = port === (scheme === "sips" ? DEFAULT_TLS_PORT : DEFAULT_PORT);
+  const place = `${bracketHost(uri.host)}${port !== undefined && isUsual ? `:${port}` : ""}`;
+  return `${scheme}:${user === undefined ? "" : `${user}@`}${place}${withoutUriParams(params, ["maddr", "transport"])}${headers}`;
 }
 
 /** `did` of a URI that stands for us in a route set: one of ours, or of another node of the cluster, whose calls may go on here. */

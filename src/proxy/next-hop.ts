@@ -1,4 +1,5 @@
-import type { Destination } from "../balancer/index.ts";
+import type { Address, Destination } from "../balancer/index.ts";
+import { targetOfUri } from "../resolution/index.ts";
 import { type SipUri, tryParseSipUri, uriParam } from "../sip/index.ts";
 import type { Endpoint, Listener } from "../transaction/index.ts";
 import { type Network, uriPort } from "./core.ts";
@@ -18,28 +19,55 @@ export function isAddress(host: string): boolean {
   return host.length > 0;
 }
 
-/** The first address of a destination that can be reached from a listener. */
-export function endpointOf(network: Network, { addresses }: Destination, preferred: Listener): Endpoint | undefined {
-  for (const { ip, port, transport } of addresses) {
-    const endpoint = network.endpoint(ip, port, transport, preferred);
-    if (endpoint !== undefined) return endpoint;
-  }
-  return undefined;
+/** Where a request may go, the most wanted place first; empty when it can go nowhere. */
+export type Hops = readonly Endpoint[] | Promise<readonly Endpoint[]>;
+
+const NOWHERE: readonly Endpoint[] = [];
+
+/** The addresses of a destination that can be reached from a listener, in the order in which one request tries them. */
+export function endpointsOf(network: Network, { addresses }: Destination, preferred: Listener): readonly Endpoint[] {
+  return reachable(network, network.order?.(addresses) ?? addresses, preferred);
 }
 
-/** Where a request to this URI goes; undefined when it cannot be sent. A promise only when a name must be looked up. */
-export function nextHop(network: Network, uriText: string, preferred: Listener): Endpoint | undefined | Promise<Endpoint | undefined> {
+/**
+ * Where a request to this URI may go, in the order in which the places are tried (RFC 3263 §4); empty when it cannot be sent. A promise only when a name
+ * must be looked up; it never rejects.
+ */
+export function nextHops(network: Network, uriText: string, preferred: Listener): Hops {
   const uri = tryParseSipUri(uriText);
-  if (uri === undefined) return undefined;
-  const transport = transportOf(uri);
-  const port = uriPort(uri);
-  if (isAddress(uri.host)) return network.endpoint(uri.host, port, transport, preferred);
-  const found = network.resolve(uri.host);
-  if (found instanceof Promise) {
-    return found.then(
-      (address) => (address === undefined ? undefined : network.endpoint(address, port, transport, preferred)),
-      () => undefined,
-    );
+  if (uri === undefined) return NOWHERE;
+  if (isAddress(uri.host)) {
+    const endpoint = network.endpoint(uri.host, uriPort(uri), transportOf(uri), preferred);
+    return endpoint === undefined ? NOWHERE : [endpoint];
   }
-  return found === undefined ? undefined : network.endpoint(found, port, transport, preferred);
+  const found = network.locate(targetOfUri(uri));
+  if (!(found instanceof Promise)) return reachable(network, found, preferred);
+  return found.then(
+    (addresses) => reachable(network, addresses, preferred),
+    () => NOWHERE,
+  );
+}
+
+/**
+ * The one place that a request inside a dialog goes to: where the other side was last seen, when its name still leads there, else the first place. The
+ * servers behind one name need not know of each other's calls.
+ */
+export function nextHop(network: Network, uriText: string, seen: Endpoint): Endpoint | undefined | Promise<Endpoint | undefined> {
+  const found = nextHops(network, uriText, seen.listener);
+  return found instanceof Promise ? found.then((hops) => nearest(hops, seen)) : nearest(found, seen);
+}
+
+function nearest(hops: readonly Endpoint[], seen: Endpoint): Endpoint | undefined {
+  const isThere = ({ address, port, transport }: Endpoint): boolean =>
+    address === seen.address && port === seen.port && transport === seen.transport;
+  return hops.length > 1 ? (hops.find(isThere) ?? hops[0]) : hops[0];
+}
+
+function reachable(network: Network, addresses: readonly Address[], preferred: Listener): readonly Endpoint[] {
+  const endpoints: Endpoint[] = [];
+  for (const { ip, port, transport } of addresses) {
+    const endpoint = network.endpoint(ip, port, transport, preferred);
+    if (endpoint !== undefined) endpoints.push(endpoint);
+  }
+  return endpoints;
 }

@@ -17,13 +17,15 @@ import { forwardAck, forwardAckOfRefusal, InDialogContext } from "./in-dialog.ts
 import { isOwnUri, planRoute, type RoutePlan } from "./loose-route.ts";
 import { LostAnswers } from "./lost-answers.ts";
 import { RequestContext } from "./request-context.ts";
-import { type Refusal, validate } from "./validate.ts";
+import { checkLimits, type Refusal, validate } from "./validate.ts";
 
 /** What a caller may send to us at all; the others belong inside a dialog. */
 const ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY";
 /** Methods that may open something, besides those that rules name (RFC 3261 §21.4.6). */
 const ALLOW_INITIAL = "INVITE, ACK, CANCEL, OPTIONS";
 const REGISTER = "REGISTER";
+/** There is no room for calls, or this is a stop: somebody else may have room, and we in a while. */
+const LEAVING: Refusal = { status: 503, reason: "Service Unavailable", headers: [["Retry-After", "10"]] };
 
 /** A stateful proxy that stays in the path of the calls it balances (RFC 3261 §16). */
 export class SipProxy implements TransactionUser {
@@ -71,7 +73,7 @@ export class SipProxy implements TransactionUser {
     }
     let route: RoutePlan;
     try {
-      route = planRoute(request, this.#core.network);
+      route = planRoute(request, this.#core.network, transaction.source.listener);
     } catch (error) {
       if (!(error instanceof SipSyntaxError)) throw error;
       this.#refuse(transaction, { status: 400, reason: "Bad Route" });
@@ -88,7 +90,7 @@ export class SipProxy implements TransactionUser {
       return;
     }
     try {
-      const route = planRoute(request, this.#core.network);
+      const route = planRoute(request, this.#core.network, source.listener);
       const match = dialogs.match(route.did, request);
       if (isLoop(request, loopFingerprint(request), this.#core.network)) {
         layer.counters.stray_acks++;
@@ -135,6 +137,12 @@ export class SipProxy implements TransactionUser {
     const core = this.#core;
     const registrar = request.method === REGISTER ? core.registrar : undefined;
     const routed = request.method === "INVITE" || core.router.handles(request.method);
+    const screening = core.overload?.screen(request, source.address);
+    if (screening !== undefined) {
+      if (screening === "forbid") this.#turnAway(transaction, 403, "Forbidden");
+      else transaction.drop();
+      return;
+    }
     // A server that comes up is at an address that nobody has listed yet: its password is what lets it in.
     if (registrar === undefined && !core.network.isAllowed(source)) {
       core.counters.not_allowed++;
@@ -148,23 +156,23 @@ export class SipProxy implements TransactionUser {
       if (status < 300) transaction.reply(status, reason, headers);
       else this.#replyStateless(transaction, status, reason, headers);
     } else if (!routed && request.method === "OPTIONS" && this.#isForUs(route.requestUri)) {
-      this.#replyStateless(transaction, 200, "OK", [
-        ["Allow", this.#allow(ALLOW)],
-        ["Accept", "application/sdp"],
-      ]);
+      // Who asks whether we are there learns that we leave, and sends its calls elsewhere.
+      if (!this.#acceptsCalls) this.#refuse(transaction, LEAVING);
+      else this.#replyStateless(transaction, 200, "OK", this.#capabilities());
     } else if (!routed) {
       this.#refuse(transaction, { status: 405, reason: "Method Not Allowed", headers: [["Allow", this.#allow(ALLOW_INITIAL)]] });
-    } else if (request.maxForwards === 0) {
-      core.counters.too_many_hops++;
-      this.#refuse(transaction, { status: 483, reason: "Too Many Hops" });
     } else if (isSip(request.uri) && tryParseSipUri(request.uri) === undefined) {
       this.#refuse(transaction, { status: 400, reason: "Bad Request-URI" });
     } else if (request.fromTag === "" && request.method === "INVITE") {
       this.#refuse(transaction, { status: 400, reason: "Bad From: tag is missing" });
     } else if (!this.#acceptsCalls || (request.method === "INVITE" && core.dialogs.full)) {
-      this.#refuse(transaction, { status: 503, reason: "Service Unavailable", headers: [["Retry-After", "10"]] });
+      this.#refuse(transaction, LEAVING);
     } else {
-      new RequestContext(core, transaction, route, fingerprint).start();
+      const exhausted = checkLimits(request, core);
+      const waitS = exhausted === undefined ? (core.overload?.refusalS(request) ?? 0) : 0;
+      if (exhausted !== undefined) this.#refuse(transaction, exhausted);
+      else if (waitS > 0) this.#turnAway(transaction, 503, "Service Unavailable", [["Retry-After", String(waitS)]]);
+      else new RequestContext(core, transaction, route, fingerprint).start();
     }
   }
 
@@ -200,10 +208,10 @@ export class SipProxy implements TransactionUser {
     if (match === undefined || over) {
       this.#core.counters.unknown_dialog++;
       this.#refuse(transaction, { status: 481, reason: "Call/Transaction Does Not Exist" });
-    } else if (request.maxForwards === 0) {
-      this.#refuse(transaction, { status: 483, reason: "Too Many Hops" });
     } else {
-      new InDialogContext(this.#core, transaction, match, route).start(fingerprint, isTryingSent);
+      const exhausted = checkLimits(request, this.#core);
+      if (exhausted === undefined) new InDialogContext(this.#core, transaction, match, route).start(fingerprint, isTryingSent);
+      else this.#refuse(transaction, exhausted);
     }
   }
 
@@ -240,6 +248,13 @@ export class SipProxy implements TransactionUser {
     return uri !== undefined && isOwnUri(uri, this.#core.network);
   }
 
+  #capabilities(): readonly (readonly [string, string])[] {
+    return [
+      ["Allow", this.#allow(ALLOW)],
+      ["Accept", "application/sdp"],
+    ];
+  }
+
   #allow(methods: string): string {
     return this.#core.registrar === undefined ? methods : `${methods}, ${REGISTER}`;
   }
@@ -251,6 +266,12 @@ export class SipProxy implements TransactionUser {
   #replyStateless(transaction: ServerTransaction, status: number, reason: string, headers?: readonly (readonly [string, string])[]): void {
     this.#core.layer.replyStateless(transaction.request, transaction.source, status, reason, headers);
     transaction.drop();
+  }
+
+  /** Refuses a request of any method without keeping anything, as there may be very many (RFC 3261 §8.2.7). */
+  #turnAway(transaction: ServerTransaction, status: number, reason: string, headers?: readonly (readonly [string, string])[]): void {
+    this.#core.counters.err_requests++;
+    this.#replyStateless(transaction, status, reason, headers);
   }
 
   #refuse(transaction: ServerTransaction, refusal: Refusal): void {

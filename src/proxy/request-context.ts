@@ -5,23 +5,20 @@ import type { Endpoint, ServerTransaction } from "../transaction/index.ts";
 import { admit, CLOSED_RETRY_AFTER_S } from "./admission.ts";
 import { Branch } from "./branch.ts";
 import { makeBranch } from "./branch-id.ts";
-import { BranchOutcome } from "./branch-outcome.ts";
 import type { ProxyCore } from "./core.ts";
 import { forwardedRequest } from "./forward.ts";
-import { type HandledRequest, type Handler, HandlerRun } from "./handler-run.ts";
+import { type HandledRequest, type Handler, HandlerRun, runReply } from "./handler-run.ts";
 import { endOrphan } from "./hangup.ts";
+import { HopList, noteUnreachable } from "./hop-list.ts";
 import type { RoutePlan } from "./loose-route.ts";
-import { endpointOf, nextHop } from "./next-hop.ts";
+import { endpointsOf, type Hops, nextHops } from "./next-hop.ts";
 import { type Admission, type FailureCause, MAX_BRANCHES, type TargetGuard } from "./ports.ts";
 import { ResponseContext } from "./response-context.ts";
 import { mayBegin } from "./target-guard.ts";
 
 const NO_CELLS: readonly number[] = [];
-/** What a dropped request counts as: refused. Never sent. */
+/** A dropped request counts as refused. */
 const DROPPED_STATUS = 403;
-
-/** Where a request goes, as far as it is known: undefined when it can go nowhere. */
-type Target = Endpoint | undefined | Promise<Endpoint | undefined>;
 
 /**
  * An initial request: the router decides where it goes, and decides again when that fails (RFC 3261 §16.5, §16.7).
@@ -47,6 +44,7 @@ export class RequestContext extends ResponseContext implements HandledRequest {
   #looseLoad: CallLoad | undefined;
   #variables: Map<string, unknown> | undefined;
   #target: Destination | undefined;
+  #hops: HopList | undefined;
   #addHeaders: [string, string][] = [];
   #removeHeaders: string[] = [];
   readonly #handler: HandlerRun;
@@ -123,7 +121,7 @@ export class RequestContext extends ResponseContext implements HandledRequest {
       return false;
     }
     const found = this.#resolveTarget();
-    if (found === undefined) {
+    if (!(found instanceof Promise) && found.length === 0) {
       this.#noteUnusableTarget();
       return false;
     }
@@ -194,7 +192,14 @@ export class RequestContext extends ResponseContext implements HandledRequest {
   }
 
   override branchFailure(branch: Branch, response: SipResponse | undefined, cause: FailureCause): void {
-    if (branch === this.branch) this.cutShort = branch.cutShort;
+    if (branch === this.branch) {
+      this.cutShort = branch.cutShort;
+      if (this.finalStatus === 0 && !this.cancelled && this.#hops?.advance(branch, response, cause)) {
+        this.dialog?.forgetEarlyLegs();
+        this.#transmit(this.#hops);
+        return;
+      }
+    }
     super.branchFailure(branch, response, cause);
   }
 
@@ -231,8 +236,7 @@ export class RequestContext extends ResponseContext implements HandledRequest {
   }
 
   protected override onFailure(response: SipResponse | undefined, cause: FailureCause): void {
-    this.response = response;
-    this.failureCause = cause;
+    [this.response, this.failureCause] = [response, cause];
     this.status = response?.status ?? (cause === "timeout" ? 408 : 503);
     this.failovers++;
     if (this.dialog !== undefined) {
@@ -269,15 +273,15 @@ export class RequestContext extends ResponseContext implements HandledRequest {
     return this.#addressee !== undefined || (this.exemptUri !== undefined && this.exemptUri === this.destinationUri);
   }
 
-  #resolveTarget(): Target {
+  #resolveTarget(): Hops {
     const { network } = this.core;
     const { listener } = this.source;
     const destination = this.#addressee;
-    return destination ? endpointOf(network, destination, listener) : nextHop(network, this.destinationUri ?? this.requestUri, listener);
+    return destination ? endpointsOf(network, destination, listener) : nextHops(network, this.destinationUri ?? this.requestUri, listener);
   }
 
   /** The call waits until the cluster has said whether there is room, and goes where there is some. */
-  #askFor(admission: Admission, found: Target): void {
+  #askFor(admission: Admission, found: Hops): void {
     this.#sending = true;
     admit(admission, this.core.balancer, this.load, () => this.isAnswered || this.cancelled)
       .then(({ outcome, hasMoved }) => {
@@ -290,7 +294,7 @@ export class RequestContext extends ResponseContext implements HandledRequest {
   }
 
   /** The pick is another one than the router knows of. A URI that the router has set itself stays. */
-  #followPick(): Target {
+  #followPick(): Hops {
     const { destination } = this.load;
     if (this.#addressee !== undefined && destination !== undefined) {
       this.#target = destination;
@@ -299,33 +303,39 @@ export class RequestContext extends ResponseContext implements HandledRequest {
     return this.#resolveTarget();
   }
 
-  #sendTo(found: Target): void {
+  #sendTo(found: Hops): void {
     if (found instanceof Promise) {
       this.#sending = true;
-      found.then((target) => this.#send(target)).catch((error: unknown) => this.handlerFailed(error));
+      found.then((targets) => this.#send(targets)).catch((error: unknown) => this.handlerFailed(error));
     } else this.#send(found);
   }
 
-  #send(target: Endpoint | undefined): void {
+  #send(targets: readonly Endpoint[]): void {
     this.#sending = false;
     if (this.finalStatus !== 0) return;
-    if (this.cancelled) {
-      this.reject(487, "Request Terminated");
-      return;
-    }
-    const judged = this.#addressee;
-    if (target === undefined) {
+    if (this.cancelled) return void this.reject(487, "Request Terminated");
+    if (targets.length === 0) {
       this.#noteUnusableTarget();
       this.onFailure(undefined, "transport-error");
       return;
     }
-    if (this.guard !== undefined && !this.#isExempt && !mayBegin(this.guard, target, this.requestUri)) {
-      const { address, port } = target;
+    const { core, guard, load, answerWithinMs } = this;
+    const denied = guard === undefined || this.#isExempt ? undefined : targets.find((target) => !mayBegin(guard, target, this.requestUri));
+    if (denied !== undefined) {
+      const { address, port } = denied;
       this.core.log.info({ callId: this.callId, requestUri: this.requestUri, address, port }, "Request refused: its target is not allowed");
       this.reject(403, "Target Not Allowed");
       return;
     }
+    if (this.failovers > 0) core.counters.failovers++;
+    const cells = load.destination === undefined ? NO_CELLS : core.balancer.pickedCells(load);
+    this.#hops = new HopList(core, { targets, judged: this.#addressee, cells, answerWithinMs });
+    this.#transmit(this.#hops);
+  }
+
+  #transmit(hops: HopList): void {
     const { core, request, source } = this;
+    const { cells, outcome, hasNext, answerWithinMs, current: target } = hops;
     const branch = makeBranch(this.#fingerprint, core.layer.chance.token());
     const text = forwardedRequest(request, source, {
       branch,
@@ -346,43 +356,32 @@ export class RequestContext extends ResponseContext implements HandledRequest {
       this.dialog.guard = this.guard === core.router.guard ? undefined : this.guard; // that one applies anyway
       core.dialogs.changed(this.dialog);
     }
-    const destination = this.load.destination;
-    const cells = destination === undefined ? NO_CELLS : core.balancer.pickedCells(this.load);
-    if (this.failovers > 0) core.counters.failovers++;
-    const { answerWithinMs } = this;
-    this.branch = new Branch(core, this, { method: request.method, text, branch, target, destination, cells, judged, answerWithinMs });
+    const sent = {
+      method: request.method,
+      text,
+      branch,
+      target,
+      destination: this.load.destination,
+      cells,
+      outcome,
+      hasNext,
+      answerWithinMs,
+    };
+    this.branch = new Branch(core, this, sent);
   }
 
   #noteUnusableTarget(): void {
-    const uri = this.destinationUri ?? this.requestUri;
-    const judged = this.#addressee;
-    if (judged !== undefined && this.core.outcomes !== undefined)
-      new BranchOutcome(this.core.outcomes, judged, NO_CELLS).failed("transport");
-    this.core.counters.transport_errors++;
-    this.core.log.warn(
-      { callId: this.callId, uri },
-      "cannot relay request: its target has no address that can be reached from a listener of its transport",
-    );
+    noteUnreachable(this.core, this.callId, this.destinationUri ?? this.requestUri, this.#addressee);
     this.noteFailure(503);
-    this.status = 503;
-    this.failureCause = "transport-error";
+    [this.status, this.failureCause] = [503, "transport-error"];
   }
 
-  /** The router sees a response pass; its faults are its own. */
+  /** The router sees a response pass. */
   #observe(response: SipResponse): void {
-    const { router, log } = this.core;
-    if (router.reply === undefined) return;
     const { status, response: before } = this;
-    this.status = response.status;
-    this.response = response;
-    try {
-      router.reply(this, response);
-    } catch (error) {
-      this.core.counters.script_errors++;
-      log.error({ callId: this.callId, err: error }, "reply handler failed: the response passes all the same");
-    }
-    this.status = status;
-    this.response = before;
+    [this.status, this.response] = [response.status, response];
+    runReply(this.core, this, response);
+    [this.status, this.response] = [status, before];
   }
 
   /** The call is over for the balancer: its leases go back, exactly once. */

@@ -6,6 +6,8 @@ import type { FailureCause } from "./ports.ts";
 
 /** Responses that a UAC can act on are preferred among the 4xx (RFC 3261 §16.7 step 6). */
 const PREFERRED_4XX = new Set([401, 407, 415, 420, 484]);
+/** Challenges of other branches that go with a 401 or 407. */
+const MAX_CHALLENGES = 16;
 
 /**
  * One request on its way and the responses to it (RFC 3261 §16.2). At most one branch is waited for at a time;
@@ -21,6 +23,7 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
   protected finalStatus = 0;
   #best: SipResponse | undefined;
   #bestStatus = 0;
+  #challenged: SipResponse[] | undefined;
 
   constructor(core: ProxyCore, transaction: ServerTransaction) {
     this.core = core;
@@ -74,6 +77,10 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
 
   /** Remembers an answer if it is better than those before. */
   protected noteFailure(status: number, response?: SipResponse): void {
+    if (response !== undefined && isChallenge(status)) {
+      this.#challenged ??= [];
+      this.#challenged.push(response);
+    }
     if (this.#bestStatus !== 0 && rank(status) >= rank(this.#bestStatus)) return;
     this.#best = response;
     this.#bestStatus = status;
@@ -84,7 +91,7 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
     if (this.finalStatus !== 0 || this.cancelled) return;
     this.cancelled = true;
     if (this.branch === undefined) this.reject(487, "Request Terminated");
-    else this.branch.cancel(cancel.value(H.Reason));
+    else this.branch.cancel(reasonOf(cancel));
   }
 
   /** A branch has failed: there is a response to be sent, if it is only our own. */
@@ -143,6 +150,7 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
   #forward(response: SipResponse): void {
     this.core.counters.fwd_replies++;
     const edit = new MessageEdit(response).removeTopVia();
+    if (isChallenge(response.status)) addChallenges(edit, response, this.#challenged ?? []);
     if (!hasNextVia(response)) restoreVias(edit, this.transaction);
     this.transaction.respond(response.status, edit.toString());
   }
@@ -154,6 +162,27 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
     else if (status < 500) counters.requests_4xx++;
     else if (status < 600) counters.requests_5xx++;
     else counters.requests_6xx++;
+  }
+}
+
+/** Why the caller gives up: all that it says of it, in one list (RFC 3326 §2). A NUL in it is never written. */
+function reasonOf(cancel: SipRequest): string | undefined {
+  const reasons = cancel.list(H.Reason).filter((value) => !value.includes("\0"));
+  return reasons.length === 0 ? undefined : reasons.join(", ");
+}
+
+function isChallenge(status: number): boolean {
+  return status === 401 || status === 407;
+}
+
+/** Who answers one challenge is asked the others next: they all go at once (RFC 3261 §16.7 step 7). */
+function addChallenges(edit: MessageEdit, best: SipResponse, challenged: readonly SipResponse[]): void {
+  let left = MAX_CHALLENGES;
+  for (const response of challenged) {
+    if (response === best) continue;
+    for (const name of ["WWW-Authenticate", "Proxy-Authenticate"]) {
+      for (const value of response.headers(name)) if (left-- > 0 && !value.includes("\0")) edit.addHeader(name, value);
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import { H, isToken, type SipRequest, uriScheme } from "../sip/index.ts";
+import { H, isToken, parseMaxBreadth, type SipRequest, SipSyntaxError, uriScheme } from "../sip/index.ts";
 import { isLoop } from "./branch-id.ts";
 import type { ProxyCore } from "./core.ts";
 
@@ -17,10 +17,8 @@ export function validate(request: SipRequest, fingerprint: string, core: ProxyCo
   if (!SCHEMES.has(uriScheme(request.uri))) return { status: 416, reason: "Unsupported URI Scheme" };
   // These may be for us, and then they go no further (RFC 3261 §16.3 step 3).
   const mayEndHere = request.method === "OPTIONS" || (request.method === "REGISTER" && core.registrar !== undefined);
-  if (request.maxForwards === 0 && !mayEndHere) {
-    core.counters.too_many_hops++;
-    return { status: 483, reason: "Too Many Hops" };
-  }
+  const exhausted = mayEndHere ? undefined : checkLimits(request, core);
+  if (exhausted !== undefined) return exhausted;
   if (isLoop(request, fingerprint, core.network)) {
     core.counters.loops++;
     return { status: 482, reason: "Loop Detected" };
@@ -42,4 +40,20 @@ export function validate(request: SipRequest, fingerprint: string, core: ProxyCo
     };
   }
   return undefined;
+}
+
+/** Whether a request may go on at all: hops and branches are left (RFC 3261 §16.3 step 3, RFC 5393 §5.3). Not asked for what ends here. */
+export function checkLimits(request: SipRequest, core: ProxyCore): Refusal | undefined {
+  if (request.maxForwards === 0) {
+    core.counters.too_many_hops++;
+    return { status: 483, reason: "Too Many Hops" };
+  }
+  const breadth = request.value(H.MaxBreadth);
+  if (breadth === undefined) return undefined;
+  try {
+    return parseMaxBreadth(breadth) === 0 ? { status: 440, reason: "Max-Breadth Exceeded" } : undefined;
+  } catch (error) {
+    if (!(error instanceof SipSyntaxError)) throw error;
+    return { status: 400, reason: "Bad Max-Breadth" };
+  }
 }

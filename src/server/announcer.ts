@@ -6,6 +6,7 @@ import { EventBus, EventStream, Webhook } from "../events/index.ts";
 import { ALERT_CHECK_MS, type BreakerChange, type DrainChange, explain, type GroupAlert, GroupAlerts, whatIf } from "../health/index.ts";
 import { fromWire, type ManagementPorts, type RedisState } from "../management/index.ts";
 import { logAlert } from "../observability/alert-log.ts";
+import type { BanChange, OverloadChange } from "../overload/index.ts";
 import type { Log } from "../proxy/index.ts";
 import { VERSION } from "../version.ts";
 
@@ -211,6 +212,18 @@ export class Announcer {
   /** Redis is reached, answers slowly, or is not reached. */
   redisChanged(state: RedisState): void {
     this.#bus.publish("E_CLUSTERER_REDIS", { state });
+  }
+
+  /** A source was banned, or its ban has ended. */
+  banChanged({ kind, source, leftMs, ageMs, refused, reason }: BanChange): void {
+    if (kind === "began") this.#bus.publish("E_PIKE_BLOCKED", { ip: source, seconds: Math.ceil(leftMs / 1000) });
+    else this.#bus.publish("E_PIKE_UNBLOCKED", { ip: source, reason: reason ?? "time", seconds: Math.floor(ageMs / 1000), refused });
+  }
+
+  /** New calls are refused for want of time, or are taken again. */
+  overloadChanged({ kind, cause, lagMs, utilization, refused }: OverloadChange): void {
+    const figures = { lag_ms: Math.round(lagMs), utilization_percent: Math.round(utilization * 100) };
+    this.#bus.publish("E_OVERLOAD", { state: kind, cause, ...figures, ...(kind === "ended" && { refused }) });
   }
 
   #status({ group, id, uri }: Destination, enabled: boolean, cause: StatusChange["cause"] | "breaker"): void {

@@ -2,7 +2,10 @@ import type { Balancer, DestinationRow, StatusChange, TableChange } from "../bal
 import { type Config, tableNotices } from "../config/index.ts";
 import type { Log } from "../proxy/index.ts";
 import type { DynamicRow } from "../registrar/index.ts";
-import type { DestinationStore, RawRow } from "../store/index.ts";
+import { type AddressChange, type SipTarget, targetKey } from "../resolution/index.ts";
+import type { DestinationStore, RawRow, UnresolvedRow } from "../store/index.ts";
+import type { Addresses } from "./addresses.ts";
+import { addressesText, targetKeyOf, targetsOf } from "./row-targets.ts";
 
 /** Causes of which others tell in the log: probes, drains, registrations, and the cluster. */
 const TOLD_ELSEWHERE: ReadonlySet<StatusChange["cause"]> = new Set(["probe", "drain", "registration", "cluster"]);
@@ -21,6 +24,8 @@ export interface TableLoaderPorts {
   /** Are told of each new table in the step in which it is put into use. */
   readonly listeners: readonly ((change: TableChange) => void)[];
   readonly log: Log;
+  /** Keeps the addresses of names up to date; absent: they stay as they were at the load. */
+  readonly addresses?: Pick<Addresses, "find" | "hold"> | undefined;
   /** The servers that have registered, as they are now. Absent: none may. */
   readonly registered?: (() => readonly DynamicRow[]) | undefined;
 }
@@ -48,6 +53,10 @@ export class TableLoader {
   readonly #ports: TableLoaderPorts;
   #stored: readonly DestinationRow[] = [];
   #storedIds: ReadonlySet<number> = new Set();
+  /** Rows of the database whose hosts nobody could resolve yet. */
+  #unresolved: readonly UnresolvedRow[] = [];
+  /** Where the rows of the database are, as far as they are known by names. */
+  #storedTargets: readonly SipTarget[] = [];
   /** Registered rows by their keys. */
   readonly #checked = new Map<string, Checked>();
   /** How many registered rows the table in use has. */
@@ -71,9 +80,11 @@ export class TableLoader {
    */
   async load(config: Pick<Config, "routing" | "load_balancer" | "registrar">): Promise<void> {
     const { log, registered, store } = this.#ports;
-    const [{ rows, skipped, kept }] = await Promise.all([store.loadDestinations(), this.#check(registered?.() ?? [], "all")]);
+    const [{ rows, skipped, unresolved, kept }] = await Promise.all([store.loadDestinations(), this.#check(registered?.() ?? [], "all")]);
     this.#stored = rows;
+    this.#unresolved = unresolved;
     this.#storedIds = new Set(rows.map(({ id }) => id));
+    this.#storedTargets = targetsOf([...rows, ...unresolved]);
     this.#problems = new Set();
     const change = this.apply();
     for (const { id, reason } of skipped) log.warn({ id }, reason);
@@ -89,12 +100,36 @@ export class TableLoader {
       },
       "destinations loaded",
     );
+    this.#catchUp([...rows, ...unresolved]);
     if (rows.length === 0 && registered === undefined && !isDistributed(config)) {
       log.warn(
         {},
         'no destination to send calls to: add one with `headroom destinations add --group 1 --uri sip:192.0.2.10:5060 --resources "pstn=30"` (from a checkout: `npm run --silent headroom -- destinations add …`), then run `headroom mi lb_reload`',
       );
     }
+  }
+
+  /** Puts other addresses of names into use, without reading the database. Destinations stay what they are, with their status and their load. */
+  async readdress(changes: readonly AddressChange[]): Promise<void> {
+    const { log, registered } = this.#ports;
+    const byKey = new Map(changes.filter(({ addresses }) => addresses.length > 0).map((change) => [targetKey(change.target), change]));
+    const changeOf = (row: { readonly uri: string }): AddressChange | undefined => byKey.get(targetKeyOf(row) ?? "");
+    for (const { target, before, addresses } of byKey.values()) {
+      const [was, now] = [addressesText(before), addressesText(addresses)];
+      log.info({ host: target.host, before: was, now }, `Addresses of "${target.host}" have changed from ${was} to ${now}`);
+    }
+    await this.#check((registered?.() ?? []).filter(changeOf), "some");
+    const resolved: DestinationRow[] = [];
+    this.#stored = this.#stored.map((row) => ({ ...row, addresses: changeOf(row)?.addresses ?? row.addresses }));
+    this.#unresolved = this.#unresolved.filter((row) => {
+      const change = changeOf(row);
+      if (change !== undefined) resolved.push({ ...row, addresses: change.addresses });
+      return change === undefined;
+    });
+    for (const { id, uri } of resolved) log.info({ id, uri }, `Row ${id} takes calls: its host can be resolved now`);
+    this.#stored = [...this.#stored, ...resolved];
+    this.#storedIds = new Set(this.#stored.map(({ id }) => id));
+    this.apply();
   }
 
   /** Looks at a registered row unless that was done before. True when the table is to be put together again. Never rejects. */
@@ -112,12 +147,28 @@ export class TableLoader {
     const { usable, problems } = this.#usable(live);
     this.#registered = usable.length;
     const change = balancer.replaceTable([...this.#stored, ...usable]);
+    this.#ports.addresses?.hold([...this.#storedTargets, ...targetsOf(live)]);
     for (const { id, state } of live) if (!this.#storedIds.has(id)) balancer.setLeaving(id, state === "leaving");
     for (const tell of listeners) tell(change);
     problems.push(...change.problems);
     for (const problem of problems) if (!this.#problems.has(problem)) log.warn({}, problem);
     this.#problems = new Set(problems);
     return change;
+  }
+
+  /** What was found out while the load was under way: its rows may say what held before, and of a search that it did not wait for nobody would tell. */
+  #catchUp(rows: readonly (UnresolvedRow & { readonly addresses?: DestinationRow["addresses"] })[]): void {
+    const { addresses, log } = this.#ports;
+    if (addresses === undefined) return;
+    const changes = new Map<string, AddressChange>();
+    for (const row of rows) {
+      const [target] = targetsOf([row]);
+      const found = target && addresses.find(target);
+      if (target === undefined || found === undefined || found instanceof Promise || found.addresses.length === 0) continue;
+      if (found.addresses !== row.addresses) changes.set(targetKey(target), { target, before: row.addresses ?? [], ...found });
+    }
+    if (changes.size > 0)
+      this.readdress([...changes.values()]).catch((error: unknown) => log.error({ err: error }, "cannot use other addresses"));
   }
 
   /** Those that can be used; the others are forgotten unless they have registered. */

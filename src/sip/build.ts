@@ -110,9 +110,9 @@ function firstValue(list: string): string {
 export function buildRequest(request: RequestOptions): string {
   const { method } = request;
   let out = `${checked("method", method)} ${checked("Request-URI", request.uri)} SIP/2.0\r\nVia: ${checked("Via", request.via)}\r\n`;
-  for (const route of request.routes ?? []) out += `Route: ${checked("Route", route)}\r\n`;
-  out += `Max-Forwards: ${request.maxForwards ?? DEFAULT_MAX_FORWARDS}\r\nFrom: ${checked("From", request.from)}\r\nTo: ${checked("To", request.to)}\r\n`;
-  out += `Call-ID: ${checked("Call-ID", request.callId)}\r\nCSeq: ${request.cseq} ${method}\r\n`;
+  for (const route of request.routes ?? []) out += `Route: ${repeated("Route", route)}\r\n`;
+  out += `Max-Forwards: ${request.maxForwards ?? DEFAULT_MAX_FORWARDS}\r\nFrom: ${repeated("From", request.from)}\r\nTo: ${repeated("To", request.to)}\r\n`;
+  out += `Call-ID: ${repeated("Call-ID", request.callId)}\r\nCSeq: ${request.cseq} ${method}\r\n`;
   if (request.contact !== undefined) out += `Contact: ${checked("Contact", request.contact)}\r\n`;
   return out + extraHeaders(request.headers) + bodyPart(request.body, request.contentType);
 }
@@ -135,5 +135,14 @@ function bodyPart(body: string | undefined, contentType: string | undefined): st
 /** `text` when it can stand in one line. */
 function checked(what: string, text: string): string {
   if (hasLineEnd(text)) throw new SipSyntaxError(`Cannot write ${what} ${quoted(text)}: want text without line ends`);
+  return text;
+}
+
+/**
+ * `text` when it can stand in one line. Unlike {@link checked} it may hold a NUL, as a quoted display name may (RFC 4475 §3.1.1.2): what identifies
+ * a call has to be repeated as it came, or the call could not be hung up.
+ */
+function repeated(what: string, text: string): string {
+  checked(what, text.replaceAll("\0", ""));
   return text;
 }

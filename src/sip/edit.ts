@@ -11,7 +11,7 @@ import { isUriText } from "./uri.ts";
  *
  * Edits take effect in the order of the calls. "Top", "first" and "last" mean the values that came, not those that this edit list has put
  * before or behind them. Lines that are written end in CRLF. Text with a line end or NUL in it is refused with a `SipSyntaxError`, so no
- * caller can be made to write a header it did not mean.
+ * caller can be made to write a header it did not mean. Once there is an edit, each line of the head ends in CRLF.
  */
 export class MessageEdit {
   readonly #message: SipMessage;
@@ -198,8 +198,10 @@ export class MessageEdit {
       done = end;
       for (const [name, value] of this.#added) out += headerLine(name, value);
     }
-    if (this.#body === undefined) return done === 0 ? raw : out + raw.slice(done);
-    return out + raw.slice(done, message.bodyStart) + this.#body;
+    if (this.#body === undefined && !message.hasBareLf) return done === 0 ? raw : out + raw.slice(done);
+    if (this.#body === undefined && done === 0) return raw;
+    const head = out + raw.slice(done, message.bodyStart);
+    return (message.hasBareLf ? head.replaceAll(/\r?\n/g, "\r\n") : head) + (this.#body ?? raw.slice(message.bodyStart));
   }
 
   #lineAt(i: number): string {

@@ -28,6 +28,8 @@ export class HeaderIndex {
   headersEnd = 0;
   bodyStart = 0;
   bodyEnd = 0;
+  /** A line of the head ends in LF without CR. */
+  hasBareLf = false;
   via = -1;
   from = -1;
   to = -1;

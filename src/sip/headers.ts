@@ -60,6 +60,7 @@ export const H = {
   RejectContact: 55,
   RequestDisposition: 56,
   CallInfo: 57,
+  MaxBreadth: 58,
 } as const;
 
 export type HeaderId = (typeof H)[keyof typeof H];
@@ -123,6 +124,7 @@ const KNOWN: readonly (readonly [HeaderId, string, string?])[] = [
   [H.RejectContact, "Reject-Contact", "j"],
   [H.RequestDisposition, "Request-Disposition", "d"],
   [H.CallInfo, "Call-Info"],
+  [H.MaxBreadth, "Max-Breadth"],
 ];
 
 /** Longer names than this are not known ones. */

@@ -16,6 +16,12 @@ export const MAX_MAX_FORWARDS = 255;
 /** Max-Forwards that a request starts with: "This value SHOULD be 70" (RFC 3261 §8.1.1.6). */
 export const DEFAULT_MAX_FORWARDS = 70;
 
+/** Highest Max-Breadth that is told apart from others. RFC 5393 §5.2 sets no bound; nobody has so many branches at a time. */
+export const MAX_MAX_BREADTH = 2 ** 31 - 1;
+
+/** Max-Breadth of a request that came without one: "the RECOMMENDED value is 60" (RFC 5393 §5.3). */
+export const DEFAULT_MAX_BREADTH = 60;
+
 /** Highest port; 0 cannot be sent to and is refused. */
 export const MAX_PORT = 65_535;
 

@@ -68,6 +68,11 @@ export abstract class SipMessage {
     return this.#slot(i, SLOT_VALUE_END);
   }
 
+  /** A line of the head ends in LF alone: it was taken, and what is sent on must not have it (RFC 3261 §7). */
+  get hasBareLf(): boolean {
+    return this.#index.hasBareLf;
+  }
+
   /** Offset in `raw` of the first byte of the body. */
   get bodyStart(): number {
     return this.#index.bodyStart;

@@ -5,9 +5,26 @@ import { MAX_HEADERS, MAX_LINE_BYTES, MAX_MAX_FORWARDS, MAX_MESSAGE_BYTES } from
 import { type MalformedMessage, SipRequest, SipResponse } from "./message.ts";
 import { knownMethodAt } from "./methods.ts";
 import { NameAddrSpan, scanNameAddr } from "./name-addr.ts";
-import { COLON, CR, equalsIgnoreCase, isBlank, isClass, isToken, LF, SPACE, scanNumber, TAB, TOKEN_CHAR, trimEnd, unfold } from "./text.ts";
+import {
+  COLON,
+  COMMA,
+  CR,
+  equalsIgnoreCase,
+  isBlank,
+  isClass,
+  isToken,
+  LF,
+  listValueEnd,
+  SPACE,
+  scanNumber,
+  skipBlank,
+  TAB,
+  TOKEN_CHAR,
+  trimEnd,
+  unfold,
+} from "./text.ts";
 import { isUriText, schemeEnd } from "./uri.ts";
-import { decodeVia } from "./via.ts";
+import { decodeVia, type Via } from "./via.ts";
 
 /** What can be wrong with a message; the first one found is told. */
 interface Fault {
@@ -143,6 +160,7 @@ function scanHeaders(index: HeaderIndex, start: number, fault: Fault | undefined
   const { length } = raw;
   let count = 0;
   let pos = start;
+  if (raw.charCodeAt(start - 2) !== CR) index.hasBareLf = true;
   // Offset of the next CR, searched for when the last one is passed: a search that finds none is not made again.
   let cr = start - 1;
   for (;;) {
@@ -157,6 +175,7 @@ function scanHeaders(index: HeaderIndex, start: number, fault: Fault | undefined
     if (lf === pos || (cr === pos && lf === pos + 1)) {
       index.headersEnd = pos;
       index.bodyStart = lf + 1;
+      if (lf === pos) index.hasBareLf = true;
       break;
     }
     // A CR by itself is a line end to some parsers and not to others: a header that only one of the two sees can be smuggled past the other.
@@ -167,11 +186,13 @@ function scanHeaders(index: HeaderIndex, start: number, fault: Fault | undefined
       if (end === -1) break;
       if (cr !== -1 && cr <= lf) cr = raw.indexOf("\r", lf + 1);
       if (cr !== -1 && cr < end - 1) bareCr = true;
+      if (raw.charCodeAt(lf - 1) !== CR) index.hasBareLf = true;
       lf = end;
       folded = FOLDED;
     }
     const lineStart = pos;
     pos = lf + 1;
+    if (raw.charCodeAt(lf - 1) !== CR) index.hasBareLf = true;
 
     if (bareCr) {
       fault ??= BAD_HEADER_LINE;
@@ -267,7 +288,7 @@ function scratchValue(raw: string, i: number): string {
  * @param method of the request, undefined for a response
  */
 function checkHeaders(index: HeaderIndex, method: string | undefined, fault: Fault | undefined): Fault | undefined {
-  const via = index.via === -1 ? MISSING_VIA : checkVia(index);
+  const via = index.via === -1 ? MISSING_VIA : checkVia(index, fault === BAD_VERSION);
   const from = index.from === -1 ? MISSING_FROM : checkFrom(index);
   const to = index.to === -1 ? MISSING_TO : checkTo(index);
   const callId = index.callId === -1 ? MISSING_CALL_ID : checkCallId(index);
@@ -293,10 +314,31 @@ function takeValue(index: HeaderIndex, i: number): void {
   }
 }
 
-function checkVia(index: HeaderIndex): Fault | undefined {
+/** @param isOfOtherVersion the request is refused for its version, which its Via has, too: it is read all the same, to send the refusal */
+function checkVia(index: HeaderIndex, isOfOtherVersion: boolean): Fault | undefined {
   takeValue(index, index.via);
-  index.topVia = decodeVia(value.text, value.start, value.end);
-  return index.topVia === undefined ? BAD_VIA : undefined;
+  const { text, start, end } = value;
+  index.topVia = decodeVia(text, start, end);
+  if (index.topVia === undefined && isOfOtherVersion) index.topVia = decodeAsVersion2(text.slice(start, end));
+  return index.topVia === undefined || hasStrayValue(text, start, end) ? BAD_VIA : undefined;
+}
+
+function decodeAsVersion2(via: string): Via | undefined {
+  const slash = via.indexOf("/", via.indexOf("/") + 1);
+  if (slash === -1 || !equalsIgnoreCase(via, 0, 3, "sip")) return undefined;
+  const text = VERSION + via.slice(slash);
+  return decodeVia(text, 0, text.length);
+}
+
+/** Whether something that cannot be a Via stands behind a comma: it would be sent back in each answer (RFC 4475 §3.1.2.1). Empty values are passed over. */
+function hasStrayValue(text: string, start: number, end: number): boolean {
+  const comma = text.indexOf(",", start);
+  if (comma === -1 || comma >= end) return false;
+  for (let at = listValueEnd(text, start, end) + 1; at < end; at = listValueEnd(text, at, end) + 1) {
+    const first = skipBlank(text, at, end);
+    if (first < end && text.charCodeAt(first) !== COMMA && !equalsIgnoreCase(text, first, first + 3, "sip")) return true;
+  }
+  return false;
 }
 
 function checkFrom(index: HeaderIndex): Fault | undefined {

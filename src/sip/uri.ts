@@ -106,6 +106,31 @@ export function uriParam(uri: SipUri | string, name: string): string | undefined
   return paramValue(typeof uri === "string" ? uri : uri.params, name);
 }
 
+/**
+ * The URI as it may stand in a Request-URI: without headers and `method`, which must not come from there into the request either
+ * (RFC 3261 §19.1.1 table 1, §16.6 step 2, RFC 4475 §3.1.2.11). What is no SIP URI stays as it is.
+ */
+export function asRequestUri(text: string): string {
+  if (!text.includes("?") && !text.includes(";")) return text;
+  const uri = tryParseSipUri(text);
+  if (uri === undefined) return text;
+  const { params, headers } = uri;
+  const bare = headers === "" ? text : text.slice(0, -headers.length);
+  if (params === "" || uriParam(params, "method") === undefined) return bare;
+  return bare.slice(0, -params.length) + withoutUriParams(params, ["method"]);
+}
+
+/** Parameters of a URI, as they stand with the first semicolon, without those of these names in lower case. */
+export function withoutUriParams(params: string, names: readonly string[]): string {
+  const kept = params.split(";").filter((param) => !names.includes(nameOf(param)));
+  return kept.join(";");
+}
+
+function nameOf(param: string): string {
+  const equals = param.indexOf("=");
+  return (equals === -1 ? param : param.slice(0, equals)).trim().toLowerCase();
+}
+
 /** The user part without its password (RFC 3261 §19.1.1); undefined when the URI has no user. Escapes stay. */
 export function uriUser(uri: SipUri): string | undefined {
   const colon = uri.user?.indexOf(":") ?? -1;

@@ -2,7 +2,7 @@ export type { StoredRow } from "./connection.ts";
 export { MEMORY, sqliteFile } from "./database-url.ts";
 export { StoreError, type StoreErrorCode } from "./errors.ts";
 export type { RegistrationChanges, RegistrationTable, SavedRegistration } from "./registration-row.ts";
-export type { Resolve, ResolveLimits } from "./resolve.ts";
+export type { Locate, Resolve, ResolveLimits } from "./resolve.ts";
 export type { RawRow } from "./row.ts";
 export type { LoadedStates } from "./state-row.ts";
 export type { DestinationStateStore, StateCounters, StateLog, StateQueueOptions } from "./state-store.ts";
@@ -14,4 +14,5 @@ export {
   openStore,
   type SkippedRow,
   type StoreOptions,
+  type UnresolvedRow,
 } from "./store.ts";

@@ -1,11 +1,13 @@
+import type { Address } from "../balancer/index.ts";
+
 /** Most hosts whose addresses are kept: a server that registers under one name after the other does not fill the memory. */
 const MAX_KNOWN_HOSTS = 100_000;
 
-/** Addresses that host names had when they could be resolved, for as long as rows name them. */
+/** Addresses that targets had when they could be resolved, by their keys, for as long as rows name them. */
 export class KnownHosts {
-  readonly #addresses = new Map<string, readonly string[]>();
+  readonly #addresses = new Map<string, readonly Address[]>();
 
-  get(host: string): readonly string[] | undefined {
+  get(host: string): readonly Address[] | undefined {
     return this.#addresses.get(host);
   }
 
@@ -15,7 +17,7 @@ export class KnownHosts {
   }
 
   /** Takes up what was found; the names that were learned longest ago go when there are too many. */
-  learn(found: ReadonlyMap<string, readonly string[]>): void {
+  learn(found: ReadonlyMap<string, readonly Address[]>): void {
     for (const [host, addresses] of found) {
       this.#addresses.delete(host);
       this.#addresses.set(host, addresses);

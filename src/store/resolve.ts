@@ -1,13 +1,12 @@
 import { lookup } from "node:dns/promises";
+import { defaultPort, type Found, MAX_ADDRESSES, type SipTarget } from "../resolution/index.ts";
 
 /** Finds the IP addresses of a host name. Rejects when there are none. */
 export type Resolve = (host: string) => Promise<readonly string[]>;
 
-/** What one host name came to: its addresses, or why there are none. */
-export type Resolution = { readonly addresses: readonly string[] } | { readonly reason: string };
+/** Finds the addresses of a target whose host is a name. A promise that rejects says why there are none. */
+export type Locate = (target: SipTarget) => Found | Promise<Found>;
 
-/** Addresses kept of one host name: as many as OpenSIPS keeps (`lb_data.h`, 32). */
-const MAX_ADDRESSES = 32;
 /** Name look-ups under way at once. The system's resolver has four threads, which other work wants as well. */
 const PARALLEL_LOOKUPS = 4;
 
@@ -32,23 +31,33 @@ export async function resolveBySystem(host: string): Promise<readonly string[]> 
   return found.map(({ address }) => address);
 }
 
+/** Addresses of the host, and the port of the URI or the usual one: neither NAPTR nor SRV records are asked for. */
+export function locateByHost(resolve: Resolve): Locate {
+  return async (target) => {
+    const ips = [...new Set(await resolve(target.host))].slice(0, MAX_ADDRESSES);
+    const port = target.port ?? defaultPort("udp");
+    return { addresses: ips.map((ip) => ({ ip, port, transport: "udp" })), reason: ips.length > 0 ? undefined : "it has no address" };
+  };
+}
+
 /**
- * Resolves host names, each once, a few at a time, in bounded time. Never rejects.
+ * Finds the addresses of targets, each once, a few at a time, in bounded time. Never rejects.
  *
- * @param hosts repetitions are allowed
+ * @param targets by their keys
+ * @returns by the same keys, what was found
  */
 export async function resolveAll(
-  hosts: Iterable<string>,
-  resolve: Resolve,
+  targets: ReadonlyMap<string, SipTarget>,
+  locate: Locate,
   limits: ResolveLimits = RESOLVE_LIMITS,
-): Promise<ReadonlyMap<string, Resolution>> {
-  const waiting = [...new Set(hosts)].values();
-  const resolutions = new Map<string, Resolution>();
+): Promise<ReadonlyMap<string, Found>> {
+  const waiting = targets.entries();
+  const resolutions = new Map<string, Found>();
   const total = deadline(limits.totalMs, `name resolution took more than ${limits.totalMs / 1000} s in all`);
   async function work(): Promise<void> {
-    for (const host of waiting) {
-      if (total.isOver()) resolutions.set(host, { reason: total.reason });
-      else resolutions.set(host, await resolveOne(host, resolve, limits.hostMs, total));
+    for (const [key, target] of waiting) {
+      if (total.isOver()) resolutions.set(key, { addresses: [], reason: total.reason });
+      else resolutions.set(key, await resolveOne(target, locate, limits.hostMs, total));
     }
   }
   await Promise.all(Array.from({ length: PARALLEL_LOOKUPS }, work));
@@ -56,16 +65,14 @@ export async function resolveAll(
   return resolutions;
 }
 
-async function resolveOne(host: string, resolve: Resolve, hostMs: number, total: Deadline): Promise<Resolution> {
+async function resolveOne(target: SipTarget, locate: Locate, hostMs: number, total: Deadline): Promise<Found> {
   const own = deadline(hostMs, `no answer within ${hostMs / 1000} s`);
   try {
     // What answers after a deadline is not waited for; the race takes care of its rejection.
-    const found = await Promise.race([resolve(host), own.passed, total.passed]);
-    if (typeof found === "string") return { reason: found };
-    const addresses = [...new Set(found)].slice(0, MAX_ADDRESSES);
-    return addresses.length > 0 ? { addresses } : { reason: "it has no address" };
+    const found = await Promise.race([locate(target), own.passed, total.passed]);
+    return typeof found === "string" ? { addresses: [], reason: found } : found;
   } catch (cause) {
-    return { reason: reasonOf(cause) };
+    return { addresses: [], reason: reasonOf(cause) };
   } finally {
     own.cancel();
   }

@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { type DestinationRow, type FeedOptions, parseResources, type ResourceSpec } from "../balancer/index.ts";
-import { parseSipUri, uriParam } from "../sip/index.ts";
+import { locateAtOnce, SERVED_TRANSPORTS, type SipTarget, targetOfUri } from "../resolution/index.ts";
+import { parseSipUri } from "../sip/index.ts";
 
 /** Columns of OpenSIPS's load_balancer table, as a database gives them: SQLite keeps any type in any column. */
 export interface RawRow {
@@ -14,15 +15,7 @@ export interface RawRow {
 }
 
 /** A row whose columns are all right; its host is still to be resolved. */
-export type CheckedRow = Omit<DestinationRow, "addresses"> & { readonly target: Target };
-
-/** Where the URI of a row points to. `host` may be a name. */
-export interface Target {
-  readonly host: string;
-  readonly isAddress: boolean;
-  readonly port: number;
-  readonly transport: "udp";
-}
+export type CheckedRow = Omit<DestinationRow, "addresses"> & { readonly target: SipTarget };
 
 /** Longest values of the text columns. */
 export type ColumnLengths = Readonly<Record<"dst_uri" | "resources" | "attrs" | "description", number>>;
@@ -32,7 +25,6 @@ export const DECLARED_LENGTHS: ColumnLengths = { dst_uri: 128, resources: 255, a
 export const LOADED_LENGTHS: ColumnLengths = { dst_uri: 4096, resources: 4096, attrs: 4096, description: 4096 };
 /** Group ids are C ints in OpenSIPS. */
 const MAX_GROUP = 2_147_483_647;
-const SIP_PORT = 5060;
 /** How much of a bad value a message quotes. */
 const MAX_QUOTED_LENGTH = 60;
 
@@ -66,14 +58,15 @@ function wholeNumber(column: string, value: unknown, most: number, faults: strin
   return -1;
 }
 
-function targetOf(value: string | undefined, faults: string[]): Target | undefined {
+function targetOf(value: string | undefined, faults: string[]): SipTarget | undefined {
   if (value === undefined) return undefined;
   try {
     const uri = parseSipUri(value);
     if (uri.host.includes(":") && isIP(uri.host) === 0) throw new RangeError(`"${uri.host}" is not an IPv6 address`);
-    const transport = uri.scheme === "sips" ? "tls" : (uriParam(uri, "transport") ?? "udp").toLowerCase();
-    if (transport !== "udp") throw new RangeError(`it asks for ${transport}, this version sends over UDP only`);
-    return { host: uri.host, isAddress: isIP(uri.host) !== 0, port: uri.port ?? SIP_PORT, transport };
+    const target = targetOfUri(uri);
+    const location = locateAtOnce(target, SERVED_TRANSPORTS);
+    if (location !== undefined && location.outcome !== "found") throw new RangeError(location.reason);
+    return target;
   } catch (cause) {
     const message = (cause as Error).message;
     const wanted = /: (want .*)$/s.exec(message)?.[1];
@@ -85,7 +78,7 @@ function targetOf(value: string | undefined, faults: string[]): Target | undefin
 function resourcesOf(value: string | undefined, feeds: FeedOptions | undefined, faults: string[]): readonly ResourceSpec[] | undefined {
   if (value === undefined) return undefined;
   // Looked for first: the value holds a password, which no message should repeat.
-  const freeswitch = feeds === undefined ? /([^;=]*)=\s*fs:\/\//i.exec(value) : null;
+  const freeswitch = feeds === undefined ? /(?:^|[;=])([^;=]*)=\s*fs:\/\//i.exec(value) : null;
   if (freeswitch) {
     const name = freeswitch[1]?.trim() ?? "";
     faults.push(`resources: "${name}=fs://…" takes its capacity from FreeSWITCH: want load_balancer.fetch_freeswitch_stats to be true`);

@@ -1,12 +1,13 @@
 import type { Address, DestinationRow, FeedOptions } from "../balancer/index.ts";
+import { isNumeric, locateAtOnce, SERVED_TRANSPORTS, type SipTarget, targetKey } from "../resolution/index.ts";
 import { asStoreError, type Connection, connect, type StoredRow, tableName } from "./connection.ts";
 import { MEMORY, sqliteFile } from "./database-url.ts";
 import { readRows } from "./destination-rows.ts";
 import { StoreError } from "./errors.ts";
 import { KnownHosts } from "./known-hosts.ts";
 import { type RegistrationTable, readRegistrations, writeRegistrations } from "./registration-row.ts";
-import { type Resolve, type ResolveLimits, resolveAll, resolveBySystem } from "./resolve.ts";
-import { type CheckedRow, checkRow, DECLARED_LENGTHS, LOADED_LENGTHS, type RawRow, type Target } from "./row.ts";
+import { type Locate, locateByHost, type Resolve, type ResolveLimits, resolveAll, resolveBySystem } from "./resolve.ts";
+import { type CheckedRow, checkRow, DECLARED_LENGTHS, LOADED_LENGTHS, type RawRow } from "./row.ts";
 import { readStates, writeStates } from "./state-row.ts";
 import { type DestinationStateStore, QueuedStateStore, type StateLog, type StateQueueOptions, type StateTable } from "./state-store.ts";
 import { WriterThread } from "./writer-thread.ts";
@@ -24,6 +25,8 @@ export interface StoreOptions {
   readonly mode?: "migrate" | "inspect";
   /** Finds the addresses of a host; the system's resolver when it is left out. */
   readonly resolve?: Resolve;
+  /** Finds where a target is, its NAPTR and SRV records included; {@link resolve} does the work when it is left out. */
+  readonly locate?: Locate;
   readonly limits?: ResolveLimits;
   /** What `resources` may name in place of capacities; a row that does is refused when it is left out. */
   readonly feeds?: FeedOptions | undefined;
@@ -36,10 +39,15 @@ export interface SkippedRow {
   readonly reason: string;
 }
 
+/** A row that lacks nothing but addresses. */
+export type UnresolvedRow = Omit<DestinationRow, "addresses">;
+
 export interface LoadedDestinations {
   /** In the order of their ids, which are all different. */
   readonly rows: readonly DestinationRow[];
   readonly skipped: readonly SkippedRow[];
+  /** Rows that are skipped only because their hosts cannot be resolved now: they can be used as soon as somebody knows an address. */
+  readonly unresolved: readonly UnresolvedRow[];
   /** One sentence for each row whose host cannot be resolved now, and that keeps the addresses which it had with the load before. */
   readonly kept: readonly string[];
 }
@@ -145,7 +153,7 @@ class SqliteStore implements DestinationStore {
   }
 
   async #check(raws: readonly RawRow[], known: KnownHosts, extent: "all" | "some"): Promise<LoadedDestinations> {
-    const { resolve = resolveBySystem, limits, feeds } = this.#options;
+    const { resolve = resolveBySystem, locate = locateByHost(resolve), limits, feeds } = this.#options;
     const checked: CheckedRow[] = [];
     const skipped: SkippedRow[] = [];
     const ids = new Set<number>();
@@ -161,29 +169,31 @@ class SqliteStore implements DestinationStore {
         checked.push(result.row);
       }
     }
-    const names = checked.filter(({ target }) => !target.isAddress).map(({ target }) => target.host);
+    const names = new Map<string, SipTarget>();
+    for (const { target } of checked) if (!isNumeric(target.host)) names.set(targetKey(target), target);
     const before = known.names(); // a name that another look learns meanwhile stays
-    const resolutions = await resolveAll(names, resolve, limits);
-    const found = new Map<string, readonly string[]>();
+    const resolutions = await resolveAll(names, locate, limits);
+    const found = new Map<string, readonly Address[]>();
     const rows: DestinationRow[] = [];
+    const unresolved: UnresolvedRow[] = [];
     const kept: string[] = [];
     for (const { target, ...row } of checked) {
-      const { host } = target;
-      const resolution = target.isAddress ? { addresses: [host] } : resolutions.get(host);
-      const ips = resolution && "addresses" in resolution ? resolution.addresses : known.get(host);
-      const faults =
-        resolution && "reason" in resolution ? [`dst_uri "${row.uri}": host "${host}" cannot be resolved: ${resolution.reason}`] : [];
-      if (ips === undefined) {
-        skipped.push(skip(row.id, faults));
+      const key = targetKey(target);
+      const { addresses, reason } = resolutions.get(key) ?? { addresses: addressesOf(target), reason: undefined };
+      const usable = addresses.length > 0 ? addresses : known.get(key);
+      const fault = `dst_uri "${row.uri}": host "${target.host}" cannot be resolved: ${reason}`;
+      if (usable === undefined) {
+        skipped.push(skip(row.id, [fault]));
+        unresolved.push(row);
         continue;
       }
-      if (faults.length > 0) kept.push(`Row ${row.id} keeps the addresses from before, ${ips.join(", ")}: ${faults.join("; ")}`);
-      if (!target.isAddress) found.set(host, ips);
-      rows.push({ ...row, addresses: ips.map((ip) => addressOf(ip, target)) });
+      if (reason !== undefined) kept.push(`Row ${row.id} keeps the addresses from before, ${ipsOf(usable)}: ${fault}`);
+      if (names.has(key)) found.set(key, usable);
+      rows.push({ ...row, addresses: usable });
     }
-    if (extent === "all") known.forget(before.filter((host) => !found.has(host)));
+    if (extent === "all") known.forget(before.filter((key) => !found.has(key)));
     known.learn(found);
-    return { rows, skipped: skipped.sort((a, b) => (a.id ?? -1) - (b.id ?? -1)), kept };
+    return { rows, skipped: skipped.sort((a, b) => (a.id ?? -1) - (b.id ?? -1)), unresolved, kept };
   }
 
   list(): Promise<readonly StoredRow[]> {
@@ -307,8 +317,14 @@ function valuesOf({ id, group_id = 0, dst_uri, resources, probe_mode = 0, attrs 
   return { ...(id !== undefined && { id }), group_id, dst_uri, resources, probe_mode, attrs, description };
 }
 
-function addressOf(ip: string, { port, transport }: Target): Address {
-  return { ip, port, transport };
+/** Of a target that is an address itself. */
+function addressesOf(target: SipTarget): readonly Address[] {
+  const location = locateAtOnce(target, SERVED_TRANSPORTS);
+  return location?.outcome === "found" ? location.addresses : [];
+}
+
+function ipsOf(addresses: readonly Address[]): string {
+  return [...new Set(addresses.map(({ ip }) => ip))].join(", ");
 }
 
 function skip(id: unknown, faults: readonly string[]): SkippedRow {

@@ -211,6 +211,11 @@ export class TransactionLayer {
   #receiveAck(request: SipRequest, source: Endpoint): void {
     const transaction = this.#servers.get(serverKey(request, "INVITE"));
     if (transaction?.receiveAck()) return;
+    // Of an INVITE that was refused without a transaction: nobody waits for it (RFC 3261 §8.2.7).
+    if (this.#tagBase !== undefined && request.toTag.startsWith(this.#tagBase)) {
+      this.counters.absorbed_requests++;
+      return;
+    }
     this.user.ack(request, source);
   }
 
@@ -252,7 +257,9 @@ function clientKey(method: string, branch: string): string {
 function serverKey(request: SipRequest, method: string): string {
   const via = request.topVia;
   // The Call-ID is not in the RFC's rule; it keeps a peer that repeats its branches from getting another call's answer.
-  const id = via.branch.startsWith(MAGIC_COOKIE) ? `${via.branch} ${via.sentBy} ${request.callId}` : oldKey(request);
+  // The cookie alone says nothing: such a branch is as one of RFC 2543 (RFC 4475 §3.2.1).
+  const isUnique = via.branch.startsWith(MAGIC_COOKIE) && via.branch.length > MAGIC_COOKIE.length;
+  const id = isUnique ? `${via.branch} ${via.sentBy} ${request.callId}` : oldKey(request);
   return method === "INVITE" ? id : `${method} ${id}`;
 }
 

@@ -1,5 +1,6 @@
-import { canonicalIp } from "../balancer/index.ts";
+import { type Address, canonicalIp } from "../balancer/index.ts";
 import type { Network } from "../proxy/core.ts";
+import type { SipTarget } from "../resolution/index.ts";
 import { type Endpoint, facingListener, type Listener, type SendOwner, type Wire } from "../transaction/index.ts";
 import type { LocalAddresses } from "./local-address.ts";
 import type { UdpListener } from "./udp.ts";
@@ -8,7 +9,9 @@ export interface NetworkOptions {
   readonly locals: LocalAddresses;
   /** host[:port] under which peers know us, besides the bound addresses. */
   readonly advertised: string | null;
-  readonly resolve: (host: string) => string | undefined | Promise<string | undefined>;
+  readonly locate: Network["locate"];
+  readonly order?: (addresses: readonly Address[]) => readonly Address[];
+  readonly failed?: (address: Address) => void;
   readonly isAllowed: (source: Endpoint) => boolean;
 }
 
@@ -74,8 +77,16 @@ export class SipNetwork implements Network, Wire {
     return listener === undefined ? undefined : { transport, address, port, listener };
   }
 
-  resolve(host: string): string | undefined | Promise<string | undefined> {
-    return this.#options.resolve(host);
+  locate(target: SipTarget): readonly Address[] | Promise<readonly Address[]> {
+    return this.#options.locate(target);
+  }
+
+  order(addresses: readonly Address[]): readonly Address[] {
+    return this.#options.order?.(addresses) ?? addresses;
+  }
+
+  failed({ address, port, transport }: Endpoint): void {
+    this.#options.failed?.({ ip: address, port, transport });
   }
 
   isAllowed(source: Endpoint): boolean {

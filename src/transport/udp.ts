@@ -27,6 +27,8 @@ export interface UdpListenerOptions {
   readonly advertised: string | null;
   readonly locals: LocalAddresses;
   readonly counters: TransportCounters;
+  /** Says of each datagram whether it is worth a look; it must be quick. Absent: all are. */
+  readonly admit?: (bytes: Uint8Array, address: string) => boolean;
   readonly receive: (text: string, source: Endpoint) => void;
   /** Something failed that nobody can be told of on the wire. */
   readonly fault: (error: unknown, action: string) => void;
@@ -120,13 +122,14 @@ export class UdpListener implements Listener {
   }
 
   #received(bytes: Buffer, address: string, port: number): void {
-    const { counters, receive, fault } = this.#options;
+    const { counters, admit, receive, fault } = this.#options;
     counters.received_messages++;
     counters.received_bytes += bytes.length;
     if (bytes.length < SHORTEST_MESSAGE_BYTES) {
       counters.keepalives++;
       return;
     }
+    if (admit !== undefined && !admit(bytes, address)) return;
     try {
       receive(bytes.toString("latin1"), { transport: "udp", address, port, listener: this });
     } catch (error) {

@@ -1,8 +1,9 @@
+import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { delivered, established, type SimCall } from "../support/sim-call.ts";
-import { PROXY, SimNetwork, type SimPeer } from "../support/sim-network.ts";
-import { responseTo } from "../support/sip-messages.ts";
+import { LIFETIME_MS, PROXY, SimNetwork, type SimPeer } from "../support/sim-network.ts";
+import { headerOf, responseTo } from "../support/sip-messages.ts";
 
 /** Pieces that parsers and proxies stumble over. */
 const PIECES = [
@@ -69,6 +70,19 @@ function messagesOf(call: SimCall, cseq: number): string[] {
 }
 
 describe("hostile messages", () => {
+  it("with a NUL in the names of a call, which quoted text may have, keep nobody from hanging it up at the end of its lifetime", () => {
+    const net = new SimNetwork();
+    const call = established(net, { from: '"NUL \\\0" <sip:caller@198.51.100.1>;tag=n', callId: "nul\0call" });
+    net.run(LIFETIME_MS);
+    for (const peer of [call.caller, call.callee]) {
+      const bye = peer.take("BYE");
+      assert.equal(headerOf(bye, "Call-ID"), "nul\0call");
+      assert.ok(bye.includes('"NUL \\\0" <sip:caller@198.51.100.1>;tag=n'));
+      peer.send(responseTo(bye, 200));
+    }
+    net.finish();
+  });
+
   it("of whatever shape and order end in an answer or in nothing: no exception, true loads, nothing left", () => {
     fc.assert(
       fc.property(fc.boolean(), fc.array(attack, { minLength: 1, maxLength: 25 }), (up, attacks) => {

@@ -245,3 +245,15 @@ describe("all the edits of a forward", () => {
     assert.equal(new MessageEdit(response(text)).removeTopVia().toString(), text.replace("Via: SIP/2.0/UDP p;branch=z9hG4bKp\r\n", ""));
   });
 });
+
+describe("a message with lines that end in LF alone", () => {
+  it("goes on with CRLF in all of its head, also where it is folded; its body stays (RFC 3261 §7)", () => {
+    const came = INVITE.replace("\r\n\r\n", "\r\nX: a\r\n  b\r\n\r\n").replace("v=0\n", "v\n\r\n");
+    for (const lineEnds of [/\r\n(?=X)/, /\r\n(?= {2}b)/, /\r\n(?=Via)/, /\r\n(?=\r\n)/, /\r\n(?=v)/]) {
+      const spoiled = came.replace(lineEnds, "\n");
+      const out = new MessageEdit(request(spoiled)).setHeader("Y", "z").toString();
+      assert.equal(out, new MessageEdit(request(came)).setHeader("Y", "z").toString(), String(lineEnds));
+      assert.equal(new MessageEdit(request(spoiled)).toString(), request(spoiled).raw, "without edits it is what came");
+    }
+  });
+});

@@ -205,7 +205,8 @@ describe("edits touch only what they edit", () => {
             const id = message.headerIdAt(i);
             if (id === H.Via || id === H.Route || id === H.RecordRoute || id === H.MaxForwards || message.headerNameAt(i) === "X-Added")
               continue;
-            lines.push(message.raw.slice(message.lineStartAt(i), message.lineStartAt(i + 1)));
+            // Lines that ended in LF alone go on with CRLF.
+            lines.push(message.raw.slice(message.lineStartAt(i), message.lineStartAt(i + 1)).replaceAll(/\r?\n/g, "\r\n"));
           }
           return lines;
         };

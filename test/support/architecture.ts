@@ -16,7 +16,18 @@ export interface Import {
 }
 
 /** Folders of `src` that are pure: nothing of Node.js, no package, no clock, no chance, no I/O. */
-export const CORE = ["sip", "transaction", "dialog", "proxy", "routing", "balancer", "distributor", "health", "registrar"] as const;
+export const CORE = [
+  "sip",
+  "transaction",
+  "dialog",
+  "proxy",
+  "routing",
+  "balancer",
+  "distributor",
+  "health",
+  "registrar", "overload",
+  "resolution",
+] as const;
 
 const ADAPTERS = [
   "transport",
@@ -42,8 +53,9 @@ const FLOORS: readonly (readonly string[])[] = [
   ["version", "event-names"],
   ["routing"],
   ["proxy"],
+  ["overload"],
   ["dialog", "health", "registrar"],
-  ["transaction"],
+  ["transaction", "resolution"],
   ["sip", "balancer", "distributor"],
 ];
 

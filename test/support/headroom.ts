@@ -90,7 +90,7 @@ export async function startHeadroom(configText = "", rows: readonly Row[] = [], 
   const miPort = await freeTcpPort("127.0.0.1");
   const database = join(folder, "headroom.db");
   const defaults: Settings = {
-    sip: { listen: [`udp:${address}:${port}`] },
+    sip: { listen: [`udp:${address}:${port}`], stop_timeout: 3 },
     tm: { fr_timeout: 1, fr_inv_timeout: 30 },
     load_balancer: { db_url: `sqlite:${database}`, probing_interval: 0 },
     routing: { rules: [{ group: 1, resources: "pstn", failover_on: ["408", "5xx"], max_failovers: 3, disable_on: ["408"] }] },

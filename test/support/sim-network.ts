@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { Balancer, type CallLoad, type DestinationRow, parseResources } from "../../src/balancer/index.ts";
+import { type Address, Balancer, type CallLoad, type DestinationRow, parseResources } from "../../src/balancer/index.ts";
 import { type Dialog, DialogTable } from "../../src/dialog/index.ts";
 import { CallOutcomes, type OutcomeSettings } from "../../src/health/index.ts";
 import { type Log, type Network, type ProxyCall, type ProxyCore, ProxyCounters, type Router, SipProxy } from "../../src/proxy/index.ts";
+import type { SipTarget } from "../../src/resolution/index.ts";
 import {
   type Endpoint,
   type Listener,
@@ -42,7 +43,10 @@ export interface SimOptions {
   readonly router?: (balancer: Balancer) => Router;
   /** Source addresses that may send initial requests; all without it. */
   readonly allowed?: readonly string[];
-  readonly resolve?: Network["resolve"];
+  /** Address of a host name; names have none without it. */
+  readonly resolve?: (host: string) => string | undefined | Promise<string | undefined>;
+  /** All addresses of a name, in place of the one that `resolve` answers. */
+  readonly locate?: Network["locate"];
   readonly maxDialogs?: number;
   /** Answers REGISTER; nobody may register without it. */
   readonly registrar?: ProxyCore["registrar"];
@@ -52,6 +56,8 @@ export interface SimOptions {
   readonly peerNodes?: readonly string[];
   /** Begins each token, so that those of two networks differ. */
   readonly tokens?: string;
+  /** Limits of what is taken; there are none without it. */
+  readonly overload?: ProxyCore["overload"];
   /** Breakers and rests; nobody judges calls without it. */
   readonly outcomes?: OutcomeSettings;
 }
@@ -134,6 +140,7 @@ export class SimNetwork implements Network, Wire {
       outcomes: this.outcomes,
       registrar: options.registrar,
       elsewhere: options.elsewhere,
+      overload: options.overload,
       timeouts: { frMs: FR_MS, frInviteMs: FR_INVITE_MS },
       defaultMaxForwards: 70,
       log: this.#log(),
@@ -203,8 +210,12 @@ export class SimNetwork implements Network, Wire {
     return { transport: "udp", address, port, listener: address.includes(":") ? this.listener6 : this.listener4 };
   }
 
-  resolve(host: string): string | undefined | Promise<string | undefined> {
-    return this.#options.resolve?.(host);
+  locate(target: SipTarget): readonly Address[] | Promise<readonly Address[]> {
+    if (this.#options.locate !== undefined) return this.#options.locate(target);
+    const found = this.#options.resolve?.(target.host);
+    const addressesOf = (ip: string | undefined): readonly Address[] =>
+      ip === undefined ? [] : [{ ip, port: target.port ?? 5060, transport: (target.transport ?? "udp") as Address["transport"] }];
+    return found instanceof Promise ? found.then(addressesOf) : addressesOf(found);
   }
 
   isAllowed(source: Endpoint): boolean {

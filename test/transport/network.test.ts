@@ -25,7 +25,7 @@ const locals = new LocalAddresses(
 );
 
 async function networkOn(addresses: readonly string[], options: Partial<NetworkOptions> = {}): Promise<SipNetwork> {
-  const network = new SipNetwork({ locals, advertised: null, resolve: () => undefined, isAllowed: () => true, ...options });
+  const network = new SipNetwork({ locals, advertised: null, locate: () => [], isAllowed: () => true, ...options });
   for (const address of addresses) {
     const listener = await UdpListener.open({
       address,
@@ -223,13 +223,14 @@ describe("SipNetwork", () => {
   it("asks for names and permissions where it was told to", async () => {
     const seen: string[] = [];
     const network = await networkOn(["127.0.0.1"], {
-      resolve: (host) => {
+      locate: ({ host }) => {
         seen.push(host);
-        return "192.0.2.7";
+        return [{ ip: "192.0.2.7", port: 5060, transport: "udp" }];
       },
       isAllowed: ({ address }) => address === "127.0.21.85",
     });
-    assert.equal(network.resolve("sip.example.net"), "192.0.2.7");
+    const target = { host: "sip.example.net", port: undefined, transport: undefined, isSecure: false };
+    assert.deepEqual(network.locate(target), [{ ip: "192.0.2.7", port: 5060, transport: "udp" }]);
     assert.deepEqual(seen, ["sip.example.net"]);
     const source = (address: string): Endpoint => ({ transport: "udp", address, port: 5060, listener: first(network) });
     assert.equal(network.isAllowed(source("127.0.21.85")), true);

@@ -27,6 +27,8 @@ import { lbUndrain } from "./lb-undrain.ts";
 import { lbWhatIf } from "./lb-what-if.ts";
 import { listAllProfiles } from "./list-all-profiles.ts";
 import { listStatistics } from "./list-statistics.ts";
+import { pikeList } from "./pike-list.ts";
+import { pikeRm } from "./pike-rm.ts";
 import { profileGetSize } from "./profile-get-size.ts";
 import { profileGetValues } from "./profile-get-values.ts";
 import { profileListDlgs } from "./profile-list-dlgs.ts";
@@ -76,4 +78,6 @@ export const allMethods: readonly Method[] = [
   lbWhatIf,
   distributorNext,
   distributorCtl,
+  pikeList,
+  pikeRm,
 ];

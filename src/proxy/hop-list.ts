@@ -1,0 +1,93 @@
+import type { Destination } from "../balancer/index.ts";
+import type { SipResponse } from "../sip/index.ts";
+import type { Endpoint } from "../transaction/index.ts";
+import type { Branch } from "./branch.ts";
+import { BranchOutcome } from "./branch-outcome.ts";
+import type { ProxyCore } from "./core.ts";
+import { lacksRoom } from "./lack-of-room.ts";
+import type { FailureCause } from "./ports.ts";
+
+/** Addresses of one name that one request tries. Each that is silent costs `fr_timeout`, and no caller waits for more. */
+const MAX_HOPS = 8;
+
+export interface HopTerms {
+  /** At least one, the most wanted first. */
+  readonly targets: readonly Endpoint[];
+  /** The destination that has these addresses, and is judged by what becomes of the request. */
+  readonly judged: Destination | undefined;
+  /** Those in which the call is counted. */
+  readonly cells: readonly number[];
+  /** How long all of them together may stay without any answer, ms; undefined: each as long as usual. */
+  readonly answerWithinMs: number | undefined;
+}
+
+/**
+ * The addresses that one attempt may go to, one after the other, each with a branch of its own (RFC 3263 §4.3). To the router and the balancer they are
+ * one attempt: the lease stays, and only the last address that fails is a failure of the destination.
+ */
+export class HopList {
+  readonly #core: ProxyCore;
+  readonly #targets: readonly Endpoint[];
+  readonly #answerWithinMs: number | undefined;
+  readonly #sinceMs: number;
+  readonly #cells: readonly number[];
+  /** Shared by the branches: they say one thing of the destination, once. */
+  readonly outcome: BranchOutcome | undefined;
+  #at = 0;
+
+  constructor(core: ProxyCore, { targets, judged, cells, answerWithinMs }: HopTerms) {
+    this.#core = core;
+    this.#targets = targets.slice(0, MAX_HOPS);
+    this.#answerWithinMs = answerWithinMs;
+    this.#sinceMs = core.nowMs();
+    this.#cells = cells;
+    this.outcome = judged === undefined || core.outcomes === undefined ? undefined : new BranchOutcome(core.outcomes, judged, cells);
+  }
+
+  get current(): Endpoint {
+    return this.#targets[this.#at]!;
+  }
+
+  get cells(): readonly number[] {
+    return this.#cells;
+  }
+
+  get hasNext(): boolean {
+    return this.#at + 1 < this.#targets.length;
+  }
+
+  /** What is left of the time for an answer, ms. */
+  get answerWithinMs(): number | undefined {
+    return this.#answerWithinMs === undefined ? undefined : Math.max(1, this.#answerWithinMs - (this.#core.nowMs() - this.#sinceMs));
+  }
+
+  /**
+   * Goes on to the next address when the branch to this one failed in a way that says so: no answer at all, nothing could be sent, or 503 (RFC 3263 §4.3).
+   * A destination that has no room for the call is not asked again by another name.
+   */
+  advance(branch: Branch, response: SipResponse | undefined, cause: FailureCause): boolean {
+    const { network, counters, log } = this.#core;
+    const isSilent = cause === "transport-error" || (cause === "timeout" && !branch.heard && !branch.cutShort);
+    if (isSilent && this.#targets.length > 1) network.failed?.(this.current);
+    const isOverloaded = cause === "response" && response?.status === 503 && !lacksRoom(response);
+    if (!this.hasNext || !(isSilent || isOverloaded)) return false;
+    const { address, port } = this.current;
+    this.#at++;
+    counters.address_failovers++;
+    const next = this.current;
+    log.info(
+      { address, port, cause, next: `${next.address} ${next.port}` },
+      "Address does not answer: the next one of the same name is tried",
+    );
+    return true;
+  }
+}
+
+const NO_CELLS: readonly number[] = [];
+
+/** A target has no address at all that a request can be sent to. */
+export function noteUnreachable(core: ProxyCore, callId: string, uri: string, judged: Destination | undefined): void {
+  if (judged !== undefined && core.outcomes !== undefined) new BranchOutcome(core.outcomes, judged, NO_CELLS).failed("transport");
+  core.counters.transport_errors++;
+  core.log.warn({ callId, uri }, "cannot relay request: its target has no address that can be reached from a listener of its transport");
+}
