@@ -1,5 +1,5 @@
 import { headText, ownerText, type RecordHead } from "./dialog-head.ts";
-import { bodyOf, type DialogRecord, DialogRecordSchema, lifeMsOf, recordOf } from "./dialog-record.ts";
+import { bodyOf, type DialogRecord, lifeMsOf, readRecord } from "./dialog-record.ts";
 import type { Keys } from "./keys.ts";
 import type { ClusterClock, ClusterLink, ClusterLog, NodeIdentity } from "./ports.ts";
 import type { Wire } from "./wire.ts";
@@ -149,8 +149,7 @@ export class Holdings {
 
   /** Reads a record. Undefined, and counted, when it is not one of this dialog. */
   read(did: string, text: string): DialogRecord | undefined {
-    const received = this.options.wire.decode(DialogRecordSchema, text);
-    const record = received && recordOf(received.body, did, this.#aheadMs());
+    const record = readRecord(this.options.wire, text, did, this.#aheadMs());
     if (record === undefined) this.counters.records_refused++;
     return record;
   }

@@ -162,7 +162,7 @@ export class DialogReplica {
       if (isSelf && head.incarnation === self.incarnation && !this.#holdings.claims.has(did)) return undefined; // it has ended here
       if (!dialogs.canRestore(record)) return undefined;
       this.#writer.list([did]);
-      if (await this.#taker.take(did, head, "asked")) {
+      if (await this.#taker.take(did, head, "asked", { text: text as string, record })) {
         this.#channel.tell("moved", [[did, head.taken + 1]]);
         return { kind: "taken" };
       }

@@ -12,7 +12,7 @@ export const MAX_BRANCHES = 12;
  */
 export type FailureCause = "response" | "timeout" | "transport-error" | "capacity";
 
-/** Says whether the cluster has room for what a call has chosen. Neither of its promises rejects, and they resolve within some 250 ms. */
+/** Says whether the cluster has room for what a call has chosen. Neither of its promises rejects, and they resolve within a second or so. */
 export interface Admission {
   /** Whether the pick of this call has to be asked for. Cheap; false when no load of it is counted exactly. */
   isNeeded(load: CallLoad): boolean;

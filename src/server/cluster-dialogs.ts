@@ -55,11 +55,6 @@ export class ClusterDialogs implements Elsewhere {
     this.replica.ended(dialog.did, dialog.endReason !== "Unanswered" && !isPutOff);
   }
 
-  /** What a call counts has changed, outside of what the dialog table sees. */
-  leasesChanged(did: string): void {
-    if (this.#options.dialogs.byDid(did) !== undefined) this.replica.changed(did);
-  }
-
   find(did: string | undefined, message: SipRequest | SipResponse): Promise<FoundDialog | undefined> | undefined {
     const found = this.replica.find(did, (record) => this.#guest(record)?.owns(message) === true);
     return found?.then((where) => {

@@ -134,7 +134,7 @@ export class ClusterNode {
       slots: this.#slots,
       leaseMs: cluster.lease_time * 1000,
       redisLost: cluster.redis_lost,
-      rttMs: () => link.rttMs,
+      rttMs: () => link.steadyRttMs,
     });
     const { leases } = this;
     this.admission = {

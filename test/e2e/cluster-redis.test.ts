@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { setTimeout as sleep } from "node:timers/promises";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { CallStorm } from "../support/call-storm.ts";
 import { type Cluster, startCluster, untilLoads } from "../support/cluster.ts";
 import { CountingCallee } from "../support/counting-callee.ts";
@@ -192,7 +192,7 @@ describe("Redis in other trouble", () => {
     });
     try {
       proxy!.delay(300);
-      await sleep(1_000); // that it is slow is noticed within this time; until then a call may wait 250 ms
+      await sleep(2_000); // that it is slow is noticed within this time; until then a call may wait half a second
       for (let i = 0; i < 20; i++) {
         const beganMs = performance.now();
         const call = await storm.call(cluster.nodes[1]!);

@@ -94,15 +94,20 @@ export class CallStorm {
     else this.#count(this.counts.byesRefused, statusOf(answer));
   }
 
-  /** Calls at a steady rate, each held for `holdMs` and hung up. Resolves when the last has ended. */
-  async storm(proxy: Balancer, callsPerSecond: number, durationMs: number, holdMs: number): Promise<void> {
+  /**
+   * Calls at a steady rate, each held and hung up. Resolves when the last has ended.
+   *
+   * @param holdMs how long a call is held on average
+   * @param spread each is held up to this share of it longer or less long, so that calls which began together do not end together
+   */
+  async storm(proxy: Balancer, callsPerSecond: number, durationMs: number, holdMs: number, spread = 0): Promise<void> {
     const running: Promise<void>[] = [];
     const beganMs = performance.now();
     let made = 0;
     for (;;) {
       const passedMs = performance.now() - beganMs;
       const due = Math.floor((Math.min(passedMs, durationMs) * callsPerSecond) / 1000);
-      for (; made < due; made++) running.push(this.#oneCall(proxy, holdMs));
+      for (; made < due; made++) running.push(this.#oneCall(proxy, holdMs * (1 + spread * (2 * Math.random() - 1))));
       if (passedMs >= durationMs) break;
       await sleep(2);
     }
