@@ -3,7 +3,7 @@ import { BEAT, type BeatAnswer, beatArgs, readBeat, type TagAsk, type TagRow } f
 import { ClusterTime } from "./cluster-time.ts";
 import type { Keys } from "./keys.ts";
 import { decodeIdentity, encodeIdentity, NodeTable, type NodeView } from "./node-table.ts";
-import type { ClusterClock, ClusterLink, ClusterLog, NodeIdentity } from "./ports.ts";
+import { type ClusterClock, type ClusterLink, type ClusterLog, LinkError, type NodeIdentity } from "./ports.ts";
 import type { Wire } from "./wire.ts";
 
 export type { NodeView } from "./node-table.ts";
@@ -108,6 +108,7 @@ export class Membership {
   #extras = 0;
   #isRunning = false;
   #isFull = false;
+  #isRefusalTold = false;
   /** When the last beat was sent that renewed the lease, monotonic. */
   #renewedAtMs = Number.NEGATIVE_INFINITY;
   #holder: { incarnation: string; expiryMs: number; isAlive: boolean } | undefined;
@@ -273,10 +274,18 @@ export class Membership {
       if (this.#isRunning) this.#heard(answer, { seq, sentAtMs, sentWallMs, asks });
     } catch (error) {
       this.#counters.beats_failed++;
-      this.#options.log.debug({ err: error }, "A beat was not answered");
+      this.#failed(error);
     } finally {
       this.#underWay--;
     }
+  }
+
+  /** A connection that breaks tells of itself; what Redis refuses, by its rules for users for example, would leave this node alone unseen. */
+  #failed(error: unknown): void {
+    const { log } = this.#options;
+    if (error instanceof LinkError || this.#isRefusalTold) log.debug({ err: error }, "A beat was not answered");
+    else log.error({ err: error }, "Redis refuses what a member of the cluster has to do: this node is alone");
+    this.#isRefusalTold ||= !(error instanceof LinkError);
   }
 
   #heard(answer: BeatAnswer, sent: Pick<TagBeat, "seq" | "sentAtMs" | "sentWallMs" | "asks">): void {
@@ -297,6 +306,7 @@ export class Membership {
     const isFirst = this.#epoch === 0;
     this.#holder = undefined;
     this.#isFull = false;
+    this.#isRefusalTold = false;
     this.#renewedAtMs = Math.max(this.#renewedAtMs, sent.sentAtMs);
     this.#epoch = answer.epoch;
     this.#generation = generation;

@@ -9,6 +9,8 @@ export const MAX_TAGS = 100;
 export const MAX_TAG_CHARS = 64;
 /** How long a backup lets those go ahead that the operator made active, ms. */
 const PATIENCE_MS = 200;
+/** The same for a tag that nobody ever had: nodes that start together do not start at the same moment. */
+const FIRST_PATIENCE_MS = 2_000;
 /** Backups claim one after the other within this time, ms: one beat is enough for all. */
 const JITTER_MS = 50;
 /** Longer than a lease, so that a dead owner's is waited for. */
@@ -262,7 +264,7 @@ export class SharingTags implements BeatRider {
         tag: tag.name,
         state: "active",
         epoch: row.epoch,
-        reason: tag.asking === undefined ? "nobody had it" : "set by the operator",
+        reason: tag.asking !== undefined ? "set by the operator" : row.epoch > 1 ? "the node that had it is gone" : "nobody had it",
       });
     }
     const { asking } = tag;
@@ -343,6 +345,7 @@ function hasLeftError(name: string): Error {
   return new Error(`Cannot make sharing tag "${name}" active: this node has left the cluster`);
 }
 
-function graceOf({ asking, isEager }: Pick<Tag, "asking" | "isEager">): number {
-  return asking !== undefined || isEager ? 0 : PATIENCE_MS;
+function graceOf({ asking, isEager, epoch }: Pick<Tag, "asking" | "isEager" | "epoch">): number {
+  if (asking !== undefined || isEager) return 0;
+  return epoch === 0 ? FIRST_PATIENCE_MS : PATIENCE_MS;
 }

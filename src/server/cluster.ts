@@ -4,7 +4,7 @@ import { Keys } from "../cluster/keys.ts";
 import { LateReturns } from "../cluster/late-returns.ts";
 import { LeaseBook } from "../cluster/lease-book.ts";
 import { LoadExchange } from "../cluster/load-exchange.ts";
-import { LEASE_MS, Membership } from "../cluster/membership.ts";
+import { LEASE_MS, Membership, SLOW_MS } from "../cluster/membership.ts";
 import type { ClusterClock, NodeIdentity } from "../cluster/ports.ts";
 import { openRedisLink, type RedisLink } from "../cluster/redis-link.ts";
 import { RemoteMi } from "../cluster/remote-mi.ts";
@@ -336,7 +336,7 @@ export class ClusterNode {
 
   #state(): RedisState {
     if (!this.#link.isUp) return "lost";
-    return this.membership.isSlow ? "slow" : "connected";
+    return (this.#link.steadyRttMs ?? 0) > SLOW_MS ? "slow" : "connected";
   }
 
   /** Tells when Redis is reached in another way than before, and when another node turns out to have this one's id. */
@@ -350,7 +350,7 @@ export class ClusterNode {
     const state = this.#state();
     if (state === this.#redis) return;
     this.#redis = state;
-    logRedis(state, this.membership.rttMs, log);
+    logRedis(state, this.#link.steadyRttMs, log);
     announcer.redisChanged(state);
   }
 

@@ -64,7 +64,8 @@ for (const resource of ["pstn", "pstn/s"]) {
       const cluster = await startCluster({
         rows: [{ uri: callee.uri, resources: `${resource}=${CAPACITY}` }],
         cluster: resource.endsWith("/s") ? {} : { load_sharing: "exact" },
-        config: `routing: { rules: [{ group: 1, resources: "${resource}" }] }`,
+        // A test process that stands still for a second must not look like a dead destination.
+        config: `tm: { fr_timeout: 5 }\nrouting: { rules: [{ group: 1, resources: "${resource}", disable_on: [] }] }`,
       });
       try {
         const refusals: number[] = [];
