@@ -80,12 +80,24 @@ export class Held {
   isListed = false;
   /** The record was sent once. */
   isWritten = false;
+  /** Call-ID under which the did can be found; undefined before that was written. */
+  callId: string | undefined = undefined;
+  /** How long that was to stand, ms, and {@link Holdings.doubts} when it was written. */
+  nameMs = 0;
+  nameDoubts = 0;
   /** {@link Holdings.doubts} when this was made. */
   readonly doubts: number;
 
   constructor(doubts: number) {
     this.doubts = doubts;
   }
+}
+
+/** A record as it is written, and for how long. */
+export interface RecordText {
+  readonly record: string;
+  readonly lifeMs: number;
+  readonly callId: string;
 }
 
 /** "asked": an answer is to come. "lost": none came; only what Redis has tells. */
@@ -139,12 +151,17 @@ export class Holdings {
   }
 
   /** Record of an own call, with its life in milliseconds. */
-  text(did: string, taken: number, isAdopted: boolean): { readonly record: string; readonly lifeMs: number } | undefined {
+  text(did: string, taken: number, isAdopted: boolean): RecordText | undefined {
     const { dialogs, wire, clock } = this.options;
     const known = dialogs.read(did);
     if (known === undefined) return undefined;
     const body = bodyOf(known, this.#aheadMs());
-    return { record: wire.encode([taken, isAdopted ? 1 : 0, ...body]), lifeMs: lifeMsOf(known.snapshot, clock.wallMs()) };
+    const { snapshot } = known;
+    return {
+      record: wire.encode([taken, isAdopted ? 1 : 0, ...body]),
+      lifeMs: lifeMsOf(snapshot, clock.wallMs()),
+      callId: snapshot.callId,
+    };
   }
 
   /** Reads a record. Undefined, and counted, when it is not one of this dialog. */
@@ -165,6 +182,9 @@ export class Holdings {
     held.isAdopted = isAdopted;
     held.isListed = true;
     held.isWritten = true;
+    held.callId = record.snapshot.callId;
+    held.nameMs = lifeMsOf(record.snapshot, this.options.clock.wallMs());
+    held.nameDoubts = this.doubts;
     this.held.set(did, held);
     return true;
   }

@@ -23,6 +23,12 @@ const CLOSE_WAIT_MS = 1_000;
 /** Where a call was found: taken over by this node, or with a node that is alive and still waits for an answer to its INVITE. */
 export type FoundRecord = { readonly kind: "taken" } | { readonly kind: "guest"; readonly record: DialogRecord };
 
+/** A record and the did that it was found by. */
+export interface NamedRecord {
+  readonly did: string;
+  readonly found: FoundRecord;
+}
+
 /**
  * The calls of all nodes, so that each survives its node: every node writes compact records of its calls to Redis and takes over those of others when
  * their node is gone or when a message of them comes here. A record says who has the call; each change of that is one step of Redis, so a call has one
@@ -37,6 +43,7 @@ export class DialogReplica {
   readonly #taker: DialogTaker;
   readonly #comparison: DialogComparison;
   readonly #adoption: DialogAdoption;
+  #named = 0;
   readonly #lookups = new Map<string, Promise<FoundRecord | undefined>>();
   #generation: string | undefined = undefined;
   #beatAtMs: number;
@@ -108,6 +115,24 @@ export class DialogReplica {
     if (held === undefined) return; // surrendered, or never worth telling
     this.#holdings.held.delete(did);
     this.#writer.ended(did, held, isCertain);
+  }
+
+  /**
+   * As {@link find}, for a message that does not carry the did, as its sender does not give our Record-Route back. @returns with the did of what was found
+   */
+  findByCallId(callId: string, isWanted: (record: DialogRecord) => boolean): Promise<NamedRecord | undefined> | undefined {
+    const { link, keys } = this.#options;
+    if (!link.isUp || !this.#isStarted || this.#isClosed || this.#named >= MAX_LOOKUPS) return undefined;
+    this.#named++;
+    return link
+      .command("get", keys.call(callId))
+      .then(async (did) => {
+        if (typeof did !== "string" || this.#holdings.held.has(did)) return undefined; // one that is here does not have the tags of the message
+        const found = await this.find(did, isWanted);
+        return found && { did, found };
+      })
+      .catch(() => undefined)
+      .finally(() => this.#named--);
   }
 
   /**

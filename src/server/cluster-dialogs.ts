@@ -1,6 +1,12 @@
 import type { Balancer } from "../balancer/index.ts";
 import type { DialogRecord } from "../cluster/dialog-record.ts";
-import { DialogReplica, type DialogReplicaOptions, type LocalDialogs, type ReplicaNodes } from "../cluster/dialog-replica.ts";
+import {
+  DialogReplica,
+  type DialogReplicaOptions,
+  type FoundRecord,
+  type LocalDialogs,
+  type ReplicaNodes,
+} from "../cluster/dialog-replica.ts";
 import { type Dialog, DialogState, type DialogTable, endpointsOf, snapshotOf } from "../dialog/index.ts";
 import type { Elsewhere, FoundDialog } from "../proxy/index.ts";
 import type { SipRequest, SipResponse } from "../sip/index.ts";
@@ -56,15 +62,18 @@ export class ClusterDialogs implements Elsewhere {
   }
 
   find(did: string | undefined, message: SipRequest | SipResponse): Promise<FoundDialog | undefined> | undefined {
-    const found = this.replica.find(did, (record) => this.#guest(record)?.owns(message) === true);
-    return found?.then((where) => {
-      if (where?.kind === "guest") {
-        const dialog = this.#guest(where.record);
-        return dialog?.owns(message) ? { dialog, isGuest: true } : undefined;
-      }
-      const dialog = where && this.#options.dialogs.byDid(did as string);
-      return dialog?.owns(message) ? { dialog, isGuest: false } : undefined;
-    });
+    const isWanted = (record: DialogRecord): boolean => this.#guest(record)?.owns(message) === true;
+    if (did !== undefined) return this.replica.find(did, isWanted)?.then((found) => this.#found(did, found, message));
+    return this.replica.findByCallId(message.callId, isWanted)?.then((named) => named && this.#found(named.did, named.found, message));
+  }
+
+  #found(did: string, where: FoundRecord | undefined, message: SipRequest | SipResponse): FoundDialog | undefined {
+    if (where?.kind === "guest") {
+      const dialog = this.#guest(where.record);
+      return dialog?.owns(message) ? { dialog, isGuest: true } : undefined;
+    }
+    const dialog = where && this.#options.dialogs.byDid(did);
+    return dialog?.owns(message) ? { dialog, isGuest: false } : undefined;
   }
 
   #local(): LocalDialogs {
