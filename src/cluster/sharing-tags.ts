@@ -335,7 +335,13 @@ export class SharingTags implements BeatRider {
   }
 
   #tell(change: TagChange): void {
-    for (const listener of this.#listeners) listener(change);
+    for (const listener of this.#listeners) {
+      try {
+        listener(change);
+      } catch (error) {
+        this.#options.log.error({ err: error, tag: change.tag }, "cannot process a change of a sharing tag");
+      }
+    }
   }
 }
 
