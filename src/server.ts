@@ -300,6 +300,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   management = started;
   opened.push(() => started.close());
   isReady = true;
+  cluster?.ready();
   return { sip, managementUrl: started.url, reload, stop };
 
   /** What is being put into force was decided in the cluster a while ago: the world is not told. */

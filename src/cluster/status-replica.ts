@@ -185,6 +185,8 @@ export class StatusReplica {
   #syncEnded(isDone: boolean): boolean {
     this.#syncing = undefined;
     this.#synced = isDone && this.#ports.link.isUp && !this.#isStale;
+    if (isDone) this.#stopLook?.(); // all that it would find is known now
+    if (isDone) this.#stopLook = undefined;
     if (this.#isStale) this.#look(0);
     else if (!isDone) this.#look(RETRY_MS);
     this.#pump();
@@ -327,9 +329,11 @@ export class StatusReplica {
   #fenced(field: string, { record }: Pending, held: StatusRecord | undefined): void {
     this.counters.status_fenced++;
     if (this.#records.get(field) !== record) return;
-    if (held !== undefined) return this.#adopt(held, false);
-    this.#records.delete(field);
-    this.#guarded(record, () => this.#ports.forget?.(record));
+    if (held !== undefined) this.#adopt(held, false);
+    else {
+      this.#records.delete(field);
+      this.#guarded(record, () => this.#ports.forget?.(record));
+    }
   }
 
   /** The clock of this machine was wrong when it was decided, and is put right by now, or with the next beat. */

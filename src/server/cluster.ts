@@ -106,7 +106,7 @@ export class ClusterNode {
     const membership = new Membership(common);
     const configured = sharingTagsOf(config);
     const tagName = config.load_balancer.cluster_sharing_tag;
-    const tags = new SharingTags({ membership, clock, log, tags: configured, failover: cluster.sharing_tag_failover });
+    const tags = new SharingTags({ membership, clock, log, tags: configured, failover: cluster.sharing_tag_failover, waits: true });
     this.membership = membership;
     this.tags = tags;
     this.#hooks = new TagHooks({
@@ -198,12 +198,18 @@ export class ClusterNode {
     this.#look();
   }
 
+  /** To be called once calls are taken: tags come to this node from now on. */
+  ready(): void {
+    this.tags.begin();
+  }
+
   /** Leaves the cluster: calls of this node that go on are taken over by others. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#stopLook?.();
     this.status.stop();
     this.#loads.stop();
+    this.#lateReturns.close();
     this.leases.close();
     await this.dialogs?.replica.close();
     await this.membership.leave();
