@@ -300,6 +300,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   management = started;
   opened.push(() => started.close());
   isReady = true;
+  cluster?.ready();
   return { sip, managementUrl: started.url, reload, stop };
 
   /** What is being put into force was decided in the cluster a while ago: the world is not told. */
@@ -381,7 +382,9 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     // A call that still rings would be left without an answer: its caller is told, its destination gets CANCEL.
     for (const dialog of dialogs.list()) dialog.pending?.abort(503, "Service Unavailable");
     if (layer.unansweredCount > 0 || layer.clientCount > 0) await wait(STOP_FLUSH_MS);
-    for (const close of opened.reverse()) await close();
+    // The timers of calls stop here, and what becomes of a call is told to the cluster no more: another node does better by what comes now.
+    isReady = false;
+    for (const close of opened.reverse()) await close().catch((error: unknown) => log.error({ err: error }, "cannot stop a part in order"));
   }
 }
 

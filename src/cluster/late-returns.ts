@@ -37,4 +37,9 @@ export class LateReturns {
     this.#kept.delete(load);
     for (const cell of kept) this.#giveBack(load, cell);
   }
+
+  /** Nobody waits for answers any more: what is kept is given back, or it would count until it expires. */
+  close(): void {
+    for (const load of [...this.#kept.keys()]) this.settle(load);
+  }
 }

@@ -44,6 +44,8 @@ export interface SharingTagsOptions {
   readonly tags: readonly { readonly name: string; readonly active: boolean }[];
   /** "auto": backups take over from a dead owner. "manual": only {@link SharingTags.setActive} moves a tag. */
   readonly failover: "auto" | "manual";
+  /** No tag is taken before {@link SharingTags.begin}: whoever has one gets calls. @default false */
+  readonly waits?: boolean;
   /** Uniform, from 0 to below 1. @default {Math.random} */
   readonly random?: () => number;
 }
@@ -98,14 +100,22 @@ export class SharingTags implements BeatRider {
   /** Tags of which only others were told. */
   #others: readonly TagRow[] = [];
   readonly #listeners: ((change: TagChange) => void)[] = [];
+  #hasBegun: boolean;
   #hasLeft = false;
   #stopFence: (() => void) | undefined;
 
   constructor(options: SharingTagsOptions) {
     this.#options = options;
     this.#membership = options.membership;
+    this.#hasBegun = options.waits !== true;
     for (const { name, active } of options.tags) this.#tag(name, active);
     options.membership.carry(this);
+  }
+
+  /** From now on this node takes tags: it is ready for what comes with them. */
+  begin(): void {
+    this.#hasBegun = true;
+    this.#membership.beatNow();
   }
 
   /** Whether this node is to act for the tag now. To be asked at each act. A tag that is not known becomes one of this node's, as a backup. */
@@ -175,7 +185,8 @@ export class SharingTags implements BeatRider {
   /** @internal */
   asks(): readonly TagAsk[] {
     const { time } = this.#membership;
-    const free: TagAct = time.untilSteadyMs() === 0 ? "claim" : time.isFirst ? "first" : "watch";
+    const soon: TagAct = time.untilSteadyMs() === 0 ? "claim" : time.isFirst ? "first" : "watch";
+    const free = this.#hasBegun ? soon : "watch";
     return [...this.#tags.values()].map((tag) => {
       const { name, epoch, held, asking } = tag;
       const isHeld = held !== undefined && this.#isFresh(held);
@@ -244,7 +255,7 @@ export class SharingTags implements BeatRider {
     }
     if (tag.held !== undefined || tag.isReleasing) return leaseMs;
     const mayClaim = tag.asking !== undefined || tag.isEager || this.#options.failover === "auto";
-    if (!mayClaim) return leaseMs;
+    if (!mayClaim || !this.#hasBegun) return leaseMs;
     const { time } = this.#membership;
     // A tag that its owner gave up can be had by a node that has just started, before it has watched the others.
     const steadyMs = row.isReleased && time.isFirst ? 0 : time.untilSteadyMs();
@@ -337,7 +348,13 @@ export class SharingTags implements BeatRider {
   }
 
   #tell(change: TagChange): void {
-    for (const listener of this.#listeners) listener(change);
+    for (const listener of this.#listeners) {
+      try {
+        listener(change);
+      } catch (error) {
+        this.#options.log.error({ err: error, tag: change.tag }, "cannot process a change of a sharing tag");
+      }
+    }
   }
 }
 

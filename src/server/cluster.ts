@@ -76,6 +76,7 @@ export class ClusterNode {
   #lostSinceMs: number;
   #isDuplicate = false;
   #stopLook: (() => void) | undefined;
+  #isClosed = false;
 
   constructor(ports: ClusterNodePorts) {
     const { config, balancer, dialogs, operators, log, nowMs } = ports;
@@ -105,7 +106,7 @@ export class ClusterNode {
     const membership = new Membership(common);
     const configured = sharingTagsOf(config);
     const tagName = config.load_balancer.cluster_sharing_tag;
-    const tags = new SharingTags({ membership, clock, log, tags: configured, failover: cluster.sharing_tag_failover });
+    const tags = new SharingTags({ membership, clock, log, tags: configured, failover: cluster.sharing_tag_failover, waits: true });
     this.membership = membership;
     this.tags = tags;
     this.#hooks = new TagHooks({
@@ -191,15 +192,24 @@ export class ClusterNode {
     }
     this.leases.start();
     const known = [this.status.sync(), this.dialogs?.replica.start()];
-    if (outcome === "joined") await Promise.race([Promise.all(known), this.#wait(SYNC_WAIT_MS)]);
+    if (outcome === "joined" && !(await this.#within(SYNC_WAIT_MS, Promise.all(known)))) {
+      log.warn({}, `Redis did not tell within ${SYNC_WAIT_MS} ms what the cluster knows: this node begins without some of it`);
+    }
     this.#look();
+  }
+
+  /** To be called once calls are taken: tags come to this node from now on. */
+  ready(): void {
+    this.tags.begin();
   }
 
   /** Leaves the cluster: calls of this node that go on are taken over by others. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.#stopLook?.();
     this.status.stop();
     this.#loads.stop();
+    this.#lateReturns.close();
     this.leases.close();
     await this.dialogs?.replica.close();
     await this.membership.leave();
@@ -247,7 +257,7 @@ export class ClusterNode {
     const { config, nowMs } = this.#ports;
     const tag = config.load_balancer.cluster_sharing_tag;
     if (tag === null || this.tags.isActive(tag)) return true;
-    return config.cluster.probe_without_redis && !this.#link.isUp && nowMs() - this.#lostSinceMs > LEASE_MS;
+    return config.cluster.probe_without_redis && this.#state() === "lost" && nowMs() - this.#lostSinceMs > LEASE_MS;
   }
 
   /** Values for the statistics. */
@@ -303,10 +313,7 @@ export class ClusterNode {
   #listen(): void {
     const { announcer, log } = this.#ports;
     this.#link.onUp(() => this.#look());
-    this.#link.onDown(() => {
-      this.#lostSinceMs = this.#ports.nowMs();
-      this.#look();
-    });
+    this.#link.onDown(() => this.#look());
     this.membership.onBeat(({ generation }) => {
       if (this.#generation !== undefined && this.#generation !== generation) this.leases.restore(); // Redis has lost what it had
       this.#generation = generation;
@@ -335,12 +342,13 @@ export class ClusterNode {
   }
 
   #state(): RedisState {
-    if (!this.#link.isUp) return "lost";
+    if (!this.#link.isUp || this.membership.isRefused) return "lost";
     return (this.#link.steadyRttMs ?? 0) > SLOW_MS ? "slow" : "connected";
   }
 
   /** Tells when Redis is reached in another way than before, and when another node turns out to have this one's id. */
   #look(): void {
+    if (this.#isClosed) return;
     const { announcer, config, log } = this.#ports;
     this.#stopLook?.();
     this.#stopLook = this.#clock.after(REDIS_LOOK_MS, () => this.#look());
@@ -350,6 +358,7 @@ export class ClusterNode {
     const state = this.#state();
     if (state === this.#redis) return;
     this.#redis = state;
+    if (state === "lost") this.#lostSinceMs = this.#ports.nowMs();
     logRedis(state, this.#link.steadyRttMs, log);
     announcer.redisChanged(state);
   }
@@ -360,8 +369,12 @@ export class ClusterNode {
     return management.run(method, params, `node ${fromNode}`);
   };
 
-  #wait(ms: number): Promise<void> {
-    return new Promise((resolve) => void this.#clock.after(ms, resolve));
+  async #within(ms: number, done: Promise<unknown>): Promise<boolean> {
+    const late = Promise.withResolvers<false>();
+    const stop = this.#clock.after(ms, () => late.resolve(false));
+    const isDone = await Promise.race([done.then(() => true), late.promise]);
+    stop();
+    return isDone;
   }
 }
 

@@ -57,6 +57,25 @@ describe("sharing tags", () => {
     assert.deepEqual(owners(backup, wanted), [2]);
   });
 
+  it("a node that is not ready for calls takes none, however free a tag is, and has it as soon as it is", async () => {
+    const { node, pass } = memberWorld();
+    const a = node(1, { ...ACTIVE, waits: true });
+    await a.membership.join(1000);
+    await pass(10_000);
+    assert.deepEqual([owners(a), a.changes], [[], []]);
+    assert.ok((a.membership.counters["beats"] ?? 0) <= 13, "it does not ask more often meanwhile");
+    a.sharing.begin();
+    await pass(20);
+    assert.deepEqual(owners(a), [1]);
+    await a.membership.leave();
+    const b = node(2, { ...ACTIVE, waits: true });
+    await b.membership.join(1000);
+    await pass(200);
+    b.sharing.begin();
+    await pass(20);
+    assert.deepEqual(owners(b), [2], "one that was given up it has at once");
+  });
+
   it("a tag that was given up is claimed at once at the start", async () => {
     const { node, pass } = memberWorld();
     const a = node(1, ACTIVE);
