@@ -67,6 +67,10 @@ export class ClusterDialogs implements Elsewhere {
     });
   }
 
+  hungUp({ did }: Dialog): void {
+    this.replica.hungUp(did);
+  }
+
   #local(): LocalDialogs {
     const { dialogs, balancer, listeners } = this.#options;
     return {
@@ -85,10 +89,10 @@ export class ClusterDialogs implements Elsewhere {
         balancer.adopt(dialog.load, held);
         return true;
       },
-      surrender: (did) => {
+      surrender: (did, isOver) => {
         const dialog = dialogs.byDid(did);
         if (dialog === undefined) return true;
-        this.#surrendering = did;
+        if (!isOver) this.#surrendering = did;
         try {
           return dialogs.surrender(dialog);
         } finally {
