@@ -17,6 +17,8 @@ export interface LocalDialogs {
    * @param isOver nobody has it any more: what it holds in the cluster is to be given back, as this node may have renewed that after its end
    */
   surrender(did: string, isOver: boolean): boolean;
+  /** A call that is not here, and may have been, has ended elsewhere. */
+  readonly over?: ((did: string) => void) | undefined;
   /** Whether {@link restore} would go on with it. */
   canRestore(record: DialogRecord): boolean;
 }

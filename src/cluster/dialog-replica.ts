@@ -213,12 +213,13 @@ export class DialogReplica {
     const { held } = this.#holdings;
     switch (news[0]) {
       case "moved":
-        // After a pause this is old news: the call may be over by now, and this node may have renewed since what it holds.
-        if (this.#hasLapsed) this.#doubt();
-        else for (const [did, taken] of news[1]) if ((held.get(did)?.taken ?? -1) < taken) this.#giveUp(did, false);
+        for (const [did, taken] of news[1]) if ((held.get(did)?.taken ?? -1) < taken) this.#giveUp(did, false);
         return;
       case "ended":
-        for (const did of news[1]) this.#giveUp(did, true);
+        for (const did of news[1]) {
+          if (!held.has(did)) this.#options.dialogs.over?.(did);
+          this.#giveUp(did, true);
+        }
         return;
       case "adopted":
         this.#adoption.adopted(news[1]);
@@ -275,13 +276,9 @@ export class DialogReplica {
   /** A node that hung may have been held for gone: others have its calls then. And all is compared now and then, whatever happened. */
   #noteBeat(): void {
     const nowMs = this.#options.clock.nowMs();
-    if (this.#hasLapsed) this.#doubt();
+    if (nowMs - this.#beatAtMs > LAPSE_MS) this.#doubt();
     else if (nowMs - this.#comparison.startedAtMs > AUDIT_MS) this.#compare();
     this.#beatAtMs = nowMs;
-  }
-
-  get #hasLapsed(): boolean {
-    return this.#options.clock.nowMs() - this.#beatAtMs > LAPSE_MS;
   }
 
   #doubt(): void {

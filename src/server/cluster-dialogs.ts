@@ -20,6 +20,8 @@ export interface ClusterDialogsOptions extends Omit<DialogReplicaOptions, "dialo
   readonly tags: CallTags;
   /** The tag whose owner ends calls by time-out and takes those of nodes that are gone; none: the living node with the lowest id takes them, and each ends its own. */
   readonly tag: string | undefined;
+  /** A call that went to another node has ended there. */
+  readonly callOver?: ((did: string) => void) | undefined;
   /** What a node that is gone has counted is counted elsewhere now. */
   readonly releaseLoads: (nodeId: number) => void;
 }
@@ -89,6 +91,7 @@ export class ClusterDialogs implements Elsewhere {
         balancer.adopt(dialog.load, held);
         return true;
       },
+      over: this.#options.callOver,
       surrender: (did, isOver) => {
         const dialog = dialogs.byDid(did);
         if (dialog === undefined) return true;
