@@ -12,8 +12,13 @@ export interface LocalDialogs {
   has(did: string): boolean;
   /** Goes on with a call of another node. False: it cannot be gone on with here. */
   restore(record: DialogRecord): boolean;
-  /** Forgets a call that another node has, or that has ended elsewhere; nothing is sent. False: it is bound to this node. */
-  surrender(did: string): boolean;
+  /**
+   * Forgets a call that another node has, or that has ended elsewhere; nothing is sent. False: it is bound to this node.
+   * @param isOver nobody has it any more: what it holds in the cluster is to be given back, as this node may have renewed that after its end
+   */
+  surrender(did: string, isOver: boolean): boolean;
+  /** A call that is not here, and may have been, has ended elsewhere. */
+  readonly over?: ((did: string) => void) | undefined;
   /** Whether {@link restore} would go on with it. */
   canRestore(record: DialogRecord): boolean;
 }
@@ -190,11 +195,11 @@ export class Holdings {
   }
 
   /** Forgets a call that is elsewhere or over. False: it is bound to this node, which has to have it again. */
-  surrender(did: string): boolean {
+  surrender(did: string, isOver: boolean): boolean {
     const held = this.held.get(did);
     if (held === undefined) return true;
     this.held.delete(did); // its end here is no news
-    if (!this.options.dialogs.surrender(did)) {
+    if (!this.options.dialogs.surrender(did, isOver)) {
       if (!this.options.dialogs.has(did)) return true;
       this.held.set(did, held);
       return false;

@@ -13,6 +13,10 @@ export type { DialogReplicaCounters, DialogReplicaOptions, LocalDialogs, Replica
 export const LOOKUP_MS = 1_500;
 /** Calls that are looked up at a time. */
 const MAX_LOOKUPS = 1_000;
+/** A record that is not there may be on its way: its node writes it some {@link FLUSH_MS} after the answer to the INVITE. It is looked for again after these, ms. */
+const LOOK_AGAIN_MS = [30, 60, 120];
+/** Lookups that wait for that at a time: names of no call must not take the places of those that are there. */
+const MAX_WAITING = 200;
 /** Between two beats, a little less than a lease: after it others may have held this node for gone. */
 const LAPSE_MS = 2_500;
 /** All is compared this often, should nothing else ask for it. */
@@ -47,6 +51,8 @@ export class DialogReplica {
   readonly #lookups = new Map<string, Promise<FoundRecord | undefined>>();
   #generation: string | undefined = undefined;
   #beatAtMs: number;
+  /** Lookups that wait until they look again. */
+  #waiting = 0;
   #isStarted = false;
   #isClosed = false;
 
@@ -117,6 +123,11 @@ export class DialogReplica {
     this.#writer.ended(did, held, isCertain);
   }
 
+  /** A call that another node has was hung up through this one, which knows too little of it to take it: its node gives it up. */
+  hungUp(did: string): void {
+    if (!this.#isClosed && isDid(did) && !this.#holdings.held.has(did)) this.#writer.end(did, "told");
+  }
+
   /**
    * As {@link find}, for a message that does not carry the did, as its sender does not give our Record-Route back. @returns with the did of what was found
    */
@@ -171,10 +182,10 @@ export class DialogReplica {
   }
 
   async #lookUp(did: string, isWanted: (record: DialogRecord) => boolean): Promise<FoundRecord | undefined> {
-    const { link, keys, self, dialogs } = this.#options;
+    const { self, dialogs } = this.#options;
     // Another node may be taking it at the same time: then the record says so, and this node takes it from that one.
     for (let tries = 0; tries < 2; tries++) {
-      const text = await link.command("get", keys.dialog(did));
+      const text = await this.#readRecord(did);
       const head = readHead(text);
       if (this.#holdings.held.has(did)) return { kind: "taken" };
       if (this.#holdings.claims.get(did) === "asked") continue;
@@ -193,6 +204,19 @@ export class DialogReplica {
       }
     }
     return undefined;
+  }
+
+  async #readRecord(did: string): Promise<unknown> {
+    const { link, keys, clock } = this.#options;
+    let text = await link.command("get", keys.dialog(did));
+    for (const ms of LOOK_AGAIN_MS) {
+      if (text !== null || this.#waiting >= MAX_WAITING || this.#holdings.held.has(did)) return text;
+      this.#waiting++;
+      await new Promise<void>((resolve) => clock.after(ms, resolve));
+      this.#waiting--;
+      text = await link.command("get", keys.dialog(did));
+    }
+    return text;
   }
 
   #within(answer: Promise<FoundRecord | undefined>): Promise<FoundRecord | undefined> {
@@ -214,10 +238,13 @@ export class DialogReplica {
     const { held } = this.#holdings;
     switch (news[0]) {
       case "moved":
-        for (const [did, taken] of news[1]) if ((held.get(did)?.taken ?? -1) < taken) this.#giveUp(did);
+        for (const [did, taken] of news[1]) if ((held.get(did)?.taken ?? -1) < taken) this.#giveUp(did, false);
         return;
       case "ended":
-        for (const did of news[1]) this.#giveUp(did);
+        for (const did of news[1]) {
+          if (!held.has(did)) this.#options.dialogs.over?.(did);
+          this.#giveUp(did, true);
+        }
         return;
       case "adopted":
         this.#adoption.adopted(news[1]);
@@ -246,14 +273,14 @@ export class DialogReplica {
   }
 
   /** Another node says that it has a call of this one, or that it has ended. */
-  #giveUp(did: string): void {
+  #giveUp(did: string, isOver: boolean): void {
     if (this.#holdings.claims.has(did)) {
       this.#holdings.contested.add(did);
       this.#compare();
       return;
     }
     if (!this.#holdings.held.has(did)) return;
-    if (this.#holdings.surrender(did)) this.#writer.unlist(did);
+    if (this.#holdings.surrender(did, isOver)) this.#writer.unlist(did);
     else this.#writer.write(did); // Redis says who has it, and this node takes it back
   }
 

@@ -3,6 +3,7 @@ import { type Balancer, type CallLoad, FLAG_NEGATIVE } from "../balancer/index.t
 import type { Admission } from "../proxy/index.ts";
 import type { Keys } from "./keys.ts";
 import { LeaseCounters } from "./lease-counters.ts";
+import { Departures } from "./lease-departures.ts";
 import { type Hold, Holds, type LeaseOwner, type SlotLeases } from "./lease-holds.ts";
 import { LeaseReach, type ReachOptions } from "./lease-reach.ts";
 import { refreshOwners } from "./lease-refresh.ts";
@@ -57,6 +58,7 @@ export class LeaseBook implements Admission {
   readonly #reach: LeaseReach;
   readonly #slots: LeaseSlots;
   readonly #holds = new Holds();
+  readonly departures: Departures;
   readonly #refreshes = new Map<string, Promise<boolean>>();
   /** By own cell. */
   #slotOf: ReadonlyMap<number, SlotLeases> = new Map();
@@ -75,6 +77,7 @@ export class LeaseBook implements Admission {
       onCount: (slot, count, isReliable) => this.#counted(slot, count, isReliable),
       onUnready: (owner, answer) => this.#unready(owner, answer),
     });
+    this.departures = new Departures(this.#sender);
     this.#renewals = new Renewals({ clock, sender: this.#sender, link, leaseMs, slots: () => this.#slots.all() });
     this.#reach = new LeaseReach({
       link,
@@ -217,16 +220,10 @@ export class LeaseBook implements Admission {
     this.#force(hold);
   }
 
-  /**
-   * Another node has the call now, and with it the leases: they are not given back when the call ends here. To be said before the balancer releases the
-   * call.
-   */
+  /** Another node has the call now, and with it the leases: they stay when it ends here. To be said before the balancer releases the call. */
   surrender(load: CallLoad): void {
     for (const hold of [...this.#holds.of(load)]) {
-      hold.wanted = 0;
-      hold.refused = 0;
-      hold.sent = 0;
-      hold.acknowledge(0);
+      this.departures.leave(hold);
       this.#holds.drop(hold);
     }
   }
@@ -271,6 +268,7 @@ export class LeaseBook implements Admission {
 
   #holdOf(load: CallLoad, slot: SlotLeases): Hold {
     if (load.name === "") load.name = `~${this.#options.self.incarnation}.${++this.#serial}`;
+    this.departures.back(load.name);
     return this.#holds.find(load, slot) ?? this.#holds.make(load, load.name, slot);
   }
 

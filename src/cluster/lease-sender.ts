@@ -122,6 +122,12 @@ export class LeaseSender {
     else this.#note(slot.owner, [slot], answer);
   }
 
+  /** Gives back leases that no call of this node has. While Redis cannot be told they are left to expire. */
+  giveBack(slot: SlotLeases, members: readonly string[]): void {
+    if (!this.#options.link.isUp) return;
+    this.#release(slot, members).then((answer) => this.#note(slot.owner, [slot], answer));
+  }
+
   /**
    * Gives back what could not be given back before; all is sent at once. The slot is to be renewed right after it: a call may have come by a lease of the
    * same name again.

@@ -29,6 +29,8 @@ export interface Elsewhere {
    * @returns undefined at once when there is nothing to ask. What it resolves to is in the dialog table, unless it is a guest
    */
   find(did: string | undefined, message: SipRequest | SipResponse): Promise<FoundDialog | undefined> | undefined;
+  /** The BYE of a guest was answered: its node has not seen it, and would count the call on. */
+  hungUp?(guest: Dialog): void;
 }
 
 /** Messages that wait for their call. */

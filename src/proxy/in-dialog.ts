@@ -160,7 +160,7 @@ export class InDialogContext extends ResponseContext {
     if (method === "INVITE" || method === "UPDATE") this.#refreshTargets(response);
     if (method !== "BYE") return;
     this.#endCall();
-    this.core.admission?.settle?.(this.#match.dialog.load);
+    this.#settleBye();
   }
 
   protected override onOrphan(): void {
@@ -169,8 +169,15 @@ export class InDialogContext extends ResponseContext {
   }
 
   protected override onFailure(_response: SipResponse | undefined, _cause: FailureCause): void {
-    if (this.transaction.request.method === "BYE") this.core.admission?.settle?.(this.#match.dialog.load);
+    if (this.transaction.request.method === "BYE") this.#settleBye();
     this.sendBest();
+  }
+
+  /** The other side has answered, or will not. */
+  #settleBye(): void {
+    const { dialog } = this.#match;
+    this.core.admission?.settle?.(dialog.load);
+    if (dialog.isGuest) this.core.elsewhere?.hungUp?.(dialog);
   }
 
   /** A refused BYE may come again, with credentials or a better CSeq: the call is remembered until its sender has given up. */

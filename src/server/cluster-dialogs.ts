@@ -26,6 +26,8 @@ export interface ClusterDialogsOptions extends Omit<DialogReplicaOptions, "dialo
   readonly tags: CallTags;
   /** The tag whose owner ends calls by time-out and takes those of nodes that are gone; none: the living node with the lowest id takes them, and each ends its own. */
   readonly tag: string | undefined;
+  /** A call that went to another node has ended there. */
+  readonly callOver?: ((did: string) => void) | undefined;
   /** What a node that is gone has counted is counted elsewhere now. */
   readonly releaseLoads: (nodeId: number) => void;
 }
@@ -76,6 +78,10 @@ export class ClusterDialogs implements Elsewhere {
     return dialog?.owns(message) ? { dialog, isGuest: false } : undefined;
   }
 
+  hungUp({ did }: Dialog): void {
+    this.replica.hungUp(did);
+  }
+
   #local(): LocalDialogs {
     const { dialogs, balancer, listeners } = this.#options;
     return {
@@ -94,10 +100,11 @@ export class ClusterDialogs implements Elsewhere {
         balancer.adopt(dialog.load, held);
         return true;
       },
-      surrender: (did) => {
+      over: this.#options.callOver,
+      surrender: (did, isOver) => {
         const dialog = dialogs.byDid(did);
         if (dialog === undefined) return true;
-        this.#surrendering = did;
+        if (!isOver) this.#surrendering = did;
         try {
           return dialogs.surrender(dialog);
         } finally {

@@ -163,6 +163,7 @@ export class ClusterNode {
           listeners: ports.listeners,
           tags,
           tag: tagName ?? undefined,
+          callOver: (did) => leases.departures.over(did),
           releaseLoads: (nodeId) => this.#loads.release(nodeId),
         })
       : undefined;

@@ -209,6 +209,25 @@ describe("exact loads", () => {
     assert.deepEqual(bed.members(), []);
   });
 
+  it("a lease that was renewed before its node heard that the call went elsewhere and ended there is given back by that node", async () => {
+    const bed = await Bed.begin(2);
+    const [a, b] = bed.nodes as [LeaseNode, LeaseNode];
+    const call = a.newCall();
+    await a.place(call);
+    const adopted = b.newCall();
+    adopted.name = call.name;
+    b.balancer.adopt(adopted, a.balancer.held(call));
+    b.end(adopted);
+    a.book.restore();
+    await bed.redis.settle();
+    assert.deepEqual(bed.members(), [call.name]);
+    a.book.surrender(call);
+    a.end(call);
+    a.book.departures.over(call.name);
+    await bed.redis.settle();
+    assert.deepEqual([bed.members(), a.book.departures.size], [[], 0]);
+  });
+
   it("an adopted call is told again soon: its former owner may give the lease back as it hears of it", async () => {
     const bed = await Bed.begin(2);
     const [a, b] = bed.nodes as [LeaseNode, LeaseNode];
