@@ -36,6 +36,7 @@ class Node implements GatheredNode {
   readonly beatListeners: GatheredNode["beatListeners"] = [];
   hungMs = 0;
   readonly released: number[] = [];
+  readonly loads: LoadExchange;
 
   constructor(nodeId: number, url: string, gathering: Gathering) {
     this.nodeId = nodeId;
@@ -45,7 +46,7 @@ class Node implements GatheredNode {
     const self = { nodeId, incarnation: "a" };
     const common = { link: this.link, keys: new Keys(1), wire: new Wire(self), self, clock: CLOCK, log: SILENT };
     const nodes = gathering.seenBy(this, Date.now);
-    const loads = new LoadExchange({ ...common, members: nodes, slots: new Slots(balancer, "shared"), balancer });
+    this.loads = new LoadExchange({ ...common, members: nodes, slots: new Slots(balancer, "shared"), balancer });
     this.glue = new ClusterDialogs({
       ...common,
       nodes,
@@ -55,7 +56,7 @@ class Node implements GatheredNode {
       tags: { isActive: () => false, list: () => [] },
       tag: undefined,
       releaseLoads: (id) => {
-        loads.release(id);
+        this.loads.release(id);
         this.released.push(id);
       },
     });
@@ -91,7 +92,8 @@ async function withNodes(count: number, run: (nodes: Node[], gathering: Gatherin
     await run(nodes, gathering, redis);
   } finally {
     clearInterval(beats);
-    for (const { glue, link } of nodes) {
+    for (const { glue, link, loads } of nodes) {
+      loads.stop();
       await glue.replica.close();
       await link.close();
     }
