@@ -23,6 +23,7 @@ import { VERSION } from "../version.ts";
 import type { Announcer } from "./announcer.ts";
 import { clusterCounters } from "./cluster-counters.ts";
 import { ClusterDialogs } from "./cluster-dialogs.ts";
+import { clusterPort } from "./cluster-management.ts";
 import { ClusterStatus } from "./cluster-status.ts";
 import type { Operators } from "./operators.ts";
 
@@ -187,6 +188,8 @@ export class ClusterNode {
    */
   async start(): Promise<void> {
     const { config, log } = this.#ports;
+    // After a crash nobody has given back what came with a tag, such as a floating address.
+    for (const tag of this.tags.names()) this.#hooks.changed({ tag, state: "backup", epoch: 0, reason: "this node starts" });
     const outcome = await this.membership.join(config.cluster.start_wait * 1000);
     if (outcome === "alone") {
       log.warn({}, `Redis was not reached within ${config.cluster.start_wait} s: this node begins alone, with what it knows itself`);
@@ -279,36 +282,18 @@ export class ClusterNode {
 
   /** What management offers of it. */
   get management(): ClusterPort {
-    const { config } = this.#ports;
     const { membership, status, dialogs, tags } = this;
-    const loadSharing = config.cluster.load_sharing;
-    const redis = (): RedisState => this.#state();
-    return {
+    const { config } = this.#ports;
+    return clusterPort({
       clusterId: this.#clusterId,
-      nodeId: config.cluster.node_id,
-      loadSharing,
-      get redis() {
-        return redis();
-      },
-      get rttMs() {
-        return redis() === "lost" ? undefined : membership.rttMs;
-      },
-      get unsyncedStatuses() {
-        return status.replica.pendingCount;
-      },
-      get unsyncedDialogs() {
-        return dialogs?.replica.pendingCount ?? 0;
-      },
-      nodes: () => membership.nodes(),
-      tags: () => tags.list(),
-      capabilities: () => [
-        { name: "load_balancer-status-repl", isSynced: status.replica.isSynced },
-        ...(dialogs === undefined ? [] : [{ name: "dialog-dlg-repl", isSynced: dialogs.replica.isSettled }]),
-      ],
-      setTagActive: (tag) => tags.setActive(tag),
-      broadcast: (method, params) => this.#remote.broadcast(method, params),
-      send: (nodeId, method, params) => this.#remote.send(nodeId, method, params),
-    };
+      config,
+      membership,
+      status,
+      dialogs,
+      tags,
+      remote: this.#remote,
+      redis: () => this.#state(),
+    });
   }
 
   #listen(): void {
