@@ -78,6 +78,22 @@ describe("dialogs survive their node", () => {
     });
   });
 
+  it("takes a BYE without a Route on another node, by its Call-ID, while the call's node lives and after it was killed", async () => {
+    await withBench("shared", async (bench) => {
+      const { cluster, callees, storm } = bench;
+      const calls = await makeCalls(bench, 1, 50);
+      await untilLoads(cluster, [25, 25]);
+      await Promise.all(calls.slice(0, 25).map((call) => storm.hangUp(call, cluster.nodes[0]!, true)));
+      await cluster.nodes[1]!.kill();
+      await Promise.all(calls.slice(25).map((call) => storm.hangUp(call, cluster.nodes[2]!, true)));
+      assert.deepEqual([storm.counts.byesAnswered, [...storm.counts.byesRefused]], [50, []]);
+      assert.equal(callees[0]!.calls + callees[1]!.calls, 0);
+      await untilLoads({ nodes: [cluster.nodes[0]!, cluster.nodes[2]!] }, [0, 0], 6_000);
+      const left = (await cluster.redis.cli("KEYS", "*:call:*")) as string[];
+      assert.deepEqual(left, [], "names of calls are left in Redis");
+    });
+  });
+
   it("counts the calls of a killed node on until they end, and again when it comes back itself", async () => {
     await withBench("shared", async (bench) => {
       const { cluster, storm } = bench;

@@ -86,9 +86,14 @@ export class CallStorm {
     return call;
   }
 
-  /** Ends a call. @param proxy where its BYE goes; default: where its INVITE went */
-  async hangUp(call: StormCall, proxy: Balancer = call.proxy): Promise<void> {
-    const answer = await this.#ask(this.#inside(call, "BYE", 2), proxy);
+  /**
+   * Ends a call.
+   *
+   * @param proxy where its BYE goes; default: where its INVITE went
+   * @param isBare the BYE has no Route, as that of a caller that keeps no Record-Route
+   */
+  async hangUp(call: StormCall, proxy: Balancer = call.proxy, isBare = false): Promise<void> {
+    const answer = await this.#ask(this.#inside(call, "BYE", 2, isBare), proxy);
     if (answer === undefined) this.counts.silent++;
     else if (statusOf(answer) === 200) this.counts.byesAnswered++;
     else this.#count(this.counts.byesRefused, statusOf(answer));
@@ -157,7 +162,7 @@ export class CallStorm {
     else if (headerOf(text, "CSeq").endsWith(" INVITE")) for (const timer of waiting.timers.slice(0, COPIES_MS.length)) clearTimeout(timer);
   }
 
-  #inside({ callId, answer }: StormCall, method: string, cseq: number): string {
+  #inside({ callId, answer }: StormCall, method: string, cseq: number, isBare = false): string {
     return request({
       method,
       cseq,
@@ -166,7 +171,7 @@ export class CallStorm {
       from: headerOf(answer, "From"),
       to: headerOf(answer, "To"),
       callId,
-      routes: routesOf(answer).reverse(),
+      routes: isBare ? [] : routesOf(answer).reverse(),
     });
   }
 
