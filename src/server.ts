@@ -203,7 +203,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     counters: routingCounters,
     isOwn: (host, port) => network.isOwn(host, port),
     distribution,
-    admission: cluster?.admission,
+    admission: cluster?.leases,
   };
   const router = new ReplaceableRouter(await createRouter(config, routingPorts));
   const layer = new TransactionLayer({ wire: network, wheel, chance, nowMs, serverHeader: config.sip.server_header });
@@ -243,7 +243,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     log,
     counters,
     abandoned: new Map(),
-    admission: cluster?.admission,
+    admission: cluster?.leases,
     elsewhere: cluster?.dialogs,
   };
   const proxy = new SipProxy(core);

@@ -27,6 +27,7 @@ export class Departures {
     hold.wanted = 0;
     hold.refused = 0;
     hold.sent = 0;
+    hold.keep(-hold.kept);
     hold.acknowledge(0);
     if (members.length === 0) return;
     const others = this.#departed.get(hold.name);

@@ -26,7 +26,7 @@ export interface Admission {
   refresh(group: number, resources: string): Promise<boolean>;
   /** The caller hangs up: what the call gives back from now on is given to others only after {@link settle}, as the destination has the call until it agrees. */
   hold?(load: CallLoad): void;
-  /** The destination has answered the BYE, or nobody waits for that any longer. Follows each {@link hold}. */
+  /** The destination has answered the BYE, or nobody waits for that any longer. Follows each {@link hold} once: several BYEs of one call may be under way. */
   settle?(load: CallLoad): void;
 }
 

@@ -1,14 +1,15 @@
 import type { Balancer } from "../balancer/index.ts";
-import type { DialogRecord } from "../cluster/dialog-record.ts";
+import { type DialogRecord, isDid } from "../cluster/dialog-record.ts";
 import {
   DialogReplica,
   type DialogReplicaOptions,
   type FoundRecord,
+  LOOKUP_MS,
   type LocalDialogs,
   type ReplicaNodes,
 } from "../cluster/dialog-replica.ts";
 import { type Dialog, DialogState, type DialogTable, endpointsOf, snapshotOf } from "../dialog/index.ts";
-import type { Elsewhere, FoundDialog } from "../proxy/index.ts";
+import type { Elsewhere, Found, FoundDialog } from "../proxy/index.ts";
 import type { SipRequest, SipResponse } from "../sip/index.ts";
 import type { Listener } from "../transaction/index.ts";
 
@@ -63,7 +64,18 @@ export class ClusterDialogs implements Elsewhere {
     this.replica.ended(dialog.did, dialog.endReason !== "Unanswered" && !isPutOff);
   }
 
-  find(did: string | undefined, message: SipRequest | SipResponse): Promise<FoundDialog | undefined> | undefined {
+  find(did: string | undefined, message: SipRequest | SipResponse): Promise<Found> | undefined {
+    if (did !== undefined && !isDid(did)) return undefined;
+    const { clock, link } = this.#options;
+    const sinceMs = clock.nowMs();
+    // What Redis cannot be asked, or does not answer, nobody can say.
+    return (
+      this.#search(did, message)?.then((found) => found ?? (link.isUp && clock.nowMs() - sinceMs < LOOKUP_MS ? undefined : "unknown")) ??
+      Promise.resolve("unknown")
+    );
+  }
+
+  #search(did: string | undefined, message: SipRequest | SipResponse): Promise<FoundDialog | undefined> | undefined {
     const isWanted = (record: DialogRecord): boolean => this.#guest(record)?.owns(message) === true;
     if (did !== undefined) return this.replica.find(did, isWanted)?.then((found) => this.#found(did, found, message));
     return this.replica.findByCallId(message.callId, isWanted)?.then((named) => named && this.#found(named.did, named.found, message));

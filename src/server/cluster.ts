@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Balancer, CallLoad, StatusChange, TableChange } from "../balancer/index.ts";
 import { Keys } from "../cluster/keys.ts";
-import { LateReturns } from "../cluster/late-returns.ts";
 import { LeaseBook } from "../cluster/lease-book.ts";
 import { LoadExchange } from "../cluster/load-exchange.ts";
 import { LEASE_MS, Membership, SLOW_MS } from "../cluster/membership.ts";
@@ -17,7 +16,7 @@ import type { Dialog, DialogTable } from "../dialog/index.ts";
 import type { BreakerChange, CallOutcomes, DestinationState } from "../health/index.ts";
 import type { ClusterPort, ManagementServer, RedisState } from "../management/index.ts";
 import { logDuplicate, logNode, logRedis, logTag } from "../observability/cluster-log.ts";
-import type { Admission, Log } from "../proxy/index.ts";
+import type { Log } from "../proxy/index.ts";
 import type { Listener } from "../transaction/index.ts";
 import { VERSION } from "../version.ts";
 import type { Announcer } from "./announcer.ts";
@@ -54,9 +53,8 @@ export interface ClusterNodePorts {
 
 /** This node's part in a cluster: everything that it shares with others through Redis. */
 export class ClusterNode {
+  /** Also what the proxy asks when loads are counted exactly. */
   readonly leases: LeaseBook;
-  /** What the proxy asks when loads are counted exactly. */
-  readonly admission: Admission;
   readonly status: ClusterStatus;
   /** Absent when dialogs are not replicated. */
   readonly dialogs: ClusterDialogs | undefined;
@@ -68,7 +66,6 @@ export class ClusterNode {
   readonly #slots: Slots;
   readonly #loads: LoadExchange;
   readonly #hooks: TagHooks;
-  readonly #lateReturns = new LateReturns((load, cell) => this.leases.ended(load, cell));
   #generation: string | undefined;
   readonly #remote: RemoteMi;
   readonly #wire: Wire;
@@ -134,18 +131,11 @@ export class ClusterNode {
       ...common,
       balancer,
       slots: this.#slots,
+      calls: () => Array.from(dialogs.list(), ({ load }) => load),
       leaseMs: cluster.lease_time * 1000,
       redisLost: cluster.redis_lost,
       rttMs: () => link.steadyRttMs,
     });
-    const { leases } = this;
-    this.admission = {
-      isNeeded: (load) => leases.isNeeded(load),
-      reserve: (load) => leases.reserve(load),
-      refresh: (group, resources) => leases.refresh(group, resources),
-      hold: (load) => this.#lateReturns.hold(load),
-      settle: (load) => this.#lateReturns.settle(load),
-    };
     this.dialogs = cluster.replicate_dialogs
       ? new ClusterDialogs({
           ...common,
@@ -164,7 +154,7 @@ export class ClusterNode {
           listeners: ports.listeners,
           tags,
           tag: tagName ?? undefined,
-          callOver: (did) => leases.departures.over(did),
+          callOver: (did) => this.leases.departures.over(did),
           releaseLoads: (nodeId) => this.#loads.release(nodeId),
         })
       : undefined;
@@ -213,7 +203,6 @@ export class ClusterNode {
     this.#stopLook?.();
     this.status.stop();
     this.#loads.stop();
-    this.#lateReturns.close();
     this.leases.close();
     await this.dialogs?.replica.close();
     await this.membership.leave();
@@ -249,7 +238,7 @@ export class ClusterNode {
   leaseEnded(load: CallLoad, cell: number): void {
     // What another node has now is that node's to give back.
     if (this.dialogs?.surrendering !== undefined && this.dialogs.surrendering === load.name) this.leases.surrender(load);
-    else this.#lateReturns.ended(load, cell);
+    else this.leases.ended(load, cell);
   }
 
   dialogChanged(dialog: Dialog): void {
