@@ -10,8 +10,8 @@ export interface LocalDialogs {
   read(did: string): DialogRecord | undefined;
   /** Whether the call is ongoing here. */
   has(did: string): boolean;
-  /** Goes on with a call of another node. False: it cannot be gone on with here. */
-  restore(record: DialogRecord): boolean;
+  /** Goes on with a call of another node, or of a former life of this one. False: it cannot be gone on with here. */
+  restore(record: DialogRecord, from: Pick<NodeIdentity, "nodeId" | "incarnation">): boolean;
   /**
    * Forgets a call that another node has, or that has ended elsewhere; nothing is sent. False: it is bound to this node.
    * @param isOver nobody has it any more: what it holds in the cluster is to be given back, as this node may have renewed that after its end
@@ -177,9 +177,15 @@ export class Holdings {
   }
 
   /** Goes on with a call whose record is that of this node now. */
-  restore(did: string, record: DialogRecord, taken: number, isAdopted: boolean): boolean {
+  restore(
+    did: string,
+    record: DialogRecord,
+    from: Pick<NodeIdentity, "nodeId" | "incarnation">,
+    taken: number,
+    isAdopted: boolean,
+  ): boolean {
     this.#restoring = did;
-    const isRestored = this.options.dialogs.restore(record);
+    const isRestored = this.options.dialogs.restore(record, from);
     this.#restoring = undefined;
     if (!isRestored) return false;
     const held = new Held(this.doubts);

@@ -94,7 +94,7 @@ export class DialogTaker {
       else this.putBack(did, fromNode);
       return false;
     }
-    return this.#restored(did, record, taken, reason, counters);
+    return this.#restored(did, record, from, taken, reason, counters);
   }
 
   /** This node was about to adopt a call, and its node has it, or has it again: there it stands in the set again, and that node looks at its set. */
@@ -110,11 +110,11 @@ export class DialogTaker {
   }
 
   /** Goes on with a call whose record is that of this node already, and of which nobody was told. */
-  regain(did: string, text: string, { taken }: RecordHead): void {
+  regain(did: string, text: string, head: RecordHead): void {
     this.#answered(did);
     const record = this.#holdings.read(did, text);
-    if (record === undefined || !this.#restored(did, record, taken, "own", this.#holdings.counters)) return;
-    this.#channel.tell("moved", [[did, taken]]);
+    if (record === undefined || !this.#restored(did, record, head, head.taken, "own", this.#holdings.counters)) return;
+    this.#channel.tell("moved", [[did, head.taken]]);
   }
 
   /** Takes back what was this node's. @param found as Redis has it now @param foundText its beginning */
@@ -163,9 +163,16 @@ export class DialogTaker {
     this.#channel.tell("moved", [[did, taken]]);
   }
 
-  #restored(did: string, record: DialogRecord, taken: number, reason: TakeReason, counters: Holdings["counters"]): boolean {
+  #restored(
+    did: string,
+    record: DialogRecord,
+    from: RecordHead,
+    taken: number,
+    reason: TakeReason,
+    counters: Holdings["counters"],
+  ): boolean {
     if (this.#holdings.held.has(did)) return true;
-    if (!this.#holdings.restore(did, record, taken, reason === "adopted")) {
+    if (!this.#holdings.restore(did, record, from, taken, reason === "adopted")) {
       counters.records_refused++;
       return false;
     }

@@ -1,4 +1,4 @@
-import type { Balancer } from "../balancer/index.ts";
+import type { Balancer, CallLoad } from "../balancer/index.ts";
 import { type DialogRecord, isDid } from "../cluster/dialog-record.ts";
 import {
   DialogReplica,
@@ -27,8 +27,12 @@ export interface ClusterDialogsOptions extends Omit<DialogReplicaOptions, "dialo
   readonly tags: CallTags;
   /** The tag whose owner ends calls by time-out and takes those of nodes that are gone; none: the living node with the lowest id takes them, and each ends its own. */
   readonly tag: string | undefined;
+  /** A call of another node is here now, and counted. */
+  readonly adopted?: ((dialog: Dialog) => void) | undefined;
   /** A call that went to another node has ended there. */
   readonly callOver?: ((did: string) => void) | undefined;
+  /** A call of another node is counted here now. */
+  readonly took?: (from: { readonly nodeId: number; readonly incarnation: string }, load: CallLoad) => void;
   /** What a node that is gone has counted is counted elsewhere now. */
   readonly releaseLoads: (nodeId: number) => void;
 }
@@ -105,11 +109,13 @@ export class ClusterDialogs implements Elsewhere {
       },
       has: (did) => dialogs.byDid(did) !== undefined,
       canRestore: ({ snapshot }) => !dialogs.full && !dialogs.knows(snapshot.did) && endpointsOf(snapshot, listeners()) !== undefined,
-      restore: ({ snapshot, held }) => {
+      restore: ({ snapshot, held }, from) => {
         const endpoints = endpointsOf(snapshot, listeners());
         const dialog = endpoints && dialogs.restore(snapshot, endpoints);
         if (dialog === undefined) return false;
         balancer.adopt(dialog.load, held);
+        this.#options.took?.(from, dialog.load);
+        this.#options.adopted?.(dialog);
         return true;
       },
       over: this.#options.callOver,

@@ -20,7 +20,7 @@ export interface ClusterStatusPorts {
   readonly clock: ClusterClock;
   readonly beats: StatusBeats;
   readonly balancer: Pick<Balancer, "destination" | "destinations" | "adoptStatus" | "isEnabled">;
-  readonly drains: Pick<Drains, "adopt" | "adoptUndo" | "of" | "drained" | "overrule" | "rememberDrained">;
+  readonly drains: Pick<Drains, "adopt" | "adoptUndo" | "keepTerms" | "of" | "drained" | "overrule" | "rememberDrained">;
   /** The tag of the node whose probes count; absent: those of every node do. */
   readonly tag?: { readonly name: string; isActive(): boolean; epoch(): number } | undefined;
   /** How long a breaker stays open, ms. */
@@ -225,7 +225,8 @@ export class ClusterStatus {
   #adoptDrain(destination: Destination, { group, uri, state }: RecordOf<"drain">): void {
     const { drains } = this.#ports;
     if (state.draining) {
-      if (!this.#ended.has(destination.key)) drains.adopt(destination.id, state);
+      if (this.#ended.has(destination.key)) drains.keepTerms(destination.id, state);
+      else drains.adopt(destination.id, state);
       return;
     }
     const hasEnded = this.#ended.delete(destination.key);

@@ -154,7 +154,9 @@ export class ClusterNode {
           listeners: ports.listeners,
           tags,
           tag: tagName ?? undefined,
+          adopted: ({ did, load, startedAtMs }) => operators.drains.adopted(did, load, startedAtMs),
           callOver: (did) => this.leases.departures.over(did),
+          took: (from, load) => this.#loads.took(from, load.leases),
           releaseLoads: (nodeId) => this.#loads.release(nodeId),
         })
       : undefined;

@@ -25,6 +25,9 @@ const CLOCK: ClusterClock = {
   },
 };
 
+/** Calls that are taken between two looks at them, at most. */
+const BATCH = 200;
+
 /** The calls and loads of a node on a real Redis; its SIP is simulated. */
 class Node implements GatheredNode {
   readonly nodeId: number;
@@ -55,6 +58,7 @@ class Node implements GatheredNode {
       listeners: () => [this.net.listener4],
       tags: { isActive: () => false, list: () => [] },
       tag: undefined,
+      took: (from, load) => this.loads.took(from, load.leases),
       releaseLoads: (id) => {
         this.loads.release(id);
         this.released.push(id);
@@ -126,6 +130,69 @@ describe("calls of a node that was killed, on a real Redis", () => {
       assert.ok(tookMs < 1_000, `took ${tookMs} ms`);
       for (const dialog of [...first.net.dialogs.list()]) first.net.dialogs.end(dialog, "Downstream BYE");
       await waitFor("the ends", 5_000, () => second.all === 0 && first.glue.replica.isSettled);
+    });
+  });
+
+  it("5,000 are counted once by every node, from the death to the end, also those that end meanwhile", { timeout: 120_000 }, async () => {
+    await withNodes(3, async (nodes, gathering) => {
+      const [first, second, third] = nodes as [Node, Node, Node];
+      for (let i = 0; i < 5_000; i++) {
+        established(third.net);
+        if (i % 50 === 0) await new Promise(setImmediate);
+      }
+      await waitFor("records and loads", 20_000, () => third.glue.replica.isSettled && first.all === 5_000 && second.all === 5_000);
+      const seen = new Set<number>();
+      const steps = new Set<number>();
+      const look = setInterval(() => {
+        for (const node of [first, second]) seen.add(node.all);
+        steps.add(first.own);
+      }, 1);
+      await kill(third, gathering);
+      await waitFor("the adoption", 20_000, () => first.released.length > 0 && second.released.length > 0);
+      await wait(200);
+      clearInterval(look);
+      assert.deepEqual([first.own, second.own], [5_000, 0]);
+      assert.ok(steps.size > 20, `${steps.size} looks while calls were taken`);
+      const [fewest, most] = [Math.min(...seen), Math.max(...seen)];
+      console.log("LOOK", fewest, most);
+      assert.ok(fewest >= 5_000 - BATCH && most <= 5_000 + BATCH, `from ${fewest} to ${most}`);
+    });
+  });
+
+  it("those that end while others are taken, here or where their BYE comes, leave every count at once", { timeout: 120_000 }, async () => {
+    await withNodes(3, async (nodes, gathering) => {
+      const [first, second, third] = nodes as [Node, Node, Node];
+      const dids: string[] = [];
+      for (let i = 0; i < 3_000; i++) {
+        established(third.net);
+        if (i % 50 === 0) await new Promise(setImmediate);
+      }
+      for (const { did } of third.net.dialogs.list()) dids.push(did);
+      await waitFor("records and loads", 20_000, () => third.glue.replica.isSettled && first.all === 3_000 && second.all === 3_000);
+      const byes = dids.slice(-200);
+      let truth = 3_000;
+      const off: number[] = [];
+      const look = setInterval(() => off.push(first.all - truth, second.all - truth), 1);
+      const hangUp = (node: Node, did: string): void => {
+        const dialog = node.net.dialogs.byDid(did);
+        if (dialog === undefined) return;
+        node.net.dialogs.end(dialog, "Downstream BYE");
+        truth--;
+      };
+      await kill(third, gathering);
+      for (const did of byes) {
+        const found = await second.glue.replica.find(did, () => true);
+        if (found?.kind === "taken") hangUp(second, did);
+      }
+      await waitFor("some of the calls", 10_000, () => first.own > 500);
+      for (const { did } of [...first.net.dialogs.list()].slice(0, 300)) hangUp(first, did);
+      await waitFor("the adoption", 20_000, () => first.released.length > 0 && second.released.length > 0);
+      await waitFor("the ends", 5_000, () => first.all === truth && second.all === truth);
+      clearInterval(look);
+      assert.ok(truth <= 2_600, `${3_000 - truth} calls ended`);
+      const [fewest, most] = [Math.min(...off), Math.max(...off)];
+      console.log("OFF", fewest, most, truth);
+      assert.ok(fewest >= -BATCH && most <= 300 + BATCH, `off by ${fewest} to ${most}, with 300 that end in one step`);
     });
   });
 
