@@ -7,7 +7,7 @@ import { Departures } from "./lease-departures.ts";
 import { type Hold, Holds, type SlotLeases } from "./lease-holds.ts";
 import { LeaseLoss } from "./lease-loss.ts";
 import { LeaseReach, type ReachOptions } from "./lease-reach.ts";
-import { Refreshes, refreshOwners } from "./lease-refresh.ts";
+import { GRACE_MS, Refreshes, refreshOwners } from "./lease-refresh.ts";
 import { Renewals } from "./lease-renewals.ts";
 import { type LeaseAnswer, RESERVE_TTL_MS } from "./lease-scripts.ts";
 import { type Asked, LeaseSender } from "./lease-sender.ts";
@@ -15,8 +15,6 @@ import { type LeaseSlot, LeaseSlots } from "./lease-slots.ts";
 import type { ClusterClock, ClusterLink, ClusterLog, NodeIdentity } from "./ports.ts";
 import type { Wire } from "./wire.ts";
 
-/** The answer may have come while this process was busy: it is read before anybody says that it is late. */
-const GRACE_MS = 5;
 /** Reservations under way at a time; beyond it calls do without. */
 export const MAX_RESERVATIONS_UNDER_WAY = 10_000;
 

@@ -4,6 +4,8 @@ import type { ClusterClock } from "./ports.ts";
 
 /** Owners that are asked about for one call: those of which most is taken by other nodes. */
 export const MAX_REFRESHED_OWNERS = 64;
+/** The answer may have come while this process was busy: it is read before anybody says that it is late. */
+export const GRACE_MS = 5;
 
 /** Of whom it is worth asking what other nodes hold, for calls that find every destination of a group full. */
 export interface RefreshPlan {
@@ -35,7 +37,7 @@ interface Questions {
 /**
  * Asks what other nodes hold for calls that find every destination full. What a call is told was counted after it came: one that finds a question under
  * way, which may have been counted before a place was given back, waits for the next, together with all that come meanwhile. So there is one question at
- * a time, however many calls there are. A call waits {@link RefreshOptions.waitMs} at most; after that it goes by what is known.
+ * a time, however many calls there are. A call waits {@link RefreshOptions.waitMs} and {@link GRACE_MS} at most; after that it goes by what is known.
  */
 export class Refreshes {
   readonly #options: RefreshOptions;
@@ -80,7 +82,10 @@ export class Refreshes {
   #within(answer: Promise<boolean>, group: number, resources: string): Promise<boolean> {
     const { clock, plan, waitMs } = this.#options;
     return new Promise((resolve) => {
-      const stop = clock.after(waitMs(), () => resolve(plan(group, resources).hasRoom()));
+      const late = (): void => resolve(plan(group, resources).hasRoom());
+      let stop = clock.after(waitMs(), () => {
+        stop = clock.after(GRACE_MS, late);
+      });
       answer.then((hasRoom) => {
         stop();
         resolve(hasRoom);

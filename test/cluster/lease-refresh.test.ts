@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Balancer } from "../../src/balancer/index.ts";
 import { LeaseOwner, SlotLeases } from "../../src/cluster/lease-holds.ts";
-import { MAX_REFRESHED_OWNERS, Refreshes, refreshOwners } from "../../src/cluster/lease-refresh.ts";
+import { GRACE_MS, MAX_REFRESHED_OWNERS, Refreshes, refreshOwners } from "../../src/cluster/lease-refresh.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { clusterClockOf, rowsOf } from "./lease-node.ts";
 
-const WAIT_MS = 50;
+/** Longest time that a call waits, and that of it in which an answer may still be read. */
+const WAIT_MS = 55;
 
 /** Refreshes whose counts a test answers. */
 class Bed {
@@ -24,7 +25,7 @@ class Bed {
       this.#counts.push(resolve);
       return promise;
     },
-    waitMs: () => WAIT_MS,
+    waitMs: () => WAIT_MS - GRACE_MS,
     onAsk: () => this.asked++,
   });
   readonly #counts: (() => void)[] = [];
@@ -112,6 +113,16 @@ describe("asking what others hold", () => {
     bed.call();
     await bed.answer(true);
     assert.equal(bed.told.at(-1), true);
+  });
+
+  it("an answer that came while this process was busy is read before it is late", async () => {
+    const bed = new Bed();
+    bed.call();
+    bed.clock.advance(WAIT_MS - GRACE_MS);
+    await settle();
+    await bed.answer(true);
+    bed.clock.advance(1_000);
+    assert.deepEqual([bed.told, bed.clock.pending], [[true], 0]);
   });
 
   it("nobody is asked where others hold nothing: what is known is told, also to those who wait for a question", async () => {
