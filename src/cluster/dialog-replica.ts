@@ -154,12 +154,17 @@ export class DialogReplica {
   find(did: string | undefined, isWanted: (record: DialogRecord) => boolean): Promise<FoundRecord | undefined> | undefined {
     if (!isDid(did) || !this.#options.link.isUp || !this.#isStarted || this.#isClosed) return undefined;
     const underWay = this.#lookups.get(did);
-    if (underWay !== undefined) return underWay;
+    // What is under way may be for a message that is not of the call, whoever sent it.
+    if (underWay !== undefined) return underWay.then((found) => found ?? this.#counted(did, isWanted));
     if (this.#lookups.size >= MAX_LOOKUPS) return undefined;
-    this.counters.lookups++;
-    const lookup = this.#within(this.#lookUp(did, isWanted)).finally(() => this.#lookups.delete(did));
+    const lookup = this.#counted(did, isWanted).finally(() => this.#lookups.delete(did));
     this.#lookups.set(did, lookup);
     return lookup;
+  }
+
+  #counted(did: string, isWanted: (record: DialogRecord) => boolean): Promise<FoundRecord | undefined> {
+    this.counters.lookups++;
+    return this.#within(this.#lookUp(did, isWanted));
   }
 
   /** Asks another node to take a call of this one. It may not: then the call stays. */

@@ -312,7 +312,7 @@ export class LeaseBook implements Admission {
       const isDone = answers[i]?.outcome === "done";
       if (outcome !== "reserved" && !isDone) hold.refused = Math.min(hold.wanted, hold.refused + units);
       this.#reconcile(hold);
-      if (hold.settled > 0) this.#renewals.schedule(hold, isDone ? "reserved" : "uncertain");
+      if (hold.settled > 0) this.#renewals.asked(hold, answers[i]);
     }
     return outcome;
   }

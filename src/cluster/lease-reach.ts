@@ -46,6 +46,7 @@ export class LeaseReach {
     link.onDown(() => {
       this.#connection++;
       this.#isReady = false;
+      options.sender.process = ""; // the next connection may be to another one
     });
   }
 

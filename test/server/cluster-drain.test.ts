@@ -15,6 +15,7 @@ import { statusScripts } from "../support/memory-scripts/status.ts";
 import { type GatheredNode, Gathering } from "../support/replica-node.ts";
 import { established } from "../support/sim-call.ts";
 import { SimNetwork } from "../support/sim-network.ts";
+import { headerOf } from "../support/sip-messages.ts";
 
 const START_MS = 1_700_000_000_000;
 const KEYS = new Keys(1);
@@ -146,10 +147,10 @@ async function farmOf(sharing: LoadSharing): Promise<{ farm: Farm; a: Node; b: N
   const calls = Array.from({ length: CALLS }, () => established(a.net));
   await farm.pass(100);
   const callees = new Set(calls.map(({ callee }) => callee.address));
-  const byes = (): number =>
-    new Set(
-      [...callees].flatMap((address) => b.net.peer(address).inbox.flatMap((text) => /^BYE [^]*^Call-ID: (.*)$/m.exec(text)?.[1] ?? [])),
-    ).size;
+  const byes = (): number => {
+    const texts = [...callees].flatMap((address) => b.net.peer(address).inbox.filter((text) => text.startsWith("BYE ")));
+    return new Set(texts.map((text) => headerOf(text, "Call-ID"))).size;
+  };
   return { farm, a, b, byes };
 }
 
