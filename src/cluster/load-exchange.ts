@@ -1,6 +1,6 @@
 import type { Balancer } from "../balancer/index.ts";
 import type { Keys } from "./keys.ts";
-import { LoadMessage, LoadMeta, META_FIELD, type NodeLoad, readField, type Taken, takenIn } from "./load-message.ts";
+import { type LoadMessage, LoadMeta, META_FIELD, type NodeLoad, readField, readMessage, type Taken, takenIn } from "./load-message.ts";
 import { LoadPublisher, LoadPublisherCounters } from "./load-publisher.ts";
 import { OwnTakes } from "./own-takes.ts";
 import type { ClusterClock, ClusterLink, ClusterLog, NodeIdentity } from "./ports.ts";
@@ -223,7 +223,7 @@ export class LoadExchange {
 
   #receive(text: string): void {
     const { self, members, wire } = this.#ports;
-    const received = this.#isStopped ? undefined : wire.decode(LoadMessage, text);
+    const received = this.#isStopped ? undefined : readMessage(wire, text);
     if (received === undefined || received.nodeId === self.nodeId) return;
     const { nodeId, incarnation, body } = received;
     if (!members.isAlive(nodeId)) {

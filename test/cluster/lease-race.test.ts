@@ -216,10 +216,7 @@ describe("three nodes with a Redis", () => {
       assert.ok(race.most <= (redisLost === "fail_closed" ? 100 : 110), `${race.most} calls at once`);
       assert.ok(race.placed > placed + 100, `${race.placed - placed} calls were placed afterwards`);
       await waitFor("the leases of the calls that go on to be left alone", 2_000, async () => (await race.leases()) === stayed.length);
-      for (const [i, node] of race.nodes.entries()) {
-        assert.equal(node.remoteLoad(), stayed.length - 1);
-        node.end(stayed[i]!);
-      }
+      for (const [i, node] of race.nodes.entries()) node.end(stayed[i]!);
       await race.untilEmpty(1_000);
     });
   }
