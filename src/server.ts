@@ -209,7 +209,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     counters: routingCounters,
     isOwn: (host, port) => network.isOwn(host, port),
     distribution,
-    admission: cluster?.admission,
+    admission: cluster?.leases,
   };
   const router = new ReplaceableRouter(await createRouter(config, routingPorts));
   const layer = new TransactionLayer({ wire: network, wheel, chance, nowMs, serverHeader: config.sip.server_header });
@@ -249,7 +249,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     log,
     counters,
     abandoned: new Map(),
-    admission: cluster?.admission,
+    admission: cluster?.leases,
     elsewhere: cluster?.dialogs,
     overload,
   };
@@ -310,6 +310,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   management = started;
   opened.push(() => started.close());
   isReady = true;
+  cluster?.ready();
   return { sip, managementUrl: started.url, reload, stop };
 
   /** What is being put into force was decided in the cluster a while ago: the world is not told. */
@@ -387,7 +388,9 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
 
   async function stop(): Promise<void> {
     await finishRequests({ proxy, layer, dialogs, timeoutMs: config.sip.stop_timeout * 1000, nowMs, wait });
-    for (const close of opened.reverse()) await close();
+    // The timers of calls stop here, and what becomes of a call is told to the cluster no more: another node does better by what comes now.
+    isReady = false;
+    for (const close of opened.reverse()) await close().catch((error: unknown) => log.error({ err: error }, "cannot stop a part in order"));
   }
 }
 

@@ -79,7 +79,7 @@ export class DialogComparison {
       if (found.taken > held.taken) this.#taker.confirmed(did, held, found.taken); // its answer was lost
     } else if (found === undefined || (found.kind === "record" && this.#isOursStill(held, found))) {
       this.#taker.reclaim(did, held, found, text);
-    } else if (this.#holdings.surrender(did)) {
+    } else if (this.#holdings.surrender(did, found.kind === "tombstone")) {
       this.#writer.unlist(did);
     } else this.#taker.reclaim(did, held, found, text);
   }

@@ -1,5 +1,5 @@
 import { headText, ownerText, type RecordHead } from "./dialog-head.ts";
-import { bodyOf, type DialogRecord, DialogRecordSchema, lifeMsOf, recordOf } from "./dialog-record.ts";
+import { bodyOf, type DialogRecord, lifeMsOf, readRecord } from "./dialog-record.ts";
 import type { Keys } from "./keys.ts";
 import type { ClusterClock, ClusterLink, ClusterLog, NodeIdentity } from "./ports.ts";
 import type { Wire } from "./wire.ts";
@@ -10,10 +10,15 @@ export interface LocalDialogs {
   read(did: string): DialogRecord | undefined;
   /** Whether the call is ongoing here. */
   has(did: string): boolean;
-  /** Goes on with a call of another node. False: it cannot be gone on with here. */
-  restore(record: DialogRecord): boolean;
-  /** Forgets a call that another node has, or that has ended elsewhere; nothing is sent. False: it is bound to this node. */
-  surrender(did: string): boolean;
+  /** Goes on with a call of another node, or of a former life of this one. False: it cannot be gone on with here. */
+  restore(record: DialogRecord, from: Pick<NodeIdentity, "nodeId" | "incarnation">): boolean;
+  /**
+   * Forgets a call that another node has, or that has ended elsewhere; nothing is sent. False: it is bound to this node.
+   * @param isOver nobody has it any more: what it holds in the cluster is to be given back, as this node may have renewed that after its end
+   */
+  surrender(did: string, isOver: boolean): boolean;
+  /** A call that is not here, and may have been, has ended elsewhere. */
+  readonly over?: ((did: string) => void) | undefined;
   /** Whether {@link restore} would go on with it. */
   canRestore(record: DialogRecord): boolean;
 }
@@ -80,12 +85,24 @@ export class Held {
   isListed = false;
   /** The record was sent once. */
   isWritten = false;
+  /** Call-ID under which the did can be found; undefined before that was written. */
+  callId: string | undefined = undefined;
+  /** How long that was to stand, ms, and {@link Holdings.doubts} when it was written. */
+  nameMs = 0;
+  nameDoubts = 0;
   /** {@link Holdings.doubts} when this was made. */
   readonly doubts: number;
 
   constructor(doubts: number) {
     this.doubts = doubts;
   }
+}
+
+/** A record as it is written, and for how long. */
+export interface RecordText {
+  readonly record: string;
+  readonly lifeMs: number;
+  readonly callId: string;
 }
 
 /** "asked": an answer is to come. "lost": none came; only what Redis has tells. */
@@ -139,26 +156,36 @@ export class Holdings {
   }
 
   /** Record of an own call, with its life in milliseconds. */
-  text(did: string, taken: number, isAdopted: boolean): { readonly record: string; readonly lifeMs: number } | undefined {
+  text(did: string, taken: number, isAdopted: boolean): RecordText | undefined {
     const { dialogs, wire, clock } = this.options;
     const known = dialogs.read(did);
     if (known === undefined) return undefined;
     const body = bodyOf(known, this.#aheadMs());
-    return { record: wire.encode([taken, isAdopted ? 1 : 0, ...body]), lifeMs: lifeMsOf(known.snapshot, clock.wallMs()) };
+    const { snapshot } = known;
+    return {
+      record: wire.encode([taken, isAdopted ? 1 : 0, ...body]),
+      lifeMs: lifeMsOf(snapshot, clock.wallMs()),
+      callId: snapshot.callId,
+    };
   }
 
   /** Reads a record. Undefined, and counted, when it is not one of this dialog. */
   read(did: string, text: string): DialogRecord | undefined {
-    const received = this.options.wire.decode(DialogRecordSchema, text);
-    const record = received && recordOf(received.body, did, this.#aheadMs());
+    const record = readRecord(this.options.wire, text, did, this.#aheadMs());
     if (record === undefined) this.counters.records_refused++;
     return record;
   }
 
   /** Goes on with a call whose record is that of this node now. */
-  restore(did: string, record: DialogRecord, taken: number, isAdopted: boolean): boolean {
+  restore(
+    did: string,
+    record: DialogRecord,
+    from: Pick<NodeIdentity, "nodeId" | "incarnation">,
+    taken: number,
+    isAdopted: boolean,
+  ): boolean {
     this.#restoring = did;
-    const isRestored = this.options.dialogs.restore(record);
+    const isRestored = this.options.dialogs.restore(record, from);
     this.#restoring = undefined;
     if (!isRestored) return false;
     const held = new Held(this.doubts);
@@ -166,16 +193,19 @@ export class Holdings {
     held.isAdopted = isAdopted;
     held.isListed = true;
     held.isWritten = true;
+    held.callId = record.snapshot.callId;
+    held.nameMs = lifeMsOf(record.snapshot, this.options.clock.wallMs());
+    held.nameDoubts = this.doubts;
     this.held.set(did, held);
     return true;
   }
 
   /** Forgets a call that is elsewhere or over. False: it is bound to this node, which has to have it again. */
-  surrender(did: string): boolean {
+  surrender(did: string, isOver: boolean): boolean {
     const held = this.held.get(did);
     if (held === undefined) return true;
     this.held.delete(did); // its end here is no news
-    if (!this.options.dialogs.surrender(did)) {
+    if (!this.options.dialogs.surrender(did, isOver)) {
       if (!this.options.dialogs.has(did)) return true;
       this.held.set(did, held);
       return false;

@@ -1,6 +1,8 @@
 import Type, { type Static } from "typebox";
+import { Compile } from "typebox/compile";
 import type { HeldLease } from "../balancer/index.ts";
 import { type DialogSnapshot, type DialogState, MAX_LEGS, MAX_ROUTE_SET, DialogState as States } from "../dialog/index.ts";
+import type { Wire } from "./wire.ts";
 
 /** Longest text of a record: a header line is no longer (sip/limits.ts). */
 const MAX_TEXT_CHARS = 8_192;
@@ -46,7 +48,7 @@ const LegSchema = Type.Tuple([
 const BitSchema = Type.Integer({ minimum: 0, maximum: 1 });
 
 /** A record as it stands in Redis, inside what Wire puts around it. The two first belong to its head (dialog-head.ts). Fields by place: names would double it. */
-export const DialogRecordSchema = Type.Tuple([
+const DialogRecordSchema = Type.Tuple([
   /* taken */ CountSchema,
   /* isAdopted */ BitSchema,
   /* did */ DidSchema,
@@ -126,8 +128,24 @@ export function lifeMsOf({ expiresAtMs }: Pick<DialogSnapshot, "expiresAtMs">, n
   return Math.ceil(Math.min(Math.max(0, expiresAtMs - nowMs) + GRACE_MS, MAX_LIFE_MS));
 }
 
-/** Undefined when the parts do not fit together, or it is not the record of this dialog. @param aheadMs as for {@link bodyOf} */
-export function recordOf(body: Body, did: string, aheadMs: number): DialogRecord | undefined {
+/** Compiled, as a node that adopts reads ten thousand of them: in the plain form that takes 90 µs for each. */
+const RECORD = Compile(DialogRecordSchema);
+const ArraySchema = Type.Array(Type.Unknown());
+
+/**
+ * Reads a record. Never throws.
+ * @param aheadMs as for {@link bodyOf}
+ * @returns undefined, and counted, when it is not what the schema says, its parts do not fit together, or it is the record of another dialog
+ */
+export function readRecord(wire: Wire, text: string, did: string, aheadMs: number): DialogRecord | undefined {
+  const body = wire.decode(ArraySchema, text)?.body;
+  if (body === undefined) return undefined;
+  const record = RECORD.Check(body) ? recordOf(body, did, aheadMs) : undefined;
+  if (record === undefined) wire.counters.refused_malformed++;
+  return record;
+}
+
+function recordOf(body: Body, did: string, aheadMs: number): DialogRecord | undefined {
   const [, , name, state, flags, guarded, callId, fromValue, toValue, fromUriPart, fromTagPart, toUriPart] = body;
   const [caller, callee, callerContact, callerRouteSet, callerCseq, inviteBranch, legs, startedAtMs, lifeMs, held] = body.slice(12) as Tail;
   const fromUri = whole(fromUriPart, fromValue);

@@ -13,6 +13,10 @@ export type { DialogReplicaCounters, DialogReplicaOptions, LocalDialogs, Replica
 export const LOOKUP_MS = 1_500;
 /** Calls that are looked up at a time. */
 const MAX_LOOKUPS = 1_000;
+/** A record that is not there may be on its way: its node writes it some {@link FLUSH_MS} after the answer to the INVITE. It is looked for again after these, ms. */
+const LOOK_AGAIN_MS = [30, 60, 120];
+/** Lookups that wait for that at a time: names of no call must not take the places of those that are there. */
+const MAX_WAITING = 200;
 /** Between two beats, a little less than a lease: after it others may have held this node for gone. */
 const LAPSE_MS = 2_500;
 /** All is compared this often, should nothing else ask for it. */
@@ -22,6 +26,12 @@ const CLOSE_WAIT_MS = 1_000;
 
 /** Where a call was found: taken over by this node, or with a node that is alive and still waits for an answer to its INVITE. */
 export type FoundRecord = { readonly kind: "taken" } | { readonly kind: "guest"; readonly record: DialogRecord };
+
+/** A record and the did that it was found by. */
+export interface NamedRecord {
+  readonly did: string;
+  readonly found: FoundRecord;
+}
 
 /**
  * The calls of all nodes, so that each survives its node: every node writes compact records of its calls to Redis and takes over those of others when
@@ -37,9 +47,12 @@ export class DialogReplica {
   readonly #taker: DialogTaker;
   readonly #comparison: DialogComparison;
   readonly #adoption: DialogAdoption;
+  #named = 0;
   readonly #lookups = new Map<string, Promise<FoundRecord | undefined>>();
   #generation: string | undefined = undefined;
   #beatAtMs: number;
+  /** Lookups that wait until they look again. */
+  #waiting = 0;
   #isStarted = false;
   #isClosed = false;
 
@@ -110,6 +123,29 @@ export class DialogReplica {
     this.#writer.ended(did, held, isCertain);
   }
 
+  /** A call that another node has was hung up through this one, which knows too little of it to take it: its node gives it up. */
+  hungUp(did: string): void {
+    if (!this.#isClosed && isDid(did) && !this.#holdings.held.has(did)) this.#writer.end(did, "told");
+  }
+
+  /**
+   * As {@link find}, for a message that does not carry the did, as its sender does not give our Record-Route back. @returns with the did of what was found
+   */
+  findByCallId(callId: string, isWanted: (record: DialogRecord) => boolean): Promise<NamedRecord | undefined> | undefined {
+    const { link, keys } = this.#options;
+    if (!link.isUp || !this.#isStarted || this.#isClosed || this.#named >= MAX_LOOKUPS) return undefined;
+    this.#named++;
+    return link
+      .command("get", keys.call(callId))
+      .then(async (did) => {
+        if (typeof did !== "string" || this.#holdings.held.has(did)) return undefined; // one that is here does not have the tags of the message
+        const found = await this.find(did, isWanted);
+        return found && { did, found };
+      })
+      .catch(() => undefined)
+      .finally(() => this.#named--);
+  }
+
   /**
    * A call that this node does not know, and of which a message came: it is taken over if it is up or its node is gone. Never rejects, and resolves
    * within {@link LOOKUP_MS}. @param isWanted whether the message belongs to the call
@@ -118,12 +154,17 @@ export class DialogReplica {
   find(did: string | undefined, isWanted: (record: DialogRecord) => boolean): Promise<FoundRecord | undefined> | undefined {
     if (!isDid(did) || !this.#options.link.isUp || !this.#isStarted || this.#isClosed) return undefined;
     const underWay = this.#lookups.get(did);
-    if (underWay !== undefined) return underWay;
+    // What is under way may be for a message that is not of the call, whoever sent it.
+    if (underWay !== undefined) return underWay.then((found) => found ?? this.#counted(did, isWanted));
     if (this.#lookups.size >= MAX_LOOKUPS) return undefined;
-    this.counters.lookups++;
-    const lookup = this.#within(this.#lookUp(did, isWanted)).finally(() => this.#lookups.delete(did));
+    const lookup = this.#counted(did, isWanted).finally(() => this.#lookups.delete(did));
     this.#lookups.set(did, lookup);
     return lookup;
+  }
+
+  #counted(did: string, isWanted: (record: DialogRecord) => boolean): Promise<FoundRecord | undefined> {
+    this.counters.lookups++;
+    return this.#within(this.#lookUp(did, isWanted));
   }
 
   /** Asks another node to take a call of this one. It may not: then the call stays. */
@@ -146,10 +187,10 @@ export class DialogReplica {
   }
 
   async #lookUp(did: string, isWanted: (record: DialogRecord) => boolean): Promise<FoundRecord | undefined> {
-    const { link, keys, self, dialogs } = this.#options;
+    const { self, dialogs } = this.#options;
     // Another node may be taking it at the same time: then the record says so, and this node takes it from that one.
     for (let tries = 0; tries < 2; tries++) {
-      const text = await link.command("get", keys.dialog(did));
+      const text = await this.#readRecord(did);
       const head = readHead(text);
       if (this.#holdings.held.has(did)) return { kind: "taken" };
       if (this.#holdings.claims.get(did) === "asked") continue;
@@ -162,12 +203,25 @@ export class DialogReplica {
       if (isSelf && head.incarnation === self.incarnation && !this.#holdings.claims.has(did)) return undefined; // it has ended here
       if (!dialogs.canRestore(record)) return undefined;
       this.#writer.list([did]);
-      if (await this.#taker.take(did, head, "asked")) {
+      if (await this.#taker.take(did, head, "asked", { text: text as string, record })) {
         this.#channel.tell("moved", [[did, head.taken + 1]]);
         return { kind: "taken" };
       }
     }
     return undefined;
+  }
+
+  async #readRecord(did: string): Promise<unknown> {
+    const { link, keys, clock } = this.#options;
+    let text = await link.command("get", keys.dialog(did));
+    for (const ms of LOOK_AGAIN_MS) {
+      if (text !== null || this.#waiting >= MAX_WAITING || this.#holdings.held.has(did)) return text;
+      this.#waiting++;
+      await new Promise<void>((resolve) => clock.after(ms, resolve));
+      this.#waiting--;
+      text = await link.command("get", keys.dialog(did));
+    }
+    return text;
   }
 
   #within(answer: Promise<FoundRecord | undefined>): Promise<FoundRecord | undefined> {
@@ -189,10 +243,13 @@ export class DialogReplica {
     const { held } = this.#holdings;
     switch (news[0]) {
       case "moved":
-        for (const [did, taken] of news[1]) if ((held.get(did)?.taken ?? -1) < taken) this.#giveUp(did);
+        for (const [did, taken] of news[1]) if ((held.get(did)?.taken ?? -1) < taken) this.#giveUp(did, false);
         return;
       case "ended":
-        for (const did of news[1]) this.#giveUp(did);
+        for (const did of news[1]) {
+          if (!held.has(did)) this.#options.dialogs.over?.(did);
+          this.#giveUp(did, true);
+        }
         return;
       case "adopted":
         this.#adoption.adopted(news[1]);
@@ -221,14 +278,14 @@ export class DialogReplica {
   }
 
   /** Another node says that it has a call of this one, or that it has ended. */
-  #giveUp(did: string): void {
+  #giveUp(did: string, isOver: boolean): void {
     if (this.#holdings.claims.has(did)) {
       this.#holdings.contested.add(did);
       this.#compare();
       return;
     }
     if (!this.#holdings.held.has(did)) return;
-    if (this.#holdings.surrender(did)) this.#writer.unlist(did);
+    if (this.#holdings.surrender(did, isOver)) this.#writer.unlist(did);
     else this.#writer.write(did); // Redis says who has it, and this node takes it back
   }
 

@@ -44,7 +44,8 @@ return new`,
 /**
  * A dialog is here no more. ARGV: how the record begins if it may go without a trace, tombstone, its life in milliseconds, mode. Otherwise a tombstone
  * tells other nodes that the call has ended; in mode "sure" not where there is no record, as then nobody has the call; in mode "forgotten" never, as
- * then another node that has the call keeps it; in mode "left" only where the record begins so. Answers 1 when the tombstone was put there now, else 0.
+ * then another node that has the call keeps it; in mode "left" only where the record begins so. Answers 1 when its tombstone is there, which the others have to
+ * hear of, else 0.
  */
 export const DIALOG_END: LuaScript = {
   name: "dialog_end",
@@ -58,7 +59,7 @@ elseif mine then
   return 0
 end
 if ARGV[4] == 'forgotten' or (ARGV[4] == 'sure' and head == '') then return 0 end
-if string.sub(head, -4) == '",0]' then return 0 end
+if string.sub(head, -4) == '",0]' then return head == ARGV[2] and 1 or 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1`,
 };

@@ -7,10 +7,16 @@ import type { DialogWriter } from "./dialog-writer.ts";
 import { LinkError } from "./ports.ts";
 
 /** Calls that are taken in one step of the event loop: reading and restoring one costs some 50 µs. */
-export const MAX_A_TAKE = 100;
+export const MAX_A_TAKE = 50;
 
 /** Why a call is taken: its node is gone; a message of it came here; it was this node's own before it started again, or was offered. */
 export type TakeReason = "adopted" | "asked" | "own";
+
+/** A record as it was read before. */
+export interface KnownRecord {
+  readonly text: string;
+  readonly record: DialogRecord;
+}
 
 /** Makes calls of other nodes those of this one. */
 export class DialogTaker {
@@ -39,19 +45,19 @@ export class DialogTaker {
     const { held, claims } = this.#holdings;
     const missing = dids.filter((did) => isDid(did) && !held.has(did));
     const texts = await answersOf(missing.map((did) => link.command("get", keys.dialog(did))));
-    const wanted: { did: string; head: RecordHead }[] = [];
+    const wanted: { did: string; head: RecordHead; known: KnownRecord }[] = [];
     for (const [i, did] of missing.entries()) {
       const text = texts[i];
       const head = readHead(text);
       if (head?.kind !== "record" || held.has(did) || claims.get(did) === "asked") continue;
       const record = isWanted(head) ? this.#holdings.read(did, text as string) : undefined;
-      if (record !== undefined && dialogs.canRestore(record)) wanted.push({ did, head });
+      if (record !== undefined && dialogs.canRestore(record)) wanted.push({ did, head, known: { text: text as string, record } });
     }
     if (wanted.length === 0) return 0;
     const leaving = wanted.map(({ did }) => did);
     this.#writer.list(leaving);
     if (fromNode !== undefined) link.command("srem", keys.dialogsOf(fromNode), ...leaving).catch(() => undefined);
-    const taken = await Promise.allSettled(wanted.map(({ did, head }) => this.take(did, head, reason, fromNode)));
+    const taken = await Promise.allSettled(wanted.map(({ did, head, known }) => this.take(did, head, reason, known, fromNode)));
     // A node that was not gone, or is back unnoticed, has to look for what it has lost.
     if (reason === "adopted") for (const nodeId of new Set(wanted.map(({ head }) => head.nodeId))) this.#channel.tell("took", nodeId);
     // Whoever had it before its last node may not know that yet.
@@ -66,28 +72,29 @@ export class DialogTaker {
   }
 
   /** Takes one call whose record was read and listed. @throws LinkError @returns whether it is here now */
-  async take(did: string, from: RecordHead, reason: TakeReason, fromNode?: number): Promise<boolean> {
+  async take(did: string, from: RecordHead, reason: TakeReason, known: KnownRecord, fromNode?: number): Promise<boolean> {
     const holdings = this.#holdings;
     const { options, claims, counters } = holdings;
     const taken = from.taken + 1;
     claims.set(did, "asked");
+    const head = holdings.head(taken, reason === "adopted");
     let text: unknown;
     try {
-      const head = holdings.head(taken, reason === "adopted");
       text = await options.link.run(DIALOG_TAKE, [options.keys.dialog(did)], [from.text, head, "", ""]);
     } catch (error) {
       this.#unanswered(did, error);
       throw error;
     }
     this.#answered(did);
-    const record = typeof text === "string" ? holdings.read(did, text) : undefined;
+    const isSame = text === head + known.text.slice(from.text.length);
+    const record = isSame ? known.record : typeof text === "string" ? holdings.read(did, text) : undefined;
     if (record === undefined) {
       if (holdings.held.has(did)) return true; // asked for twice
       if (fromNode === undefined) this.#writer.unlist(did);
       else this.putBack(did, fromNode);
       return false;
     }
-    return this.#restored(did, record, taken, reason, counters);
+    return this.#restored(did, record, from, taken, reason, counters);
   }
 
   /** This node was about to adopt a call, and its node has it, or has it again: there it stands in the set again, and that node looks at its set. */
@@ -103,11 +110,11 @@ export class DialogTaker {
   }
 
   /** Goes on with a call whose record is that of this node already, and of which nobody was told. */
-  regain(did: string, text: string, { taken }: RecordHead): void {
+  regain(did: string, text: string, head: RecordHead): void {
     this.#answered(did);
     const record = this.#holdings.read(did, text);
-    if (record === undefined || !this.#restored(did, record, taken, "own", this.#holdings.counters)) return;
-    this.#channel.tell("moved", [[did, taken]]);
+    if (record === undefined || !this.#restored(did, record, head, head.taken, "own", this.#holdings.counters)) return;
+    this.#channel.tell("moved", [[did, head.taken]]);
   }
 
   /** Takes back what was this node's. @param found as Redis has it now @param foundText its beginning */
@@ -156,9 +163,16 @@ export class DialogTaker {
     this.#channel.tell("moved", [[did, taken]]);
   }
 
-  #restored(did: string, record: DialogRecord, taken: number, reason: TakeReason, counters: Holdings["counters"]): boolean {
+  #restored(
+    did: string,
+    record: DialogRecord,
+    from: RecordHead,
+    taken: number,
+    reason: TakeReason,
+    counters: Holdings["counters"],
+  ): boolean {
     if (this.#holdings.held.has(did)) return true;
-    if (!this.#holdings.restore(did, record, taken, reason === "adopted")) {
+    if (!this.#holdings.restore(did, record, from, taken, reason === "adopted")) {
       counters.records_refused++;
       return false;
     }

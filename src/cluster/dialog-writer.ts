@@ -1,6 +1,6 @@
 import type { DialogChannel } from "./dialog-channel.ts";
 import type { RecordHead } from "./dialog-head.ts";
-import type { Held, Holdings } from "./dialog-holdings.ts";
+import type { Held, Holdings, RecordText } from "./dialog-holdings.ts";
 import { DIALOG_END, DIALOG_PUT } from "./dialog-scripts.ts";
 import { LinkError } from "./ports.ts";
 
@@ -30,6 +30,8 @@ export class DialogWriter {
   readonly #dirty = new Set<string>();
   readonly #ends = new Map<string, EndMode>();
   readonly #unlisted = new Set<string>();
+  /** Call-IDs of ended calls. */
+  readonly #unnamed = new Set<string>();
   /** Ended calls of which the others have to hear. */
   #told: string[] = [];
   #underWay = 0;
@@ -50,7 +52,9 @@ export class DialogWriter {
 
   /** What was sent and is not answered, and what is to be sent. */
   get isIdle(): boolean {
-    return this.#underWay === 0 && this.pendingCount === 0 && this.#unlisted.size === 0 && this.#told.length === 0;
+    return (
+      this.#underWay === 0 && this.pendingCount === 0 && this.#unlisted.size === 0 && this.#unnamed.size === 0 && this.#told.length === 0
+    );
   }
 
   write(did: string): void {
@@ -69,6 +73,7 @@ export class DialogWriter {
       this.#holdings.counters.records_spared++;
       return;
     }
+    if (held.callId !== undefined && this.#unnamed.size < MAX_ENDS) this.#unnamed.add(held.callId); // others expire
     const isSure = held.taken === 0 && held.doubts === this.#holdings.doubts;
     this.end(did, isCertain ? (isSure ? "sure" : "told") : "forgotten");
   }
@@ -108,6 +113,7 @@ export class DialogWriter {
     for (const did of ends) this.#sendEnd(did);
     this.#sendRecords(room - ends.length);
     this.#sendUnlisted();
+    this.#sendUnnamed();
     if (!this.isIdle) this.#arm(FLUSH_MS);
   }
 
@@ -127,7 +133,7 @@ export class DialogWriter {
 
   #sendRecords(room: number): void {
     const { held } = this.#holdings;
-    const written: [string, { record: string; lifeMs: number }][] = [];
+    const written: [string, RecordText][] = [];
     for (const did of first(this.#dirty, room)) {
       this.#dirty.delete(did);
       const known = held.get(did);
@@ -138,10 +144,12 @@ export class DialogWriter {
     for (const [did, text] of written) this.#sendRecord(did, text);
   }
 
-  #sendRecord(did: string, { record, lifeMs }: { readonly record: string; readonly lifeMs: number }): void {
+  #sendRecord(did: string, text: RecordText): void {
     const { options, owner, held, counters } = this.#holdings;
+    const { record, lifeMs } = text;
     const known = held.get(did)!;
     known.isWritten = true;
+    this.#name(did, known, text);
     this.#send(
       options.link.run(DIALOG_PUT, [options.keys.dialog(did)], [owner, record, lifeMs]),
       (answer) => {
@@ -154,6 +162,27 @@ export class DialogWriter {
         this.#dirty.add(did);
       },
     );
+  }
+
+  /** Lets messages that do not carry the did find it. Written once before the call is up and once when it is. */
+  #name(did: string, known: Held, { callId, lifeMs }: RecordText): void {
+    const { options, doubts } = this.#holdings;
+    if (known.nameMs * 2 >= lifeMs && known.nameDoubts === doubts) return;
+    known.callId = callId;
+    known.nameMs = lifeMs;
+    known.nameDoubts = doubts;
+    this.#unnamed.delete(callId);
+    this.#send(options.link.command("set", options.keys.call(callId), did, "px", lifeMs), undefined, () => {
+      known.nameMs = 0;
+    });
+  }
+
+  #sendUnnamed(): void {
+    const { link, keys } = this.#holdings.options;
+    for (const callId of first(this.#unnamed, MAX_A_FLUSH)) {
+      this.#unnamed.delete(callId);
+      this.#send(link.command("del", keys.call(callId))); // what is lost expires
+    }
   }
 
   /** Puts calls into the set of this node, before their records are its own: so they are found again, whatever happens. */

@@ -1,5 +1,9 @@
+import { createHash } from "node:crypto";
+
 /** Version of the layout of keys and messages: nodes of different versions do not see each other. */
 export const SCHEMA_VERSION = 1;
+/** 132 bits of a hash: no two calls of a cluster have the same. */
+const CALL_HASH_CHARS = 22;
 
 /**
  * Names of keys and channels in Redis. Each begins with the schema version and the id of the cluster, so that clusters and versions can share one
@@ -48,6 +52,12 @@ export class Keys {
   /** What is known of a dialog, and which node has it. */
   dialog(did: string): string {
     return `${this.#prefix}:dialog:{${did}}`;
+  }
+
+  /** The did of a call, for messages that do not carry it. @param callId of any length: it is not part of the name */
+  call(callId: string): string {
+    const hash = createHash("sha256").update(callId).digest("base64url").slice(0, CALL_HASH_CHARS);
+    return `${this.#prefix}:call:{${hash}}`;
   }
 
   /** Set: dids of the dialogs of a node. */

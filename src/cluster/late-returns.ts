@@ -1,40 +1,39 @@
 import type { CallLoad } from "../balancer/index.ts";
 
 /**
- * Keeps the leases of calls whose caller has hung up until the destination has agreed: it has the call until then, and another node that gave its place
- * away at once could be quicker than the BYE.
+ * Calls whose caller has hung up and whose destination has not agreed yet: it has the call until then, and another node that was given its place at once
+ * could be quicker than the BYE.
  */
 export class LateReturns {
-  readonly #giveBack: (load: CallLoad, cell: number) => void;
-  readonly #kept = new Map<CallLoad, number[]>();
+  /** BYEs under way. */
+  readonly #byes = new Map<CallLoad, number>();
 
-  /** @param giveBack is told of each lease that has ended, now or later */
-  constructor(giveBack: (load: CallLoad, cell: number) => void) {
-    this.#giveBack = giveBack;
-  }
-
-  /** Calls whose leases are kept. */
+  /** Calls that are being hung up. */
   get size(): number {
-    return this.#kept.size;
+    return this.#byes.size;
   }
 
-  /** From now on what this call gives back is kept until {@link settle}, which its caller is sure to call. */
+  /** A BYE is sent; {@link settle} is sure to follow, once for each. */
   hold(load: CallLoad): void {
-    if (load.leases.length > 0 && !this.#kept.has(load)) this.#kept.set(load, []);
+    this.#byes.set(load, (this.#byes.get(load) ?? 0) + 1);
   }
 
-  /** A lease of the balancer has ended. */
-  ended(load: CallLoad, cell: number): void {
-    const kept = this.#kept.get(load);
-    if (kept === undefined) this.#giveBack(load, cell);
-    else kept.push(cell);
+  has(load: CallLoad): boolean {
+    return this.#byes.has(load);
   }
 
-  /** The destination has answered, or will not. */
-  settle(load: CallLoad): void {
-    const kept = this.#kept.get(load);
-    if (kept === undefined) return;
-    this.#kept.delete(load);
-    for (const cell of kept) this.#giveBack(load, cell);
+  /** The destination has answered a BYE, or will not. True when it was the last one under way: now the places are free. */
+  settle(load: CallLoad): boolean {
+    const left = (this.#byes.get(load) ?? 0) - 1;
+    if (left > 0) this.#byes.set(load, left);
+    else return this.#byes.delete(load);
+    return false;
+  }
+
+  /** Nobody waits for answers any more. @returns the calls that were being hung up: what they keep would count until it expires */
+  close(): CallLoad[] {
+    const left = [...this.#byes.keys()];
+    this.#byes.clear();
+    return left;
   }
 }

@@ -1,11 +1,13 @@
-import { Type } from "typebox";
 import { type Balancer, type CallLoad, FLAG_NEGATIVE } from "../balancer/index.ts";
 import type { Admission } from "../proxy/index.ts";
 import type { Keys } from "./keys.ts";
+import { LateReturns } from "./late-returns.ts";
 import { LeaseCounters } from "./lease-counters.ts";
-import { type Hold, Holds, type LeaseOwner, type SlotLeases } from "./lease-holds.ts";
+import { Departures } from "./lease-departures.ts";
+import { type Hold, Holds, type SlotLeases } from "./lease-holds.ts";
+import { LeaseLoss } from "./lease-loss.ts";
 import { LeaseReach, type ReachOptions } from "./lease-reach.ts";
-import { refreshOwners } from "./lease-refresh.ts";
+import { GRACE_MS, Refreshes, refreshOwners } from "./lease-refresh.ts";
 import { Renewals } from "./lease-renewals.ts";
 import { type LeaseAnswer, RESERVE_TTL_MS } from "./lease-scripts.ts";
 import { type Asked, LeaseSender } from "./lease-sender.ts";
@@ -13,12 +15,8 @@ import { type LeaseSlot, LeaseSlots } from "./lease-slots.ts";
 import type { ClusterClock, ClusterLink, ClusterLog, NodeIdentity } from "./ports.ts";
 import type { Wire } from "./wire.ts";
 
-/** The answer may have come while this process was busy: it is read before anybody says that it is late. */
-const GRACE_MS = 5;
 /** Reservations under way at a time; beyond it calls do without. */
 export const MAX_RESERVATIONS_UNDER_WAY = 10_000;
-
-const LOST = Type.Object({ owner: Type.String({ minLength: 1, maxLength: 2048 }), from: Type.Integer({ minimum: 0 }) });
 
 export interface LeaseBookOptions {
   readonly link: ClusterLink;
@@ -29,6 +27,8 @@ export interface LeaseBookOptions {
   readonly log: ClusterLog;
   readonly balancer: Balancer;
   readonly slots: { readonly all: readonly LeaseSlot[]; bySlotCell(cell: number): LeaseSlot | undefined };
+  /** All calls of this node that count something. */
+  readonly calls: () => Iterable<CallLoad>;
   /** Time to live of a lease that is not renewed (`lease_time`), milliseconds. */
   readonly leaseMs: number;
   readonly redisLost: "fail_open" | "fail_closed";
@@ -44,8 +44,8 @@ interface Question extends Asked {
 
 /**
  * Exact loads: each unit of load in a slot with sharing "exact" has a lease in Redis, so that all nodes together never exceed a capacity. A lease is
- * asked for before the INVITE goes out, renewed while the call goes on, and given back with the lease of the balancer; what a dead node, or a lost
- * message, leaves there expires. Calls wait for nothing but their own reservation, and for that {@link LeaseReach.waitMs} at most.
+ * asked for before the INVITE goes out, renewed while the call goes on, and given back with the lease of the balancer, or when the destination has agreed
+ * to the BYE; what a dead node, or a lost message, leaves there expires. Calls wait for nothing but their own reservation, and for that {@link LeaseReach.waitMs} at most.
  *
  * The balancer's `onWatchedEnd` and `onWatchedForced` are to call {@link ended} and {@link forced}; {@link tableChanged} after each change of the table.
  */
@@ -57,7 +57,9 @@ export class LeaseBook implements Admission {
   readonly #reach: LeaseReach;
   readonly #slots: LeaseSlots;
   readonly #holds = new Holds();
-  readonly #refreshes = new Map<string, Promise<boolean>>();
+  readonly departures: Departures;
+  readonly #refreshes: Refreshes;
+  readonly #late = new LateReturns();
   /** By own cell. */
   #slotOf: ReadonlyMap<number, SlotLeases> = new Map();
   #underWay = 0;
@@ -65,16 +67,25 @@ export class LeaseBook implements Admission {
 
   constructor(options: LeaseBookOptions) {
     this.#options = options;
-    const { link, keys, leaseMs, clock } = options;
-    this.#slots = new LeaseSlots(keys);
+    const { link, leaseMs, clock } = options;
+    this.#slots = new LeaseSlots(options.keys);
+    const loss = new LeaseLoss({
+      ...options,
+      counters: this.counters,
+      owner: (name) => this.#slots.owner(name),
+      addAgain: ({ slots }) => {
+        for (const slot of slots) this.#renewals.restore(slot);
+      },
+    });
     this.#sender = new LeaseSender({
       link,
       counters: this.counters,
       leaseMs,
       reserveMs: Math.min(RESERVE_TTL_MS, leaseMs),
       onCount: (slot, count, isReliable) => this.#counted(slot, count, isReliable),
-      onUnready: (owner, answer) => this.#unready(owner, answer),
+      onUnready: (owner, answer) => loss.found(owner, answer),
     });
+    this.departures = new Departures(this.#sender);
     this.#renewals = new Renewals({ clock, sender: this.#sender, link, leaseMs, slots: () => this.#slots.all() });
     this.#reach = new LeaseReach({
       link,
@@ -84,7 +95,13 @@ export class LeaseBook implements Admission {
       rttMs: options.rttMs,
       onReady: () => this.restore(),
     });
-    link.subscribe(keys.channel("lease"), (message) => this.#heard(message));
+    this.#refreshes = new Refreshes({
+      clock,
+      plan: (group, resources) => refreshOwners(options.balancer, this.#slotOf, group, resources),
+      count: (owner) => this.#sender.count(owner),
+      waitMs: () => this.#reach.waitMs,
+      onAsk: () => this.counters.refreshes++,
+    });
   }
 
   /** Begins to renew, and to ask Redis as soon as there is a connection. */
@@ -94,8 +111,9 @@ export class LeaseBook implements Admission {
     this.#reach.start();
   }
 
-  /** Ends the timers. Leases stay until they expire, unless their calls ended before. */
+  /** Ends the timers. Leases stay until they expire, unless their calls ended before, or are being hung up: nobody waits for answers any more. */
   close(): void {
+    for (const load of this.#late.close()) this.#giveBack(load);
     this.#renewals.close();
     this.#reach.close();
   }
@@ -175,24 +193,8 @@ export class LeaseBook implements Admission {
   }
 
   refresh(group: number, resources: string): Promise<boolean> {
-    const { balancer, clock } = this.#options;
     if (this.#slotOf.size === 0 || !this.isExact) return Promise.resolve(false);
-    const key = `${group} ${resources}`;
-    const known = this.#refreshes.get(key);
-    if (known !== undefined) return known;
-    const { owners, hasRoom } = refreshOwners(balancer, this.#slotOf, group, resources);
-    if (owners.length === 0) return Promise.resolve(hasRoom());
-    this.counters.refreshes++;
-    const answered = Promise.all(owners.map((owner) => this.#sender.count(owner))).then(hasRoom);
-    const running = new Promise<boolean>((resolve) => {
-      const stop = clock.after(this.#reach.waitMs, () => resolve(hasRoom()));
-      answered.then((result) => {
-        stop();
-        resolve(result);
-      });
-    }).finally(() => this.#refreshes.delete(key));
-    this.#refreshes.set(key, running);
-    return running;
+    return this.#refreshes.ask(group, resources);
   }
 
   /** A lease of the balancer in a watched cell has ended. */
@@ -203,8 +205,17 @@ export class LeaseBook implements Admission {
     const units = this.#unitsOf(load, hold.slot);
     if (units >= hold.wanted) return;
     hold.refused = Math.max(0, hold.refused - (hold.wanted - units));
+    if (this.#late.has(load)) hold.keep(hold.wanted - units);
     hold.wanted = units;
     this.#reconcile(hold);
+  }
+
+  hold(load: CallLoad): void {
+    this.#late.hold(load);
+  }
+
+  settle(load: CallLoad): void {
+    if (this.#late.settle(load)) this.#giveBack(load);
   }
 
   /** A call was counted in a watched cell whatever the capacity: so it is in Redis. */
@@ -217,16 +228,10 @@ export class LeaseBook implements Admission {
     this.#force(hold);
   }
 
-  /**
-   * Another node has the call now, and with it the leases: they are not given back when the call ends here. To be said before the balancer releases the
-   * call.
-   */
+  /** Another node has the call now, and with it the leases: they stay when it ends here. To be said before the balancer releases the call. */
   surrender(load: CallLoad): void {
     for (const hold of [...this.#holds.of(load)]) {
-      hold.wanted = 0;
-      hold.refused = 0;
-      hold.sent = 0;
-      hold.acknowledge(0);
+      this.departures.leave(hold);
       this.#holds.drop(hold);
     }
   }
@@ -240,7 +245,7 @@ export class LeaseBook implements Admission {
 
   /** Reads the slots of the table again. To be called after `slots.tableChanged()`, in the step in which the table was replaced. */
   tableChanged(): void {
-    const { balancer, slots } = this.#options;
+    const { balancer, slots, calls } = this.#options;
     const before = this.#slotOf;
     const after = new Map<number, SlotLeases>();
     const known = new Set(this.#slots.all());
@@ -262,6 +267,10 @@ export class LeaseBook implements Admission {
         else moved.add(load);
       }
     }
+    // What was counted out of sight, while no row had it, counts now.
+    const isNew = (cell: number): boolean => after.has(cell) && !before.has(cell);
+    if ([...after.keys()].some((cell) => isNew(cell) && balancer.ownLoad(cell) > 0))
+      for (const load of calls()) if (load.leases.some(isNew)) moved.add(load);
     this.#slotOf = after;
     balancer.watchCells(new Set(after.keys()));
     for (const load of moved) this.#recount(load);
@@ -269,8 +278,16 @@ export class LeaseBook implements Admission {
     this.#reach.count([...new Set([...this.#slots.all()].filter((slot) => !known.has(slot)).map(({ owner }) => owner))]);
   }
 
+  #giveBack(load: CallLoad): void {
+    for (const hold of [...this.#holds.of(load)]) {
+      hold.keep(-hold.kept);
+      this.#reconcile(hold);
+    }
+  }
+
   #holdOf(load: CallLoad, slot: SlotLeases): Hold {
     if (load.name === "") load.name = `~${this.#options.self.incarnation}.${++this.#serial}`;
+    this.departures.back(load.name);
     return this.#holds.find(load, slot) ?? this.#holds.make(load, load.name, slot);
   }
 
@@ -295,7 +312,7 @@ export class LeaseBook implements Admission {
       const isDone = answers[i]?.outcome === "done";
       if (outcome !== "reserved" && !isDone) hold.refused = Math.min(hold.wanted, hold.refused + units);
       this.#reconcile(hold);
-      if (hold.settled > 0) this.#renewals.schedule(hold, isDone ? "reserved" : "uncertain");
+      if (hold.settled > 0) this.#renewals.asked(hold, answers[i]);
     }
     return outcome;
   }
@@ -348,38 +365,17 @@ export class LeaseBook implements Admission {
   #reconcile(hold: Hold): void {
     if (hold.asking > 0) return; // until the answer it is not known what is there
     const { settled } = hold;
-    if (hold.sent > settled) this.#sender.release(hold, settled);
+    const isKept = this.#late.has(hold.load);
+    if (hold.sent > settled && !isKept) this.#sender.release(hold, settled);
     else if (hold.sent < settled && this.#options.link.isUp) this.#sender.renew(hold.slot, [hold]);
-    if (hold.wanted === 0) this.#holds.drop(hold);
+    if (hold.wanted === 0 && !isKept) this.#holds.drop(hold);
   }
 
-  /** While nodes tell their leases again, Redis has as many as it says at least. */
-  #counted({ slotCell, acknowledged }: SlotLeases, count: number, isReliable: boolean): void {
+  /** While nodes tell their leases again, Redis has as many as it says at least. Places of which the balancer knows nothing are those of others to it. */
+  #counted({ slotCell, acknowledged, kept }: SlotLeases, count: number, isReliable: boolean): void {
     const { balancer } = this.#options;
-    const remote = Math.max(0, count - acknowledged);
+    const remote = Math.max(0, count - Math.max(0, acknowledged - kept));
     if (slotCell !== -1 && (isReliable || remote > balancer.remoteLoad(slotCell))) balancer.setRemoteLoad(slotCell, remote);
-  }
-
-  #unready(owner: LeaseOwner, { outcome, reliableFromMs }: LeaseAnswer): void {
-    const { link, keys, wire, log } = this.#options;
-    if (outcome === "found-lost") {
-      log.debug({ owner: owner.name }, "Leases are not known to Redis: every node adds its own");
-      link.publish(keys.channel("lease"), wire.encode({ owner: owner.name, from: reliableFromMs }));
-    }
-    this.#addAgain(owner, reliableFromMs);
-  }
-
-  #heard(message: string): void {
-    const received = this.#options.wire.decode(LOST, message);
-    const owner = received && this.#slots.owner(received.body.owner);
-    if (received === undefined) this.counters.malformed++;
-    else if (owner !== undefined) this.#addAgain(owner, received.body.from);
-  }
-
-  #addAgain(owner: LeaseOwner, reliableFromMs: number): void {
-    if (owner.addedFor === reliableFromMs) return;
-    owner.addedFor = reliableFromMs;
-    for (const slot of owner.slots) this.#renewals.restore(slot);
   }
 
   /** Its cells belong to other slots now. */

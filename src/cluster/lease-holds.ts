@@ -24,6 +24,10 @@ export class SlotLeases {
   readonly holds = new Set<Hold>();
   /** Leases of this node that Redis has, as its answers say. */
   acknowledged = 0;
+  /** Of these, leases that calls are about to give back: the balancer counts them no more. */
+  kept = 0;
+  /** Answers to what was given back that are still to come. */
+  releasing = 0;
   /** Members that Redis may still have though the call gave them back: it could not be told. */
   readonly owed = new Set<string>();
 
@@ -33,6 +37,11 @@ export class SlotLeases {
     this.key = key;
     this.slotCell = slotCell;
     owner.slots.push(this);
+  }
+
+  /** Redis may have something of it that this node is to know of. */
+  get isInUse(): boolean {
+    return this.holds.size > 0 || this.owed.size > 0 || this.releasing > 0;
   }
 }
 
@@ -51,6 +60,8 @@ export class Hold {
   sent = 0;
   /** Units that Redis has, as its answers say. */
   acknowledged = 0;
+  /** Units that the call wants no more, and that stay in Redis until its destination agrees. */
+  kept = 0;
   /** When it is to be renewed next, by the clock of this process. */
   dueMs = 0;
 
@@ -76,6 +87,12 @@ export class Hold {
     const members: string[] = [];
     for (let unit = first; unit < end; unit++) members.push(unit === 0 ? this.name : `${this.name}+${unit}`);
     return members;
+  }
+
+  /** So many units more are kept. */
+  keep(units: number): void {
+    this.kept += units;
+    this.slot.kept += units;
   }
 
   /** Redis has told that it has `units` of it now. */

@@ -8,7 +8,7 @@ export const RESERVE_WAIT_MS = 50;
 /** Redis was quick when its last answer took no longer. */
 const QUICK_MS = 100;
 /** Longest time that a call waits while Redis has been quick: what takes longer then is a pause of a busy machine, and an exact count is worth waiting for its end. */
-export const PAUSE_WAIT_MS = 250;
+export const PAUSE_WAIT_MS = 500;
 /** How often Redis is tried while it is too slow to be waited for. */
 const PROBE_MS = 250;
 /** Owners that are asked about at a time when Redis came back or the table changed. */
@@ -46,6 +46,7 @@ export class LeaseReach {
     link.onDown(() => {
       this.#connection++;
       this.#isReady = false;
+      options.sender.process = ""; // the next connection may be to another one
     });
   }
 

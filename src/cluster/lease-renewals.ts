@@ -1,5 +1,5 @@
 import type { Hold, SlotLeases } from "./lease-holds.ts";
-import { RESERVE_TTL_MS } from "./lease-scripts.ts";
+import { type LeaseAnswer, RESERVE_TTL_MS } from "./lease-scripts.ts";
 import type { LeaseSender } from "./lease-sender.ts";
 import type { ClusterClock, ClusterLink } from "./ports.ts";
 
@@ -53,6 +53,16 @@ export class Renewals {
     const others = this.#due.get(tick);
     if (others === undefined) this.#due.set(tick, [hold]);
     else others.push(hold);
+  }
+
+  /**
+   * Schedules a hold by what a reservation of it was answered. News of a settling may overtake the answer: then the hold was not among those that were
+   * added again, and is at once.
+   */
+  asked(hold: Hold, answer: LeaseAnswer | undefined): void {
+    const isDone = answer?.outcome === "done";
+    if (isDone && answer.reliableFromMs < hold.slot.owner.addedFor) this.#renew(hold.slot, [hold]);
+    else this.schedule(hold, isDone ? "reserved" : "uncertain");
   }
 
   /** Tells Redis all that this node has there, and what it has no more. */

@@ -22,10 +22,12 @@ export interface LeaseRequest {
 
 /** Time to live of a lease that was just reserved, at most: a node that dies at once gives it back soon. */
 export const RESERVE_TTL_MS = 20_000;
-/** How long the leases of an owner are not relied on after Redis lost them: every node adds its own meanwhile. */
+/** How long the leases of an owner are not relied on after Redis lost them, or has those of a while ago: every node adds its own meanwhile. */
 export const SETTLING_MS = 1000;
 /** How long it is remembered that the leases of an owner can be relied on, while nobody asks for them. */
 export const READY_TTL_MS = 86_400_000;
+/** Names of keys that one ready key lists, in characters: those of some 3,000 resources. What was in further ones is left to expire. */
+export const MAX_LISTED_CHARS = 300_000;
 
 const OUTCOMES = ["full", "done", "found-lost", "settling"] as const;
 
@@ -41,22 +43,39 @@ end
 
 /**
  * KEYS[1] stands while the leases can be relied on, and says since when and of which process of Redis: a restart or a fail-over may have lost
- * leases and kept the key. ARGV[1] is that process, "" when it is not known; ARGV[2] how long to settle.
+ * leases and kept the key, or bring back leases of calls that have ended. So each key of leases is emptied when it is first used after a settling has
+ * begun: what the nodes that are there do not add again is gone. KEYS[1] lists those that were, so that it happens once. ARGV[1] is the process, "" when
+ * it is not known; ARGV[2] how long to settle. Two settlings never end at the same time, by which nodes know them.
  */
 const READY = `
 local function ready()
+  local settling = tonumber(ARGV[2])
   local kept = redis.call("GET", KEYS[1])
-  local process, from
-  if kept then process, from = string.match(kept, "^(%w*) (%d+)$") end
+  local process, from, emptied
+  if kept then process, from, emptied = string.match(kept, "^(%w*) (%d+)(\\n.*)$") end
   from = tonumber(from)
-  if not from or from > now + tonumber(ARGV[2]) or (ARGV[1] ~= "" and process ~= ARGV[1]) then
-    from = now + tonumber(ARGV[2])
-    redis.call("SET", KEYS[1], ARGV[1] .. " " .. string.format("%.0f", from), "PX", ${READY_TTL_MS})
-    return 2, from
+  if from and from > now + 2 * settling then from = nil end
+  local outcome = 1
+  if not from or (ARGV[1] ~= "" and process ~= ARGV[1]) then
+    from = math.max(now + settling, from and from + 1 or 0)
+    process, emptied, outcome = ARGV[1], "\\n", 2
+  elseif from > now then
+    outcome = 3
   end
-  redis.call("PEXPIRE", KEYS[1], ${READY_TTL_MS})
-  if from > now then return 3, from end
-  return 1, from
+  local isChanged = outcome == 2
+  for i = 2, #KEYS do
+    if not string.find(emptied, "\\n" .. KEYS[i] .. "\\n", 1, true) and #emptied < ${MAX_LISTED_CHARS} then
+      redis.call("DEL", KEYS[i])
+      emptied = emptied .. KEYS[i] .. "\\n"
+      isChanged = true
+    end
+  end
+  if isChanged then
+    redis.call("SET", KEYS[1], process .. " " .. string.format("%.0f", from) .. emptied, "PX", ${READY_TTL_MS})
+  else
+    redis.call("PEXPIRE", KEYS[1], ${READY_TTL_MS})
+  end
+  return outcome, from
 end
 `;
 

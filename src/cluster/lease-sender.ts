@@ -116,10 +116,15 @@ export class LeaseSender {
     const members = hold.members(keep, hold.sent);
     hold.sent = keep;
     if (members.length === 0) return;
-    const answer = this.#options.link.isUp ? await this.#release(slot, members) : undefined;
+    const answer = await this.#release(slot, members);
     hold.acknowledge(Math.min(hold.acknowledged, keep));
-    if (answer === undefined) this.#owe(slot, members);
-    else this.#note(slot.owner, [slot], answer);
+    this.#note(slot.owner, [slot], answer);
+  }
+
+  /** Gives back leases that no call of this node has. While Redis cannot be told they are left to expire. */
+  giveBack(slot: SlotLeases, members: readonly string[]): void {
+    if (!this.#options.link.isUp) return;
+    this.#release(slot, members).then((answer) => this.#note(slot.owner, [slot], answer));
   }
 
   /**
@@ -131,10 +136,7 @@ export class LeaseSender {
     for (const member of members) this.#settleDebt(slot, member);
     for (let first = 0; first < members.length; first += MAX_BATCH) {
       const batch = members.slice(first, first + MAX_BATCH);
-      this.#release(slot, batch).then((answer) => {
-        if (answer === undefined) this.#owe(slot, batch);
-        else this.#note(slot.owner, [slot], answer);
-      });
+      this.#release(slot, batch).then((answer) => this.#note(slot.owner, [slot], answer));
     }
   }
 
@@ -147,9 +149,14 @@ export class LeaseSender {
     return answer !== undefined;
   }
 
+  /** What Redis could not be told is owed to it. */
   async #release(slot: SlotLeases, members: readonly string[]): Promise<LeaseAnswer | undefined> {
-    const answer = await this.#run(LEASE_RELEASE, slot.owner, [slot], members);
-    if (answer !== undefined) this.#options.counters.released += members.length;
+    const { link, counters } = this.#options;
+    slot.releasing++;
+    const answer = link.isUp ? await this.#run(LEASE_RELEASE, slot.owner, [slot], members) : undefined;
+    slot.releasing--;
+    if (answer === undefined) this.#owe(slot, members);
+    else counters.released += members.length;
     return answer;
   }
 

@@ -57,7 +57,7 @@ export class LeaseSlots {
   /** The table was read. */
   end(): void {
     for (const [key, slot] of this.#byKey) {
-      if (slot.slotCell !== -1 || slot.holds.size > 0 || slot.owed.size > 0) continue;
+      if (slot.slotCell !== -1 || slot.isInUse) continue;
       this.#byKey.delete(key);
       const { owner } = slot;
       owner.slots.splice(owner.slots.indexOf(slot), 1);

@@ -1,7 +1,8 @@
 import type { Balancer } from "../balancer/index.ts";
 import type { Keys } from "./keys.ts";
-import { LoadMessage, LoadMeta, META_FIELD, readCalls } from "./load-message.ts";
+import { type LoadMessage, LoadMeta, META_FIELD, type NodeLoad, readField, readMessage, type Taken, takenIn } from "./load-message.ts";
 import { LoadPublisher, LoadPublisherCounters } from "./load-publisher.ts";
+import { OwnTakes } from "./own-takes.ts";
 import type { ClusterClock, ClusterLink, ClusterLog, NodeIdentity } from "./ports.ts";
 import { RemoteLoads } from "./remote-loads.ts";
 import type { Slots } from "./slots.ts";
@@ -26,7 +27,7 @@ export interface LoadExchangePorts {
   readonly log: ClusterLog;
   readonly members: LoadMembers;
   readonly slots: Slots;
-  readonly balancer: Pick<Balancer, "load" | "remoteLoad" | "setRemoteLoad">;
+  readonly balancer: Pick<Balancer, "load" | "remoteLoad" | "setRemoteLoad" | "slotCell">;
   /** Does something by which loads of others change though no call begins or ends: a node becomes known, or leaves. */
   readonly recount?: (change: () => void) => void;
   /** Between two looks at the loads, ms. @default 25 */
@@ -35,7 +36,7 @@ export interface LoadExchangePorts {
   readonly leaseMs?: number;
 }
 
-/** Calls of a node that is gone are counted for so long, ms: whoever takes its dialogs over needs time. */
+/** Calls of a node that is gone are counted for so long, ms, from the last that was taken over: whoever takes its dialogs over needs time. */
 export const GONE_LOADS_MS = 10_000;
 
 /** Hashes that are read at a time. */
@@ -81,6 +82,9 @@ export class LoadExchange {
   readonly #counters = new LoadExchangeCounters();
   readonly #ports: LoadExchangePorts;
   readonly #publisher: LoadPublisher;
+  readonly #takes: OwnTakes;
+  /** Nodes of which something came though they are gone: what they have may be told by themselves at any time. */
+  readonly #heard = new Set<number>();
   readonly #peers = new Map<number, Peer>();
   /** Nodes whose hash is to be read. */
   readonly #wanted = new Set<number>();
@@ -91,10 +95,14 @@ export class LoadExchange {
   #isStopped = false;
 
   constructor(ports: LoadExchangePorts) {
-    const { balancer, keys, link, members, slots, leaseMs = 3000 } = ports;
+    const { balancer, keys, link, members, self, slots, leaseMs = 3000 } = ports;
     this.#ports = ports;
     this.loads = new RemoteLoads(balancer, slots);
-    this.#publisher = new LoadPublisher({ ...ports, leaseMs });
+    this.#takes = new OwnTakes(
+      (nodeId) => members.isAlive(nodeId),
+      (slot) => this.#setTaken(self.nodeId, slot, this.#takes.of(slot)),
+    );
+    this.#publisher = new LoadPublisher({ ...ports, takes: this.#takes, leaseMs });
     link.subscribe(keys.channel("load"), (text) => this.#receive(text));
     link.onUp(() => this.#up());
     members.onNode(({ nodeId }, alive) => this.#node(nodeId, alive));
@@ -116,6 +124,21 @@ export class LoadExchange {
     this.#recount(() => this.loads.remove(nodeId));
   }
 
+  /**
+   * A call of another node is one of this node now, in these cells of the balancer: from now on it is counted here only, and with the next scan on every
+   * other node. To be told in the same step in which the balancer counts it.
+   */
+  took({ nodeId, incarnation }: Pick<NodeIdentity, "nodeId" | "incarnation">, cells: readonly number[]): void {
+    const { balancer, clock, self, slots } = this.#ports;
+    const mark = this.loads.markOf(nodeId);
+    if (nodeId === self.nodeId || mark?.incarnation !== incarnation || this.#heard.has(nodeId)) return;
+    const names = cells.flatMap((cell) => {
+      const slot = slots.bySlotCell(balancer.slotCell(cell));
+      return slot === undefined || slot.sharing === "off" ? [] : [slot.name];
+    });
+    if (names.length > 0) this.#recount(() => this.#takes.add(nodeId, mark, names, clock.nowMs()));
+  }
+
   get counters(): Record<string, number> {
     const { whole_writes, write_failures, messages, changes } = this.#publisher.counters;
     const { size, unknownSlots, refused } = this.loads;
@@ -135,6 +158,7 @@ export class LoadExchange {
     if (!this.#isMember) this.#scanLater();
     this.#isMember = true;
     this.#dropGone();
+    this.#recount(() => this.#takes.forgetOld(this.#ports.clock.nowMs()));
     this.loads.apply();
     this.#checkOne();
     this.#readWanted();
@@ -149,6 +173,7 @@ export class LoadExchange {
 
   /** What happened while there was no connection nobody told. Who is gone by now has just begun to be, as far as can be said. */
   #up(): void {
+    this.#takes.keep(this.#ports.clock.nowMs());
     for (const peer of this.#peers.values()) if (peer.goneAtMs !== undefined) peer.goneAtMs = this.#ports.clock.nowMs();
     for (const { nodeId, isAlive } of this.#ports.members.nodes()) if (isAlive) this.#want(nodeId);
     this.#readWanted();
@@ -156,11 +181,14 @@ export class LoadExchange {
 
   #node(nodeId: number, alive: boolean): void {
     if (nodeId === this.#ports.self.nodeId) return;
+    this.#heard.delete(nodeId);
     if (alive) {
+      this.#forgetTakes(nodeId);
       this.#peer(nodeId).goneAtMs = undefined;
       this.#want(nodeId);
       this.#readWanted();
     } else {
+      this.#takes.gone(nodeId);
       const peer = this.#peers.get(nodeId);
       if (peer !== undefined) peer.goneAtMs ??= this.#ports.clock.nowMs();
     }
@@ -195,11 +223,13 @@ export class LoadExchange {
 
   #receive(text: string): void {
     const { self, members, wire } = this.#ports;
-    const received = this.#isStopped ? undefined : wire.decode(LoadMessage, text);
+    const received = this.#isStopped ? undefined : readMessage(wire, text);
     if (received === undefined || received.nodeId === self.nodeId) return;
     const { nodeId, incarnation, body } = received;
     if (!members.isAlive(nodeId)) {
       this.#counters.strangers++;
+      this.#heard.add(nodeId);
+      this.#forgetTakes(nodeId);
       return;
     }
     this.#counters.received++;
@@ -231,10 +261,34 @@ export class LoadExchange {
       this.#counters.gaps++;
       this.#want(nodeId);
     }
-    // What is said of these slots holds, whatever was missed of others.
-    for (const [name, calls] of changes) this.loads.set(nodeId, name, calls);
+    const isMoving = this.loads.isTakenFrom(nodeId) || changes.some((change) => change.length > 2);
+    if (isMoving) this.#recount(() => this.#apply(nodeId, incarnation, seq, changes));
+    else this.#apply(nodeId, incarnation, seq, changes);
     // A gap stays one until the hash was read: the next message must not look as if nothing were missing.
     if (seq === next) peer.seq = seq;
+  }
+
+  /** What is said of these slots holds, whatever was missed of others. */
+  #apply(nodeId: number, incarnation: string, seq: number, changes: LoadMessage["changes"]): void {
+    this.loads.asOf(nodeId, incarnation, seq);
+    for (const change of changes) {
+      const [name, calls] = change;
+      this.loads.set(nodeId, name, calls);
+      this.#setTaken(nodeId, name, takenIn(change));
+    }
+  }
+
+  /** A node whose calls are being taken over is counted on: it takes as long as it takes. */
+  #setTaken(nodeId: number, name: string, taken: readonly Taken[]): void {
+    if (!this.loads.setTaken(nodeId, name, taken)) return;
+    for (const each of taken) {
+      const peer = this.#peers.get(each.nodeId);
+      if (peer?.goneAtMs !== undefined) peer.goneAtMs = this.#ports.clock.nowMs();
+    }
+  }
+
+  #forgetTakes(nodeId: number): void {
+    this.#recount(() => this.#takes.forget(nodeId));
   }
 
   #want(nodeId: number): void {
@@ -272,13 +326,16 @@ export class LoadExchange {
     fields.delete(META_FIELD);
     // Without a number it is not there, or still being written: whoever writes it says so when it is done.
     if (meta !== undefined && this.#peers.get(nodeId) === peer) {
-      const loads = new Map<string, number>();
+      const loads = new Map<string, NodeLoad>();
       for (const [name, text] of fields) {
-        const calls = readCalls(name, text);
-        if (calls === undefined) this.#counters.malformed++;
-        else loads.set(name, calls);
+        const load = readField(name, text);
+        if (load === undefined) this.#counters.malformed++;
+        else loads.set(name, load);
       }
-      this.#recount(() => this.loads.replace(nodeId, loads));
+      this.#recount(() => {
+        this.loads.asOf(nodeId, meta.incarnation, meta.seq);
+        this.loads.replace(nodeId, loads);
+      });
       peer.incarnation = meta.incarnation;
       peer.seq = meta.seq;
     }

@@ -1,6 +1,7 @@
 import type { Balancer } from "../balancer/index.ts";
 import type { Keys } from "./keys.ts";
-import { type LoadMessage, MAX_CHANGES_IN_MESSAGE, META_FIELD } from "./load-message.ts";
+import { changeOf, fieldOf, type LoadMessage, MAX_CHANGES_IN_MESSAGE, META_FIELD, NONE_TAKEN, type NodeLoad } from "./load-message.ts";
+import type { OwnTakes } from "./own-takes.ts";
 import type { ClusterLink, NodeIdentity } from "./ports.ts";
 import type { Slots } from "./slots.ts";
 import type { Wire } from "./wire.ts";
@@ -27,6 +28,8 @@ export interface LoadPublisherPorts {
   readonly self: Pick<NodeIdentity, "nodeId">;
   readonly slots: Slots;
   readonly balancer: Pick<Balancer, "load">;
+  /** What is told together with the loads that rose by it. */
+  readonly takes: OwnTakes;
   /** The hash lives so long without a beat, ms. */
   readonly leaseMs: number;
 }
@@ -43,6 +46,8 @@ export class LoadPublisher {
   #cells = new Int32Array(0);
   /** By position: what was told last. */
   #told = new Int32Array(0);
+  /** Slots of which it was told, too, what was taken over. */
+  readonly #toldTaken = new Set<string>();
   /** Slots that are shared no more, and whose calls the others still count. */
   #vanished: string[] = [];
   #seq = 0;
@@ -63,6 +68,7 @@ export class LoadPublisher {
   tableChanged(): void {
     const told = new Map<string, number>(this.#vanished.map((name) => [name, 1]));
     for (const [i, name] of this.#names.entries()) if (this.#told[i] !== 0) told.set(name, this.#told[i]!);
+    for (const name of this.#toldTaken) if (!told.has(name)) told.set(name, 0);
     const shared = this.#ports.slots.all.filter(({ sharing }) => sharing !== "off");
     this.#names = shared.map(({ name }) => name);
     this.#cells = Int32Array.from(shared, ({ slotCell }) => slotCell);
@@ -95,23 +101,28 @@ export class LoadPublisher {
   }
 
   #writeChanges(): void {
-    const changes: [string, number][] = this.#vanished.map((name) => [name, 0]);
+    const changes: [string, NodeLoad][] = this.#vanished.map((name) => [name, NOTHING]);
+    const { balancer, takes } = this.#ports;
     let added = 0;
     for (let i = 0; i < this.#cells.length; i++) {
-      const calls = this.#ports.balancer.load(this.#cells[i]!);
-      if (calls === this.#told[i]) continue;
-      if (this.#told[i] === 0) added++;
-      changes.push([this.#names[i]!, calls]);
+      const calls = balancer.load(this.#cells[i]!);
+      const isSame = calls === this.#told[i];
+      if (isSame && takes.changed.size === 0) continue;
+      const name = this.#names[i]!;
+      if (isSame && !takes.changed.has(name)) continue;
+      const taken = takes.told(name);
+      if (isSame && taken.length === 0 && !this.#toldTaken.has(name)) continue;
+      if (this.#told[i] === 0 && !this.#toldTaken.has(name)) added++;
+      changes.push([name, { calls, taken }]);
       this.#told[i] = calls;
     }
+    takes.changed.clear();
     if (changes.length === 0) return;
     this.#vanished = [];
-    const messages: LoadMessage[] = [];
-    for (let at = 0; at < changes.length; at += MAX_CHANGES_IN_MESSAGE) {
-      messages.push({ seq: ++this.#seq, changes: changes.slice(at, at + MAX_CHANGES_IN_MESSAGE) });
-    }
+    this.#noteTaken(changes);
+    const messages = this.#messages(changes);
     this.counters.changes += changes.length;
-    const gone = changes.filter(([, calls]) => calls === 0).map(([name]) => name);
+    const gone = changes.filter(([, load]) => isNothing(load)).map(([name]) => name);
     const removals = chunks(gone, MAX_FIELDS_IN_COMMAND).map((names) => ["hdel", this.#key, ...names]);
     const writes = this.#setCommands(changes);
     // Had the hash expired or been flushed meanwhile, more fields would be new than those that were 0.
@@ -122,15 +133,43 @@ export class LoadPublisher {
     for (const message of messages) this.#publish(message);
   }
 
+  /** What was taken over weighs as much as a load. */
+  #messages(changes: readonly (readonly [string, NodeLoad])[]): LoadMessage[] {
+    const messages: LoadMessage[] = [];
+    let room = 0;
+    for (const [name, load] of changes) {
+      const weight = 1 + load.taken.length;
+      if (room < weight) {
+        messages.push({ seq: ++this.#seq, changes: [] });
+        room = MAX_CHANGES_IN_MESSAGE;
+      }
+      messages.at(-1)!.changes.push(changeOf(name, load));
+      room -= weight;
+    }
+    return messages;
+  }
+
+  #noteTaken(loads: readonly (readonly [string, NodeLoad])[]): void {
+    for (const [name, { taken }] of loads) {
+      if (taken.length > 0) this.#toldTaken.add(name);
+      else this.#toldTaken.delete(name);
+    }
+  }
+
   #writeWhole(): void {
+    const { balancer, takes } = this.#ports;
     this.#isWholeWanted = false;
     this.#vanished = [];
-    const loads: [string, number][] = [];
+    const loads: [string, NodeLoad][] = [];
     for (let i = 0; i < this.#cells.length; i++) {
-      const calls = this.#ports.balancer.load(this.#cells[i]!);
+      const calls = balancer.load(this.#cells[i]!);
       this.#told[i] = calls;
-      if (calls > 0) loads.push([this.#names[i]!, calls]);
+      const load = { calls, taken: takes.told(this.#names[i]!) };
+      if (!isNothing(load)) loads.push([this.#names[i]!, load]);
     }
+    takes.changed.clear();
+    this.#toldTaken.clear();
+    this.#noteTaken(loads);
     this.#seq++;
     this.counters.whole_writes++;
     this.#send([["unlink", this.#key], ...this.#setCommands(loads), ["pexpire", this.#key, this.#ports.leaseMs]], () => true);
@@ -138,8 +177,8 @@ export class LoadPublisher {
   }
 
   /** The number comes last: a hash without it is still being written. */
-  #setCommands(loads: readonly (readonly [string, number])[]): (string | number)[][] {
-    const fields = loads.filter(([, calls]) => calls > 0);
+  #setCommands(loads: readonly (readonly [string, NodeLoad])[]): (string | number)[][] {
+    const fields = loads.filter(([, load]) => !isNothing(load)).map(([name, load]) => [name, fieldOf(load)] as const);
     const meta = [META_FIELD, this.#ports.wire.encode({ seq: this.#seq })];
     return chunks([...fields, meta] as const, MAX_FIELDS_IN_COMMAND).map((some) => ["hset", this.#key, ...some.flat()]);
   }
@@ -165,6 +204,13 @@ export class LoadPublisher {
     const { keys, link, wire } = this.#ports;
     link.publish(keys.channel("load"), wire.encode(message));
   }
+}
+
+const NOTHING: NodeLoad = { calls: 0, taken: NONE_TAKEN };
+
+/** No field of the hash. */
+function isNothing({ calls, taken }: NodeLoad): boolean {
+  return calls === 0 && taken.length === 0;
 }
 
 function chunks<T>(items: readonly T[], size: number): T[][] {

@@ -3,7 +3,7 @@ import { BEAT, type BeatAnswer, beatArgs, readBeat, type TagAsk, type TagRow } f
 import { ClusterTime } from "./cluster-time.ts";
 import type { Keys } from "./keys.ts";
 import { decodeIdentity, encodeIdentity, NodeTable, type NodeView } from "./node-table.ts";
-import type { ClusterClock, ClusterLink, ClusterLog, NodeIdentity } from "./ports.ts";
+import { type ClusterClock, type ClusterLink, type ClusterLog, LinkError, type NodeIdentity } from "./ports.ts";
 import type { Wire } from "./wire.ts";
 
 export type { NodeView } from "./node-table.ts";
@@ -108,6 +108,8 @@ export class Membership {
   #extras = 0;
   #isRunning = false;
   #isFull = false;
+  /** What Redis said when it refused the last beat; "" when it did not. */
+  #refusal = "";
   /** When the last beat was sent that renewed the lease, monotonic. */
   #renewedAtMs = Number.NEGATIVE_INFINITY;
   #holder: { incarnation: string; expiryMs: number; isAlive: boolean } | undefined;
@@ -193,6 +195,11 @@ export class Membership {
     return this.rttMs !== undefined && this.rttMs > SLOW_MS;
   }
 
+  /** Redis answers the beats of this node with an error, as one whose memory is full does: there is nothing to be shared by it. */
+  get isRefused(): boolean {
+    return this.#refusal !== "";
+  }
+
   get counters(): Readonly<Record<string, number>> {
     return { ...this.#counters, ...this.#time.counters, ...this.#table.counters };
   }
@@ -272,11 +279,20 @@ export class Membership {
       if (answer === undefined) throw new Error(`Cannot read the answer to a beat: "${JSON.stringify(reply)?.slice(0, 200)}"`);
       if (this.#isRunning) this.#heard(answer, { seq, sentAtMs, sentWallMs, asks });
     } catch (error) {
-      this.#counters.beats_failed++;
-      this.#options.log.debug({ err: error }, "A beat was not answered");
+      this.#failed(error);
     } finally {
       this.#underWay--;
     }
+  }
+
+  /** A Redis that is there and takes no beats (out of memory, its disk is full, rights are missing) is of no more use than none: the operator is to know why. */
+  #failed(error: unknown): void {
+    this.#counters.beats_failed++;
+    const { log } = this.#options;
+    const reason = error instanceof Error ? error.message : String(error);
+    if (error instanceof LinkError || reason === this.#refusal) log.debug({ err: error }, "A beat was not answered");
+    else log.error({ reason }, "Redis refuses the beats of this node");
+    if (!(error instanceof LinkError)) this.#refusal = reason;
   }
 
   #heard(answer: BeatAnswer, sent: Pick<TagBeat, "seq" | "sentAtMs" | "sentWallMs" | "asks">): void {
@@ -297,6 +313,7 @@ export class Membership {
     const isFirst = this.#epoch === 0;
     this.#holder = undefined;
     this.#isFull = false;
+    this.#refusal = "";
     this.#renewedAtMs = Math.max(this.#renewedAtMs, sent.sentAtMs);
     this.#epoch = answer.epoch;
     this.#generation = generation;
@@ -305,8 +322,8 @@ export class Membership {
     const { isComplete, changed } = this.#table.heard({ rows: answer.nodes, redisMs, isSteady });
     this.#directory = isComplete ? answer.directory : "";
     const tagsAtMs = this.#rider?.answered({ ...sent, redisMs, rows: answer.tags }) ?? this.#beatMs;
-    for (const node of changed) for (const listener of this.#nodeListeners) listener(node, node.isAlive);
-    for (const listener of this.#beatListeners) listener({ statusSeq, generation, atMs: redisMs });
+    for (const node of changed) for (const listener of this.#nodeListeners) this.#guarded(() => listener(node, node.isAlive));
+    for (const listener of this.#beatListeners) this.#guarded(() => listener({ statusSeq, generation, atMs: redisMs }));
     this.#joined("joined");
     const ends = answer.nodes.map(({ nodeId, expiryMs }) => (this.isAlive(nodeId) ? expiryMs - redisMs + AFTERWARDS_MS : this.#beatMs));
     const untilSteadyMs = this.#time.untilSteadyMs();
@@ -350,6 +367,15 @@ export class Membership {
       this.#options.log.warn({ records: count }, "Redis has records of nodes or tags that cannot be read; they are ignored");
     }
     this.#foreign = count;
+  }
+
+  /** What one listener cannot cope with is kept from none of the others. */
+  #guarded(tell: () => void): void {
+    try {
+      tell();
+    } catch (error) {
+      this.#options.log.error({ err: error }, "cannot process news of the cluster");
+    }
   }
 
   #wakeIn(ms: number): void {

@@ -36,6 +36,8 @@ export interface RedisLink extends ClusterLink {
   readonly counters: Readonly<RedisLinkCounters>;
   /** Milliseconds that the last ping took; undefined while there is no connection, and in its first moments. */
   readonly rttMs: number | undefined;
+  /** As {@link rttMs}, but without single pauses. */
+  readonly steadyRttMs: number | undefined;
   /** The address, without user and password. */
   readonly shownUrl: string;
   /** Commands under way fail. Nobody is told that the connection is gone. */
@@ -79,6 +81,10 @@ class Link implements RedisLink {
 
   get rttMs(): number | undefined {
     return this.isUp ? this.#session?.rttMs : undefined;
+  }
+
+  get steadyRttMs(): number | undefined {
+    return this.isUp ? this.#session?.steadyRttMs : undefined;
   }
 
   command(name: string, ...args: readonly (string | number)[]): Promise<unknown> {

@@ -58,6 +58,7 @@ export class RedisSession {
   #lookedAtMs = 0;
   #isCorked = false;
   #rttMs: number | undefined;
+  #rttBeforeMs = Number.POSITIVE_INFINITY;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -72,13 +73,21 @@ export class RedisSession {
     return this.#isUp;
   }
 
-  /** Milliseconds of the last ping, or those that one waits for its answer by now when these are more; undefined before the first. */
+  /** Milliseconds of the last ping; undefined before the first. */
   get rttMs(): number | undefined {
+    return this.#rttMs;
+  }
+
+  /**
+   * The better one of the last two pings, ms, so that one pause of a busy machine does not count; or those that a ping waits for its answer by now, once these
+   * are more than {@link PING_MS}. Undefined before the first.
+   */
+  get steadyRttMs(): number | undefined {
     if (this.#rttMs === undefined) return undefined;
-    let rttMs = this.#rttMs;
+    let waitedMs = 0;
     for (const [redis, { pingSentAtMs }] of this.#lines)
-      if (redis !== this.#subscriber && pingSentAtMs !== undefined) rttMs = Math.max(rttMs, performance.now() - pingSentAtMs);
-    return rttMs;
+      if (redis !== this.#subscriber && pingSentAtMs !== undefined) waitedMs = Math.max(waitedMs, performance.now() - pingSentAtMs);
+    return waitedMs > PING_MS ? waitedMs : Math.min(this.#rttMs, this.#rttBeforeMs);
   }
 
   /** @throws LinkError @throws Error what Redis answered */
@@ -255,7 +264,9 @@ export class RedisSession {
         const answeredAtMs = performance.now();
         line.pingSentAtMs = undefined;
         line.heardAtMs = answeredAtMs;
-        if (redis !== this.#subscriber) this.#rttMs = answeredAtMs - now;
+        if (redis === this.#subscriber) return;
+        this.#rttBeforeMs = this.#rttMs ?? Number.POSITIVE_INFINITY;
+        this.#rttMs = answeredAtMs - now;
       },
       (error) => this.#end(messageOf(error)),
     );

@@ -9,6 +9,8 @@ export const MAX_TAGS = 100;
 export const MAX_TAG_CHARS = 64;
 /** How long a backup lets those go ahead that the operator made active, ms. */
 const PATIENCE_MS = 200;
+/** The same for a tag that nobody ever had: nodes that start together do not start at the same moment. */
+const FIRST_PATIENCE_MS = 2_000;
 /** Backups claim one after the other within this time, ms: one beat is enough for all. */
 const JITTER_MS = 50;
 /** Longer than a lease, so that a dead owner's is waited for. */
@@ -42,6 +44,8 @@ export interface SharingTagsOptions {
   readonly tags: readonly { readonly name: string; readonly active: boolean }[];
   /** "auto": backups take over from a dead owner. "manual": only {@link SharingTags.setActive} moves a tag. */
   readonly failover: "auto" | "manual";
+  /** No tag is taken before {@link SharingTags.begin}: whoever has one gets calls. @default false */
+  readonly waits?: boolean;
   /** Uniform, from 0 to below 1. @default {Math.random} */
   readonly random?: () => number;
 }
@@ -96,14 +100,22 @@ export class SharingTags implements BeatRider {
   /** Tags of which only others were told. */
   #others: readonly TagRow[] = [];
   readonly #listeners: ((change: TagChange) => void)[] = [];
+  #hasBegun: boolean;
   #hasLeft = false;
   #stopFence: (() => void) | undefined;
 
   constructor(options: SharingTagsOptions) {
     this.#options = options;
     this.#membership = options.membership;
+    this.#hasBegun = options.waits !== true;
     for (const { name, active } of options.tags) this.#tag(name, active);
     options.membership.carry(this);
+  }
+
+  /** From now on this node takes tags: it is ready for what comes with them. */
+  begin(): void {
+    this.#hasBegun = true;
+    this.#membership.beatNow();
   }
 
   /** Whether this node is to act for the tag now. To be asked at each act. A tag that is not known becomes one of this node's, as a backup. */
@@ -173,7 +185,8 @@ export class SharingTags implements BeatRider {
   /** @internal */
   asks(): readonly TagAsk[] {
     const { time } = this.#membership;
-    const free: TagAct = time.untilSteadyMs() === 0 ? "claim" : time.isFirst ? "first" : "watch";
+    const soon: TagAct = time.untilSteadyMs() === 0 ? "claim" : time.isFirst ? "first" : "watch";
+    const free = this.#hasBegun ? soon : "watch";
     return [...this.#tags.values()].map((tag) => {
       const { name, epoch, held, asking } = tag;
       const isHeld = held !== undefined && this.#isFresh(held);
@@ -242,7 +255,7 @@ export class SharingTags implements BeatRider {
     }
     if (tag.held !== undefined || tag.isReleasing) return leaseMs;
     const mayClaim = tag.asking !== undefined || tag.isEager || this.#options.failover === "auto";
-    if (!mayClaim) return leaseMs;
+    if (!mayClaim || !this.#hasBegun) return leaseMs;
     const { time } = this.#membership;
     // A tag that its owner gave up can be had by a node that has just started, before it has watched the others.
     const steadyMs = row.isReleased && time.isFirst ? 0 : time.untilSteadyMs();
@@ -262,7 +275,7 @@ export class SharingTags implements BeatRider {
         tag: tag.name,
         state: "active",
         epoch: row.epoch,
-        reason: tag.asking === undefined ? "nobody had it" : "set by the operator",
+        reason: tag.asking !== undefined ? "set by the operator" : row.epoch > 1 ? "the node that had it is gone" : "nobody had it",
       });
     }
     const { asking } = tag;
@@ -335,7 +348,13 @@ export class SharingTags implements BeatRider {
   }
 
   #tell(change: TagChange): void {
-    for (const listener of this.#listeners) listener(change);
+    for (const listener of this.#listeners) {
+      try {
+        listener(change);
+      } catch (error) {
+        this.#options.log.error({ err: error, tag: change.tag }, "cannot process a change of a sharing tag");
+      }
+    }
   }
 }
 
@@ -343,6 +362,7 @@ function hasLeftError(name: string): Error {
   return new Error(`Cannot make sharing tag "${name}" active: this node has left the cluster`);
 }
 
-function graceOf({ asking, isEager }: Pick<Tag, "asking" | "isEager">): number {
-  return asking !== undefined || isEager ? 0 : PATIENCE_MS;
+function graceOf({ asking, isEager, epoch }: Pick<Tag, "asking" | "isEager" | "epoch">): number {
+  if (asking !== undefined || isEager) return 0;
+  return epoch === 0 ? FIRST_PATIENCE_MS : PATIENCE_MS;
 }

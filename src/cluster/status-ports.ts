@@ -27,6 +27,8 @@ export interface StatusReplicaPorts {
   readonly beats: StatusBeats;
   /** Another node's decision won. `isSync`: it was found by comparing, and may be old. */
   readonly apply: (record: StatusRecord, isSync: boolean) => void;
+  /** A decision of this node came to nothing, and the cluster has none in its place: it is as if nobody had ever decided. */
+  readonly forget?: (record: StatusRecord) => void;
   readonly log: ClusterLog;
 }
 

@@ -185,6 +185,8 @@ export class StatusReplica {
   #syncEnded(isDone: boolean): boolean {
     this.#syncing = undefined;
     this.#synced = isDone && this.#ports.link.isUp && !this.#isStale;
+    if (isDone) this.#stopLook?.(); // all that it would find is known now
+    if (isDone) this.#stopLook = undefined;
     if (this.#isStale) this.#look(0);
     else if (!isDone) this.#look(RETRY_MS);
     this.#pump();
@@ -256,17 +258,20 @@ export class StatusReplica {
   }
 
   #adopt(record: StatusRecord, isSync: boolean): void {
-    const { apply, log } = this.#ports;
     const field = fieldOf(record.aspect, record.group, record.uri);
     if (this.#pending.get(field)?.decidedAtMs !== undefined) this.counters.status_lost++;
     this.#pending.delete(field);
     this.#hlc.observe(record.version);
     this.#records.set(field, record);
     this.counters.status_applied++;
+    this.#guarded(record, () => this.#ports.apply(record, isSync));
+  }
+
+  #guarded({ aspect, uri }: StatusRecord, run: () => void): void {
     try {
-      apply(record, isSync);
+      run();
     } catch (error) {
-      log.error({ err: error }, `cannot take over the ${record.aspect} of <${record.uri}>`);
+      this.#ports.log.error({ err: error }, `cannot take over the ${aspect} of <${uri}>`);
     }
   }
 
@@ -324,8 +329,11 @@ export class StatusReplica {
   #fenced(field: string, { record }: Pending, held: StatusRecord | undefined): void {
     this.counters.status_fenced++;
     if (this.#records.get(field) !== record) return;
-    if (held === undefined) this.#records.delete(field);
-    else this.#adopt(held, false);
+    if (held !== undefined) this.#adopt(held, false);
+    else {
+      this.#records.delete(field);
+      this.#guarded(record, () => this.#ports.forget?.(record));
+    }
   }
 
   /** The clock of this machine was wrong when it was decided, and is put right by now, or with the next beat. */

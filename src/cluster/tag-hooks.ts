@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import type { ClusterClock, ClusterLog } from "./ports.ts";
 import type { TagChange } from "./sharing-tags.ts";
 
@@ -80,17 +80,21 @@ export class TagHooks {
       HEADROOM_NODE: `${nodeId}`,
     };
     this.counters.hooks_run++;
-    return new Promise((resolve) => {
+    let child: ChildProcess;
+    try {
       // A group of its own, so that what it has started dies with it.
-      const child = spawn("/bin/sh", ["-c", command], {
-        env: { ...process.env, ...about },
-        detached: true,
-        stdio: ["ignore", "pipe", "pipe"],
-      });
+      child = spawn("/bin/sh", ["-c", command], { env: { ...process.env, ...about }, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+    } catch (err) {
+      this.counters.hooks_failed++;
+      log.error({ tag, state, epoch, err }, "Command for a sharing tag cannot be started");
+      return Promise.resolve();
+    }
+    return new Promise((resolve) => {
       let output = "";
       let isKilled = false;
+      // A process that has no descriptor left gets a child without streams, and then its error.
       for (const stream of [child.stdout, child.stderr]) {
-        stream.setEncoding("utf8").on("data", (text: string) => {
+        stream?.setEncoding("utf8").on("data", (text: string) => {
           output = (output + text).slice(-MAX_HOOK_OUTPUT);
         });
       }
@@ -103,8 +107,8 @@ export class TagHooks {
         if (isOver) return;
         isOver = true;
         stopTimer();
-        child.stdout.destroy();
-        child.stderr.destroy();
+        child.stdout?.destroy();
+        child.stderr?.destroy();
         const said = { tag, state, epoch, ...fields, output: output.trim() };
         if (isKilled) this.counters.hooks_killed++;
         if (!isGood) this.counters.hooks_failed++;

@@ -35,7 +35,9 @@ export const ClusterSchema = Type.Object(
     on_tag_active: optionalText(
       "Command for /bin/sh that is run when a tag becomes active here, such as one that takes an address; HEADROOM_TAG, HEADROOM_CLUSTER, HEADROOM_STATE, HEADROOM_EPOCH and HEADROOM_NODE are in its environment.",
     ),
-    on_tag_backup: optionalText("The same for a tag that is no longer active here."),
+    on_tag_backup: optionalText(
+      "The same for a tag that is no longer active here, and once for each tag at the start: a crash may have left behind what came with it.",
+    ),
     load_sharing: Type.Enum(["off", "shared", "exact"], {
       description:
         "How calls of other nodes count. off: not at all. shared: each node tells its loads, within 100 ms. exact: each call is reserved in Redis first, so that no capacity is exceeded. A resource name that ends in /b is shared and one in /s exact, whatever stands here.",

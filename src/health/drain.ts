@@ -1,27 +1,23 @@
-import type { Balancer, Destination, StatusChange } from "../balancer/index.ts";
+import type { Balancer, CallLoad, Destination, StatusChange } from "../balancer/index.ts";
+import { type DrainCallPorts, type DrainTerms, ENDED_A_STEP, EndedDrains } from "./ended-drains.ts";
 
 /** How often it is looked whether the calls of draining destinations have ended, ms. Calls may also leave by a failover, which no dialog tells of. */
 export const DRAIN_CHECK_MS = 500;
-/** Calls that are ended at a time when a deadline comes, so that live calls get their turn between the BYEs. */
-export const ENDED_A_STEP = 100;
 /** Time between two such steps, ms. */
 export const END_STEP_MS = 50;
 /** Longest time that a drain can be given, s: 30 days. */
 export const MAX_DRAIN_S = 2_592_000;
 /** Shortest wait for a deadline, ms: a wall clock that is set back a little must not make the timer spin. */
 const SHORTEST_WAIT_MS = 10;
-
-/** What a drain does when its time is over. */
-export interface DrainTerms {
-  /** Wall clock, ms since 1970; 0: it waits for as long as calls last. */
-  readonly deadlineMs: number;
-  /** Calls that are left at the deadline are ended; else they stay. */
-  readonly bye: boolean;
-}
+/** Longest wait for a deadline, ms: the wall clock may be set right meanwhile. */
+const LONGEST_WAIT_MS = 60_000;
 
 /** A drain that is under way. */
 export interface DrainProgress extends DrainTerms {
-  /** Load that is left: that of the resource with the largest, those that its row lacks included. 0 exactly when there is none at all. */
+  /**
+   * Load that is left, with that of other nodes where it is known: that of the resource with the largest, those that its row lacks included. 0 exactly when
+   * there is none at all. What other nodes have of a pool is not known by destination: of one in a pool only the calls of this node count.
+   */
   readonly load: number;
 }
 
@@ -48,19 +44,22 @@ export interface DrainCounters {
   drain_calls_ended: number;
 }
 
-export interface DrainPorts {
+export interface DrainPorts extends DrainCallPorts {
   readonly balancer: Pick<
     Balancer,
-    "destination" | "setDraining" | "setStatus" | "allowReenable" | "isEnabled" | "isAutoReenable" | "ownLoad" | "cellsOf"
+    | "destination"
+    | "setDraining"
+    | "setStatus"
+    | "allowReenable"
+    | "isEnabled"
+    | "isAutoReenable"
+    | "ownLoad"
+    | "remoteLoad"
+    | "slotCell"
+    | "cellsOf"
   >;
-  /** Milliseconds since 1970: a deadline is the same after a restart. */
-  readonly wallMs: () => number;
   /** Runs something once, later; what it answers takes it back. */
   readonly after: (ms: number, run: () => void) => () => void;
-  /** Names of the calls that count on a destination now. */
-  readonly calls: (destination: Destination) => readonly string[];
-  /** Ends a call if it is still there and still counts on the destination. Answers whether it did. */
-  readonly endCall: (name: string, destination: Destination) => boolean;
   readonly onChange?: (change: DrainChange) => void;
   /** An operator disabled what a drain had disabled before: it is no longer for an undo to enable. */
   readonly onOverruled?: (destination: Destination) => void;
@@ -71,14 +70,15 @@ interface Draining {
   deadlineMs: number;
   bye: boolean;
   /** Calls that are being ended, once the deadline has come. */
-  ending: readonly string[] | undefined;
+  ending: string[] | undefined;
   /** How many of them had their turn. */
   ended: number;
 }
 
 /**
  * Empties destinations without cutting calls: no new ones come, and when the last has ended the destination is disabled, as by an operator. At a deadline
- * it is disabled all the same, with its calls left to themselves or ended.
+ * it is disabled all the same, with its calls left to themselves or ended. Calls of other nodes of the cluster are waited for where their number is known,
+ * and those that come here once the drain is over are ended at its deadline.
  */
 export class Drains {
   readonly counters: DrainCounters = { draining: 0, drains_started: 0, drains_undone: 0, drains_ended: 0, drain_calls_ended: 0 };
@@ -87,10 +87,12 @@ export class Drains {
   readonly #draining = new Map<string, Draining>();
   /** Keys of those that a drain has disabled, and no operator has decided about since; the status that {@link undo} gives back: whether it was enabled. */
   readonly #drained = new Map<string, boolean>();
+  readonly #over: EndedDrains;
   #stopTimer: (() => void) | undefined;
 
   constructor(ports: DrainPorts) {
     this.#ports = ports;
+    this.#over = new EndedDrains(ports);
   }
 
   /**
@@ -121,7 +123,8 @@ export class Drains {
 
   /**
    * Takes over a drain from another node of the cluster, or other terms of one. Each node ends it by itself: where it has ended already nothing happens.
-   * Answers false when there is no such destination.
+   * One that starts does not know yet which calls the others have, and ends it at once; what it gets of them later, {@link adopted} is told of. Answers false
+   * when there is no such destination.
    */
   adopt(id: number, { deadlineMs, bye }: DrainTerms): boolean {
     const destination = this.#ports.balancer.destination(id);
@@ -134,6 +137,28 @@ export class Drains {
     this.#step(draining);
     this.#arm();
     return true;
+  }
+
+  /** Takes over the terms of a drain that has ended here from another node of the cluster: they hold for calls that come from other nodes. */
+  keepTerms(id: number, { deadlineMs, bye }: DrainTerms): void {
+    const destination = this.#ports.balancer.destination(id);
+    if (destination === undefined || this.#draining.has(destination.key)) return;
+    this.#over.keep(destination, { deadlineMs, bye });
+    this.#arm();
+  }
+
+  /**
+   * To be told that a call of another node is here now: the deadline of a drain holds for it, also when the drain has ended here.
+   *
+   * @param startedAtMs wall clock at which it was answered; 0: it still rings
+   */
+  adopted(name: string, load: Pick<CallLoad, "leases">, startedAtMs: number): void {
+    for (const { destination, ending } of this.#draining.values()) {
+      const cells = ending && this.#ports.balancer.cellsOf(destination);
+      if (cells !== undefined && load.leases.some((cell) => cells.includes(cell))) ending?.push(name);
+    }
+    this.#over.adopted(name, load, startedAtMs);
+    if (this.#over.dueMs !== undefined) this.#arm();
   }
 
   /**
@@ -150,6 +175,7 @@ export class Drains {
     const destination = balancer.destination(id);
     if (destination === undefined) return "no-destination";
     const { key } = destination;
+    this.#over.forget(destination);
     const draining = this.#draining.get(key);
     const wasEnabled = this.#drained.get(key);
     if (draining === undefined && wasEnabled === undefined) return "not-draining";
@@ -191,13 +217,16 @@ export class Drains {
   }
 
   /** Remembers that a drain has disabled this destination, before a restart or a reload that took its row away. */
-  rememberDrained({ key }: Destination, found: "up" | "down"): void {
-    this.#drained.set(key, found === "up");
+  rememberDrained(destination: Destination, found: "up" | "down"): void {
+    this.#drained.set(destination.key, found === "up");
+    if (!this.#draining.has(destination.key)) this.#over.keep(destination);
   }
 
   /** To be told of every change of a status. */
   statusChanged({ destination, enabled }: StatusChange): void {
-    if (enabled) this.#drained.delete(destination.key); // whoever enables it, even a script: there is nothing left to undo
+    if (!enabled) return;
+    this.#drained.delete(destination.key); // whoever enables it, even a script: there is nothing left to undo
+    this.#over.forget(destination);
   }
 
   /** To be told of a new table: drains of rows that are gone are forgotten. */
@@ -208,6 +237,7 @@ export class Drains {
       if (current?.key === draining.destination.key) draining.destination = current;
       else this.#forget(draining);
     }
+    this.#over.tableChanged();
     this.#arm();
   }
 
@@ -220,6 +250,7 @@ export class Drains {
   #enter(destination: Destination, terms: DrainTerms): Draining {
     const draining: Draining = { destination, ...terms, ending: undefined, ended: 0 };
     this.#draining.set(destination.key, draining);
+    this.#over.forget(destination);
     this.counters.draining = this.#draining.size;
     this.#ports.balancer.setDraining(destination.id, true);
     return draining;
@@ -239,6 +270,7 @@ export class Drains {
     this.#stopTimer = undefined;
     try {
       for (const draining of [...this.#draining.values()]) this.#step(draining);
+      this.counters.drain_calls_ended += this.#over.hangUp();
     } finally {
       this.#arm();
     }
@@ -251,7 +283,7 @@ export class Drains {
     if (draining.ending === undefined && this.#loadOf(destination) === 0) {
       this.#end(draining, "idle");
     } else if (deadlineMs !== 0 && wallMs() >= deadlineMs) {
-      if (bye) draining.ending ??= calls(destination);
+      if (bye) draining.ending ??= [...calls(destination)];
       if (this.#endCalls(draining)) this.#end(draining, "deadline");
     }
   }
@@ -273,6 +305,7 @@ export class Drains {
     // What an operator disabled before the drain is not for an undo to enable.
     if (balancer.isAutoReenable(destination)) this.#drained.set(destination.key, balancer.isEnabled(destination));
     this.#forget(draining);
+    this.#over.keep(destination, { deadlineMs: draining.deadlineMs, bye: draining.bye });
     balancer.setStatus(destination.id, false, "drain");
     balancer.setDraining(destination.id, false);
     this.counters.drains_ended++;
@@ -293,16 +326,22 @@ export class Drains {
   }
 
   #loadOf(destination: Destination): number {
+    const { balancer } = this.#ports;
     let largest = 0;
-    for (const cell of this.#ports.balancer.cellsOf(destination)) largest = Math.max(largest, this.#ports.balancer.ownLoad(cell));
+    for (const cell of balancer.cellsOf(destination)) {
+      const remote = balancer.slotCell(cell) === cell ? balancer.remoteLoad(cell) : 0;
+      largest = Math.max(largest, balancer.ownLoad(cell) + remote);
+    }
     return largest;
   }
 
   #arm(): void {
     this.stop();
-    if (this.#draining.size === 0) return;
+    const { dueMs } = this.#over;
+    if (this.#draining.size === 0 && dueMs === undefined) return;
     const now = this.#ports.wallMs();
-    let waitMs = DRAIN_CHECK_MS;
+    let waitMs = this.#draining.size === 0 ? LONGEST_WAIT_MS : DRAIN_CHECK_MS;
+    if (dueMs !== undefined) waitMs = Math.min(waitMs, Math.max(END_STEP_MS, dueMs - now));
     for (const { deadlineMs, ending } of this.#draining.values()) {
       if (ending !== undefined) waitMs = Math.min(waitMs, END_STEP_MS);
       else if (deadlineMs !== 0) waitMs = Math.min(waitMs, Math.max(SHORTEST_WAIT_MS, deadlineMs - now));

@@ -25,9 +25,9 @@ export {
   type DrainPorts,
   type DrainProgress,
   Drains,
-  type DrainTerms,
   MAX_DRAIN_S,
 } from "./drain.ts";
+export type { DrainTerms } from "./ended-drains.ts";
 export { explain, MAX_DECISIONS, whatIf } from "./explain.ts";
 export { ALERT_CHECK_MS, type AlertState, type GroupAlert, GroupAlerts } from "./group-alerts.ts";
 export type { Headroom } from "./group-sums.ts";

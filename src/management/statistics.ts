@@ -9,11 +9,15 @@ export interface Statistic {
 
 /** Statistics that tell a current value. Every other one counts since the start. Names as in OpenSIPS. */
 const GAUGES: ReadonlySet<string> = new Set([
+  "clusterer:lease_calls",
+  "clusterer:lease_unreturned",
+  "clusterer:load_kept",
+  "clusterer:load_unknown_slots",
   "clusterer:nodes_alive",
   "clusterer:nodes_known",
   "clusterer:redis_connected",
   "clusterer:redis_rtt_ms",
-  "clusterer:remote_calls",
+  "clusterer:status_records",
   "clusterer:tags_active",
   "clusterer:unsynced_dialogs",
   "clusterer:unsynced_statuses",

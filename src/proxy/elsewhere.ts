@@ -19,6 +19,9 @@ export interface FoundDialog {
   readonly isGuest: boolean;
 }
 
+/** What came of a search; "unknown": nobody could say, as nobody was reached in time, or too many are asked for already. Undefined: no node has the call. */
+export type Found = FoundDialog | "unknown" | undefined;
+
 /** The calls of other nodes of a cluster, as the proxy sees them. */
 export interface Elsewhere {
   /**
@@ -26,9 +29,11 @@ export interface Elsewhere {
    * Between the moment at which the call is in the dialog table and the end of the search no other message may be taken, or it would overtake this one.
    *
    * @param did of our Record-Route, when the message carries it
-   * @returns undefined at once when there is nothing to ask. What it resolves to is in the dialog table, unless it is a guest
+   * @returns undefined at once when no node can have the call. What it resolves to is in the dialog table, unless it is a guest
    */
-  find(did: string | undefined, message: SipRequest | SipResponse): Promise<FoundDialog | undefined> | undefined;
+  find(did: string | undefined, message: SipRequest | SipResponse): Promise<Found> | undefined;
+  /** A BYE of a call that this node does not have, or has no more, was answered: its node has not seen it, and would count the call on. */
+  hungUp?(dialog: Dialog): void;
 }
 
 /** Messages that wait for their call. */
@@ -44,37 +49,38 @@ export class Searches {
   /**
    * Asks for the call of a message.
    *
-   * @param done is told once, later, within {@link SEARCH_MS}: undefined when nothing was found
-   * @returns false when there is nobody to ask, or too many are asked for: then `done` is never called
+   * @param done is told once, within {@link SEARCH_MS}, at once only when it is "unknown"
+   * @returns false when there is nobody to ask: then `done` is never called
    */
-  start(did: string | undefined, message: SipRequest | SipResponse, done: (found: FoundDialog | undefined) => void): boolean {
+  start(did: string | undefined, message: SipRequest | SipResponse, done: (found: Found) => void): boolean {
     const { elsewhere, dialogs, wheel } = this.#core;
     const { counters } = dialogs;
     if (elsewhere === undefined || (did !== undefined && did.length > MAX_DID_CHARS)) return false;
     if (this.#underWay >= MAX_SEARCHES) {
       counters.searches_refused++;
-      return false;
+      done("unknown");
+      return true;
     }
-    let search: Promise<FoundDialog | undefined> | undefined;
+    let search: Promise<Found> | undefined;
     try {
       search = elsewhere.find(did, message);
     } catch (error) {
-      this.#fault(error);
+      search = Promise.resolve(this.#fault(error));
     }
     if (search === undefined) return false;
     counters.searches++;
     this.#underWay++;
     let tell: typeof done | undefined = done;
-    const finish = (found: FoundDialog | undefined): void => {
+    const finish = (found: Found): void => {
       const told = tell;
       if (told === undefined) return;
       tell = undefined; // a search that never ends keeps no message
       wheel.cancel(timer);
       this.#underWay--;
-      if (found === undefined) counters.searches_failed++;
+      if (found === undefined || found === "unknown") counters.searches_failed++;
       told(found);
     };
-    const timer = wheel.schedule(SEARCH_MS, { timerFired: () => finish(undefined) }, 0, this.#core.nowMs());
+    const timer = wheel.schedule(SEARCH_MS, { timerFired: () => finish("unknown") }, 0, this.#core.nowMs());
     search
       .catch((error: unknown) => this.#fault(error))
       .then((found) => finish(found ?? undefined))
@@ -84,11 +90,13 @@ export class Searches {
     return true;
   }
 
-  #fault(error: unknown): undefined {
+  #fault(error: unknown): "unknown" {
     const now = this.#core.nowMs();
-    if (now - this.#loggedAtMs < LOG_EVERY_MS) return;
-    this.#loggedAtMs = now;
-    this.#core.log.warn({ err: error }, "cannot ask for a call in the cluster: its message is refused");
+    if (now - this.#loggedAtMs >= LOG_EVERY_MS) {
+      this.#loggedAtMs = now;
+      this.#core.log.warn({ err: error }, "cannot ask for a call in the cluster: its message is refused");
+    }
+    return "unknown";
   }
 }
 

@@ -12,6 +12,8 @@ import { ResponseContext } from "./response-context.ts";
 import { mayReach } from "./target-guard.ts";
 
 const NONE: readonly never[] = [];
+/** The request comes again with them (RFC 3261 §22.2, §22.3). */
+const ASKS_FOR_CREDENTIALS = new Set([401, 407]);
 
 type Way = Pick<InDialogPlan, "requestUri" | "popRoutes" | "appendRoute" | "pushRoutes">;
 
@@ -75,6 +77,8 @@ export function forwardAckOfRefusal(core: ProxyCore, request: SipRequest, source
 export class InDialogContext extends ResponseContext {
   readonly #match: DialogMatch;
   readonly #route: RoutePlan;
+  /** What the call gives back is kept until this BYE is answered. */
+  #isHolding = false;
 
   constructor(core: ProxyCore, transaction: ServerTransaction, match: DialogMatch, route: RoutePlan) {
     super(core, transaction);
@@ -112,12 +116,30 @@ export class InDialogContext extends ResponseContext {
       return;
     }
     const isOld = request.cseqNumber < this.#highestCseq(request);
-    if (isBye && !isOld) {
-      if (this.#match.direction === "downstream") core.admission?.hold?.(dialog.load);
-      this.#endCall();
+    try {
+      if (isBye && !isOld) this.#endCallBefore();
+      if (!isOld) this.#noteCseq(request);
+      this.#send(plan, isAllowed ? target : plan.fallback, fingerprint);
+    } catch (error) {
+      this.#settle(); // nobody will answer what was not sent
+      throw error;
     }
-    if (!isOld) this.#noteCseq(request);
-    this.#send(plan, isAllowed ? target : plan.fallback, fingerprint);
+  }
+
+  /** The BYE is about to pass. That of the caller ends the call for its destination only when it gets there. */
+  #endCallBefore(): void {
+    const { admission } = this.core;
+    if (this.#match.direction === "downstream" && admission?.hold !== undefined) {
+      this.#isHolding = true;
+      admission.hold(this.#match.dialog.load);
+    }
+    this.#endCall();
+  }
+
+  #settle(): void {
+    if (!this.#isHolding) return;
+    this.#isHolding = false;
+    this.core.admission?.settle?.(this.#match.dialog.load);
   }
 
   #refuse(target: { readonly address?: string; readonly port?: number }): void {
@@ -161,7 +183,8 @@ export class InDialogContext extends ResponseContext {
     if (method === "INVITE" || method === "UPDATE") this.#refreshTargets(response);
     if (method !== "BYE") return;
     this.#endCall();
-    this.core.admission?.settle?.(this.#match.dialog.load);
+    this.#settle();
+    this.#endElsewhere();
   }
 
   protected override onOrphan(): void {
@@ -170,14 +193,22 @@ export class InDialogContext extends ResponseContext {
   }
 
   protected override onFailure(_response: SipResponse | undefined, _cause: FailureCause): void {
-    if (this.transaction.request.method === "BYE") this.core.admission?.settle?.(this.#match.dialog.load);
+    this.#settle();
     this.sendBest();
   }
 
   /** A refused BYE may come again, with credentials or a better CSeq: the call is remembered until its sender has given up. */
   protected override onRejected(status: number): void {
     const isOver = status === 481 || status === 408; // the other side knows no such call (RFC 3261 §15.1.1)
-    if (this.transaction.request.method === "BYE" && !isOver) this.core.dialogs.remember(this.#match.dialog);
+    if (this.transaction.request.method !== "BYE") return;
+    if (!isOver) this.core.dialogs.remember(this.#match.dialog);
+    if (!ASKS_FOR_CREDENTIALS.has(status)) this.#endElsewhere();
+  }
+
+  /** The call has ended. This node could not end it when it is still another one's, or has become that while the BYE was on its way. */
+  #endElsewhere(): void {
+    const { dialog } = this.#match;
+    if (dialog.isGuest || dialog.endReason === "Taken over") this.core.elsewhere?.hungUp?.(dialog);
   }
 
   /** Target refresh: both sides may have moved (RFC 3261 §12.2). */

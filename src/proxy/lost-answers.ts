@@ -56,7 +56,7 @@ export class LostAnswers {
     const [did, ...others] = dids;
     if (did === undefined) return false;
     return this.#searches.start(did, response, (found) => {
-      if (found?.dialog.owns(response)) this.#pass(found.dialog, response);
+      if (found !== "unknown" && found?.dialog.owns(response)) this.#pass(found.dialog, response);
       else if (!this.#search(response, others)) this.#core.counters.drop_replies++;
     });
   }

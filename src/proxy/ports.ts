@@ -12,7 +12,7 @@ export const MAX_BRANCHES = 12;
  */
 export type FailureCause = "response" | "timeout" | "transport-error" | "capacity";
 
-/** Says whether the cluster has room for what a call has chosen. Neither of its promises rejects, and they resolve within some 250 ms. */
+/** Says whether the cluster has room for what a call has chosen. Neither of its promises rejects, and they resolve within a second or so. */
 export interface Admission {
   /** Whether the pick of this call has to be asked for. Cheap; false when no load of it is counted exactly. */
   isNeeded(load: CallLoad): boolean;
@@ -26,7 +26,7 @@ export interface Admission {
   refresh(group: number, resources: string): Promise<boolean>;
   /** The caller hangs up: what the call gives back from now on is given to others only after {@link settle}, as the destination has the call until it agrees. */
   hold?(load: CallLoad): void;
-  /** The destination has answered the BYE, or nobody waits for that any longer. Follows each {@link hold}. */
+  /** The destination has answered the BYE, or nobody waits for that any longer. Follows each {@link hold} once: several BYEs of one call may be under way. */
   settle?(load: CallLoad): void;
 }
 

@@ -11,7 +11,7 @@ import {
 import type { Endpoint, ServerTransaction, TransactionUser } from "../transaction/index.ts";
 import { isLoop, loopFingerprint } from "./branch-id.ts";
 import { DEFAULT_PORT, type ProxyCore } from "./core.ts";
-import { type FoundDialog, Searches, WaitingRequest } from "./elsewhere.ts";
+import { type Found, Searches, WaitingRequest } from "./elsewhere.ts";
 import { hangUpBoth } from "./hangup.ts";
 import { forwardAck, forwardAckOfRefusal, InDialogContext } from "./in-dialog.ts";
 import { isOwnUri, planRoute, type RoutePlan } from "./loose-route.ts";
@@ -26,6 +26,8 @@ const ALLOW_INITIAL = "INVITE, ACK, CANCEL, OPTIONS";
 const REGISTER = "REGISTER";
 /** There is no room for calls, or this is a stop: somebody else may have room, and we in a while. */
 const LEAVING: Refusal = { status: 503, reason: "Service Unavailable", headers: [["Retry-After", "10"]] };
+/** Seconds after which a request inside a call that nobody can tell of may come again: Redis has mostly failed over by then. */
+const UNKNOWN_RETRY_AFTER_S = "2";
 
 /** A stateful proxy that stays in the path of the calls it balances (RFC 3261 §16). */
 export class SipProxy implements TransactionUser {
@@ -181,8 +183,8 @@ export class SipProxy implements TransactionUser {
     const match = this.#core.dialogs.match(route.did, request);
     if (this.#mayBeElsewhere(route.did, match)) {
       const waiting = new WaitingRequest(this.#core, transaction);
-      const goOn = (found: FoundDialog | undefined): void => {
-        if (!waiting.isCancelled) this.#passFound(transaction, this.#matchAfter(found, route.did, request), route, fingerprint);
+      const goOn = (found: Found): void => {
+        if (!waiting.isCancelled) this.#passFound(transaction, found, route, fingerprint);
       };
       if (this.#searches.start(route.did, request, goOn)) {
         if (request.method === "INVITE") transaction.reply(100, "Trying");
@@ -193,9 +195,11 @@ export class SipProxy implements TransactionUser {
   }
 
   /** A fault must not leave a transaction behind that nobody ends. */
-  #passFound(transaction: ServerTransaction, match: DialogMatch | undefined, route: RoutePlan, fingerprint: string): void {
+  #passFound(transaction: ServerTransaction, found: Found, route: RoutePlan, fingerprint: string): void {
     try {
-      this.#pass(transaction, match, route, fingerprint, true);
+      const match = this.#matchAfter(found, route.did, transaction.request);
+      if (match === undefined && found === "unknown") this.#putOff(transaction);
+      else this.#pass(transaction, match, route, fingerprint, true);
     } catch (error) {
       transaction.reply(500, "Server Internal Error");
       throw error;
@@ -215,6 +219,19 @@ export class SipProxy implements TransactionUser {
     }
   }
 
+  /**
+   * Nobody can say whether there is such a call. 481 would end it for the side that asks, and leave it to the other one for ever. Without an answer a BYE
+   * comes again for 32 s (RFC 3261 §17.1.2.2), and is asked for each time; the others are told that it is not their call that is wrong.
+   */
+  #putOff(transaction: ServerTransaction): void {
+    if (transaction.request.method !== "BYE") {
+      this.#refuse(transaction, { status: 503, reason: "Call Not Reachable", headers: [["Retry-After", UNKNOWN_RETRY_AFTER_S]] });
+      return;
+    }
+    this.#core.counters.drop_requests++;
+    transaction.drop();
+  }
+
   /** Whether another node may have the call: a `did` that is not known here says more than a call with the same Call-ID, which may be another pass of it. */
   #mayBeElsewhere(did: string | undefined, match: DialogMatch | undefined): boolean {
     const { elsewhere, dialogs } = this.#core;
@@ -222,8 +239,8 @@ export class SipProxy implements TransactionUser {
     return match === undefined || did !== undefined;
   }
 
-  #matchAfter(found: FoundDialog | undefined, did: string | undefined, request: SipRequest): DialogMatch | undefined {
-    if (!found?.isGuest) return this.#core.dialogs.match(did, request);
+  #matchAfter(found: Found, did: string | undefined, request: SipRequest): DialogMatch | undefined {
+    if (found === undefined || found === "unknown" || !found.isGuest) return this.#core.dialogs.match(did, request);
     const { dialog } = found;
     const direction = dialog.callId === request.callId ? dialog.directionOf(request) : undefined;
     return direction && { dialog, direction };

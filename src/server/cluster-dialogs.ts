@@ -1,8 +1,15 @@
-import type { Balancer } from "../balancer/index.ts";
-import type { DialogRecord } from "../cluster/dialog-record.ts";
-import { DialogReplica, type DialogReplicaOptions, type LocalDialogs, type ReplicaNodes } from "../cluster/dialog-replica.ts";
+import type { Balancer, CallLoad } from "../balancer/index.ts";
+import { type DialogRecord, isDid } from "../cluster/dialog-record.ts";
+import {
+  DialogReplica,
+  type DialogReplicaOptions,
+  type FoundRecord,
+  LOOKUP_MS,
+  type LocalDialogs,
+  type ReplicaNodes,
+} from "../cluster/dialog-replica.ts";
 import { type Dialog, DialogState, type DialogTable, endpointsOf, snapshotOf } from "../dialog/index.ts";
-import type { Elsewhere, FoundDialog } from "../proxy/index.ts";
+import type { Elsewhere, Found, FoundDialog } from "../proxy/index.ts";
 import type { SipRequest, SipResponse } from "../sip/index.ts";
 import type { Listener } from "../transaction/index.ts";
 
@@ -20,6 +27,12 @@ export interface ClusterDialogsOptions extends Omit<DialogReplicaOptions, "dialo
   readonly tags: CallTags;
   /** The tag whose owner ends calls by time-out and takes those of nodes that are gone; none: the living node with the lowest id takes them, and each ends its own. */
   readonly tag: string | undefined;
+  /** A call of another node is here now, and counted. */
+  readonly adopted?: ((dialog: Dialog) => void) | undefined;
+  /** A call that went to another node has ended there. */
+  readonly callOver?: ((did: string) => void) | undefined;
+  /** A call of another node is counted here now. */
+  readonly took?: (from: { readonly nodeId: number; readonly incarnation: string }, load: CallLoad) => void;
   /** What a node that is gone has counted is counted elsewhere now. */
   readonly releaseLoads: (nodeId: number) => void;
 }
@@ -55,21 +68,34 @@ export class ClusterDialogs implements Elsewhere {
     this.replica.ended(dialog.did, dialog.endReason !== "Unanswered" && !isPutOff);
   }
 
-  /** What a call counts has changed, outside of what the dialog table sees. */
-  leasesChanged(did: string): void {
-    if (this.#options.dialogs.byDid(did) !== undefined) this.replica.changed(did);
+  find(did: string | undefined, message: SipRequest | SipResponse): Promise<Found> | undefined {
+    if (did !== undefined && !isDid(did)) return undefined;
+    const { clock, link } = this.#options;
+    const sinceMs = clock.nowMs();
+    // What Redis cannot be asked, or does not answer, nobody can say.
+    return (
+      this.#search(did, message)?.then((found) => found ?? (link.isUp && clock.nowMs() - sinceMs < LOOKUP_MS ? undefined : "unknown")) ??
+      Promise.resolve("unknown")
+    );
   }
 
-  find(did: string | undefined, message: SipRequest | SipResponse): Promise<FoundDialog | undefined> | undefined {
-    const found = this.replica.find(did, (record) => this.#guest(record)?.owns(message) === true);
-    return found?.then((where) => {
-      if (where?.kind === "guest") {
-        const dialog = this.#guest(where.record);
-        return dialog?.owns(message) ? { dialog, isGuest: true } : undefined;
-      }
-      const dialog = where && this.#options.dialogs.byDid(did as string);
-      return dialog?.owns(message) ? { dialog, isGuest: false } : undefined;
-    });
+  #search(did: string | undefined, message: SipRequest | SipResponse): Promise<FoundDialog | undefined> | undefined {
+    const isWanted = (record: DialogRecord): boolean => this.#guest(record)?.owns(message) === true;
+    if (did !== undefined) return this.replica.find(did, isWanted)?.then((found) => this.#found(did, found, message));
+    return this.replica.findByCallId(message.callId, isWanted)?.then((named) => named && this.#found(named.did, named.found, message));
+  }
+
+  #found(did: string, where: FoundRecord | undefined, message: SipRequest | SipResponse): FoundDialog | undefined {
+    if (where?.kind === "guest") {
+      const dialog = this.#guest(where.record);
+      return dialog?.owns(message) ? { dialog, isGuest: true } : undefined;
+    }
+    const dialog = where && this.#options.dialogs.byDid(did);
+    return dialog?.owns(message) ? { dialog, isGuest: false } : undefined;
+  }
+
+  hungUp({ did }: Dialog): void {
+    this.replica.hungUp(did);
   }
 
   #local(): LocalDialogs {
@@ -83,17 +109,20 @@ export class ClusterDialogs implements Elsewhere {
       },
       has: (did) => dialogs.byDid(did) !== undefined,
       canRestore: ({ snapshot }) => !dialogs.full && !dialogs.knows(snapshot.did) && endpointsOf(snapshot, listeners()) !== undefined,
-      restore: ({ snapshot, held }) => {
+      restore: ({ snapshot, held }, from) => {
         const endpoints = endpointsOf(snapshot, listeners());
         const dialog = endpoints && dialogs.restore(snapshot, endpoints);
         if (dialog === undefined) return false;
         balancer.adopt(dialog.load, held);
+        this.#options.took?.(from, dialog.load);
+        this.#options.adopted?.(dialog);
         return true;
       },
-      surrender: (did) => {
+      over: this.#options.callOver,
+      surrender: (did, isOver) => {
         const dialog = dialogs.byDid(did);
         if (dialog === undefined) return true;
-        this.#surrendering = did;
+        if (!isOver) this.#surrendering = did;
         try {
           return dialogs.surrender(dialog);
         } finally {

@@ -20,7 +20,7 @@ export interface ClusterStatusPorts {
   readonly clock: ClusterClock;
   readonly beats: StatusBeats;
   readonly balancer: Pick<Balancer, "destination" | "destinations" | "adoptStatus" | "isEnabled">;
-  readonly drains: Pick<Drains, "adopt" | "adoptUndo" | "of" | "drained" | "overrule" | "rememberDrained">;
+  readonly drains: Pick<Drains, "adopt" | "adoptUndo" | "keepTerms" | "of" | "drained" | "overrule" | "rememberDrained">;
   /** The tag of the node whose probes count; absent: those of every node do. */
   readonly tag?: { readonly name: string; isActive(): boolean; epoch(): number } | undefined;
   /** How long a breaker stays open, ms. */
@@ -48,7 +48,8 @@ export class ClusterStatus {
     this.#ports = ports;
     const { link, keys, wire, nodeId, clock, beats, log } = ports;
     const apply = (record: StatusRecord, isSync: boolean): void => this.#apply(record, isSync);
-    this.replica = new StatusReplica({ link, keys, wire, nodeId, clock, beats, log, apply });
+    const forget = (record: StatusRecord): void => this.#forget(record);
+    this.replica = new StatusReplica({ link, keys, wire, nodeId, clock, beats, log, apply, forget });
     beats.onBeat(() => this.#takeBack());
   }
 
@@ -171,12 +172,18 @@ export class ClusterStatus {
     if (this.#ownFindings.size === 0 || !this.replica.isSynced) return;
     for (const destination of this.#ports.balancer.destinations()) {
       if (!this.#ownFindings.has(destination.key)) continue;
-      const { group, uri } = destination;
-      const version = versionOf(0, 0, this.#ports.nodeId);
-      const nobodys: RecordOf<"status"> = { aspect: "status", group, uri, version, state: UNTOUCHED };
-      this.#adopt(destination, this.replica.record("status", group, uri) ?? nobodys, false);
+      this.#adopt(destination, this.replica.record("status", destination.group, destination.uri) ?? this.#nobodys(destination), false);
     }
     this.#ownFindings.clear();
+  }
+
+  /** What this node's probes found came too late: it has lost the tag, and the others know of nothing. */
+  #forget(record: StatusRecord): void {
+    if (record.aspect === "status") this.#apply(this.#nobodys(record), false);
+  }
+
+  #nobodys({ group, uri }: { readonly group: number; readonly uri: string }): RecordOf<"status"> {
+    return { aspect: "status", group, uri, version: versionOf(0, 0, this.#ports.nodeId), state: UNTOUCHED };
   }
 
   #apply(record: StatusRecord, isSync: boolean): void {
@@ -218,7 +225,8 @@ export class ClusterStatus {
   #adoptDrain(destination: Destination, { group, uri, state }: RecordOf<"drain">): void {
     const { drains } = this.#ports;
     if (state.draining) {
-      if (!this.#ended.has(destination.key)) drains.adopt(destination.id, state);
+      if (this.#ended.has(destination.key)) drains.keepTerms(destination.id, state);
+      else drains.adopt(destination.id, state);
       return;
     }
     const hasEnded = this.#ended.delete(destination.key);

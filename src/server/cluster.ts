@@ -1,10 +1,9 @@
 import { randomBytes } from "node:crypto";
 import type { Balancer, CallLoad, StatusChange, TableChange } from "../balancer/index.ts";
 import { Keys } from "../cluster/keys.ts";
-import { LateReturns } from "../cluster/late-returns.ts";
 import { LeaseBook } from "../cluster/lease-book.ts";
 import { LoadExchange } from "../cluster/load-exchange.ts";
-import { LEASE_MS, Membership } from "../cluster/membership.ts";
+import { LEASE_MS, Membership, SLOW_MS } from "../cluster/membership.ts";
 import type { ClusterClock, NodeIdentity } from "../cluster/ports.ts";
 import { openRedisLink, type RedisLink } from "../cluster/redis-link.ts";
 import { RemoteMi } from "../cluster/remote-mi.ts";
@@ -17,12 +16,13 @@ import type { Dialog, DialogTable } from "../dialog/index.ts";
 import type { BreakerChange, CallOutcomes, DestinationState } from "../health/index.ts";
 import type { ClusterPort, ManagementServer, RedisState } from "../management/index.ts";
 import { logDuplicate, logNode, logRedis, logTag } from "../observability/cluster-log.ts";
-import type { Admission, Log } from "../proxy/index.ts";
+import type { Log } from "../proxy/index.ts";
 import type { Listener } from "../transaction/index.ts";
 import { VERSION } from "../version.ts";
 import type { Announcer } from "./announcer.ts";
 import { clusterCounters } from "./cluster-counters.ts";
 import { ClusterDialogs } from "./cluster-dialogs.ts";
+import { clusterPort } from "./cluster-management.ts";
 import { ClusterStatus } from "./cluster-status.ts";
 import type { Operators } from "./operators.ts";
 
@@ -53,9 +53,8 @@ export interface ClusterNodePorts {
 
 /** This node's part in a cluster: everything that it shares with others through Redis. */
 export class ClusterNode {
+  /** Also what the proxy asks when loads are counted exactly. */
   readonly leases: LeaseBook;
-  /** What the proxy asks when loads are counted exactly. */
-  readonly admission: Admission;
   readonly status: ClusterStatus;
   /** Absent when dialogs are not replicated. */
   readonly dialogs: ClusterDialogs | undefined;
@@ -67,7 +66,6 @@ export class ClusterNode {
   readonly #slots: Slots;
   readonly #loads: LoadExchange;
   readonly #hooks: TagHooks;
-  readonly #lateReturns = new LateReturns((load, cell) => this.leases.ended(load, cell));
   #generation: string | undefined;
   readonly #remote: RemoteMi;
   readonly #wire: Wire;
@@ -76,6 +74,7 @@ export class ClusterNode {
   #lostSinceMs: number;
   #isDuplicate = false;
   #stopLook: (() => void) | undefined;
+  #isClosed = false;
 
   constructor(ports: ClusterNodePorts) {
     const { config, balancer, dialogs, operators, log, nowMs } = ports;
@@ -105,7 +104,7 @@ export class ClusterNode {
     const membership = new Membership(common);
     const configured = sharingTagsOf(config);
     const tagName = config.load_balancer.cluster_sharing_tag;
-    const tags = new SharingTags({ membership, clock, log, tags: configured, failover: cluster.sharing_tag_failover });
+    const tags = new SharingTags({ membership, clock, log, tags: configured, failover: cluster.sharing_tag_failover, waits: true });
     this.membership = membership;
     this.tags = tags;
     this.#hooks = new TagHooks({
@@ -132,18 +131,11 @@ export class ClusterNode {
       ...common,
       balancer,
       slots: this.#slots,
+      calls: () => Array.from(dialogs.list(), ({ load }) => load),
       leaseMs: cluster.lease_time * 1000,
       redisLost: cluster.redis_lost,
-      rttMs: () => link.rttMs,
+      rttMs: () => link.steadyRttMs,
     });
-    const { leases } = this;
-    this.admission = {
-      isNeeded: (load) => leases.isNeeded(load),
-      reserve: (load) => leases.reserve(load),
-      refresh: (group, resources) => leases.refresh(group, resources),
-      hold: (load) => this.#lateReturns.hold(load),
-      settle: (load) => this.#lateReturns.settle(load),
-    };
     this.dialogs = cluster.replicate_dialogs
       ? new ClusterDialogs({
           ...common,
@@ -162,6 +154,9 @@ export class ClusterNode {
           listeners: ports.listeners,
           tags,
           tag: tagName ?? undefined,
+          adopted: ({ did, load, startedAtMs }) => operators.drains.adopted(did, load, startedAtMs),
+          callOver: (did) => this.leases.departures.over(did),
+          took: (from, load) => this.#loads.took(from, load.leases),
           releaseLoads: (nodeId) => this.#loads.release(nodeId),
         })
       : undefined;
@@ -185,18 +180,28 @@ export class ClusterNode {
    */
   async start(): Promise<void> {
     const { config, log } = this.#ports;
+    // After a crash nobody has given back what came with a tag, such as a floating address.
+    for (const tag of this.tags.names()) this.#hooks.changed({ tag, state: "backup", epoch: 0, reason: "this node starts" });
     const outcome = await this.membership.join(config.cluster.start_wait * 1000);
     if (outcome === "alone") {
       log.warn({}, `Redis was not reached within ${config.cluster.start_wait} s: this node begins alone, with what it knows itself`);
     }
     this.leases.start();
     const known = [this.status.sync(), this.dialogs?.replica.start()];
-    if (outcome === "joined") await Promise.race([Promise.all(known), this.#wait(SYNC_WAIT_MS)]);
+    if (outcome === "joined" && !(await this.#within(SYNC_WAIT_MS, Promise.all(known)))) {
+      log.warn({}, `Redis did not tell within ${SYNC_WAIT_MS} ms what the cluster knows: this node begins without some of it`);
+    }
     this.#look();
+  }
+
+  /** To be called once calls are taken: tags come to this node from now on. */
+  ready(): void {
+    this.tags.begin();
   }
 
   /** Leaves the cluster: calls of this node that go on are taken over by others. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.#stopLook?.();
     this.status.stop();
     this.#loads.stop();
@@ -235,7 +240,7 @@ export class ClusterNode {
   leaseEnded(load: CallLoad, cell: number): void {
     // What another node has now is that node's to give back.
     if (this.dialogs?.surrendering !== undefined && this.dialogs.surrendering === load.name) this.leases.surrender(load);
-    else this.#lateReturns.ended(load, cell);
+    else this.leases.ended(load, cell);
   }
 
   dialogChanged(dialog: Dialog): void {
@@ -247,7 +252,7 @@ export class ClusterNode {
     const { config, nowMs } = this.#ports;
     const tag = config.load_balancer.cluster_sharing_tag;
     if (tag === null || this.tags.isActive(tag)) return true;
-    return config.cluster.probe_without_redis && !this.#link.isUp && nowMs() - this.#lostSinceMs > LEASE_MS;
+    return config.cluster.probe_without_redis && this.#state() === "lost" && nowMs() - this.#lostSinceMs > LEASE_MS;
   }
 
   /** Values for the statistics. */
@@ -268,45 +273,24 @@ export class ClusterNode {
 
   /** What management offers of it. */
   get management(): ClusterPort {
-    const { config } = this.#ports;
     const { membership, status, dialogs, tags } = this;
-    const loadSharing = config.cluster.load_sharing;
-    const redis = (): RedisState => this.#state();
-    return {
+    const { config } = this.#ports;
+    return clusterPort({
       clusterId: this.#clusterId,
-      nodeId: config.cluster.node_id,
-      loadSharing,
-      get redis() {
-        return redis();
-      },
-      get rttMs() {
-        return redis() === "lost" ? undefined : membership.rttMs;
-      },
-      get unsyncedStatuses() {
-        return status.replica.pendingCount;
-      },
-      get unsyncedDialogs() {
-        return dialogs?.replica.pendingCount ?? 0;
-      },
-      nodes: () => membership.nodes(),
-      tags: () => tags.list(),
-      capabilities: () => [
-        { name: "load_balancer-status-repl", isSynced: status.replica.isSynced },
-        ...(dialogs === undefined ? [] : [{ name: "dialog-dlg-repl", isSynced: dialogs.replica.isSettled }]),
-      ],
-      setTagActive: (tag) => tags.setActive(tag),
-      broadcast: (method, params) => this.#remote.broadcast(method, params),
-      send: (nodeId, method, params) => this.#remote.send(nodeId, method, params),
-    };
+      config,
+      membership,
+      status,
+      dialogs,
+      tags,
+      remote: this.#remote,
+      redis: () => this.#state(),
+    });
   }
 
   #listen(): void {
     const { announcer, log } = this.#ports;
     this.#link.onUp(() => this.#look());
-    this.#link.onDown(() => {
-      this.#lostSinceMs = this.#ports.nowMs();
-      this.#look();
-    });
+    this.#link.onDown(() => this.#look());
     this.membership.onBeat(({ generation }) => {
       if (this.#generation !== undefined && this.#generation !== generation) this.leases.restore(); // Redis has lost what it had
       this.#generation = generation;
@@ -335,12 +319,13 @@ export class ClusterNode {
   }
 
   #state(): RedisState {
-    if (!this.#link.isUp) return "lost";
-    return this.membership.isSlow ? "slow" : "connected";
+    if (!this.#link.isUp || this.membership.isRefused) return "lost";
+    return (this.#link.steadyRttMs ?? 0) > SLOW_MS ? "slow" : "connected";
   }
 
   /** Tells when Redis is reached in another way than before, and when another node turns out to have this one's id. */
   #look(): void {
+    if (this.#isClosed) return;
     const { announcer, config, log } = this.#ports;
     this.#stopLook?.();
     this.#stopLook = this.#clock.after(REDIS_LOOK_MS, () => this.#look());
@@ -350,7 +335,8 @@ export class ClusterNode {
     const state = this.#state();
     if (state === this.#redis) return;
     this.#redis = state;
-    logRedis(state, this.membership.rttMs, log);
+    if (state === "lost") this.#lostSinceMs = this.#ports.nowMs();
+    logRedis(state, this.#link.steadyRttMs, log);
     announcer.redisChanged(state);
   }
 
@@ -360,8 +346,12 @@ export class ClusterNode {
     return management.run(method, params, `node ${fromNode}`);
   };
 
-  #wait(ms: number): Promise<void> {
-    return new Promise((resolve) => void this.#clock.after(ms, resolve));
+  async #within(ms: number, done: Promise<unknown>): Promise<boolean> {
+    const late = Promise.withResolvers<false>();
+    const stop = this.#clock.after(ms, () => late.resolve(false));
+    const isDone = await Promise.race([done.then(() => true), late.promise]);
+    stop();
+    return isDone;
   }
 }
 

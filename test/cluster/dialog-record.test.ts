@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { bodyOf, type DialogRecord, DialogRecordSchema, isDid, lifeMsOf, recordOf } from "../../src/cluster/dialog-record.ts";
+import { bodyOf, type DialogRecord, isDid, lifeMsOf, readRecord } from "../../src/cluster/dialog-record.ts";
 import { Wire } from "../../src/cluster/wire.ts";
 import type { DialogSnapshot } from "../../src/dialog/index.ts";
 import { callRecord } from "../support/replica-node.ts";
@@ -13,8 +13,7 @@ function written(record: DialogRecord, aheadMs = 0): string {
 }
 
 function read(text: string, did: string, aheadMs = 0): DialogRecord | undefined {
-  const received = wire.decode(DialogRecordSchema, text);
-  return received && recordOf(received.body, did, aheadMs);
+  return readRecord(wire, text, did, aheadMs);
 }
 
 const rows: { readonly name: string; readonly changes: Partial<DialogSnapshot> }[] = [

@@ -184,7 +184,9 @@ describe("dialog replica", () => {
     const [did = ""] = first.establish(1);
     await cluster.pass(100);
     assert.equal(await second.replica.find(did, () => false), undefined);
-    assert.equal(await second.replica.find("unknown", () => true), undefined);
+    const unknown = second.replica.find("unknown", () => true);
+    await cluster.pass(300);
+    assert.equal(await unknown, undefined);
     assert.equal(
       second.replica.find("no {did}", () => true),
       undefined,

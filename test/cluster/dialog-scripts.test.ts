@@ -99,6 +99,14 @@ const cases: Case[] = [
     lifeMs: 3_000,
   },
   { name: "end: another has it", first: record(B, 1), script: DIALOG_END, args: end("sure"), answer: 1, left: tombstone(A), lifeMs: 3_000 },
+  {
+    name: "end: said before, and its answer was lost",
+    first: tombstone(A),
+    script: DIALOG_END,
+    args: end("told"),
+    answer: 1,
+    left: tombstone(A),
+  },
   { name: "end: it has ended", first: tombstone(B), script: DIALOG_END, args: end("told"), answer: 0, left: tombstone(B) },
   {
     name: "end: nothing is there, others may have it",

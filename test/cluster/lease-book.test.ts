@@ -2,54 +2,12 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Keys } from "../../src/cluster/keys.ts";
 import { RESERVE_TTL_MS, SETTLING_MS } from "../../src/cluster/lease-scripts.ts";
-import { FakeClock } from "../support/fake-clock.ts";
-import { type MemoryLink, MemoryRedis } from "../support/memory-redis.ts";
-import { LEASE_TWINS } from "../support/memory-scripts/leases.ts";
-import { clusterClockOf, LeaseNode, type LeaseNodeOptions, type Placed } from "./lease-node.ts";
+import type { MemoryLink } from "../support/memory-redis.ts";
+import { LeaseBed as Bed } from "./lease-bed.ts";
+import type { LeaseNode, LeaseNodeOptions, Placed } from "./lease-node.ts";
 
 const KEYS = new Keys(1);
-const NOW_MS = 1_700_000_000_000;
 const LEASE_MS = 120_000;
-
-/** Nodes on one Redis in memory and one clock. */
-class Bed {
-  readonly clock = new FakeClock(NOW_MS);
-  readonly redis = new MemoryRedis({ nowMs: this.clock.now }).scripts(LEASE_TWINS);
-  readonly links: MemoryLink[] = [];
-  readonly nodes: LeaseNode[] = [];
-
-  static async begin(count: number, options: Partial<LeaseNodeOptions> = {}): Promise<Bed> {
-    const bed = new Bed();
-    for (let nodeId = 1; nodeId <= count; nodeId++) {
-      const link = bed.redis.link(`n${nodeId}`);
-      bed.links.push(link);
-      bed.nodes.push(new LeaseNode(link, { clock: clusterClockOf(bed.clock), ...options, nodeId }));
-    }
-    await bed.pass(SETTLING_MS);
-    return bed;
-  }
-
-  /** Time passes, in steps between which promises go on. */
-  async pass(ms: number, stepMs = 250): Promise<void> {
-    await this.redis.settle();
-    for (let left = ms; left > 0; left -= stepMs) {
-      this.clock.advance(Math.min(stepMs, left));
-      await this.redis.settle();
-    }
-  }
-
-  /** Members of a slot of the first destination, with how long they live. */
-  leases(resource = "pstn", owner = "1 sip:192.0.2.1"): Record<string, number> {
-    const words = this.redis.store.call("zrange", KEYS.leases(owner, resource), 0, -1, "withscores") as string[];
-    const found: Record<string, number> = {};
-    for (let i = 0; i < words.length; i += 2) found[words[i]!] = Number(words[i + 1]) - this.clock.nowMs;
-    return found;
-  }
-
-  members(resource?: string, owner?: string): string[] {
-    return Object.keys(this.leases(resource, owner)).sort();
-  }
-}
 
 describe("exact loads", () => {
   it("ask nobody where no load is exact", async () => {
@@ -209,6 +167,25 @@ describe("exact loads", () => {
     assert.deepEqual(bed.members(), []);
   });
 
+  it("a lease that was renewed before its node heard that the call went elsewhere and ended there is given back by that node", async () => {
+    const bed = await Bed.begin(2);
+    const [a, b] = bed.nodes as [LeaseNode, LeaseNode];
+    const call = a.newCall();
+    await a.place(call);
+    const adopted = b.newCall();
+    adopted.name = call.name;
+    b.balancer.adopt(adopted, a.balancer.held(call));
+    b.end(adopted);
+    a.book.restore();
+    await bed.redis.settle();
+    assert.deepEqual(bed.members(), [call.name]);
+    a.book.surrender(call);
+    a.end(call);
+    a.book.departures.over(call.name);
+    await bed.redis.settle();
+    assert.deepEqual([bed.members(), a.book.departures.size], [[], 0]);
+  });
+
   it("an adopted call is told again soon: its former owner may give the lease back as it hears of it", async () => {
     const bed = await Bed.begin(2);
     const [a, b] = bed.nodes as [LeaseNode, LeaseNode];
@@ -292,7 +269,7 @@ describe("exact loads when Redis is in trouble", () => {
       const bed = await Bed.begin(3, { redisLost, rows: ["pstn=4"] });
       const [a, b, c] = bed.nodes as [LeaseNode, LeaseNode, LeaseNode];
       for (const node of [a, b]) for (let i = 0; i < 2; i++) assert.equal(await node.place(node.newCall()), "reserved");
-      assert.equal(await c.book.refresh(1, "pstn"), false);
+      assert.equal(await c.book.refresh(1, "pstn"), true, "it knows of no calls of others, so it asks nobody");
       await c.place(c.newCall());
       bed.redis.flush();
       c.balancer.setRemoteLoad(c.balancer.destination(1)!.resources[0]!.cell, 0);

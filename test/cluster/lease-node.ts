@@ -52,6 +52,7 @@ export class LeaseNode {
   readonly slots: Slots;
   readonly book: LeaseBook;
   readonly faults: string[] = [];
+  readonly #calls = new Set<CallLoad>();
   readonly #nodeId: number;
   #serial = 0;
 
@@ -69,7 +70,20 @@ export class LeaseNode {
     const self = { nodeId, incarnation: `i${nodeId}` };
     const log = { debug() {}, info() {}, warn() {}, error() {} };
     const { balancer, slots } = this;
-    this.book = new LeaseBook({ link, keys: new Keys(1), wire: new Wire(self), self, clock, log, balancer, slots, leaseMs, redisLost });
+    const calls = () => this.#calls;
+    this.book = new LeaseBook({
+      link,
+      keys: new Keys(1),
+      wire: new Wire(self),
+      self,
+      clock,
+      log,
+      balancer,
+      slots,
+      calls,
+      leaseMs,
+      redisLost,
+    });
     this.book.start();
   }
 
@@ -83,6 +97,7 @@ export class LeaseNode {
     const call = new CallLoad();
     call.opened = true;
     call.name = `n${this.#nodeId}.${++this.#serial}`;
+    this.#calls.add(call);
     return call;
   }
 
@@ -103,6 +118,7 @@ export class LeaseNode {
 
   end(call: CallLoad): void {
     call.closed = true;
+    this.#calls.delete(call);
     this.balancer.release(call);
   }
 

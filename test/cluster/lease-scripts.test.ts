@@ -148,7 +148,62 @@ function itHolds(bench: () => Bench): void {
     assert.equal((await slots.count()).outcome, "settling");
   });
 
-  for (const kept of ["", "nonsense", "p1 x", "p1 99999999999999999", "p1 -5"]) {
+  it("forgets what nobody adds again once another process of Redis brings old leases back", async () => {
+    const slots = await new Slots(bench(), 2).settled();
+    await slots.reserve([9, 9], [["gone", "stays"], ["gone"]]);
+    slots.process = "p2";
+    const { outcome, counts, reliableFromMs } = await slots.renew(["stays"]);
+    assert.deepEqual([outcome, counts], ["found-lost", [1]]);
+    assert.deepEqual(await slots.renew(["other"]), { outcome: "settling", reliableFromMs, counts: [2] });
+    await bench().wait(SETTLING + 5);
+    assert.deepEqual((await slots.count()).counts, [2, 0], "the second key was not used before");
+    assert.deepEqual((await slots.reserve([2, 1], [["stays"], ["new"]])).counts, [2, 1]);
+    assert.deepEqual((await slots.count()).counts, [2, 1]);
+  });
+
+  it("empties a key once, whichever script is the first to use it", async () => {
+    const uses: readonly ((slots: Slots) => Promise<LeaseAnswer>)[] = [
+      (slots) => slots.reserve([9], [["a"]]),
+      (slots) => slots.renew(["a"]),
+      (slots) => slots.release(["a"]),
+      (slots) => slots.count(),
+    ];
+    for (const use of uses) {
+      const slots = await new Slots(bench()).settled();
+      await slots.renew(["old", "older"]);
+      slots.process = "p2";
+      assert.equal((await use(slots)).outcome, "found-lost");
+      await slots.renew(["a"]);
+      assert.equal((await use(slots)).outcome, "settling");
+      await slots.renew(["a"]);
+      await bench().wait(SETTLING + 5);
+      const { outcome, counts } = await slots.count();
+      assert.deepEqual([outcome, counts], ["done", [1]]);
+    }
+  });
+
+  it("keeps the leases while the process of Redis is not known", async () => {
+    const slots = await new Slots(bench()).settled();
+    await slots.renew(["a"]);
+    slots.process = "";
+    assert.deepEqual((await slots.renew(["b"])).counts, [2]);
+    slots.process = "p1";
+    assert.deepEqual((await slots.count()).counts, [2]);
+  });
+
+  it("lets no two settlings end at the same time, though both are found at once", async () => {
+    const slots = await new Slots(bench()).settled();
+    const ends = new Set<number>();
+    for (let i = 0; i < 20; i++) {
+      slots.process = `q${i}`;
+      const { outcome, reliableFromMs } = await slots.count();
+      assert.equal(outcome, "found-lost");
+      ends.add(reliableFromMs);
+    }
+    assert.equal(ends.size, 20);
+  });
+
+  for (const kept of ["", "nonsense", "p1 x", "p1 5", "p1 99999999999999999\n", "p1 -5\n"]) {
     it(`settles when "${kept}" stands where it says since when leases can be relied on`, async () => {
       const slots = new Slots(bench());
       await bench().call("SET", slots.ready, kept);

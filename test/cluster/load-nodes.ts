@@ -133,9 +133,13 @@ export const CHANNEL = KEYS.channel("load");
 /** Nodes over one Redis. All that is under way is done whenever the clock has moved. */
 export class Cluster {
   readonly clock = new FakeClock(1_000);
-  readonly redis = new MemoryRedis({ nowMs: this.clock.now });
+  readonly redis: MemoryRedis;
   readonly links: MemoryLink[] = [];
   readonly nodes: LoadNode[] = [];
+
+  constructor(delivery: "at-once" | "by-hand" = "at-once") {
+    this.redis = new MemoryRedis({ nowMs: this.clock.now, delivery });
+  }
 
   /** A node that the others know of, and that has had its first beat. */
   async join(nodeId: number, rows = ROWS, mode: LoadSharing = "shared", incarnation = `i${nodeId}`): Promise<LoadNode> {

@@ -40,8 +40,40 @@ describe("sharing tags", () => {
     const { node, pass } = memberWorld();
     const nodes = [node(1), node(2)];
     for (const { membership } of nodes) await membership.join(1000);
-    await pass(3500);
+    await pass(4900);
+    assert.equal(owners(...nodes).length, 0);
+    await pass(600);
     assert.equal(owners(...nodes).length, 1);
+  });
+
+  it("a node that is to have a new tag has it, though it starts a second after a backup", async () => {
+    const { node, pass } = memberWorld();
+    const backup = node(1);
+    const wanted = node(2, ACTIVE);
+    await backup.membership.join(1000);
+    await pass(1000);
+    await wanted.membership.join(1000);
+    await pass(5000);
+    assert.deepEqual(owners(backup, wanted), [2]);
+  });
+
+  it("a node that is not ready for calls takes none, however free a tag is, and has it as soon as it is", async () => {
+    const { node, pass } = memberWorld();
+    const a = node(1, { ...ACTIVE, waits: true });
+    await a.membership.join(1000);
+    await pass(10_000);
+    assert.deepEqual([owners(a), a.changes], [[], []]);
+    assert.ok((a.membership.counters["beats"] ?? 0) <= 13, "it does not ask more often meanwhile");
+    a.sharing.begin();
+    await pass(20);
+    assert.deepEqual(owners(a), [1]);
+    await a.membership.leave();
+    const b = node(2, { ...ACTIVE, waits: true });
+    await b.membership.join(1000);
+    await pass(200);
+    b.sharing.begin();
+    await pass(20);
+    assert.deepEqual(owners(b), [2], "one that was given up it has at once");
   });
 
   it("a tag that was given up is claimed at once at the start", async () => {

@@ -38,6 +38,22 @@ describe("commands for sharing tags", () => {
     );
   });
 
+  it("a command that no process can be made for is logged, and holds up neither the next one nor a stop", async () => {
+    const about = hooks("echo a\0b", `echo later > ${folder}/out`);
+    about.changed(change("active"));
+    about.changed(change("backup"));
+    await about.close();
+    assert.equal(written(), "later\n");
+    assert.deepEqual([about.counters.hooks_run, about.counters.hooks_failed], [2, 1]);
+    assert.deepEqual(
+      lines.map(({ level, message }) => [level, message]),
+      [
+        ["error", "Command for a sharing tag cannot be started"],
+        ["info", "Command for a sharing tag has ended"],
+      ],
+    );
+  });
+
   it("a tag's name is text, not a part of the command", async () => {
     const about = hooks(`printf %s "$HEADROOM_TAG" > ${folder}/out`, null);
     about.changed(change("active", 1, `$(touch ${folder}/bad); x`));

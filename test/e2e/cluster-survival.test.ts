@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { CallStorm, type StormCall } from "../support/call-storm.ts";
 import { type Cluster, startCluster, untilLoads } from "../support/cluster.ts";
 import { CountingCallee } from "../support/counting-callee.ts";
+import type { Headroom } from "../support/headroom.ts";
 import { waitFor } from "../support/net.ts";
 
 const CALLS = 500;
@@ -29,6 +30,14 @@ async function withBench(loadSharing: string, run: (bench: Bench) => Promise<voi
   }
 }
 
+/** What a node did in its last moment, some 20 ms, dies with it: what is asked here is what becomes of calls that are up. */
+async function untilWritten(node: Headroom): Promise<void> {
+  await waitFor("its calls are in Redis", 3_000, async () => {
+    const { Cluster: state } = (await node.mi("lb_list")) as { Cluster: { unsynced_dialogs: number } };
+    return state.unsynced_dialogs === 0;
+  });
+}
+
 async function makeCalls({ storm, cluster }: Bench, node: number, count: number): Promise<StormCall[]> {
   const calls: StormCall[] = [];
   for (let made = 0; made < count; made += 50) {
@@ -46,6 +55,7 @@ describe("dialogs survive their node", () => {
         const { cluster, callees, storm } = bench;
         const calls = await makeCalls(bench, 0, CALLS);
         await untilLoads(cluster, [CALLS / 2, CALLS / 2]);
+        await untilWritten(cluster.nodes[0]!);
         await cluster.nodes[0]!.kill();
         const survivors = { nodes: cluster.nodes.slice(1) };
         // Half of them at once, while nobody knows yet that it is dead; the others when its calls were adopted.
@@ -78,11 +88,29 @@ describe("dialogs survive their node", () => {
     });
   });
 
+  it("takes a BYE without a Route on another node, by its Call-ID, while the call's node lives and after it was killed", async () => {
+    await withBench("shared", async (bench) => {
+      const { cluster, callees, storm } = bench;
+      const calls = await makeCalls(bench, 1, 50);
+      await untilLoads(cluster, [25, 25]);
+      await Promise.all(calls.slice(0, 25).map((call) => storm.hangUp(call, cluster.nodes[0]!, true)));
+      await untilWritten(cluster.nodes[1]!);
+      await cluster.nodes[1]!.kill();
+      await Promise.all(calls.slice(25).map((call) => storm.hangUp(call, cluster.nodes[2]!, true)));
+      assert.deepEqual([storm.counts.byesAnswered, [...storm.counts.byesRefused]], [50, []]);
+      assert.equal(callees[0]!.calls + callees[1]!.calls, 0);
+      await untilLoads({ nodes: [cluster.nodes[0]!, cluster.nodes[2]!] }, [0, 0], 6_000);
+      const left = (await cluster.redis.cli("KEYS", "*:call:*")) as string[];
+      assert.deepEqual(left, [], "names of calls are left in Redis");
+    });
+  });
+
   it("counts the calls of a killed node on until they end, and again when it comes back itself", async () => {
     await withBench("shared", async (bench) => {
       const { cluster, storm } = bench;
       const calls = await makeCalls(bench, 2, 100);
       await untilLoads(cluster, [50, 50]);
+      await untilWritten(cluster.nodes[2]!);
       await cluster.nodes[2]!.restart("SIGKILL");
       await untilLoads(cluster, [50, 50], 6_000);
       await Promise.all(calls.map((call) => storm.hangUp(call)));
@@ -102,6 +130,7 @@ describe("dialogs survive their node", () => {
     try {
       for (let i = 0; i < 20; i++) await storm.call(cluster.nodes[2]!);
       await untilLoads(cluster, [20]);
+      await untilWritten(cluster.nodes[2]!);
       await cluster.nodes[2]!.kill();
       await waitFor("the destination was hung up on", 15_000, () => callee.calls === 0);
       await untilLoads({ nodes: cluster.nodes.slice(0, 2) }, [0]);

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { CallLoad } from "../../src/balancer/index.ts";
-import { DRAIN_CHECK_MS, END_STEP_MS, ENDED_A_STEP } from "../../src/health/drain.ts";
+import { DRAIN_CHECK_MS, END_STEP_MS } from "../../src/health/drain.ts";
+import { ENDED_A_STEP } from "../../src/health/ended-drains.ts";
 import { DrainFarm, row, START_MS } from "./drain-farm.ts";
 
 describe("a drain", () => {

@@ -50,6 +50,8 @@ describe("lb_drain and lb_undrain", () => {
         isEnabled: (destination) => ports.balancer.isEnabled(destination),
         isAutoReenable: (destination) => ports.balancer.isAutoReenable(destination),
         ownLoad: (cell) => ports.balancer.ownLoad(cell),
+        remoteLoad: (cell) => ports.balancer.remoteLoad(cell),
+        slotCell: (cell) => ports.balancer.slotCell(cell),
         cellsOf: (destination) => ports.balancer.cellsOf(destination),
       },
       wallMs: clock.now,

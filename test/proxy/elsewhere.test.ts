@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MAX_SEARCHES, SEARCH_MS } from "../../src/proxy/elsewhere.ts";
 import { branchOf, delivered, established, requestUriOf, routeValues, uriOf } from "../support/sim-call.ts";
-import { SimFailover } from "../support/sim-cluster.ts";
+import { type SimElsewhere, SimFailover } from "../support/sim-cluster.ts";
 import { PROXY, PROXY6, SimNetwork } from "../support/sim-network.ts";
 import { headerOf, headersOf, responseTo } from "../support/sip-messages.ts";
 
@@ -190,7 +190,7 @@ describe("while the call is asked for", () => {
     assert.deepEqual(net.loads, [1, 0]);
   });
 
-  it("a search that never ends is 481 within its time, and what it finds later changes nothing", async () => {
+  it("a search that never ends is 503 within its time, and what it finds later changes nothing", async () => {
     const { net, call, elsewhere } = lostCall();
     elsewhere.waits = true;
     call.caller.send(call.fromCaller("INFO", 2));
@@ -198,11 +198,45 @@ describe("while the call is asked for", () => {
     net.run(SEARCH_MS - 10);
     call.caller.assertSilent();
     net.run(20);
-    call.caller.take(481);
+    assert.equal(headerOf(call.caller.take(503), "Retry-After"), "2");
     assert.equal(net.dialogs.counters.searches_failed, 2);
     await elsewhere.answer();
     call.callee.assertSilent();
     call.caller.assertSilent();
+  });
+
+  it("a BYE of which nobody can say whose it is gets no answer: its copy is asked for again, and ends the call", async () => {
+    const { net, call, elsewhere } = lostCall();
+    elsewhere.instead = () => Promise.resolve("unknown");
+    const bye = call.fromCaller("BYE", 2);
+    for (let i = 0; i < 3; i++) {
+      call.caller.send(bye);
+      await net.runAsync(SEARCH_MS);
+    }
+    call.caller.assertSilent();
+    assert.deepEqual([elsewhere.asked.length, net.layer.serverCount], [3, 0]);
+    elsewhere.instead = undefined;
+    call.caller.send(bye);
+    await net.runAsync(0);
+    call.callee.send(responseTo(call.callee.take("BYE"), 200));
+    call.caller.take(200);
+    assert.deepEqual(net.loads, [0, 0]);
+    net.finish();
+  });
+
+  it("an INVITE of which nobody can say whose call it is belongs to is 503, and the call goes on", async () => {
+    const { net, call, elsewhere } = lostCall();
+    elsewhere.instead = () => Promise.resolve("unknown");
+    const text = call.fromCaller("INVITE", 2);
+    call.caller.send(text);
+    call.caller.take(100);
+    await net.runAsync(0);
+    const refusal = call.caller.take(503);
+    call.caller.send(call.ackOf(refusal).replace(/branch=[^;\r]*/, `branch=${branchOf(text)}`));
+    elsewhere.instead = undefined;
+    call.caller.send(call.fromCaller("INVITE", 3));
+    await net.runAsync(0);
+    call.callee.take("INVITE");
   });
 });
 
@@ -220,35 +254,41 @@ describe("a call that nobody finds", () => {
     net.finish();
   });
 
-  const faults = {
-    throws: () => {
-      throw new Error("no");
-    },
-    rejects: () => Promise.reject(new Error("no")),
-    "finds nothing at once": () => undefined,
-  };
-  for (const [name, instead] of Object.entries(faults)) {
-    it(`is 481 when whoever is asked ${name}; one line is logged for many`, async () => {
+  const faults: [string, number, NonNullable<SimElsewhere["instead"]>][] = [
+    [
+      "throws",
+      503,
+      () => {
+        throw new Error("no");
+      },
+    ],
+    ["rejects", 503, () => Promise.reject(new Error("no"))],
+    ["finds nothing at once", 481, () => undefined],
+  ];
+  for (const [name, status, instead] of faults) {
+    it(`is ${status} when whoever is asked ${name}; one line is logged for many`, async () => {
       const { net, call, elsewhere } = lostCall();
       elsewhere.instead = instead;
       for (let cseq = 2; cseq < 52; cseq++) {
         call.caller.send(call.fromCaller("INFO", cseq));
         await net.runAsync(0);
-        call.caller.take(481);
+        call.caller.take(status);
       }
       assert.equal(net.logged.filter(({ level }) => level === "warn").length, name === "finds nothing at once" ? 0 : 1);
       net.finish();
     });
   }
 
-  it("beyond the searches that are under way it is 481 at once and counted; the others go on", async () => {
+  it("beyond the searches that are under way it is 503 at once and counted, a BYE waits for its copy; the others go on", async () => {
     const { net, call, elsewhere } = lostCall();
     elsewhere.waits = true;
     for (let i = 0; i < MAX_SEARCHES; i++) call.caller.send(call.fromCaller("INFO", 2 + i));
     call.caller.assertSilent();
     call.caller.send(call.fromCaller("INFO", 2_000));
-    call.caller.take(481);
-    assert.equal(net.dialogs.counters.searches_refused, 1);
+    call.caller.take(503);
+    call.caller.send(call.fromCaller("BYE", 2_001));
+    call.caller.assertSilent();
+    assert.equal(net.dialogs.counters.searches_refused, 2);
     await elsewhere.answer();
     assert.equal(call.callee.inbox.length, MAX_SEARCHES);
     call.caller.send(call.fromCaller("BYE", 3_000));

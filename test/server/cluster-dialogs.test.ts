@@ -34,7 +34,7 @@ class Node implements GatheredNode {
       tokens: `n${nodeId}`,
       destinations: ["203.0.113.1"],
       resources: "pstn=100",
-      elsewhere: { find: (did, message) => this.glue.find(did, message) },
+      elsewhere: { find: (did, message) => this.glue.find(did, message), hungUp: (dialog) => this.glue.hungUp(dialog) },
     });
     const { net } = this;
     farm.gathering.nodes.push(this);
@@ -123,6 +123,45 @@ describe("calls of a cluster, through whole proxies", () => {
       a.net.checkLoads();
     });
   }
+
+  it("a BYE that comes while Redis cannot be asked ends its call once it can", async () => {
+    const farm = new Farm(2);
+    const [a, b] = farm.nodes as [Node, Node];
+    const call = established(a.net);
+    await farm.pass(100);
+    farm.kill(a);
+    b.link.cut();
+    const caller = b.net.peer(call.caller.address);
+    const bye = call.fromCaller("BYE", 2);
+    caller.send(bye);
+    await farm.pass(500);
+    b.link.heal();
+    b.link.stall();
+    caller.send(bye);
+    await farm.pass(2_000);
+    caller.assertSilent();
+    b.link.heal();
+    await farm.pass(500);
+    caller.send(bye);
+    await farm.pass(50);
+    b.net.peer(call.callee.address).take("BYE");
+    assert.equal(total(b), 0);
+  });
+
+  it("a BYE that is quicker than the news that its call is up ends it all the same", async () => {
+    const farm = new Farm(2);
+    const [a, b] = farm.nodes as [Node, Node];
+    const call = delivered(a.net);
+    await farm.pass(100);
+    call.answerWith(200);
+    b.net.peer(call.caller.address).send(call.fromCaller("BYE", 2));
+    await farm.pass(10);
+    const callee = b.net.peer(call.callee.address);
+    callee.send(responseTo(callee.take("BYE"), 200));
+    b.net.peer(call.caller.address).take(200);
+    await farm.pass(3_000);
+    assert.deepEqual([total(a), total(b), a.net.dialogs.size, b.net.dialogs.size], [0, 0, 0, 0]);
+  });
 
   it("a BYE with the tags of nobody takes nothing", async () => {
     const farm = new Farm(2);

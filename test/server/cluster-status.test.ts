@@ -107,6 +107,23 @@ describe("a status in a cluster", () => {
     for (const node of [a, b]) assert.deepEqual([node.stateOf(1), node.stateOf(2)], ["down", "enabled"]);
   });
 
+  it("that a node found just before it lost the tag is taken back, also when the cluster knows nothing of the destination", async () => {
+    const cluster = new StatusCluster(ROWS);
+    let owner = 1;
+    for (const id of [1, 2]) cluster.add(id, { tag: { name: "vip", isActive: () => owner === id, epoch: () => id } });
+    await cluster.settle(1);
+    const [a] = cluster.nodes as [StatusNode, StatusNode];
+    a.link.cut();
+    a.balancer.setStatus(1, false, "probe");
+    cluster.redis.store.call("HSET", cluster.keys.tags, "vip", '{"epoch":2}');
+    owner = 2;
+    await cluster.settle(2);
+    a.link.heal();
+    await cluster.settle(2);
+    for (const node of cluster.nodes) assert.deepEqual([node.stateOf(1), node.stateOf(7)], ["enabled", "enabled"]);
+    assert.equal(a.status.replica.counters.status_fenced, 1);
+  });
+
   it("survives the node that set it, and a restart of all", async () => {
     const { cluster, nodes, all } = await joined(2);
     nodes[0]!.setStatus(1, false);

@@ -25,7 +25,8 @@ export const CORE = [
   "balancer",
   "distributor",
   "health",
-  "registrar", "overload",
+  "registrar",
+  "overload",
   "resolution",
 ] as const;
 

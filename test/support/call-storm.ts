@@ -86,23 +86,33 @@ export class CallStorm {
     return call;
   }
 
-  /** Ends a call. @param proxy where its BYE goes; default: where its INVITE went */
-  async hangUp(call: StormCall, proxy: Balancer = call.proxy): Promise<void> {
-    const answer = await this.#ask(this.#inside(call, "BYE", 2), proxy);
+  /**
+   * Ends a call.
+   *
+   * @param proxy where its BYE goes; default: where its INVITE went
+   * @param isBare the BYE has no Route, as that of a caller that keeps no Record-Route
+   */
+  async hangUp(call: StormCall, proxy: Balancer = call.proxy, isBare = false): Promise<void> {
+    const answer = await this.#ask(this.#inside(call, "BYE", 2, isBare), proxy);
     if (answer === undefined) this.counts.silent++;
     else if (statusOf(answer) === 200) this.counts.byesAnswered++;
     else this.#count(this.counts.byesRefused, statusOf(answer));
   }
 
-  /** Calls at a steady rate, each held for `holdMs` and hung up. Resolves when the last has ended. */
-  async storm(proxy: Balancer, callsPerSecond: number, durationMs: number, holdMs: number): Promise<void> {
+  /**
+   * Calls at a steady rate, each held and hung up. Resolves when the last has ended.
+   *
+   * @param holdMs how long a call is held on average
+   * @param spread each is held up to this share of it longer or less long, so that calls which began together do not end together
+   */
+  async storm(proxy: Balancer, callsPerSecond: number, durationMs: number, holdMs: number, spread = 0): Promise<void> {
     const running: Promise<void>[] = [];
     const beganMs = performance.now();
     let made = 0;
     for (;;) {
       const passedMs = performance.now() - beganMs;
       const due = Math.floor((Math.min(passedMs, durationMs) * callsPerSecond) / 1000);
-      for (; made < due; made++) running.push(this.#oneCall(proxy, holdMs));
+      for (; made < due; made++) running.push(this.#oneCall(proxy, holdMs * (1 + spread * (2 * Math.random() - 1))));
       if (passedMs >= durationMs) break;
       await sleep(2);
     }
@@ -152,7 +162,7 @@ export class CallStorm {
     else if (headerOf(text, "CSeq").endsWith(" INVITE")) for (const timer of waiting.timers.slice(0, COPIES_MS.length)) clearTimeout(timer);
   }
 
-  #inside({ callId, answer }: StormCall, method: string, cseq: number): string {
+  #inside({ callId, answer }: StormCall, method: string, cseq: number, isBare = false): string {
     return request({
       method,
       cseq,
@@ -161,7 +171,7 @@ export class CallStorm {
       from: headerOf(answer, "From"),
       to: headerOf(answer, "To"),
       callId,
-      routes: routesOf(answer).reverse(),
+      routes: isBare ? [] : routesOf(answer).reverse(),
     });
   }
 

@@ -65,6 +65,8 @@ export interface MemberOptions {
   readonly tags?: readonly { name: string; active: boolean }[];
   readonly failover?: "auto" | "manual";
   readonly random?: () => number;
+  /** Takes tags only once `sharing.begin()` was called. */
+  readonly waits?: boolean;
 }
 
 export interface LogLine {
@@ -82,7 +84,14 @@ let incarnations = 0;
 
 /** Membership and tags of one node, as the server puts them together. */
 export function memberNode(link: ClusterLink, clock: ClusterClock, options: MemberOptions = {}) {
-  const { nodeId = 1, clusterId = 1, tags = [{ name: "vip", active: false }], failover = "auto", random = () => 0.5 } = options;
+  const {
+    nodeId = 1,
+    clusterId = 1,
+    tags = [{ name: "vip", active: false }],
+    failover = "auto",
+    random = () => 0.5,
+    waits = false,
+  } = options;
   const self: NodeIdentity = {
     clusterId,
     nodeId,
@@ -96,7 +105,7 @@ export function memberNode(link: ClusterLink, clock: ClusterClock, options: Memb
   const log = listLog(lines);
   const wire = new Wire(self);
   const membership = new Membership({ link, keys: new Keys(clusterId), wire, self, clock, log });
-  const sharing = new SharingTags({ membership, clock, log, tags, failover, random });
+  const sharing = new SharingTags({ membership, clock, log, tags, failover, random, waits });
   const changes: TagChange[] = [];
   sharing.onChange((change) => changes.push(change));
   const seen: string[] = [];

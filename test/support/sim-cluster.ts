@@ -1,6 +1,6 @@
 import type { HeldLease } from "../../src/balancer/index.ts";
 import { type Dialog, type DialogSnapshot, endpointsOf, snapshotOf } from "../../src/dialog/index.ts";
-import type { Elsewhere, FoundDialog } from "../../src/proxy/index.ts";
+import type { Elsewhere, Found, FoundDialog } from "../../src/proxy/index.ts";
 import type { SipRequest, SipResponse } from "../../src/sip/index.ts";
 import { SimCall } from "./sim-call.ts";
 import { SimNetwork, type SimOptions } from "./sim-network.ts";
@@ -21,7 +21,7 @@ export class SimElsewhere implements Elsewhere {
   /** Searches wait for {@link answer}. */
   waits = false;
   /** Takes the place of a search. */
-  instead: (() => Promise<FoundDialog | undefined> | undefined) | undefined = undefined;
+  instead: (() => Promise<Found> | undefined) | undefined = undefined;
   readonly #waiting: (() => void)[] = [];
 
   /** Keeps a call of another node. @param isGuest its node is alive and the call is not up */
@@ -30,7 +30,7 @@ export class SimElsewhere implements Elsewhere {
     this.kept.set(dialog.did, { ...(JSON.parse(JSON.stringify({ snapshot: snapshotOf(dialog), held })) as Kept), isGuest });
   }
 
-  find(did: string | undefined, message: SipRequest | SipResponse): Promise<FoundDialog | undefined> | undefined {
+  find(did: string | undefined, message: SipRequest | SipResponse): Promise<Found> | undefined {
     this.asked.push(did);
     if (this.instead !== undefined) return this.instead();
     if (did === undefined) return undefined;

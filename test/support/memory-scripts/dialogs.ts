@@ -36,7 +36,7 @@ export const DIALOG_TWINS: Readonly<Record<string, ScriptTwin>> = {
       return 0;
     }
     if (mode === "forgotten" || (mode === "sure" && head === "")) return 0;
-    if (head.endsWith('",0]')) return 0;
+    if (head.endsWith('",0]')) return head === tombstone ? 1 : 0;
     store.call("set", key, tombstone, "px", ttlMs);
     return 1;
   },

@@ -1,4 +1,4 @@
-import { READY_TTL_MS } from "../../../src/cluster/lease-scripts.ts";
+import { MAX_LISTED_CHARS, READY_TTL_MS } from "../../../src/cluster/lease-scripts.ts";
 import type { ScriptTwin } from "../memory-redis.ts";
 import type { MemoryStore } from "../memory-store.ts";
 
@@ -12,24 +12,27 @@ function add(store: MemoryStore, key: string, member: string, ttlMs: number): vo
   if ((store.call("pttl", key) as number) < ttlMs) store.call("pexpire", key, ttlMs);
 }
 
-/** Outcome and since when, or from when on, the leases can be relied on. */
-function ready(store: MemoryStore, key: string, process: string, settlingMs: number): [number, number] {
-  const kept = store.call("get", key) as string | null;
-  const [, keptProcess, text] = /^(\w*) (\d+)$/.exec(kept ?? "") ?? [];
-  const from = text === undefined ? Number.NaN : Number(text);
-  if (!(from <= store.nowMs + settlingMs) || (process !== "" && keptProcess !== process)) {
-    const anew = store.nowMs + settlingMs;
-    store.call("set", key, `${process} ${anew}`, "px", READY_TTL_MS);
-    return [2, anew];
+/** Outcome and since when, or from when on, the leases can be relied on. Empties keys that a settling finds. */
+function ready(store: MemoryStore, readyKey: string, keys: readonly string[], process: string, settlingMs: number): [number, number] {
+  const kept = store.call("get", readyKey) as string | null;
+  const [, keptProcess = "", text = "", listed = ""] = /^(\w*) (\d+)(\n.*)$/s.exec(kept ?? "") ?? [];
+  const keptFrom = listed !== "" && Number(text) <= store.nowMs + 2 * settlingMs ? Number(text) : undefined;
+  const isLost = keptFrom === undefined || (process !== "" && keptProcess !== process);
+  const from = isLost ? Math.max(store.nowMs + settlingMs, (keptFrom ?? -1) + 1) : keptFrom;
+  let emptied = isLost ? "\n" : listed;
+  for (const key of keys) {
+    if (emptied.includes(`\n${key}\n`) || emptied.length >= MAX_LISTED_CHARS) continue;
+    store.call("del", key);
+    emptied += `${key}\n`;
   }
-  store.call("pexpire", key, READY_TTL_MS);
-  return [from > store.nowMs ? 3 : 1, from];
+  store.call("set", readyKey, `${isLost ? process : keptProcess} ${from}${emptied}`, "px", READY_TTL_MS);
+  return [isLost ? 2 : from > store.nowMs ? 3 : 1, from];
 }
 
 /** Twins of the scripts of src/cluster/lease-scripts.ts. */
 export const LEASE_TWINS: Readonly<Record<string, ScriptTwin>> = {
   lease_reserve: (store, [readyKey = "", ...keys], [process = "", settlingMs, ttlMs, ...rest]) => {
-    const [outcome, from] = ready(store, readyKey, process, Number(settlingMs));
+    const [outcome, from] = ready(store, readyKey, keys, process, Number(settlingMs));
     const counts = keys.map((key) => count(store, key));
     if (outcome !== 1) return [outcome, from, ...counts];
     const wanted: [string, string][] = [];
@@ -47,19 +50,19 @@ export const LEASE_TWINS: Readonly<Record<string, ScriptTwin>> = {
   },
 
   lease_renew: (store, [readyKey = "", key = ""], [process = "", settlingMs, ttlMs, ...members]) => {
-    const [outcome, from] = ready(store, readyKey, process, Number(settlingMs));
+    const [outcome, from] = ready(store, readyKey, [key], process, Number(settlingMs));
     for (const member of members) add(store, key, member, Number(ttlMs));
     return [outcome, from, count(store, key)];
   },
 
   lease_release: (store, [readyKey = "", key = ""], [process = "", settlingMs, ...members]) => {
-    const [outcome, from] = ready(store, readyKey, process, Number(settlingMs));
+    const [outcome, from] = ready(store, readyKey, [key], process, Number(settlingMs));
     store.call("zrem", key, ...members);
     return [outcome, from, count(store, key)];
   },
 
   lease_count: (store, [readyKey = "", ...keys], [process = "", settlingMs]) => {
-    const [outcome, from] = ready(store, readyKey, process, Number(settlingMs));
+    const [outcome, from] = ready(store, readyKey, keys, process, Number(settlingMs));
     return [outcome, from, ...keys.map((key) => count(store, key))];
   },
 };
