@@ -15,6 +15,7 @@ export { paramValue, withParams } from "./params.ts";
 export { parseMessage } from "./parse.ts";
 export { REASON_PHRASES, reasonPhrase } from "./reason-phrases.ts";
 export * from "./retry-after.ts";
+export * from "./stream-framer.ts";
 export { isToken } from "./text.ts";
 export * from "./timestamp.ts";
 export { asRequestUri, parseSipUri, type SipUri, tryParseSipUri, uriParam, uriScheme, uriUser, withoutUriParams } from "./uri.ts";
