@@ -6,6 +6,13 @@ export interface Endpoint {
   readonly port: number;
   /** The listener that received the message, and that sends the answers. */
   readonly listener: Listener;
+  /** The connection that the message came on. What is sent here goes on it for as long as it is open, else to address and port. */
+  readonly connection?: Connection;
+}
+
+/** A connection of a reliable transport, as the core sees it. */
+export interface Connection {
+  readonly isOpen: boolean;
 }
 
 /** One listening socket of ours. */

@@ -6,12 +6,14 @@ const DEFAULT_TLS_PORT = 5061;
 
 /**
  * Where the responses to a request go: to its source when the transport is reliable or `rport` was asked for,
- * else to the source address and the port of sent-by (RFC 3261 §18.2.2, RFC 3581 §4).
+ * else to the source address and the port of sent-by (RFC 3261 §18.2.2, RFC 3581 §4). A reliable transport answers on the connection of the request,
+ * and where that is closed opens another one to the port of sent-by.
  * A `maddr` parameter is not obeyed: it would let anyone point our answers at a third party.
  */
 export function responseTarget(via: Via, source: Endpoint): Endpoint {
-  if (via.hasRport || source.transport !== "udp") return source;
   const port = via.port ?? (via.transport === "TLS" ? DEFAULT_TLS_PORT : DEFAULT_PORT);
+  if (source.transport !== "udp") return source.connection === undefined || port === source.port ? source : { ...source, port };
+  if (via.hasRport) return source;
   return port === source.port ? source : { transport: source.transport, address: source.address, port, listener: source.listener };
 }
 

@@ -3,7 +3,7 @@ import type { Network } from "../proxy/core.ts";
 import type { SipTarget } from "../resolution/index.ts";
 import { type Endpoint, facingListener, type Listener, type SendOwner, type Wire } from "../transaction/index.ts";
 import type { LocalAddresses } from "./local-address.ts";
-import type { UdpListener } from "./udp.ts";
+import type { SipListener } from "./stream-listener.ts";
 
 export interface NetworkOptions {
   readonly locals: LocalAddresses;
@@ -24,7 +24,8 @@ const PEER = /^(?:(?:udp|tcp|tls|ws|wss):)?(?:\[([0-9a-f:.]+)\]|([^\s:[\]]+)):([
 /** All listeners together, as the core sees them. */
 export class SipNetwork implements Network, Wire {
   readonly #options: NetworkOptions;
-  readonly #listeners: UdpListener[] = [];
+  readonly #listeners: SipListener[] = [];
+  readonly #ofTransport = new Map<string, SipListener[]>();
   readonly #own = new Set<string>();
   readonly #wildcardPorts = new Set<number>();
   #peers: ReadonlySet<string> = new Set();
@@ -33,8 +34,11 @@ export class SipNetwork implements Network, Wire {
     this.#options = options;
   }
 
-  add(listener: UdpListener): void {
+  add(listener: SipListener): void {
     this.#listeners.push(listener);
+    const ofTransport = this.#ofTransport.get(listener.transport);
+    if (ofTransport === undefined) this.#ofTransport.set(listener.transport, [listener]);
+    else ofTransport.push(listener);
     if (listener.isWildcard) this.#wildcardPorts.add(listener.port);
     else this.#own.add(`${spelled(listener.address)} ${listener.port}`);
     if (listener.address === "127.0.0.1" || listener.address === "::1" || listener.isWildcard) this.#own.add(`localhost ${listener.port}`);
@@ -42,7 +46,7 @@ export class SipNetwork implements Network, Wire {
     if (advertised !== null) this.#own.add(ownKey(advertised, listener.port));
   }
 
-  get listeners(): readonly UdpListener[] {
+  get listeners(): readonly SipListener[] {
     return this.#listeners;
   }
 
@@ -72,9 +76,11 @@ export class SipNetwork implements Network, Wire {
   }
 
   endpoint(address: string, port: number, transport: string, preferred: Listener): Endpoint | undefined {
-    if (transport !== "udp" || port < 1 || port > 65_535) return undefined;
-    const listener = facingListener(address, this.#listeners, preferred.transport === transport ? (preferred as UdpListener) : undefined);
-    return listener === undefined ? undefined : { transport, address, port, listener };
+    if (port < 1 || port > 65_535) return undefined;
+    const ofTransport = this.#ofTransport.get(transport);
+    if (ofTransport === undefined) return undefined;
+    const listener = facingListener(address, ofTransport, preferred.transport === transport ? (preferred as SipListener) : undefined);
+    return listener === undefined ? undefined : { transport: listener.transport, address, port, listener };
   }
 
   locate(target: SipTarget): readonly Address[] | Promise<readonly Address[]> {
@@ -94,7 +100,7 @@ export class SipNetwork implements Network, Wire {
   }
 
   send(text: string, to: Endpoint, owner?: SendOwner): void {
-    (to.listener as UdpListener).send(text, to, owner);
+    (to.listener as SipListener).send(text, to, owner);
   }
 
   async close(): Promise<void> {

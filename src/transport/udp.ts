@@ -144,12 +144,12 @@ export function bracketed(address: string): string {
   return address.includes(":") ? `[${address}]` : address;
 }
 
-function withPort(host: string, port: number): string {
+export function withPort(host: string, port: number): string {
   const hasPort = host.startsWith("[") ? host.includes("]:") : host.includes(":");
   return hasPort ? host : `${host}:${port}`;
 }
 
-function bindHint(error: NodeJS.ErrnoException): string {
+export function bindHint(error: NodeJS.ErrnoException): string {
   if (error.code === "EADDRINUSE") return "another program uses this address and port; stop it, or change sip.listen";
   if (error.code === "EADDRNOTAVAIL") return "this machine has no such address; change sip.listen";
   if (error.code === "EACCES") return "not permitted; ports below 1024 need more rights";

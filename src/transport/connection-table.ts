@@ -1,0 +1,162 @@
+import { FRAMING_FAULTS } from "../sip/index.ts";
+
+/** Why a connection came to its end, or was not taken at all. Each is counted. */
+export const END_REASONS = [
+  /** The other side closed it in order. */
+  "closed-by-peer",
+  /** It broke: a reset, a network that is gone. */
+  "broken",
+  "connect-failed",
+  "connect-timeout",
+  "handshake-failed",
+  /** There were as many as there may be, in all or of its source. */
+  "too-many",
+  "too-many-of-source",
+  /** Its source is banned. */
+  "banned",
+  "idle",
+  /** It was opened to us, and no message came. */
+  "silent",
+  /** A message was not whole in time. */
+  "slow-sender",
+  /** What we sent was not taken, for too long or too much of it. */
+  "not-reading",
+  "stopped",
+  ...FRAMING_FAULTS,
+] as const;
+export type EndReason = (typeof END_REASONS)[number];
+
+/** Bounds of connections; times in milliseconds. */
+export interface ConnectionLimits {
+  readonly max: number;
+  /** Connections that one address may have opened to us. */
+  readonly maxOfSource: number;
+  /** How long one may stay without a message or keep-alive in either direction. */
+  readonly idleMs: number;
+  /** How long one that was opened to us may stay without its first message. */
+  readonly firstMessageMs: number;
+  /** How long a message may take from its first byte to its last, and how long what we sent may wait to be taken. */
+  readonly messageMs: number;
+  /** How long the other side may take to accept a connection of ours, or to finish a handshake. */
+  readonly connectMs: number;
+}
+
+export const DEFAULT_CONNECTION_LIMITS: ConnectionLimits = {
+  max: 10_000,
+  maxOfSource: 256, // an office of telephones behind one address
+  idleMs: 600_000, // longer than the keep-alives of RFC 5626 (95 to 120 s over streams) and most registrations
+  firstMessageMs: 30_000,
+  messageMs: 10_000,
+  connectMs: 4_000, // less than the usual fr_timeout, so that a request goes on to the next destination for the right reason
+};
+
+/** A connection, as the table sees it. */
+export interface TableConnection {
+  readonly transport: string;
+  /** Address of the peer. */
+  readonly address: string;
+  readonly port: number;
+  /** The peer opened it. */
+  readonly isInbound: boolean;
+  /** Bytes can be sent: it is connected, and the handshake is done. */
+  readonly isReady: boolean;
+  /** At least one message came. */
+  readonly hasSpoken: boolean;
+  readonly openedAtMs: number;
+  /** When something last came or went. */
+  readonly activeAtMs: number;
+  /** Since when a message is not whole, or what was sent is not taken. */
+  readonly partialSinceMs: number | undefined;
+  readonly stalledSinceMs: number | undefined;
+  /** Ends it at once; harmless when it has ended. It takes itself out of the table. */
+  end(reason: EndReason): void;
+}
+
+/** Plain counters, since the start; but for `open_connections`, which is now. */
+export type ConnectionCounts = Record<string, number>;
+
+/** All connections of all stream transports: how many there may be, which one leads to a peer, and which have had their time. */
+export class ConnectionTable {
+  readonly limits: ConnectionLimits;
+  readonly counts: ConnectionCounts = { open_connections: 0, connections_accepted: 0, connections_opened: 0 };
+  readonly #all = new Set<TableConnection>();
+  readonly #byPeer = new Map<string, TableConnection>();
+  readonly #ofSource = new Map<string, number>();
+
+  constructor(limits: ConnectionLimits = DEFAULT_CONNECTION_LIMITS) {
+    this.limits = limits;
+    for (const reason of END_REASONS) this.counts[countOf(reason)] = 0;
+  }
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  /** Why there is no room for another connection; undefined when there is. Whoever is turned away for it counts that with {@link ended}. */
+  refusal(address: string, isInbound: boolean): EndReason | undefined {
+    if (this.#all.size >= this.limits.max) return "too-many";
+    if (isInbound && (this.#ofSource.get(address) ?? 0) >= this.limits.maxOfSource) return "too-many-of-source";
+    return undefined;
+  }
+
+  add(connection: TableConnection): void {
+    this.#all.add(connection);
+    this.#byPeer.set(peerKey(connection), connection);
+    this.counts["open_connections"] = this.#all.size;
+    const { isInbound, address } = connection;
+    this.counts[isInbound ? "connections_accepted" : "connections_opened"]! += 1;
+    if (isInbound) this.#ofSource.set(address, (this.#ofSource.get(address) ?? 0) + 1);
+  }
+
+  /** Takes it out, and counts why. Harmless when it is not there. */
+  remove(connection: TableConnection, reason: EndReason): void {
+    if (!this.#all.delete(connection)) return;
+    this.counts["open_connections"] = this.#all.size;
+    const key = peerKey(connection);
+    if (this.#byPeer.get(key) === connection) this.#byPeer.delete(key);
+    this.ended(reason);
+    const { isInbound, address } = connection;
+    if (!isInbound) return;
+    const left = (this.#ofSource.get(address) ?? 1) - 1;
+    if (left > 0) this.#ofSource.set(address, left);
+    else this.#ofSource.delete(address);
+  }
+
+  ended(reason: EndReason): void {
+    this.counts[countOf(reason)]! += 1;
+  }
+
+  /**
+   * The connection to this address and port, whoever opened it. One that a peer opened leads to the port that it was opened from, never to one that the
+   * peer merely names: else anybody could have the calls of another (RFC 5923 §9).
+   */
+  find(transport: string, address: string, port: number): TableConnection | undefined {
+    return this.#byPeer.get(`${transport} ${address} ${port}`);
+  }
+
+  /** Ends those whose time is over. To be called about once a second. */
+  sweep(nowMs: number): void {
+    for (const connection of this.#all) {
+      const reason = this.#overdue(connection, nowMs);
+      if (reason !== undefined) connection.end(reason);
+    }
+  }
+
+  #overdue(connection: TableConnection, nowMs: number): EndReason | undefined {
+    const { connectMs, firstMessageMs, idleMs, messageMs } = this.limits;
+    const { openedAtMs, partialSinceMs, stalledSinceMs } = connection;
+    if (!connection.isReady) return nowMs - openedAtMs > connectMs ? "connect-timeout" : undefined;
+    if (partialSinceMs !== undefined && nowMs - partialSinceMs > messageMs) return "slow-sender";
+    if (stalledSinceMs !== undefined && nowMs - stalledSinceMs > messageMs) return "not-reading";
+    if (connection.isInbound && !connection.hasSpoken && nowMs - openedAtMs > firstMessageMs) return "silent";
+    return nowMs - connection.activeAtMs > idleMs ? "idle" : undefined;
+  }
+}
+
+function peerKey({ transport, address, port }: TableConnection): string {
+  return `${transport} ${address} ${port}`;
+}
+
+function countOf(reason: EndReason): string {
+  return `connections_ended_${reason.replaceAll("-", "_")}`;
+}

@@ -1,0 +1,11 @@
+import { connect, createServer } from "node:net";
+import type { StreamSockets } from "./stream-listener.ts";
+
+/** SIP over plain TCP. */
+export const TCP_SOCKETS: StreamSockets = {
+  transport: "tcp",
+  serve: (onSocket) => createServer((socket) => onSocket(socket, undefined)),
+  connect({ host, port, localAddress }, onReady) {
+    return connect({ host, port, ...(localAddress !== undefined && { localAddress }) }, onReady);
+  },
+};
