@@ -1,7 +1,7 @@
 import { performance } from "node:perf_hooks";
 import type { Logger } from "pino";
 import { Balancer, type StatusChange, type TableChange } from "./balancer/index.ts";
-import { type Config, parseHttpListen, parseListen, readDistributorSetup } from "./config/index.ts";
+import { type Config, parseHttpListen, readDistributorSetup } from "./config/index.ts";
 import { type Dialog, DialogTable } from "./dialog/index.ts";
 import { freeswitchFeeds } from "./freeswitch/index.ts";
 import { createManagementServer, type ManagementServer } from "./management/index.ts";
@@ -15,6 +15,7 @@ import { ConfiguredDistribution } from "./server/distribution.ts";
 import { FreeswitchFeeds } from "./server/freeswitch-feeds.ts";
 import { freeswitchSettings } from "./server/freeswitch-settings.ts";
 import { keysForRestart } from "./server/keys-for-restart.ts";
+import { Listeners, listenText } from "./server/listeners.ts";
 import { logStatus, TableLoader } from "./server/load-table.ts";
 import { Operators } from "./server/operators.ts";
 import { OverloadGuard } from "./server/overload-guard.ts";
@@ -30,7 +31,6 @@ import { below, RandomTokens } from "./transport/chance.ts";
 import { LocalAddresses } from "./transport/local-address.ts";
 import { SipNetwork } from "./transport/network.ts";
 import { startTicker } from "./transport/ticker.ts";
-import { bracketed, TransportCounters, UdpListener } from "./transport/udp.ts";
 import { VERSION } from "./version.ts";
 
 /** The running program. */
@@ -102,7 +102,6 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   opened.push(async () => guard.close());
   const { overload } = guard;
 
-  const transport = new TransportCounters();
   const locals = new LocalAddresses(nowMs);
   const addresses = new Addresses({ config, below, nowMs, after });
   opened.push(async () => addresses.close());
@@ -115,27 +114,14 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     isAllowed: sourceFilter(config.sip.allow, balancer),
   });
   opened.push(() => network.close());
-  for (const text of config.sip.listen) {
-    const listen = parseListen(text);
-    if (listen.transport !== "udp") continue; // a notice of the configuration has said so
-    const { address, port } = listen;
-    network.add(
-      await UdpListener.open({
-        address,
-        port,
-        advertised: config.sip.advertised_address,
-        locals,
-        counters: transport,
-        admit: (bytes, source) => overload.admitDatagram(bytes, source),
-        receive: (message, source) => {
-          if (isReady) proxy.receive(message, source);
-        },
-        fault: (error, action) => log.error({ err: error }, `cannot ${action}`),
-      }),
-    );
-  }
-  if (network.listeners.length === 0)
-    throw new Error(`Cannot start: sip.listen has no address that this version can serve; want one such as "udp:0.0.0.0:5060"`);
+  const listeners = new Listeners({
+    ...{ config, network, overload, locals, nowMs, log },
+    receive: (message, source) => {
+      if (isReady) proxy.receive(message, source);
+    },
+  });
+  opened.push(async () => listeners.close());
+  await listeners.open();
 
   const freeswitch = freeswitchSettings(config);
   const feeds = freeswitch && new FreeswitchFeeds({ settings: freeswitch, balancer, log });
@@ -257,9 +243,9 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
 
   const stopTicker = startTicker(wheel, nowMs);
   opened.push(async () => stopTicker());
-  await watch.start(network.listeners.map(({ address }) => address));
+  await watch.start(network.listeners.flatMap(({ address, transport }) => (transport === "udp" ? [address] : [])));
   opened.push(() => watch.stop());
-  const sip = network.listeners.map((listener) => `udp:${bracketed(listener.address)}:${listener.port}`);
+  const sip = network.listeners.map(listenText);
 
   // One reload at a time: the last one asked for is the one that stays.
   let reloading: Promise<void> = Promise.resolve();
@@ -289,7 +275,9 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     layer,
     proxy,
     proxyCounters: counters,
-    transport,
+    get transport() {
+      return listeners.counters;
+    },
     dialogs,
     balancer,
     probing: watch.prober,
@@ -373,7 +361,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
           ...network.listeners.map((listener, i) => ({
             ID: i + 1,
             PID: process.pid,
-            Type: `SIP receiver udp:${listener.address}:${listener.port}`,
+            Type: `SIP receiver ${listener.transport}:${listener.address}:${listener.port}`,
           })),
           { ID: network.listeners.length + 1, PID: process.pid, Type: `HTTPD ${config.mi_http.listen}` },
         ],

@@ -99,7 +99,7 @@ function checkListens(listens: readonly string[], found: Found): void {
     taken.set(socket, text);
   }
   if (!listens.some((text) => parseListen(text).transport === "udp")) {
-    report(found, "sip.listen", "found no udp entry, want at least one: this version listens on UDP only");
+    report(found, "sip.listen", "found no udp entry, want at least one: destinations are probed over UDP");
   }
 }
 

@@ -21,7 +21,9 @@ export function noticesOf(values: ConfigValues, set: Reading["set"], file: strin
       say(key.path, `has no effect: ${key.schema.unbuilt}`);
   }
   for (const [i, text] of values.sip.listen.entries()) {
-    if (parseListen(text).transport !== "udp") say(`sip.listen[${i}]`, `"${text}" is not served: this version listens on UDP only`);
+    const { transport } = parseListen(text);
+    if (transport !== "udp" && transport !== "tcp")
+      say(`sip.listen[${i}]`, `"${text}" is not served: this version listens on UDP and TCP only`);
   }
   if (!values.load_balancer.db_url.startsWith("sqlite:")) {
     say("load_balancer.db_url", "is not an sqlite: address: this version opens SQLite files only and cannot start with it");

@@ -21,6 +21,7 @@ import {
   checkToken,
 } from "./checks.ts";
 import { CLUSTER_KEYS, ClusterSchema } from "./schema-cluster.ts";
+import { ConnectionsSchema } from "./schema-connections.ts";
 import { DistributorSchema } from "./schema-distributor.ts";
 import { FREESWITCH_KEYS, FreeswitchSchema } from "./schema-freeswitch.ts";
 import { EventsSchema, ExplainSchema, HealthSchema, OutboundSchema, PROBING_KEYS } from "./schema-health.ts";
@@ -28,13 +29,13 @@ import { flag, fraction, item, list, MAX_INT32, MAX_SECONDS, MAX_TEXT_LENGTH, op
 import { OverloadSchema } from "./schema-overload.ts";
 import { RegistrarSchema } from "./schema-registrar.ts";
 
-const NO_TLS = "this version listens on UDP only";
+const NO_TLS = "this version listens on UDP and TCP only";
 const NO_DISPATCHER = "this version has no dispatcher";
 
 const SipSchema = Type.Object(
   {
     listen: list(
-      "Where SIP is taken: transport, address and port, the transport being udp, tcp, tls, ws or wss. An IPv6 address stands in brackets: udp:[::1]:5060. This version serves udp.",
+      "Where SIP is taken: transport, address and port, the transport being udp, tcp, tls, ws or wss. An IPv6 address stands in brackets: udp:[::1]:5060. This version serves udp and tcp, and wants at least one udp.",
       item({ check: checkListen }),
       ["udp:0.0.0.0:5060"],
       { single: true },
@@ -61,6 +62,7 @@ const SipSchema = Type.Object(
       },
       { description: "Certificates of tls and wss.", additionalProperties: false },
     ),
+    connections: ConnectionsSchema,
     allow: list(
       "Addresses and CIDR blocks that may send initial requests. Empty: anybody may. Destinations always may. Does not hold for REGISTER where registrar has accounts: their passwords do.",
       item({ check: checkCidr }),

@@ -131,6 +131,6 @@ function isSameHop(uri: SipUri, other: string): boolean {
   return known !== undefined && known.host === uri.host && uriPort(known) === uriPort(uri);
 }
 
-function endpointUri({ address, port }: Endpoint): string {
-  return `sip:${address.includes(":") ? `[${address}]` : address}:${port}`;
+function endpointUri({ address, port, transport }: Endpoint): string {
+  return `sip:${address.includes(":") ? `[${address}]` : address}:${port}${transport === "udp" ? "" : `;transport=${transport}`}`;
 }

@@ -14,8 +14,8 @@ export interface SipTarget {
   readonly isSecure: boolean;
 }
 
-/** What this version sends over. */
-export const SERVED_TRANSPORTS: readonly Transport[] = ["udp"];
+/** What this version sends over, the most wanted first: each needs a listener of its kind. */
+export const SERVED_TRANSPORTS: readonly Transport[] = ["udp", "tcp"];
 
 const DEFAULT_PORT = 5060;
 const DEFAULT_TLS_PORT = 5061;

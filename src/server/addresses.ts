@@ -1,5 +1,5 @@
 import type { Address } from "../balancer/index.ts";
-import type { Config } from "../config/index.ts";
+import { type Config, parseListen } from "../config/index.ts";
 import {
   type AddressChange,
   FailedAddresses,
@@ -45,8 +45,10 @@ export class Addresses {
     this.#ports = ports;
     this.#client = new DnsClient({ servers: isSystem ? systemServers(nowMs) : () => configured, below, nowMs });
     const names = new NameService({ client: this.#client, hosts: new HostsFile(nowMs), isSystem });
+    const listened = new Set<string>(config.sip.listen.map((text) => parseListen(text).transport));
+    const served = SERVED_TRANSPORTS.filter((transport) => listened.has(transport));
     this.#cache = new LocationCache({
-      locate: (target) => locate(target, names, SERVED_TRANSPORTS),
+      locate: (target) => locate(target, names, served),
       nowMs,
       after,
       onChange: (change) => this.#gather(change),

@@ -337,7 +337,7 @@ describe("a notice", () => {
     ["load_balancer: { probing_method: OPTIONS, cluster_id: 0, fetch_freeswitch_stats: false }", undefined],
     ["load_balancer: { db_url: 'mysql://u:secret@h/d' }", /load_balancer\.db_url is not an sqlite: address/],
     ["sip: { workers: 4 }", /sip\.workers has no effect: this version runs one/],
-    ["sip: { listen: [udp:0.0.0.0:5060, tcp:0.0.0.0:5060] }", /sip\.listen\[1\] "tcp:0\.0\.0\.0:5060" is not served/],
+    ["sip: { listen: [udp:0.0.0.0:5060, ws:0.0.0.0:5080] }", /sip\.listen\[1\] "ws:0\.0\.0\.0:5080" is not served/],
     ["sip: { tls: { certificate: a.pem } }", /sip\.tls\.certificate has no effect/],
     ["dialog: { persistence: sqlite }", /dialog\.persistence has no effect: this version keeps calls in memory/],
     ["dispatcher: { list_file: a }", /dispatcher\.list_file has no effect/],

@@ -25,13 +25,23 @@ export async function waitFor<T>(
   }
 }
 
+/** True when some process listens on, or is connected from, the IPv4 address over TCP. Linux only. */
+export function isTcpUsed(address: string): boolean {
+  return readFileSync("/proc/net/tcp", "latin1").includes(` ${hexOf(address)}:`);
+}
+
 /** True when some process has bound the IPv4 UDP `address:port`. Linux only, as sipp's package is. */
 export function isUdpBound(address: string, port: number): boolean {
-  const hexAddress = address
-    .split(".")
-    .reverse() // the kernel prints the address in the byte order of the machine
-    .map((part) => Number(part).toString(16).padStart(2, "0"))
-    .join("");
-  const local = `${hexAddress}:${port.toString(16).padStart(4, "0")}`.toUpperCase();
+  const local = `${hexOf(address)}:${port.toString(16).padStart(4, "0").toUpperCase()}`;
   return readFileSync("/proc/net/udp", "latin1").includes(` ${local} `);
+}
+
+/** As the kernel prints it: in the byte order of the machine. */
+function hexOf(address: string): string {
+  return address
+    .split(".")
+    .reverse()
+    .map((part) => Number(part).toString(16).padStart(2, "0"))
+    .join("")
+    .toUpperCase();
 }

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { onProcessExit } from "./cleanup.ts";
-import { freeUdpPort, isUdpBound, waitFor } from "./net.ts";
+import { freeUdpPort, isTcpUsed, isUdpBound, waitFor } from "./net.ts";
 
 const SCENARIOS = resolve(import.meta.dirname, "../e2e/scenarios");
 const START_TIMEOUT_MS = 5_000;
@@ -39,6 +39,8 @@ export interface SippOptions {
   readonly status?: number;
   /** How long a `<pause/>` without a length takes. Default 0. */
   readonly holdMs?: number;
+  /** Default: UDP. Over TCP all calls share one connection. */
+  readonly transport?: "udp" | "tcp";
   /** Answer OPTIONS, as a server that is probed does. */
   readonly answersProbes?: boolean;
 }
@@ -94,19 +96,31 @@ export async function runCaller(options: CallerOptions): Promise<SippStatistics>
 }
 
 async function start(options: SippOptions, more: readonly string[]): Promise<Sipp> {
-  const { scenario, address, trace = false, status = 503, holdMs = 0, answersProbes = false } = options;
+  const { scenario, address, trace = false, status = 503, holdMs = 0, answersProbes = false, transport = "udp" } = options;
   const port = options.port ?? (await freeUdpPort(address));
   const mediaPort = await freeUdpPort(address);
   const controlPort = await freeUdpPort("127.0.0.1");
   const folder = mkdtempSync(join(tmpdir(), "headroom-sipp-"));
   const files = { statistics: join(folder, "statistics.csv"), errors: join(folder, "errors.log"), messages: join(folder, "messages.log") };
   const scenarioFile = join(folder, "scenario.xml");
-  writeFileSync(scenarioFile, readFileSync(join(SCENARIOS, `${scenario}.xml`), "latin1").replaceAll("@status@", String(status)));
+  const text = readFileSync(join(SCENARIOS, `${scenario}.xml`), "latin1").replaceAll("@status@", String(status));
+  writeFileSync(scenarioFile, transport === "udp" ? text : overTcp(text));
   const child = spawn(
     "sipp",
     [
       ...["-sf", scenarioFile, "-d", String(holdMs), "-i", address, "-p", String(port), "-mi", address, "-mp", String(mediaPort)],
-      ...["-cp", String(controlPort), "-t", "u1", "-nostdin", "-trace_stat", "-stf", files.statistics, "-fd", "1"],
+      ...[
+        "-cp",
+        String(controlPort),
+        "-t",
+        transport === "udp" ? "u1" : "t1",
+        "-nostdin",
+        "-trace_stat",
+        "-stf",
+        files.statistics,
+        "-fd",
+        "1",
+      ],
       ...["-trace_err", "-error_file", files.errors, "-buff_size", "4194304"],
       ...(answersProbes ? ["-aa"] : []),
       ...(trace ? ["-trace_msg", "-message_file", files.messages] : []),
@@ -133,7 +147,7 @@ async function start(options: SippOptions, more: readonly string[]): Promise<Sip
 
   try {
     await waitFor(`sipp listens on ${address}:${port}`, START_TIMEOUT_MS, () => {
-      return child.exitCode !== null || child.signalCode !== null || isUdpBound(address, port);
+      return child.exitCode !== null || child.signalCode !== null || (transport === "udp" ? isUdpBound(address, port) : isTcpUsed(address));
     });
     if (child.exitCode !== null && child.exitCode !== 0 && !existsSync(files.statistics)) {
       throw new Error(`sipp ended with ${child.exitCode}`);
@@ -162,6 +176,11 @@ async function start(options: SippOptions, more: readonly string[]): Promise<Sip
       await ended;
     },
   };
+}
+
+/** What the scenario says of its transport, in Via and Contact. */
+function overTcp(scenario: string): string {
+  return scenario.replaceAll("SIP/2.0/UDP", "SIP/2.0/TCP").replace(/^(Contact: <[^>]*)>/gm, "$1;transport=tcp>");
 }
 
 function readStatistics(files: { statistics: string; errors: string; messages: string }): SippStatistics {
