@@ -21,7 +21,6 @@ export interface StreamConnectionOptions {
   readonly address: string;
   readonly port: number;
   readonly isInbound: boolean;
-  readonly isReady: boolean;
   readonly table: ConnectionTable;
   readonly counters: TransportCounters;
   readonly nowMs: () => number;
@@ -36,7 +35,7 @@ export class StreamConnection implements Connection, TableConnection {
   readonly port: number;
   readonly isInbound: boolean;
   readonly openedAtMs: number;
-  isReady: boolean;
+  isReady = false;
   hasSpoken = false;
   activeAtMs: number;
   partialSinceMs: number | undefined;
@@ -55,19 +54,13 @@ export class StreamConnection implements Connection, TableConnection {
     this.address = options.address;
     this.port = options.port;
     this.isInbound = options.isInbound;
-    this.isReady = options.isReady;
     this.openedAtMs = nowMs();
     this.activeAtMs = this.openedAtMs;
     this.#socket = socket;
     socket.setNoDelay(true);
-    socket.setEncoding("latin1");
-    socket.on("data", (chunk: string) => this.#received(chunk));
-    socket.on("drain", () => {
-      this.stalledSinceMs = undefined;
-    });
-    socket.on("error", () => this.end(this.isReady ? "broken" : this.isInbound ? "handshake-failed" : "connect-failed"));
-    socket.on("end", () => this.end("closed-by-peer")); // who does not write any more is answered on a connection of ours, if at all
-    socket.on("close", () => this.end("closed-by-peer"));
+    const early: EndReason = options.isInbound ? "handshake-failed" : "connect-failed";
+    socket.on("error", () => this.end(this.isReady ? "broken" : early));
+    socket.on("close", () => this.end(this.isReady ? "closed-by-peer" : early));
     table.add(this);
   }
 
@@ -75,10 +68,26 @@ export class StreamConnection implements Connection, TableConnection {
     return this.#socket !== undefined;
   }
 
-  /** The connection stands: what waits is sent. */
-  ready(): void {
+  /**
+   * It can be used: connected, and the handshake done.
+   *
+   * @param socket what messages go through; over TLS another one than the bare socket that was accepted
+   */
+  ready(socket: Socket): void {
+    if (this.#socket === undefined) {
+      socket.destroy();
+      return;
+    }
+    if (socket !== this.#socket) socket.on("error", () => this.end("broken"));
+    this.#socket = socket;
     this.isReady = true;
     this.activeAtMs = this.#options.nowMs();
+    socket.setEncoding("latin1");
+    socket.on("data", (chunk: string) => this.#received(chunk));
+    socket.on("end", () => this.end("closed-by-peer")); // who does not write any more is answered on a connection of ours, if at all
+    socket.on("drain", () => {
+      this.stalledSinceMs = undefined;
+    });
   }
 
   /** Sends, or once it is connected. @param owner is told when the connection ends before long */

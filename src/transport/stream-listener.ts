@@ -16,10 +16,19 @@ export interface SipListener extends Listener {
 /** Sockets of one stream transport. */
 export interface StreamSockets {
   readonly transport: "tcp" | "tls";
-  /** A server that tells of each socket at once; `ready` when it can be used. It is not listening yet. */
-  serve(onSocket: (socket: Socket, ready: Promise<void> | undefined) => void): Server;
-  /** Opens a connection; `onReady` when it can be used. */
+  /** A server that is not listening yet. */
+  serve(on: ServeHandlers): Server;
+  /** Opens a connection; `onReady` when it can be used. What is written before waits. */
   connect(to: { readonly host: string; readonly port: number; readonly localAddress: string | undefined }, onReady: () => void): Socket;
+}
+
+export interface ServeHandlers {
+  /** A socket was accepted. False: it was not taken, and is destroyed. */
+  readonly accepted: (socket: Socket) => boolean;
+  /** One that was taken can be used; over TLS by another socket, with the same remote address and port. */
+  readonly ready: (socket: Socket) => void;
+  /** Its handshake failed. */
+  readonly failed: (socket: Socket) => void;
 }
 
 export interface StreamListenerOptions {
@@ -57,9 +66,19 @@ export class StreamListener implements SipListener {
   /** @throws Error that names the address, when it cannot be bound */
   static async open(options: StreamListenerOptions): Promise<StreamListener> {
     const { address, port, sockets } = options;
-    const early: [Socket, Promise<void> | undefined][] = [];
-    let accept = (socket: Socket, ready: Promise<void> | undefined): void => void early.push([socket, ready]);
-    const server = sockets.serve((socket, ready) => accept(socket, ready));
+    // Nothing is accepted before the listener stands: a socket is told of in a later turn of the event loop.
+    let listener: StreamListener | undefined;
+    const server = sockets.serve({
+      accepted: (socket) => (listener === undefined ? refuse(socket) : listener.#accept(socket)),
+      ready(socket) {
+        const connection = listener === undefined ? undefined : listener.#pending(socket);
+        if (connection === undefined) refuse(socket);
+        else connection.ready(socket);
+      },
+      failed(socket) {
+        if (listener !== undefined) listener.#pending(socket)?.end("handshake-failed");
+      },
+    });
     await new Promise<void>((resolve, reject) => {
       server.once("error", (error: NodeJS.ErrnoException) => {
         reject(new Error(`Cannot listen on ${sockets.transport}:${bracketed(address)}:${port}: ${bindHint(error)}`, { cause: error }));
@@ -69,9 +88,7 @@ export class StreamListener implements SipListener {
         resolve();
       });
     });
-    const listener = new StreamListener(server, options);
-    accept = (socket, ready) => listener.#accept(socket, ready);
-    for (const [socket, ready] of early) accept(socket, ready);
+    listener = new StreamListener(server, options);
     return listener;
   }
 
@@ -120,7 +137,9 @@ export class StreamListener implements SipListener {
 
   #find({ address, port }: Endpoint): StreamConnection | undefined {
     const found = this.#options.table.find(this.transport, address, port);
-    return found instanceof StreamConnection && found.isOpen ? found : undefined;
+    if (!(found instanceof StreamConnection) || !found.isOpen) return undefined;
+    // What is sent before the handshake of the other side would go out as it is.
+    return found.isReady || !found.isInbound ? found : undefined;
   }
 
   #connect({ address, port }: Endpoint): StreamConnection | undefined {
@@ -131,37 +150,35 @@ export class StreamListener implements SipListener {
       return undefined;
     }
     const localAddress = this.isWildcard ? undefined : this.address;
-    const socket = sockets.connect({ host: address, port, localAddress }, () => connection.ready());
-    const connection = this.#open(socket, address, port, { isInbound: false, isReady: false });
+    const socket = sockets.connect({ host: address, port, localAddress }, () => connection.ready(socket));
+    const connection = this.#open(socket, address, port, false);
     return connection;
   }
 
-  #accept(socket: Socket, ready: Promise<void> | undefined): void {
+  #accept(socket: Socket): boolean {
     const { table, admitConnection } = this.#options;
     const { remoteAddress: address, remotePort: port } = socket;
-    socket.on("error", () => undefined); // until it has a connection that hears of it
-    if (address === undefined || port === undefined || this.#closed) {
-      socket.destroy();
-      return;
-    }
+    if (address === undefined || port === undefined || this.#closed) return refuse(socket);
     const refusal = admitConnection?.(address) === false ? "banned" : table.refusal(address, true);
     if (refusal !== undefined) {
       table.ended(refusal);
-      socket.destroy();
-      return;
+      return refuse(socket);
     }
-    const connection = this.#open(socket, address, port, { isInbound: true, isReady: ready === undefined });
-    ready?.then(
-      () => connection.ready(),
-      () => connection.end("handshake-failed"),
-    );
+    this.#open(socket, address, port, true);
+    return true;
   }
 
-  #open(socket: Socket, address: string, port: number, state: { isInbound: boolean; isReady: boolean }): StreamConnection {
+  /** The connection of an accepted socket whose handshake is going on. */
+  #pending({ remoteAddress = "", remotePort = 0 }: Socket): StreamConnection | undefined {
+    const found = this.#options.table.find(this.transport, remoteAddress, remotePort);
+    return found instanceof StreamConnection && !found.isReady ? found : undefined;
+  }
+
+  #open(socket: Socket, address: string, port: number, isInbound: boolean): StreamConnection {
     const { table, counters, nowMs } = this.#options;
     const { transport } = this;
     const connection: StreamConnection = new StreamConnection({
-      ...{ transport, socket, address, port, table, counters, nowMs, ...state },
+      ...{ transport, socket, address, port, table, counters, nowMs, isInbound },
       message: (text) => this.#message(text, source),
     });
     const source: Endpoint = { transport, address, port, listener: this, connection };
@@ -185,4 +202,10 @@ export class StreamListener implements SipListener {
       fault(error, "process received message");
     }
   }
+}
+
+function refuse(socket: Socket): false {
+  socket.on("error", () => undefined);
+  socket.destroy();
+  return false;
 }

@@ -4,7 +4,10 @@ import type { StreamSockets } from "./stream-listener.ts";
 /** SIP over plain TCP. */
 export const TCP_SOCKETS: StreamSockets = {
   transport: "tcp",
-  serve: (onSocket) => createServer((socket) => onSocket(socket, undefined)),
+  serve: ({ accepted, ready }) =>
+    createServer((socket) => {
+      if (accepted(socket)) ready(socket);
+    }),
   connect({ host, port, localAddress }, onReady) {
     return connect({ host, port, ...(localAddress !== undefined && { localAddress }) }, onReady);
   },
