@@ -261,6 +261,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     const nextRouter = next === undefined ? undefined : await createRouter(next, routingPorts);
     await loader.load(next ?? current);
     if (next === undefined || nextRouter === undefined || nextLists === undefined) return;
+    listeners.reload();
     router.current = nextRouter;
     distribution.use(next, nextLists);
     current = next;

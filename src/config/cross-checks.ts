@@ -16,6 +16,7 @@ type Found = Pick<Reading, "set" | "report" | "refused">;
  */
 export function checkTogether(values: ConfigValues, found: Found): void {
   if (isRight("sip.listen", found)) checkListens(values.sip.listen, found);
+  if (isRight("sip.listen", found) && isRight("sip.tls", found)) checkTls(values.sip, found);
   if (isRight("mi_http", found)) checkManagement(values.mi_http, found);
   checkRules(values.routing.rules, found);
   if (isRight("load_balancer.lb_define_blacklist", found)) checkBlacklists(values, found);
@@ -100,6 +101,13 @@ function checkListens(listens: readonly string[], found: Found): void {
   }
   if (!listens.some((text) => parseListen(text).transport === "udp")) {
     report(found, "sip.listen", "found no udp entry, want at least one: destinations are probed over UDP");
+  }
+}
+
+function checkTls({ listen, tls }: ConfigValues["sip"], found: Found): void {
+  const secure = listen.find((text) => parseListen(text).transport === "tls");
+  for (const key of ["certificate", "private_key"] as const) {
+    if (secure !== undefined && tls[key] === null) report(found, "sip.listen", `found "${secure}" without sip.tls.${key}, want both`);
   }
 }
 

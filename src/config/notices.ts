@@ -22,8 +22,7 @@ export function noticesOf(values: ConfigValues, set: Reading["set"], file: strin
   }
   for (const [i, text] of values.sip.listen.entries()) {
     const { transport } = parseListen(text);
-    if (transport !== "udp" && transport !== "tcp")
-      say(`sip.listen[${i}]`, `"${text}" is not served: this version listens on UDP and TCP only`);
+    if (transport !== "udp" && transport !== "tcp") say(`sip.listen[${i}]`, `"${text}" is not served: this version serves no WebSocket`);
   }
   if (!values.load_balancer.db_url.startsWith("sqlite:")) {
     say("load_balancer.db_url", "is not an sqlite: address: this version opens SQLite files only and cannot start with it");

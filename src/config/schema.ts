@@ -29,13 +29,12 @@ import { flag, fraction, item, list, MAX_INT32, MAX_SECONDS, MAX_TEXT_LENGTH, op
 import { OverloadSchema } from "./schema-overload.ts";
 import { RegistrarSchema } from "./schema-registrar.ts";
 
-const NO_TLS = "this version listens on UDP and TCP only";
 const NO_DISPATCHER = "this version has no dispatcher";
 
 const SipSchema = Type.Object(
   {
     listen: list(
-      "Where SIP is taken: transport, address and port, the transport being udp, tcp, tls, ws or wss. An IPv6 address stands in brackets: udp:[::1]:5060. This version serves udp and tcp, and wants at least one udp.",
+      "Where SIP is taken: transport, address and port, the transport being udp, tcp, tls, ws or wss. An IPv6 address stands in brackets: udp:[::1]:5060. This version serves udp, tcp and tls, and wants at least one udp.",
       item({ check: checkListen }),
       ["udp:0.0.0.0:5060"],
       { single: true },
@@ -55,12 +54,18 @@ const SipSchema = Type.Object(
     max_forwards: whole("Max-Forwards given to a request that has none.", 70, 1, 255),
     tls: Type.Object(
       {
-        certificate: optionalText("File with the certificate chain, PEM.", { unbuilt: NO_TLS }),
-        private_key: optionalText("File with the private key, PEM.", { unbuilt: NO_TLS }),
-        ca: optionalText("File with the certificate authorities that peers are checked against, PEM.", { unbuilt: NO_TLS }),
-        verify_client: flag("Ask clients for a certificate and refuse those without a good one.", false, { unbuilt: NO_TLS }),
+        certificate: optionalText("File with the certificate chain, PEM. Read again by a SIGHUP."),
+        private_key: optionalText("File with the private key, PEM."),
+        ca: optionalText(
+          "File with the certificate authorities that peers are checked against, PEM. Without it: those that come with Node.js.",
+        ),
+        verify_client: flag("Ask clients for a certificate and refuse those without a good one.", false),
+        verify_server: flag(
+          "Refuse destinations without a good certificate: one of an authority in ca, or where ca is not set, of a public one and for the very address.",
+          true,
+        ),
       },
-      { description: "Certificates of tls and wss.", additionalProperties: false },
+      { description: "Certificates of tls.", additionalProperties: false },
     ),
     connections: ConnectionsSchema,
     allow: list(

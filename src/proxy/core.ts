@@ -4,7 +4,7 @@ import type { OutcomePort } from "../health/index.ts";
 import type { OverloadGate } from "../overload/index.ts";
 import type { Registrar } from "../registrar/index.ts";
 import type { SipTarget } from "../resolution/index.ts";
-import type { SipUri } from "../sip/index.ts";
+import { type SipUri, uriParam } from "../sip/index.ts";
 import type { Endpoint, Listener, TimerWheel, TransactionLayer } from "../transaction/index.ts";
 import type { Branch } from "./branch.ts";
 import type { Elsewhere } from "./elsewhere.ts";
@@ -95,5 +95,6 @@ export const DEFAULT_TLS_PORT = 5061;
 
 /** Port of a URI (RFC 3261 §19.1.2). */
 export function uriPort(uri: SipUri): number {
-  return uri.port ?? (uri.scheme === "sips" ? DEFAULT_TLS_PORT : DEFAULT_PORT);
+  if (uri.port !== undefined) return uri.port;
+  return uri.scheme === "sips" || uriParam(uri, "transport")?.toLowerCase() === "tls" ? DEFAULT_TLS_PORT : DEFAULT_PORT;
 }

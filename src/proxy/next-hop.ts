@@ -60,7 +60,9 @@ export function nextHop(network: Network, uriText: string, seen: Endpoint): Endp
 function nearest(hops: readonly Endpoint[], seen: Endpoint): Endpoint | undefined {
   const isThere = ({ address, port, transport }: Endpoint): boolean =>
     address === seen.address && port === seen.port && transport === seen.transport;
-  return hops.length > 1 ? (hops.find(isThere) ?? hops[0]) : hops[0];
+  const there = seen.connection === undefined && hops.length === 1 ? undefined : hops.find(isThere);
+  // A client over a stream is reached on its own connection: it takes no other.
+  return there === undefined ? hops[0] : seen.connection === undefined ? there : seen;
 }
 
 function reachable(network: Network, addresses: readonly Address[], preferred: Listener): readonly Endpoint[] {

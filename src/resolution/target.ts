@@ -15,7 +15,7 @@ export interface SipTarget {
 }
 
 /** What this version sends over, the most wanted first: each needs a listener of its kind. */
-export const SERVED_TRANSPORTS: readonly Transport[] = ["udp", "tcp"];
+export const SERVED_TRANSPORTS: readonly Transport[] = ["udp", "tcp", "tls"];
 
 const DEFAULT_PORT = 5060;
 const DEFAULT_TLS_PORT = 5061;

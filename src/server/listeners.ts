@@ -7,6 +7,7 @@ import type { LocalAddresses } from "../transport/local-address.ts";
 import type { SipNetwork } from "../transport/network.ts";
 import { type SipListener, StreamListener, type StreamSockets } from "../transport/stream-listener.ts";
 import { TCP_SOCKETS } from "../transport/tcp.ts";
+import { TlsSockets } from "../transport/tls.ts";
 import { bracketed, TransportCounters, UdpListener } from "../transport/udp.ts";
 
 /** How often connections are looked at whose time may be over, ms. */
@@ -27,6 +28,7 @@ export class Listeners {
   readonly #ports: ListenersPorts;
   readonly #counters = new TransportCounters();
   readonly #table: ConnectionTable;
+  #tls: TlsSockets | undefined;
   #sweep: NodeJS.Timeout | undefined;
 
   constructor(ports: ListenersPorts) {
@@ -58,12 +60,24 @@ export class Listeners {
     this.#sweep = setInterval(() => this.#table.sweep(nowMs()), SWEEP_MS).unref();
   }
 
+  /** Reads the certificates again. What cannot be used is logged, and changes nothing. */
+  reload(): void {
+    try {
+      this.#tls?.reload();
+    } catch (error) {
+      this.#fault(error, "read the certificates again: the ones before stay in use");
+    }
+  }
+
   close(): void {
     clearInterval(this.#sweep);
   }
 
   #socketsOf(transport: ListenTransport): StreamSockets | undefined {
-    return transport === "tcp" ? TCP_SOCKETS : undefined;
+    if (transport === "tcp") return TCP_SOCKETS;
+    if (transport !== "tls") return undefined;
+    this.#tls ??= tlsSockets(this.#ports.config.sip.tls);
+    return this.#tls;
   }
 
   #openUdp(address: string, port: number): Promise<SipListener> {
@@ -94,6 +108,12 @@ export class Listeners {
 /** A listener as it is written in `sip.listen`. */
 export function listenText({ transport, address, port }: SipListener): string {
   return `${transport}:${bracketed(address)}:${port}`;
+}
+
+function tlsSockets({ certificate, private_key, ca, verify_client, verify_server }: Config["sip"]["tls"]): TlsSockets {
+  if (certificate === null || private_key === null)
+    throw new Error("Cannot listen on tls: want sip.tls.certificate and sip.tls.private_key");
+  return new TlsSockets({ certificate, privateKey: private_key, ca, verifyClient: verify_client, verifyServer: verify_server });
 }
 
 function connectionLimits(keys: Config["sip"]["connections"]): ConnectionLimits {

@@ -37,6 +37,8 @@ export class StreamConnection implements Connection, TableConnection {
   readonly openedAtMs: number;
   isReady = false;
   hasSpoken = false;
+  /** Requests to its address and port may go on it: who is there is sure enough. */
+  carriesRequests = true;
   activeAtMs: number;
   partialSinceMs: number | undefined;
   stalledSinceMs: number | undefined;

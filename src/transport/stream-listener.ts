@@ -25,8 +25,11 @@ export interface StreamSockets {
 export interface ServeHandlers {
   /** A socket was accepted. False: it was not taken, and is destroyed. */
   readonly accepted: (socket: Socket) => boolean;
-  /** One that was taken can be used; over TLS by another socket, with the same remote address and port. */
-  readonly ready: (socket: Socket) => void;
+  /**
+   * One that was taken can be used; over TLS by another socket, with the same remote address and port. Trusted: its peer is as sure as that of a
+   * connection which we open to this address and port, so requests to there may go on it (RFC 5923 §9).
+   */
+  readonly ready: (socket: Socket, isTrusted: boolean) => void;
   /** Its handshake failed. */
   readonly failed: (socket: Socket) => void;
 }
@@ -70,10 +73,14 @@ export class StreamListener implements SipListener {
     let listener: StreamListener | undefined;
     const server = sockets.serve({
       accepted: (socket) => (listener === undefined ? refuse(socket) : listener.#accept(socket)),
-      ready(socket) {
+      ready(socket, isTrusted) {
         const connection = listener === undefined ? undefined : listener.#pending(socket);
-        if (connection === undefined) refuse(socket);
-        else connection.ready(socket);
+        if (connection === undefined) {
+          refuse(socket);
+          return;
+        }
+        connection.carriesRequests = isTrusted;
+        connection.ready(socket);
       },
       failed(socket) {
         if (listener !== undefined) listener.#pending(socket)?.end("handshake-failed");
@@ -139,7 +146,7 @@ export class StreamListener implements SipListener {
     const found = this.#options.table.find(this.transport, address, port);
     if (!(found instanceof StreamConnection) || !found.isOpen) return undefined;
     // What is sent before the handshake of the other side would go out as it is.
-    return found.isReady || !found.isInbound ? found : undefined;
+    return !found.isInbound || (found.isReady && found.carriesRequests) ? found : undefined;
   }
 
   #connect({ address, port }: Endpoint): StreamConnection | undefined {

@@ -6,7 +6,7 @@ export const TCP_SOCKETS: StreamSockets = {
   transport: "tcp",
   serve: ({ accepted, ready }) =>
     createServer((socket) => {
-      if (accepted(socket)) ready(socket);
+      if (accepted(socket)) ready(socket, true);
     }),
   connect({ host, port, localAddress }, onReady) {
     return connect({ host, port, ...(localAddress !== undefined && { localAddress }) }, onReady);

@@ -43,10 +43,10 @@ export class TlsSockets implements StreamSockets {
   }
 
   serve({ accepted, ready, failed }: ServeHandlers): Server {
-    const { verifyClient } = this.#settings;
+    const { verifyClient, verifyServer } = this.#settings;
     const server = createServer({ ...this.#material, requestCert: verifyClient, rejectUnauthorized: verifyClient });
     server.prependListener("connection", accepted);
-    server.on("secureConnection", ready);
+    server.on("secureConnection", (socket) => ready(socket, socket.authorized || !verifyServer));
     server.on("tlsClientError", (_error, socket) => failed(socket));
     server.once("close", () => this.#servers.delete(server));
     this.#servers.add(server);

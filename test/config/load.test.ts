@@ -170,6 +170,11 @@ describe("a value that is refused", () => {
     ["no socket that this version serves", "sip: { listen: [tcp:0.0.0.0:5060] }", /found no udp entry/],
     ["no socket at all", "sip: { listen: [] }", /found no udp entry/],
     [
+      "tls without a certificate",
+      "sip: { listen: [udp:0.0.0.0:5060, tls:0.0.0.0:5061] }",
+      /found "tls:0\.0\.0\.0:5061" without sip\.tls\.certificate/,
+    ],
+    [
       "a CIDR block that is too wide",
       "sip: { allow: [10.0.0.0/33] }",
       /1:16: sip\.allow\[0\]: found "10\.0\.0\.0\/33", want an address or a CIDR block/,

@@ -92,7 +92,7 @@ describe("a row that cannot be used is skipped, with its id and the reason, and 
     ["a URI with a line break", { dst_uri: "sip:192.0.2.1\r\nVia: x" }, /dst_uri "sip:192\.0\.2\.1\\r\\nVia: x": want/],
     ["a port that is none", { dst_uri: "sip:192.0.2.1:99999" }, /want a URI/],
     ["brackets around what is no address", { dst_uri: "sip:[1::2::3]" }, /"1::2::3" is not an IPv6 address/],
-    ["a transport that is not served", { dst_uri: "sip:192.0.2.1;transport=ws" }, /it asks for ws, this version sends over UDP, TCP only/],
+    ["a transport that is not served", { dst_uri: "sip:192.0.2.1;transport=ws" }, /it asks for ws, this version sends over UDP, TCP, TLS only/],
     ["a sips URI", { dst_uri: "sips:192.0.2.1" }, /it asks for tls/],
     ["a URI of endless length", { dst_uri: `sip:${"u".repeat(5000)}@192.0.2.1` }, /dst_uri has 5014 characters: want at most 4096/],
     ["a URI that is bytes", { dst_uri: Buffer.from("sip:192.0.2.1") }, /dst_uri of 13 bytes: want a text/],

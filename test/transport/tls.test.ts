@@ -164,6 +164,25 @@ describe("StreamListener over TLS", () => {
   }
 });
 
+describe("requests over TLS", () => {
+  for (const verifyServer of [true, false]) {
+    it(`${verifyServer ? "never go" : "go"} on a connection whose peer showed no certificate, when servers ${verifyServer ? "must" : "need not"} show one; answers do`, async () => {
+      const { listener, received, table } = await listen({ verifyServer });
+      const { peer } = dial(listener);
+      peer.send(INVITE);
+      const { source } = await waitFor("the message", TIMEOUT_MS, () => received[0]);
+      listener.send(INVITE, source);
+      await peer.next("the answer", () => true);
+      const { connection: _, ...place } = source;
+      listener.send(INVITE, place);
+      if (verifyServer)
+        await waitFor("the connection that nobody takes", TIMEOUT_MS, () => table.counts["connections_ended_connect_failed"] === 1);
+      else await peer.next("the request", () => true);
+      assert.equal(peer.received.length, verifyServer ? 1 : 2);
+    });
+  }
+});
+
 describe("TlsSockets", () => {
   it("uses other certificates after reload(), and keeps the old ones when the new are of no use", async () => {
     const [certificate, privateKey] = [join(folder, "cert.pem"), join(folder, "key.pem")];
