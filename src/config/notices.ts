@@ -24,6 +24,9 @@ export function noticesOf(values: ConfigValues, set: Reading["set"], file: strin
     const { transport } = parseListen(text);
     if (transport !== "udp" && transport !== "tcp") say(`sip.listen[${i}]`, `"${text}" is not served: this version serves no WebSocket`);
   }
+  if (!values.sip.listen.some((text) => parseListen(text).transport === "tls")) {
+    for (const name of Object.keys(values.sip.tls)) sayUnused(`sip.tls.${name}`, "sip.listen has no tls", set, say);
+  }
   if (!values.load_balancer.db_url.startsWith("sqlite:")) {
     say("load_balancer.db_url", "is not an sqlite: address: this version opens SQLite files only and cannot start with it");
   }

@@ -38,6 +38,7 @@ const GAUGES: ReadonlySet<string> = new Set([
   "health:states_unwritable",
   "load_balancer:destinations",
   "load_balancer:destinations_enabled",
+  "net:open_connections",
   "overload:bans",
   "overload:lag_ms",
   "overload:overloaded",
