@@ -25,6 +25,7 @@ import { ClusterDialogs } from "./cluster-dialogs.ts";
 import { clusterPort } from "./cluster-management.ts";
 import { ClusterStatus } from "./cluster-status.ts";
 import type { Operators } from "./operators.ts";
+import { addressesNearby } from "./own-addresses.ts";
 
 /** How often it is looked how Redis is reached, besides each time that the connection comes or goes, ms. */
 const REDIS_LOOK_MS = 500;
@@ -315,7 +316,7 @@ export class ClusterNode {
     const others = this.membership.nodes().filter(({ isSelf }) => !isSelf);
     const living = others.filter(({ isAlive }) => isAlive);
     const gone = others.filter(({ isAlive }) => !isAlive);
-    this.#ports.setPeers([...living, ...gone].flatMap(({ sip }) => sip));
+    this.#ports.setPeers([...living, ...gone].flatMap(({ sip }) => addressesNearby(sip, this.#ports.sip)));
   }
 
   #state(): RedisState {
