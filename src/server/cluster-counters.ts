@@ -1,10 +1,10 @@
-import type { LeaseBook } from "../cluster/lease-book.ts";
-import type { LoadExchange } from "../cluster/load-exchange.ts";
-import type { Membership } from "../cluster/membership.ts";
-import type { RedisLink } from "../cluster/redis-link.ts";
-import type { RemoteMi } from "../cluster/remote-mi.ts";
-import type { SharingTags } from "../cluster/sharing-tags.ts";
-import type { TagHooks } from "../cluster/tag-hooks.ts";
+import type { LeaseBook } from "../cluster/leases/lease-book.ts";
+import type { LoadExchange } from "../cluster/loads/load-exchange.ts";
+import type { Membership } from "../cluster/members/membership.ts";
+import type { RemoteMi } from "../cluster/members/remote-mi.ts";
+import type { SharingTags } from "../cluster/members/sharing-tags.ts";
+import type { TagHooks } from "../cluster/members/tag-hooks.ts";
+import type { RedisLink } from "../cluster/redis/redis-link.ts";
 import type { Wire } from "../cluster/wire.ts";
 import type { ClusterDialogs } from "./cluster-dialogs.ts";
 import type { ClusterStatus } from "./cluster-status.ts";

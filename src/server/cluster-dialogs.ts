@@ -1,5 +1,5 @@
 import type { Balancer, CallLoad } from "../balancer/index.ts";
-import { type DialogRecord, isDid } from "../cluster/dialog-record.ts";
+import { type DialogRecord, isDid } from "../cluster/dialogs/dialog-record.ts";
 import {
   DialogReplica,
   type DialogReplicaOptions,
@@ -7,7 +7,7 @@ import {
   LOOKUP_MS,
   type LocalDialogs,
   type ReplicaNodes,
-} from "../cluster/dialog-replica.ts";
+} from "../cluster/dialogs/dialog-replica.ts";
 import { type Dialog, DialogState, type DialogTable, endpointsOf, snapshotOf } from "../dialog/index.ts";
 import type { Elsewhere, Found, FoundDialog } from "../proxy/index.ts";
 import type { SipRequest, SipResponse } from "../sip/index.ts";

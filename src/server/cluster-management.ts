@@ -1,6 +1,6 @@
-import type { Membership } from "../cluster/membership.ts";
-import type { RemoteMi } from "../cluster/remote-mi.ts";
-import type { SharingTags } from "../cluster/sharing-tags.ts";
+import type { Membership } from "../cluster/members/membership.ts";
+import type { RemoteMi } from "../cluster/members/remote-mi.ts";
+import type { SharingTags } from "../cluster/members/sharing-tags.ts";
 import type { Config } from "../config/index.ts";
 import type { ClusterPort, RedisState } from "../management/index.ts";
 import type { ClusterDialogs } from "./cluster-dialogs.ts";

@@ -1,10 +1,10 @@
 import type { Balancer, Destination, StatusChange, TableChange } from "../balancer/index.ts";
-import { msOf, nodeOf, versionOf } from "../cluster/hlc.ts";
 import type { Keys } from "../cluster/keys.ts";
 import type { ClusterClock, ClusterLink, ClusterLog } from "../cluster/ports.ts";
-import type { StatusBeats } from "../cluster/status-ports.ts";
-import type { Aspect, AspectStates, RecordOf, StatusRecord } from "../cluster/status-record.ts";
-import { StatusReplica } from "../cluster/status-replica.ts";
+import { msOf, nodeOf, versionOf } from "../cluster/status/hlc.ts";
+import type { StatusBeats } from "../cluster/status/status-ports.ts";
+import type { Aspect, AspectStates, RecordOf, StatusRecord } from "../cluster/status/status-record.ts";
+import { StatusReplica } from "../cluster/status/status-replica.ts";
 import type { Wire } from "../cluster/wire.ts";
 import type { BreakerChange, CallOutcomes, DestinationState, DrainChange, Drains } from "../health/index.ts";
 

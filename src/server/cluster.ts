@@ -1,15 +1,15 @@
 import { randomBytes } from "node:crypto";
 import type { Balancer, CallLoad, StatusChange, TableChange } from "../balancer/index.ts";
 import { Keys } from "../cluster/keys.ts";
-import { LeaseBook } from "../cluster/lease-book.ts";
-import { LoadExchange } from "../cluster/load-exchange.ts";
-import { LEASE_MS, Membership, SLOW_MS } from "../cluster/membership.ts";
+import { LeaseBook } from "../cluster/leases/lease-book.ts";
+import { LoadExchange } from "../cluster/loads/load-exchange.ts";
+import { Slots } from "../cluster/loads/slots.ts";
+import { LEASE_MS, Membership, SLOW_MS } from "../cluster/members/membership.ts";
+import { RemoteMi } from "../cluster/members/remote-mi.ts";
+import { SharingTags } from "../cluster/members/sharing-tags.ts";
+import { TagHooks } from "../cluster/members/tag-hooks.ts";
 import type { ClusterClock, NodeIdentity } from "../cluster/ports.ts";
-import { openRedisLink, type RedisLink } from "../cluster/redis-link.ts";
-import { RemoteMi } from "../cluster/remote-mi.ts";
-import { SharingTags } from "../cluster/sharing-tags.ts";
-import { Slots } from "../cluster/slots.ts";
-import { TagHooks } from "../cluster/tag-hooks.ts";
+import { openRedisLink, type RedisLink } from "../cluster/redis/redis-link.ts";
 import { Wire } from "../cluster/wire.ts";
 import { type Config, clusterIdOf, sharingTagsOf } from "../config/index.ts";
 import type { Dialog, DialogTable } from "../dialog/index.ts";
@@ -25,6 +25,7 @@ import { ClusterDialogs } from "./cluster-dialogs.ts";
 import { clusterPort } from "./cluster-management.ts";
 import { ClusterStatus } from "./cluster-status.ts";
 import type { Operators } from "./operators.ts";
+import { addressesNearby } from "./own-addresses.ts";
 
 /** How often it is looked how Redis is reached, besides each time that the connection comes or goes, ms. */
 const REDIS_LOOK_MS = 500;
@@ -315,7 +316,7 @@ export class ClusterNode {
     const others = this.membership.nodes().filter(({ isSelf }) => !isSelf);
     const living = others.filter(({ isAlive }) => isAlive);
     const gone = others.filter(({ isAlive }) => !isAlive);
-    this.#ports.setPeers([...living, ...gone].flatMap(({ sip }) => sip));
+    this.#ports.setPeers([...living, ...gone].flatMap(({ sip }) => addressesNearby(sip, this.#ports.sip)));
   }
 
   #state(): RedisState {

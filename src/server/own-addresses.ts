@@ -35,3 +35,21 @@ function addressesOf(family: "IPv4" | "IPv6", interfaces: typeof networkInterfac
   const outer = all.filter(({ internal }) => !internal);
   return (outer.length > 0 ? outer : all).map(({ address }) => address);
 }
+
+/**
+ * Where another node is reached. One on this machine, all of whose addresses are ours too, is so at the loopback addresses as well, which it names to nobody.
+ *
+ * @param addresses of that node, as {@link ownAddresses} makes them
+ * @param own those of this node
+ */
+export function addressesNearby(addresses: readonly string[], own: readonly string[]): readonly string[] {
+  const hosts = new Set(own.map(hostOf));
+  if (!addresses.every((address) => hosts.has(hostOf(address)))) return addresses;
+  const looped = addresses.map((address) => address.replace(hostOf(address), address.includes("[") ? "[::1]" : "127.0.0.1"));
+  return [...new Set([...addresses, ...looped])];
+}
+
+/** `192.0.2.1` of `udp:192.0.2.1:5060`. */
+function hostOf(address: string): string {
+  return address.slice(address.indexOf(":") + 1, address.lastIndexOf(":"));
+}

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { parseRedisUrl } from "../../src/cluster/redis-url.ts";
+import { parseRedisUrl } from "../../src/cluster/redis/redis-url.ts";
 import { checkRedisUrl } from "../../src/config/checks.ts";
 import { type Config, ConfigError, clusterIdOf, sharingTagsOf } from "../../src/config/index.ts";
 import { parseConfig } from "../../src/config/load.ts";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Keys } from "../../src/cluster/keys.ts";
-import { LoadExchange } from "../../src/cluster/load-exchange.ts";
+import { LoadExchange } from "../../src/cluster/loads/load-exchange.ts";
+import { Slots } from "../../src/cluster/loads/slots.ts";
 import type { ClusterClock, LoadSharing } from "../../src/cluster/ports.ts";
-import { Slots } from "../../src/cluster/slots.ts";
 import { Wire } from "../../src/cluster/wire.ts";
 import { type DrainChange, Drains } from "../../src/health/index.ts";
 import { drainCalls } from "../../src/management/index.ts";

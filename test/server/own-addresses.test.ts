@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { NetworkInterfaceInfo, networkInterfaces } from "node:os";
 import { describe, it } from "node:test";
-import { ownAddresses } from "../../src/server/own-addresses.ts";
+import { addressesNearby, ownAddresses } from "../../src/server/own-addresses.ts";
 
 type Interfaces = ReturnType<typeof networkInterfaces>;
 
@@ -49,5 +49,28 @@ describe("addresses that a node tells the others", () => {
     const many = Array.from({ length: 100 }, (_, i) => info(`10.0.0.${i}`));
     const found = ownAddresses([udp("0.0.0.0")], "sip.test", () => ({ eth0: many }));
     assert.deepEqual([found.length, found[0]], [32, "udp:sip.test:5060"]);
+  });
+});
+
+describe("where another node is reached", () => {
+  const own = ["udp:192.0.2.1:5060", "udp:198.51.100.1:5060", "udp:[2001:db8::1]:5060"];
+
+  it("is what it says", () => {
+    assert.deepEqual(addressesNearby(["udp:192.0.2.2:5060"], own), ["udp:192.0.2.2:5060"]);
+  });
+
+  it("on this machine is at the loopback addresses too", () => {
+    assert.deepEqual(addressesNearby(["udp:192.0.2.1:5070", "udp:198.51.100.1:5070", "udp:[2001:db8::1]:5070"], own), [
+      "udp:192.0.2.1:5070",
+      "udp:198.51.100.1:5070",
+      "udp:[2001:db8::1]:5070",
+      "udp:127.0.0.1:5070",
+      "udp:[::1]:5070",
+    ]);
+  });
+
+  it("on another machine with a floating address that is ours now, is not at our loopback address", () => {
+    const floating = ["udp:198.51.100.1:5070", "udp:192.0.2.2:5070"];
+    assert.deepEqual(addressesNearby(floating, own), floating);
   });
 });

@@ -1,4 +1,4 @@
-import { openRedisLink, type RedisLink } from "../../src/cluster/redis-link.ts";
+import { openRedisLink, type RedisLink } from "../../src/cluster/redis/redis-link.ts";
 import { waitFor } from "./net.ts";
 import { type RedisServer, startRedis } from "./redis-server.ts";
 import { startTcpProxy, type TcpProxy } from "./tcp-proxy.ts";

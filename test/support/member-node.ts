@@ -1,7 +1,7 @@
 import { Keys } from "../../src/cluster/keys.ts";
-import { Membership } from "../../src/cluster/membership.ts";
+import { Membership } from "../../src/cluster/members/membership.ts";
+import { SharingTags, type TagChange } from "../../src/cluster/members/sharing-tags.ts";
 import type { ClusterClock, ClusterLink, ClusterLog, NodeIdentity } from "../../src/cluster/ports.ts";
-import { SharingTags, type TagChange } from "../../src/cluster/sharing-tags.ts";
 import { Wire } from "../../src/cluster/wire.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { type MemoryLink, MemoryRedis } from "./memory-redis.ts";

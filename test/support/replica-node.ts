@@ -1,5 +1,5 @@
-import type { DialogRecord } from "../../src/cluster/dialog-record.ts";
-import { DialogReplica, type LocalDialogs, type ReplicaNodes } from "../../src/cluster/dialog-replica.ts";
+import type { DialogRecord } from "../../src/cluster/dialogs/dialog-record.ts";
+import { DialogReplica, type LocalDialogs, type ReplicaNodes } from "../../src/cluster/dialogs/dialog-replica.ts";
 import { Keys } from "../../src/cluster/keys.ts";
 import type { ClusterClock, ClusterLink } from "../../src/cluster/ports.ts";
 import { Wire } from "../../src/cluster/wire.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Balancer, CallLoad, type Destination, type DestinationRow, type StatusChange } from "../../src/balancer/index.ts";
 import { Keys } from "../../src/cluster/keys.ts";
 import type { ClusterClock, ClusterLog, LuaScript } from "../../src/cluster/ports.ts";
-import type { StatusBeat, StatusBeats } from "../../src/cluster/status-ports.ts";
+import type { StatusBeat, StatusBeats } from "../../src/cluster/status/status-ports.ts";
 import { Wire } from "../../src/cluster/wire.ts";
 import { CallOutcomes, type DestinationState, type DrainChange, Drains, OperatorStates } from "../../src/health/index.ts";
 import { ClusterStatus, type ClusterStatusPorts } from "../../src/server/cluster-status.ts";

@@ -75,7 +75,7 @@ function freeAt(tag: TagRecord): number {
   return tag.released === 1 ? tag.since : tag.since + tag.lease;
 }
 
-/** Twin of the script of src/cluster/beat-script.ts. */
+/** Twin of the script of src/cluster/members/beat-script.ts. */
 export const BEAT_TWIN: ScriptTwin = (store, [nodesKey = "", tagsKey = "", statusSeqKey = "", generationKey = ""], args) => {
   const now = store.nowMs;
   const [self = "", incarnation = "", seqText, leaseText, identity = "", epochText, leaving, candidate = "", claimText, known] = args;

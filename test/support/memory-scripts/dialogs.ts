@@ -1,4 +1,4 @@
-import { HEAD_CHARS } from "../../../src/cluster/dialog-scripts.ts";
+import { HEAD_CHARS } from "../../../src/cluster/dialogs/dialog-scripts.ts";
 import type { ScriptTwin } from "../memory-redis.ts";
 import type { MemoryStore } from "../memory-store.ts";
 
@@ -6,7 +6,7 @@ function headOf(store: MemoryStore, key: string): string {
   return ((store.call("get", key) as string | null) ?? "").slice(0, HEAD_CHARS);
 }
 
-/** Twins of the scripts of src/cluster/dialog-scripts.ts. */
+/** Twins of the scripts of src/cluster/dialogs/dialog-scripts.ts. */
 export const DIALOG_TWINS: Readonly<Record<string, ScriptTwin>> = {
   dialog_put: (store, [key = ""], [owner = "", record = "", ttlMs = ""]) => {
     const head = headOf(store, key);

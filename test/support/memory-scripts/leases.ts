@@ -1,4 +1,4 @@
-import { MAX_LISTED_CHARS, READY_TTL_MS } from "../../../src/cluster/lease-scripts.ts";
+import { MAX_LISTED_CHARS, READY_TTL_MS } from "../../../src/cluster/leases/lease-scripts.ts";
 import type { ScriptTwin } from "../memory-redis.ts";
 import type { MemoryStore } from "../memory-store.ts";
 
@@ -29,7 +29,7 @@ function ready(store: MemoryStore, readyKey: string, keys: readonly string[], pr
   return [isLost ? 2 : from > store.nowMs ? 3 : 1, from];
 }
 
-/** Twins of the scripts of src/cluster/lease-scripts.ts. */
+/** Twins of the scripts of src/cluster/leases/lease-scripts.ts. */
 export const LEASE_TWINS: Readonly<Record<string, ScriptTwin>> = {
   lease_reserve: (store, [readyKey = "", ...keys], [process = "", settlingMs, ttlMs, ...rest]) => {
     const [outcome, from] = ready(store, readyKey, keys, process, Number(settlingMs));

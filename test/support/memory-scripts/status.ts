@@ -1,7 +1,7 @@
-import { isVersion, MAX_AHEAD_MS, msOf, VERSION_CHARS } from "../../../src/cluster/hlc.ts";
+import { isVersion, MAX_AHEAD_MS, msOf, VERSION_CHARS } from "../../../src/cluster/status/hlc.ts";
 import type { ScriptTwin } from "../memory-redis.ts";
 
-/** Twins of the scripts of src/cluster/status-script.ts. */
+/** Twins of the scripts of src/cluster/status/status-script.ts. */
 export const statusScripts: Readonly<Record<string, ScriptTwin>> = {
   status_put(store, [status = "", statusSeq = "", tags = ""], args) {
     const [field = "", version = "", record = "", channel = "", most = "", tag = "", epoch = ""] = args;
