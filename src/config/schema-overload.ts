@@ -49,8 +49,8 @@ export const OverloadSchema = Type.Object(
       { unit: "seconds" },
     ),
     max_utilization: fraction(
-      "Share of its time that the event loop may be busy, for 3 seconds, until new calls get 503, such as 0.98. 0: not looked at.",
-      0,
+      "Share of its time that the event loop may be busy, for 3 seconds in which callers have to repeat INVITEs, until new calls get 503. 0: not looked at.",
+      0.98,
       0,
       1,
     ),
