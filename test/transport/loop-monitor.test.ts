@@ -28,4 +28,24 @@ describe("the monitor of the event loop", () => {
     await new Promise((resolve) => setTimeout(resolve, 120));
     assert.equal(samples.length, length, "it tells nothing once it is stopped");
   });
+
+  it("sees each of standstills that follow each other without a break, and a single one once", async () => {
+    const samples: number[] = [];
+    const stop = startLoopMonitor(50, ({ lagMs }) => samples.push(lagMs));
+    try {
+      for (let n = 0; n < 5; n++) {
+        block(100);
+        await new Promise((resolve) => setImmediate(resolve));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      assert.ok(samples.filter((lagMs) => lagMs >= 80).length >= 4, String(samples));
+      await waitFor("the end of them", 2_000, () => samples.at(-1)! < 80);
+      samples.length = 0;
+      block(400);
+      await waitFor("three samples", 2_000, () => samples.length >= 3);
+      assert.equal(samples.filter((lagMs) => lagMs >= 350).length, 1, String(samples));
+    } finally {
+      stop();
+    }
+  });
 });
