@@ -42,8 +42,8 @@ export const OverloadSchema = Type.Object(
       100_000,
     ),
     max_lag: fraction(
-      "How long the event loop may stand still, twice within half a second, until new calls get 503. 0: not looked at.",
-      0.2,
+      "How long the event loop may stand still, twice in a row, until new calls get 503. 0: not looked at.",
+      0.5,
       0,
       10,
       { unit: "seconds" },

@@ -13,7 +13,7 @@ describe("the section overload of the configuration", () => {
       remove_latency: 120,
       exempt: [],
       new_calls_per_second: 0,
-      max_lag: 0.2,
+      max_lag: 0.5,
       max_utilization: 0.98,
       retry_after: 10,
       scanner_answer: "silence",
