@@ -41,13 +41,9 @@ export const OverloadSchema = Type.Object(
       0,
       100_000,
     ),
-    max_lag: fraction(
-      "How long the event loop may stand still, twice in a row, until new calls get 503. 0: not looked at.",
-      0.5,
-      0,
-      10,
-      { unit: "seconds" },
-    ),
+    max_lag: fraction("How long the event loop may stand still, twice in a row, until new calls get 503. 0: not looked at.", 0.5, 0, 10, {
+      unit: "seconds",
+    }),
     max_utilization: fraction(
       "Share of its time that the event loop may be busy, for 3 seconds in which callers have to repeat INVITEs, until new calls get 503. 0: not looked at.",
       0.98,
