@@ -199,6 +199,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   };
   const router = new ReplaceableRouter(await createRouter(config, routingPorts));
   const layer = new TransactionLayer({ wire: network, wheel, chance, nowMs, serverHeader: config.sip.server_header });
+  guard.traffic = layer.counters;
   const counters = new ProxyCounters();
   const watch = new Watch({
     config,

@@ -14,7 +14,6 @@ const SCANNERS = [
   "siparmyknife",
   "vaxsipuseragent",
   "pplsip",
-  "iwar",
   "sivus",
   "smap",
 ];
@@ -25,7 +24,7 @@ export const OverloadSchema = Type.Object(
     sampling_time_unit: fraction("Length of the window in which the requests of a source are counted.", 2, 0.1, 3600, { unit: "seconds" }),
     reqs_density_per_unit: whole(
       "Requests of one source in a window that are taken; a source with more is banned. A source is an IPv4 address, or the first 64 bits of an IPv6 one. Each call that is up with it allows 10 more. 0: no limit.",
-      20_000,
+      60_000,
       0,
       1_000_000,
     ),
@@ -42,22 +41,18 @@ export const OverloadSchema = Type.Object(
       0,
       100_000,
     ),
-    max_lag: fraction(
-      "How long the event loop may stand still, twice within half a second, until new calls get 503. 0: not looked at.",
-      0.2,
-      0,
-      10,
-      { unit: "seconds" },
-    ),
+    max_lag: fraction("How long the event loop may stand still, twice in a row, until new calls get 503. 0: not looked at.", 0.5, 0, 10, {
+      unit: "seconds",
+    }),
     max_utilization: fraction(
-      "Share of its time that the event loop may be busy, for 3 seconds, until new calls get 503. 0: not looked at.",
+      "Share of its time that the event loop may be busy, for 3 seconds in which callers have to repeat INVITEs, until new calls get 503. 0: not looked at.",
       0.98,
       0,
       1,
     ),
     retry_after: whole("What callers that get 503 for one of these reasons are told to wait.", 10, 1, 3600, { unit: "seconds" }),
     scanners: list(
-      "Marks of tools that search for SIP servers: texts that stand in User-Agent or in the name beside the address in From or To, or Header: text for another header. Upper and lower case are alike.",
+      "Marks of tools that search for SIP servers: words that stand in User-Agent or in the name beside the address in From or To, or Header: text for a text anywhere in another header. Upper and lower case are alike.",
       item({ check: checkMark }),
       SCANNERS,
       { single: true },

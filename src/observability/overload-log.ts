@@ -58,7 +58,7 @@ const ENDINGS = {
 
 const CAUSES = {
   lag: "the event loop stands still too long (overload.max_lag)",
-  utilization: "the event loop has no idle moment (overload.max_utilization)",
+  utilization: "the event loop has no idle moment and callers wait (overload.max_utilization)",
   calls: "too many new calls a second (overload.new_calls_per_second)",
 } as const;
 

@@ -10,11 +10,14 @@ export class Scanners {
   readonly #names: RegExp | undefined;
   readonly #headers: readonly { readonly name: string; readonly text: string }[];
 
-  /** @param marks texts that stand in User-Agent or in the display name of From or To; or `Header: text` for another header. Upper and lower case are alike */
+  /**
+   * @param marks words that stand in User-Agent or in the display name of From or To, no parts of words: people and programs have names such as
+   *   Osmap and SIPClient; or `Header: text` for a text anywhere in another header. Upper and lower case are alike
+   */
   constructor(marks: readonly string[]) {
     const parts = marks.map((mark) => HEADER_MARK.exec(mark));
     const names = marks.filter((_, i) => parts[i] === null).map(escaped);
-    this.#names = names.length === 0 ? undefined : new RegExp(names.join("|"), "i");
+    this.#names = names.length === 0 ? undefined : new RegExp(`(?<![A-Za-z0-9])(?:${names.join("|")})(?![A-Za-z0-9])`, "i");
     this.#headers = parts.flatMap((part) => (part === null ? [] : [{ name: part[1]!, text: part[2]!.toLowerCase() }]));
   }
 

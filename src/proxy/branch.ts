@@ -11,6 +11,7 @@ import {
 } from "../transaction/index.ts";
 import type { BranchOutcome } from "./branch-outcome.ts";
 import type { ProxyCore } from "./core.ts";
+import { lacksRoom } from "./lack-of-room.ts";
 import type { FailureCause } from "./ports.ts";
 
 /** Who is told what becomes of a branch. */
@@ -94,7 +95,7 @@ export class Branch implements ClientUser, TimerOwner {
   response(_transaction: ClientTransaction, response: SipResponse): void {
     const status = response.status;
     this.heard = true;
-    if (status > 100 && !(status === 503 && this.#hasNext)) this.#outcome?.responded(response);
+    if (status > 100 && !(status === 503 && this.#saysNothingYet && !lacksRoom(response))) this.#outcome?.responded(response);
     if (status < 200) this.#provisional(response);
     else if (status < 300) this.#success(response);
     else this.#fail(response, "response");
@@ -105,14 +106,14 @@ export class Branch implements ClientUser, TimerOwner {
     else this.#core.counters.timeouts_other++;
     if (this.#isInvite) this.#waitForLateAnswer();
     this.cutShort = this.#hurried;
-    if (!this.cutShort && (this.heard || !this.#hasNext)) this.#outcome?.failed("timeout");
+    if (!this.cutShort && (this.heard || !this.#saysNothingYet)) this.#outcome?.failed("timeout");
     this.#fail(undefined, "timeout");
   }
 
   transportError(_transaction: ClientTransaction, reason: string): void {
     this.#core.counters.transport_errors++;
     this.#core.log.warn({ target: `${this.target.address}:${this.target.port}`, reason }, "cannot send request to target");
-    if (!this.#hasNext) this.#outcome?.failed("transport");
+    if (!this.#saysNothingYet) this.#outcome?.failed("transport");
     this.#fail(undefined, "transport-error");
   }
 
@@ -157,6 +158,11 @@ export class Branch implements ClientUser, TimerOwner {
     }
     this.#outcome?.failed("timeout");
     this.#fail(undefined, "timeout");
+  }
+
+  /** The next address goes on, unless nobody waits any more. */
+  get #saysNothingYet(): boolean {
+    return this.#hasNext && !this.#cancelWanted;
   }
 
   #provisional(response: SipResponse): void {

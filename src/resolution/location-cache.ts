@@ -75,6 +75,8 @@ interface Entry {
   /** When the last addresses were good for the last time. */
   goodUntilMs: number;
   failures: number;
+  /** The addresses come from half an answer. */
+  isPartial: boolean;
   isHeld: boolean;
   search: Promise<Found> | undefined;
   /** Takes the timer of a held target back. */
@@ -96,6 +98,8 @@ export class LocationCache {
   #held = new Map<string, Entry>();
   #running = 0;
   readonly #waiting: (() => void)[] = [];
+  /** Searches for held targets have their turn first. */
+  readonly #waitingHeld: (() => void)[] = [];
   #isClosed = false;
 
   constructor(ports: LocationCachePorts) {
@@ -122,7 +126,11 @@ export class LocationCache {
     if (!entry.isHeld) this.#touch(entry);
     if (entry.untilMs <= now || (isInsisting && entry.found.addresses.length === 0)) {
       this.counters.cache_misses++;
-      return entry.search ?? this.#search(entry);
+      const isUsable = isUsableMeanwhile(entry, now);
+      const search = entry.search ?? this.#search(entry);
+      if (!isUsable) return search;
+      this.counters.stale_used++;
+      return entry.found;
     }
     this.counters.cache_hits++;
     if (entry.found.reason !== undefined && entry.found.addresses.length > 0) this.counters.stale_used++;
@@ -192,15 +200,17 @@ export class LocationCache {
   }
 
   async #searchInTurn(entry: Entry): Promise<Found> {
-    if (this.#running >= PARALLEL_SEARCHES) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#running++;
+    if (this.#running >= PARALLEL_SEARCHES) {
+      // Names that callers think up, of zones that answer slowly, must not hold up destinations.
+      await new Promise<void>((resolve) => (entry.isHeld ? this.#waitingHeld : this.#waiting).push(resolve));
+    } else this.#running++;
     let location: Location;
     try {
       location = await this.#ports.locate(entry.target);
     } catch (error) {
       location = { outcome: "failed", reason: error instanceof Error ? error.message : String(error) };
     }
-    const next = this.#waiting.shift();
+    const next = this.#waitingHeld.shift() ?? this.#waiting.shift();
     if (next === undefined) this.#running--;
     else next();
     entry.search = undefined;
@@ -216,7 +226,7 @@ export class LocationCache {
     const isPartial = location.outcome === "found" && location.isPartial;
     if (location.outcome === "failed") this.counters.failures++;
     if (location.outcome === "none") this.counters.negative_answers++;
-    if ((location.outcome !== "found" || isPartial) && this.#outlives(entry, location, now)) {
+    if ((location.outcome !== "found" || (isPartial && !entry.isPartial)) && this.#outlives(entry, location, now)) {
       const reason = location.outcome === "found" ? "some name servers do not answer" : location.reason;
       if (!wasStale) this.counters.stale_used++;
       entry.found = { addresses: before.addresses, reason };
@@ -226,6 +236,7 @@ export class LocationCache {
       const isSame = sameAddresses(before.addresses, addresses);
       entry.found = { addresses: isSame ? before.addresses : addresses, reason: undefined };
       entry.failures = 0;
+      entry.isPartial = isPartial;
       const ttlMs = isPartial ? MIN_TTL_MS : clamp(ttlS * 1000, MIN_TTL_MS, MAX_TTL_MS);
       entry.goodUntilMs = now + ttlMs;
       this.#expire(entry, ttlMs, REFRESH_AT);
@@ -245,12 +256,13 @@ export class LocationCache {
   }
 
   /**
-   * Whether addresses from before stay in use. They are better than nothing, and than half an answer. Those of a held target outlive even the answer that
-   * there is nothing: a mistake in a zone takes no destination away.
+   * Whether addresses from before stay in use. They are better than nothing, and than half an answer, unless they have been half of one, or all answers have
+   * been so for a day: some name servers never answer a question for NAPTR records. Those of a held target outlive even the answer that there is nothing: a
+   * mistake in a zone takes no destination away.
    */
   #outlives(entry: Entry, location: Location, now: number): boolean {
     if (entry.found.addresses.length === 0) return false;
-    return entry.isHeld || (location.outcome !== "none" && now < entry.goodUntilMs + MAX_STALE_MS);
+    return (entry.isHeld && location.outcome !== "found") || (location.outcome !== "none" && now < entry.goodUntilMs + MAX_STALE_MS);
   }
 
   #expire(entry: Entry, ttlMs: number, refreshAt: number): void {
@@ -273,8 +285,17 @@ export class LocationCache {
 }
 
 function makeEntry(key: string, target: SipTarget): Entry {
-  const [isHeld, search, stopTimer] = [false, undefined, undefined];
-  return { key, target, found: UNKNOWN, untilMs: 0, refreshAtMs: 0, goodUntilMs: 0, failures: 0, isHeld, search, stopTimer };
+  const [isHeld, isPartial, search, stopTimer] = [false, false, undefined, undefined];
+  return { key, target, found: UNKNOWN, untilMs: 0, refreshAtMs: 0, goodUntilMs: 0, failures: 0, isPartial, isHeld, search, stopTimer };
+}
+
+/**
+ * Whether addresses are used while they are asked for anew after their time, so that nobody waits for name servers that have just been found silent
+ * (RFC 8767 §5: within the failure recheck timer), or are being asked already.
+ */
+function isUsableMeanwhile({ found, isHeld, isPartial, search, untilMs }: Entry, now: number): boolean {
+  if (found.addresses.length === 0) return false;
+  return isHeld || ((found.reason !== undefined || isPartial || search !== undefined) && now < untilMs + MAX_RETRY_MS);
 }
 
 function retryMs(failures: number): number {

@@ -6,27 +6,33 @@ export function sortSrv(records: readonly SrvRecord[]): SrvRecord[] {
   return [...records].sort((a, b) => a.priority - b.priority || b.weight - a.weight || compare(a.target, b.target) || a.port - b.port);
 }
 
+/** Shares of a weight of 1, so that no weight at all can be worth one. */
+const SHARES = 64;
+
 /**
  * Puts entries of one priority into the order in which they are to be tried (RFC 2782, "Weight"): one is drawn, in proportion to its weight, then one
- * of the rest, until none is left. Entries without weight are drawn hardly ever while others are left.
+ * of the rest, until none is left. Entries without weight are drawn hardly ever while others are left, and equally often among themselves. The RFC's own
+ * number "between 0 and the sum (inclusive)" would give the first of two weights of 1 two thirds.
  *
  * @param below uniform whole number from 0 to n-1
  */
 export function drawByWeight<T extends { readonly weight: number }>(entries: readonly T[], below: (n: number) => number): T[] {
-  // "Placed at the beginning": then the number 0 draws the first of them.
-  const left = [...entries.filter(({ weight }) => weight === 0), ...entries.filter(({ weight }) => weight !== 0)];
+  const left = [...entries];
   const drawn: T[] = [];
-  while (left.length > 0) {
-    const total = left.reduce((sum, { weight }) => sum + weight, 0);
-    const number = total === 0 ? 0 : below(total + 1);
+  while (left.length > 1) {
+    const number = below(left.reduce((sum, entry) => sum + sharesOf(entry), 0));
     let running = 0;
-    const at = left.findIndex(({ weight }) => {
-      running += weight;
-      return running >= number;
+    const at = left.findIndex((entry) => {
+      running += sharesOf(entry);
+      return running > number;
     });
     drawn.push(...left.splice(at, 1));
   }
-  return drawn;
+  return [...drawn, ...left];
+}
+
+function sharesOf({ weight }: { readonly weight: number }): number {
+  return weight === 0 ? 1 : weight * SHARES;
 }
 
 /**

@@ -6,6 +6,7 @@ import { OverloadLog } from "../observability/overload-log.ts";
 import { Overload, type OverloadSettings, SAMPLE_MS } from "../overload/index.ts";
 import type { Log } from "../proxy/index.ts";
 import { compileCidr, type IpWords, parseIp } from "../routing/index.ts";
+import type { TransactionCounters } from "../transaction/index.ts";
 import { startLoopMonitor } from "../transport/loop-monitor.ts";
 import type { Announcer } from "./announcer.ts";
 
@@ -26,6 +27,10 @@ export class OverloadGuard {
   readonly #ports: OverloadGuardPorts;
   readonly #stopMonitor: () => void;
   readonly #sweeping: NodeJS.Timeout;
+  /** Tells how many INVITEs callers have to repeat; undefined until there is something that takes them. */
+  traffic: Readonly<Pick<TransactionCounters, "received_requests" | "repeated_invites">> | undefined;
+  #received = 0;
+  #repeated = 0;
   #exempt: readonly ((address: IpWords) => boolean)[];
 
   constructor(ports: OverloadGuardPorts) {
@@ -46,7 +51,7 @@ export class OverloadGuard {
         announcer.overloadChanged(change);
       },
     });
-    this.#stopMonitor = startLoopMonitor(SAMPLE_MS, (sample) => this.overload.sample(sample));
+    this.#stopMonitor = startLoopMonitor(SAMPLE_MS, (sample) => this.overload.sample({ ...sample, repeatedShare: this.#repeatedShare() }));
     this.#sweeping = setInterval(() => this.overload.sweep(), SWEEP_MS);
   }
 
@@ -65,6 +70,14 @@ export class OverloadGuard {
   close(): void {
     this.#stopMonitor();
     clearInterval(this.#sweeping);
+  }
+
+  /** Since it was asked for last. */
+  #repeatedShare(): number {
+    const { received_requests: received = 0, repeated_invites: repeated = 0 } = this.traffic ?? {};
+    const share = received === this.#received ? 0 : (repeated - this.#repeated) / (received - this.#received);
+    [this.#received, this.#repeated] = [received, repeated];
+    return share;
   }
 
   #exemptBlocks({ exempt }: Config["overload"]): readonly ((address: IpWords) => boolean)[] {

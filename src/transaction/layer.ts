@@ -37,6 +37,8 @@ export class TransactionCounters {
   retransmitted_responses = 0;
   /** Copies of requests that a server transaction absorbed. */
   absorbed_requests = 0;
+  /** Those of them that were an INVITE: its caller had no answer for half a second (RFC 3261 §17.1.1.2), or it was lost. */
+  repeated_invites = 0;
   stray_replies = 0;
   stray_acks = 0;
   merged_requests = 0;
@@ -172,6 +174,7 @@ export class TransactionLayer {
     const known = this.#servers.get(key);
     if (known !== undefined) {
       this.counters.absorbed_requests++;
+      if (method === "INVITE") this.counters.repeated_invites++;
       known.receiveCopy();
       return;
     }

@@ -70,7 +70,14 @@ export class NameService implements Dns {
   async #bySystem(host: string): Promise<DnsAnswer<string>> {
     const { lookup: find = lookUp } = this.#options;
     try {
-      const records = await this.#turns.run(() => inTime(find(host)));
+      let isOver = false;
+      // A look-up that is given up keeps its turn until the system ends it: it occupies a thread all the same.
+      const records = await inTime(
+        this.#turns.run(async () => (isOver ? [] : find(host))),
+        () => {
+          isOver = true;
+        },
+      );
       if (records === undefined) return { outcome: "failed", reason: "too many names are being looked up" };
       return records.length > 0 ? { outcome: "found", records, ttlS: SYSTEM_TTL_S } : { outcome: "none", ttlS: SYSTEM_TTL_S };
     } catch (cause) {
@@ -108,9 +115,12 @@ async function lookUp(host: string): Promise<readonly string[]> {
   return found.map(({ address }) => address);
 }
 
-async function inTime<T>(work: Promise<T>): Promise<T> {
+async function inTime<T>(work: Promise<T>, onOver: () => void): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(Object.assign(new Error("no answer in time"), { code: "EAI_AGAIN" })), LOOKUP_MS);
+  const timer = setTimeout(() => {
+    onOver();
+    reject(Object.assign(new Error("no answer in time"), { code: "EAI_AGAIN" }));
+  }, LOOKUP_MS);
   try {
     return await Promise.race([work, promise]);
   } finally {

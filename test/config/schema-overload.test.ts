@@ -9,11 +9,11 @@ describe("the section overload of the configuration", () => {
     const { scanners, ...rest } = read("").overload;
     assert.deepEqual(rest, {
       sampling_time_unit: 2,
-      reqs_density_per_unit: 20_000,
+      reqs_density_per_unit: 60_000,
       remove_latency: 120,
       exempt: [],
       new_calls_per_second: 0,
-      max_lag: 0.2,
+      max_lag: 0.5,
       max_utilization: 0.98,
       retry_after: 10,
       scanner_answer: "silence",

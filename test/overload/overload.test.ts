@@ -7,8 +7,8 @@ import { RefusedCalls } from "../../src/overload/refused-calls.ts";
 import { limits, parsed, SETTINGS } from "./fixtures.ts";
 
 const A = "192.0.2.1";
-const LAGGING = { lagMs: 900, utilization: 1 };
-const CALM = { lagMs: 0, utilization: 0 };
+const LAGGING = { lagMs: 900, utilization: 1, repeatedShare: 0 };
+const CALM = { lagMs: 0, utilization: 0, repeatedShare: 0 };
 
 function callOf(caller: string, callee: string): { -readonly [K in keyof PeerCall]: PeerCall[K] } {
   return { state: DialogState.Unconfirmed, callerEndpoint: { address: caller }, calleeEndpoint: { address: callee } };

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { Scanners } from "../../src/overload/scanners.ts";
 import { parsed } from "./fixtures.ts";
 
-const MARKS = ["friendly-scanner", "sipvicious", "smap", "Contact: sip:100@1.1.1.1", "a.c"];
+const MARKS = ["friendly-scanner", "sipvicious", "smap", "Contact: sip:100@1.1.1.1", "a.c", "sipcli"];
 
 describe("the marks of scanners", () => {
   const scanners = new Scanners(MARKS);
@@ -15,6 +15,9 @@ describe("the marks of scanners", () => {
     { name: "are found in a header of their own", parts: { headers: ["m: <sip:100@1.1.1.1:5060>"] }, want: true },
     { name: "are no user of that name", parts: { from: "<sip:smap@example.com>;tag=a", to: "sip:smap@example.com" }, want: false },
     { name: "are no other header with that text", parts: { headers: ["Subject: friendly-scanner"] }, want: false },
+    { name: "are words of their own", parts: { headers: ["User-Agent: sipcli/v1.8"] }, want: true },
+    { name: "are no parts of the name of another program", parts: { headers: ["User-Agent: MySIPClient 2"] }, want: false },
+    { name: "are no parts of the name of a person", parts: { from: '"Ann Osmapson" <sip:ann@example.com>;tag=a' }, want: false },
     { name: "are texts and no patterns", parts: { headers: ["User-Agent: abc"] }, want: false },
     { name: "are not looked for behind 256 characters", parts: { headers: [`User-Agent: ${"x".repeat(256)}sipvicious`] }, want: false },
     { name: "are not in a usual request", parts: { headers: ["User-Agent: FreeSWITCH-mod_sofia/1.10.11"] }, want: false },

@@ -82,6 +82,16 @@ describe("no other address is tried", () => {
     net.peer(OTHER).take("INVITE");
   });
 
+  it("when it has no room, and that is told: the other address is of the same server", () => {
+    const told: string[] = [];
+    const { net } = farm({ outcomes: JUDGED });
+    Object.assign(net.outcomes!, { lackOfRoom: () => told.push("full") > 0 });
+    net.peer(A).send(responseTo(net.peer(A).take("INVITE"), 503, { toTag: "a", reason: "Maximum Calls In Progress" }));
+    net.peer(B).assertSilent();
+    net.peer(OTHER).take("INVITE");
+    assert.deepEqual(told, ["full"]);
+  });
+
   it("when the first one rang too long: somebody is there", () => {
     const { net } = farm();
     net.peer(A).send(responseTo(net.peer(A).take("INVITE"), 180, { toTag: "a" }));

@@ -7,8 +7,8 @@ import { SimNetwork } from "../support/sim-network.ts";
 import { headerOf, request, statusOf } from "../support/sip-messages.ts";
 
 const CALLER = "198.51.100.1";
-const LAGGING = { lagMs: 900, utilization: 1 };
-const CALM = { lagMs: 0, utilization: 0 };
+const LAGGING = { lagMs: 900, utilization: 1, repeatedShare: 0 };
+const CALM = { lagMs: 0, utilization: 0, repeatedShare: 0 };
 
 /** A proxy with limits; calls that change their state are told to them, as in the server. */
 function limited(over: Partial<OverloadSettings> = {}) {
@@ -50,6 +50,16 @@ describe("while the event loop does not keep up", () => {
     assert.equal(call.caller.take(503), first);
     call.callee.assertSilent();
     assert.deepEqual(net.loads, [0, 0]);
+  });
+
+  it("INVITEs that come again are told apart from other copies: their callers wait", () => {
+    const { net } = limited();
+    const call = established(net);
+    const bye = call.fromCaller("BYE", 2);
+    for (let n = 0; n < 2; n++) call.caller.send(bye);
+    const next = invite(net, { callId: "next" });
+    next.caller.send(next.invite);
+    assert.deepEqual([net.layer.counters.absorbed_requests, net.layer.counters.repeated_invites], [2, 1]);
   });
 
   it("calls that are up go on: re-INVITE, its ACK, INFO, BYE", () => {

@@ -163,6 +163,52 @@ describe("LocationCache.get()", () => {
     assert.equal(bench.asked.filter((host) => host === "y.test").length, 2);
   });
 
+  it("takes half an answer in place of half an answer, and of a whole one after a day: some servers never tell everything", async () => {
+    const half = (ip: string): Location => ({
+      outcome: "found",
+      addresses: [{ ip, port: 5060, transport: "udp" }],
+      ttlS: 100,
+      isPartial: true,
+    });
+    const bench = new Bench();
+    bench.cache.hold([target("x.test"), target("whole.test")]);
+    bench.answer = (host) => (host === "x.test" ? half("192.0.2.8") : found(100, "192.0.2.1"));
+    await bench.pass(0);
+    assert.equal(await bench.get(), "192.0.2.8");
+    bench.answer = () => half("192.0.2.9");
+    await bench.pass(200_000);
+    assert.deepEqual([await bench.get(), await bench.get("whole.test")], ["192.0.2.9", "192.0.2.1"]);
+    await bench.pass(MAX_STALE_MS);
+    assert.equal(await bench.get("whole.test"), "192.0.2.9");
+  });
+
+  it("makes nobody wait for name servers that were silent a moment ago, nor for a search that is under way", async () => {
+    const bench = new Bench();
+    await bench.get();
+    bench.answer = () => DOWN;
+    bench.nowMs = 100_000;
+    await bench.get();
+    const { promise, resolve } = Promise.withResolvers<Location>();
+    bench.answer = () => promise;
+    bench.nowMs += RETRY_MS;
+    for (let i = 0; i < 3; i++) assert.ok(!(bench.cache.get(target("x.test")) instanceof Promise));
+    assert.equal(bench.asked.length, 3);
+    resolve(found(100, "192.0.2.2"));
+    await new Promise(setImmediate);
+    assert.equal(await bench.get(), "192.0.2.2");
+  });
+
+  it("waits for an answer when the last one has been of no use for long", async () => {
+    const bench = new Bench();
+    await bench.get();
+    bench.answer = () => DOWN;
+    bench.nowMs = 100_000;
+    await bench.get();
+    bench.answer = () => found(100, "192.0.2.2");
+    bench.nowMs += 600_000;
+    assert.equal(await bench.get(), "192.0.2.2");
+  });
+
   it("believes at once that a name is gone", async () => {
     const bench = new Bench();
     await bench.get();
@@ -264,6 +310,19 @@ describe("LocationCache.hold()", () => {
       assert.deepEqual(bench.changes, []);
     });
   }
+
+  it("searches for it before all that callers have asked for and waits", async () => {
+    const bench = new Bench();
+    const { promise, resolve } = Promise.withResolvers<Location>();
+    bench.answer = () => promise;
+    const waiting = Array.from({ length: 100 }, (_, i) => bench.get(`h${i}.test`));
+    bench.cache.hold([target("x.test")]);
+    await bench.pass(0);
+    assert.equal(bench.asked.length, 16);
+    resolve(found(100, "192.0.2.1"));
+    await Promise.all(waiting);
+    assert.equal(bench.asked[16], "x.test");
+  });
 
   it("searches for what nobody has asked for yet", async () => {
     const bench = new Bench();

@@ -29,7 +29,11 @@ describe("RFC 2782, Weight", () => {
   it("draws in proportion to the weights", () => assertNear(firsts(60, 20, 20), [60, 20, 20]));
   it("draws equals equally often", () => assertNear(firsts(100, 100, 100, 100), [25, 25, 25, 25]));
   it("draws an entry without weight hardly ever while others have some", () => assertNear(firsts(0, 1000), [0.1, 99.9]));
-  it("keeps the order when none has a weight: there is nothing to choose", () => assert.deepEqual(firsts(0, 0), [100, 0]));
+  it("draws equally often when none has a weight: the second server is there to be used", () => assertNear(firsts(0, 0), [50, 50]));
+  it("is true to the smallest weights", () => {
+    assertNear(firsts(1, 1), [50, 50]);
+    assertNear(firsts(2, 1, 1), [50, 25, 25]);
+  });
   it("bears the largest weights", () => assertNear(firsts(65_535, 65_535), [50, 50]));
 
   it("draws the second of the rest in proportion as well", () => {
@@ -42,14 +46,14 @@ describe("RFC 2782, Weight", () => {
     assert.ok(Math.abs(share - 75) < 1.5, `${share} is not near 75`);
   });
 
-  it("each is drawn once, and the number is from 0 to the sum", () => {
+  it("each is drawn once, and the last one without chance", () => {
     const asked: number[] = [];
     const order = drawByWeight([{ weight: 3 }, { weight: 0 }, { weight: 2 }], (n) => {
       asked.push(n);
       return n - 1;
     });
-    assert.deepEqual(order, [{ weight: 2 }, { weight: 3 }, { weight: 0 }]);
-    assert.deepEqual(asked, [6, 4]);
+    assert.deepEqual(order, [{ weight: 2 }, { weight: 0 }, { weight: 3 }]);
+    assert.deepEqual(asked, [321, 193]);
   });
 });
 

@@ -121,6 +121,7 @@ describe("calls of a node that was killed, on a real Redis", () => {
         fewest = Math.min(fewest, first.all, second.all);
       }, 1);
       const beganMs = performance.now();
+      look.unref(); // a test that fails must not keep its file running
       await kill(third, gathering);
       await waitFor("the adoption", 5_000, () => first.released.length > 0 && second.released.length > 0);
       const tookMs = performance.now() - beganMs;
@@ -147,6 +148,7 @@ describe("calls of a node that was killed, on a real Redis", () => {
         for (const node of [first, second]) seen.add(node.all);
         steps.add(first.own);
       }, 1);
+      look.unref(); // a test that fails must not keep its file running
       await kill(third, gathering);
       await waitFor("the adoption", 20_000, () => first.released.length > 0 && second.released.length > 0);
       await wait(200);
@@ -178,6 +180,7 @@ describe("calls of a node that was killed, on a real Redis", () => {
         node.net.dialogs.end(dialog, "Downstream BYE");
         truth--;
       };
+      look.unref(); // a test that fails must not keep its file running
       await kill(third, gathering);
       for (const did of byes) {
         const found = await second.glue.replica.find(did, () => true);

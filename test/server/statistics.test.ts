@@ -64,6 +64,8 @@ const NAMES: Record<string, string> = {
   registrar: `active leaving requests accepted challenged stale replays auth_failures bans banned_requests bad_requests forbidden out_of_order
     too_many rows_came rows_renewed rows_returned rows_expired rows_unregistered rows_moved rows_gone natted internal_errors
     registrations_written registration_write_failures`,
+  resolution: `questions tcp_questions unanswered strange_answers refused_questions cache_hits cache_misses refreshes stale_used failures negative_answers
+    address_changes refused`,
   routing: `failover_no_destination failover_max_reached failover_budget_spent failover_after_media denied_targets outbound_calls outbound_refused
     outbound_refused_draining outbound_failed outbound_uncounted`,
 };

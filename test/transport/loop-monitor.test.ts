@@ -16,10 +16,10 @@ describe("the monitor of the event loop", () => {
       await waitFor("two samples", 2_000, () => samples.length >= 2);
       samples.length = 0;
       block(300);
-      await waitFor("two more samples", 2_000, () => samples.length >= 2);
-      const worst = Math.max(...samples.slice(0, 2).map(({ lagMs }) => lagMs));
-      assert.ok(worst >= 250 && worst < 3_000, `${worst} ms`);
-      assert.ok(samples.slice(0, 2).some(({ utilization }) => utilization > 0.5));
+      // Timers that were due before may have their turn before the one that sees it.
+      await waitFor("a sample that shows it", 2_000, () => samples.some(({ lagMs }) => lagMs >= 250));
+      assert.ok(samples.every(({ lagMs }) => lagMs < 3_000));
+      await waitFor("one that shows how busy the loop was", 2_000, () => samples.some((sample) => sample.utilization > 0.5));
       for (const { utilization } of samples) assert.ok(utilization >= 0 && utilization <= 1);
     } finally {
       stop();
@@ -27,5 +27,25 @@ describe("the monitor of the event loop", () => {
     const { length } = samples;
     await new Promise((resolve) => setTimeout(resolve, 120));
     assert.equal(samples.length, length, "it tells nothing once it is stopped");
+  });
+
+  it("sees each of standstills that follow each other without a break, and a single one once", async () => {
+    const samples: number[] = [];
+    const stop = startLoopMonitor(50, ({ lagMs }) => samples.push(lagMs));
+    try {
+      for (let n = 0; n < 5; n++) {
+        block(100);
+        await new Promise((resolve) => setImmediate(resolve));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      assert.ok(samples.filter((lagMs) => lagMs >= 80).length >= 4, String(samples));
+      await waitFor("the end of them", 2_000, () => samples.at(-1)! < 80);
+      samples.length = 0;
+      block(400);
+      await waitFor("three samples", 2_000, () => samples.length >= 3);
+      assert.equal(samples.filter((lagMs) => lagMs >= 350).length, 1, String(samples));
+    } finally {
+      stop();
+    }
   });
 });

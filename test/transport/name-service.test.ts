@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, it } from "node:test";
+import { describe, it, mock } from "node:test";
 import { type DnsAnswer, parseNameServer } from "../../src/resolution/index.ts";
 import type { DnsClient } from "../../src/transport/dns-client.ts";
 import { HostsFile, parseHosts } from "../../src/transport/hosts-file.ts";
@@ -72,6 +72,34 @@ describe("NameService.addresses()", () => {
     const own = service({}, { system, isSystem: false });
     assert.deepEqual(await own.names.addresses("pbx.lab"), { outcome: "none", ttlS: 60 });
     assert.deepEqual(own.lookedUp, []);
+  });
+
+  it("begins no more look-ups while the system still works on three that were given up", async () => {
+    mock.timers.enable({ apis: ["setTimeout"] });
+    try {
+      const ends: ((addresses: string[]) => void)[] = [];
+      const names = new NameService({
+        client: { query: async () => down },
+        hosts: { addresses: async () => undefined },
+        isSystem: true,
+        lookup: () => new Promise((resolve) => ends.push(resolve)),
+      });
+      const asked = ["a", "b", "c", "d"].map((host) => names.addresses(host));
+      await new Promise(setImmediate);
+      mock.timers.tick(5_000);
+      const late = await Promise.all(asked);
+      assert.deepEqual(new Set(late.map((answer) => answer.outcome)), new Set(["failed"]));
+      const next = names.addresses("e");
+      await new Promise(setImmediate);
+      assert.equal(ends.length, 3);
+      ends[0]!(["192.0.2.1"]);
+      await new Promise(setImmediate);
+      assert.equal(ends.length, 4, "d is looked up for nobody any more, e is");
+      ends[3]!(["192.0.2.5"]);
+      assert.deepEqual(await next, { outcome: "found", records: ["192.0.2.5"], ttlS: 30 });
+    } finally {
+      mock.timers.reset();
+    }
   });
 
   it("finds localhost on this machine", async () => {
