@@ -11,6 +11,8 @@ export type { DialogReplicaCounters, DialogReplicaOptions, LocalDialogs, Replica
 
 /** How long a message waits to learn which node has its call, ms: who would be told 481 takes its call for ended, and nobody would end the other side. */
 export const LOOKUP_MS = 1_500;
+/** How long after the calls of a node were adopted all own calls are compared with Redis. */
+const SECOND_LOOK_MS = 1_000;
 /** Calls that are looked up at a time. */
 const MAX_LOOKUPS = 1_000;
 /** A record that is not there may be on its way: its node writes it some {@link FLUSH_MS} after the answer to the INVITE. It is looked for again after these, ms. */
@@ -55,10 +57,11 @@ export class DialogReplica {
   #waiting = 0;
   #isStarted = false;
   #isClosed = false;
+  #stopSecondLook: (() => void) | undefined = undefined;
 
   constructor(options: DialogReplicaOptions) {
     this.#options = options;
-    this.#holdings = new Holdings(options);
+    this.#holdings = new Holdings({ ...options, onAdopted: (nodeId) => this.#adopted(nodeId) });
     this.#beatAtMs = options.clock.nowMs();
     this.counters = this.#holdings.counters;
     const compare = (): void => this.#compare();
@@ -181,6 +184,7 @@ export class DialogReplica {
       await new Promise<void>((resolve) => clock.after(FLUSH_MS, resolve));
     }
     this.#isClosed = true;
+    this.#stopSecondLook?.();
     this.#writer.close();
     this.#comparison.close();
     this.#adoption.close();
@@ -315,6 +319,13 @@ export class DialogReplica {
     this.#holdings.doubts++;
     this.#writer.doubt();
     this.#compare();
+  }
+
+  /** Messages of calls that are being adopted may take them elsewhere at the same time: what came of that is looked at once more. */
+  #adopted(nodeId: number): void {
+    this.#options.onAdopted?.(nodeId);
+    this.#stopSecondLook?.();
+    this.#stopSecondLook = this.#options.clock.after(SECOND_LOOK_MS, () => this.#compare());
   }
 
   #compare(): void {
