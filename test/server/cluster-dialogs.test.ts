@@ -3,9 +3,10 @@ import { describe, it } from "node:test";
 import { Keys } from "../../src/cluster/keys.ts";
 import { Wire } from "../../src/cluster/wire.ts";
 import { ClusterDialogs } from "../../src/server/cluster-dialogs.ts";
+import { GatheredFarm } from "../support/gathered-farm.ts";
 import { type MemoryLink, MemoryRedis } from "../support/memory-redis.ts";
 import { DIALOG_TWINS } from "../support/memory-scripts/dialogs.ts";
-import { type GatheredNode, Gathering } from "../support/replica-node.ts";
+import type { GatheredNode } from "../support/replica-node.ts";
 import { delivered, established } from "../support/sim-call.ts";
 import { FR_INVITE_MS, LIFETIME_MS, PROXY, SimNetwork } from "../support/sim-network.ts";
 import { headerOf, responseTo } from "../support/sip-messages.ts";
@@ -73,29 +74,16 @@ class Node implements GatheredNode {
   }
 }
 
-class Farm {
-  readonly gathering = new Gathering();
+class Farm extends GatheredFarm<Node> {
   tagOwner = 1;
   readonly redis: MemoryRedis = new MemoryRedis({ nowMs: () => START_MS + (this.nodes[0]?.net.wheel.nowMs ?? 0) }).scripts(DIALOG_TWINS);
   readonly nodes: readonly Node[];
 
   constructor(count: number, tag?: string) {
+    super();
     const nodes: Node[] = [];
     this.nodes = nodes;
     for (let id = 1; id <= count; id++) nodes.push(new Node(id, this, tag));
-  }
-
-  async pass(ms: number, stepMs = 10): Promise<void> {
-    for (let passed = 0; passed < ms; passed += stepMs) {
-      for (const { net, isKilled } of this.nodes) if (!isKilled) await net.runAsync(stepMs, stepMs);
-      if (Math.floor(passed / 1_000) !== Math.floor((passed + stepMs) / 1_000)) this.gathering.beat();
-    }
-  }
-
-  kill(node: Node): void {
-    node.isKilled = true;
-    node.link.cut();
-    this.gathering.disappear(node.nodeId);
   }
 }
 

@@ -9,10 +9,11 @@ import { type DrainChange, Drains } from "../../src/health/index.ts";
 import { drainCalls } from "../../src/management/index.ts";
 import { ClusterDialogs } from "../../src/server/cluster-dialogs.ts";
 import { ClusterStatus } from "../../src/server/cluster-status.ts";
+import { GatheredFarm } from "../support/gathered-farm.ts";
 import { type MemoryLink, MemoryRedis } from "../support/memory-redis.ts";
 import { DIALOG_TWINS } from "../support/memory-scripts/dialogs.ts";
 import { statusScripts } from "../support/memory-scripts/status.ts";
-import { type GatheredNode, Gathering } from "../support/replica-node.ts";
+import type { GatheredNode } from "../support/replica-node.ts";
 import { established } from "../support/sim-call.ts";
 import { SimNetwork } from "../support/sim-network.ts";
 import { headerOf } from "../support/sip-messages.ts";
@@ -112,30 +113,17 @@ class Node implements GatheredNode {
   }
 }
 
-class Farm {
-  readonly gathering = new Gathering();
+class Farm extends GatheredFarm<Node> {
   readonly redis: MemoryRedis = new MemoryRedis({ nowMs: () => START_MS + (this.nodes?.at(-1)?.net.wheel.nowMs ?? 0) })
     .scripts(DIALOG_TWINS)
     .scripts(statusScripts);
   readonly nodes: readonly Node[];
 
   constructor(count: number, sharing: LoadSharing) {
+    super();
     const nodes: Node[] = [];
     this.nodes = nodes;
     for (let id = 1; id <= count; id++) nodes.push(new Node(id, this, sharing));
-  }
-
-  async pass(ms: number, stepMs = 10): Promise<void> {
-    for (let passed = 0; passed < ms; passed += stepMs) {
-      for (const { net, isKilled } of this.nodes) if (!isKilled) await net.runAsync(stepMs, stepMs);
-      if (Math.floor(passed / 1_000) !== Math.floor((passed + stepMs) / 1_000)) this.gathering.beat();
-    }
-  }
-
-  kill(node: Node): void {
-    node.isKilled = true;
-    node.link.cut();
-    this.gathering.disappear(node.nodeId);
   }
 }
 

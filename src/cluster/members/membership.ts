@@ -190,11 +190,6 @@ export class Membership {
     return this.#holder === undefined && this.#options.clock.nowMs() - this.#renewedAtMs < this.leaseMs ? "joined" : "alone";
   }
 
-  /** The last beat took longer than {@link SLOW_MS}. */
-  get isSlow(): boolean {
-    return this.rttMs !== undefined && this.rttMs > SLOW_MS;
-  }
-
   /** Redis answers the beats of this node with an error, as one whose memory is full does: there is nothing to be shared by it. */
   get isRefused(): boolean {
     return this.#refusal !== "";
