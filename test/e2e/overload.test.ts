@@ -96,7 +96,7 @@ describe("a source that floods INVITEs", () => {
       const [ban] = await pikeList(headroom);
       assert.equal(ban?.IP, FLOODER);
       assert.ok(ban.refused > sent.sent * 0.8, `${ban.refused} of ${sent.sent} refused`);
-      assert.match(headroom.log(), new RegExp(`source ${FLOODER} sends too many requests`));
+      await headroom.untilLogged(new RegExp(`source ${FLOODER} sends too many requests`));
       await waitFor("the event of the ban", 2_000, () =>
         events.events.some(({ name, params }) => name === "E_PIKE_BLOCKED" && params["ip"] === FLOODER),
       );
@@ -161,7 +161,7 @@ describe("an event loop that lags", () => {
       const over = await waitFor("the end of the overload", 10_000, () => told("ended"));
       assert.ok(Number(over.params["refused"]) >= 2);
       await establish(headroom, caller, callee);
-      assert.match(headroom.log(), /overload: the event loop stands still too long.*overload is over/s);
+      await headroom.untilLogged(/overload: the event loop stands still too long.*overload is over/s);
     } finally {
       clearInterval(blocking);
       events.close();

@@ -13,6 +13,7 @@ const MAIN = resolve(import.meta.dirname, "../../src/main.ts");
 const START_TIMEOUT_MS = 20_000; // a second on an idle machine
 const STOP_TIMEOUT_MS = 10_000;
 const MI_TIMEOUT_MS = 5_000;
+const LOG_TIMEOUT_MS = 5_000;
 
 /** A row of table `load_balancer`; ids are given in order, from 1. */
 export interface Row {
@@ -44,6 +45,8 @@ export interface Headroom {
   readonly miUrl: string;
   /** Everything it has written so far, standard output and error. */
   log(): string;
+  /** Waits until its log has this: a line may come after what it tells of can be seen. @throws Error that shows the log */
+  untilLogged(pattern: RegExp): Promise<RegExpExecArray>;
   /** Calls a management method. @throws Error on a JSON-RPC error */
   mi(method: string, params?: readonly unknown[] | Record<string, unknown>): Promise<unknown>;
   list(): Promise<ListedDestination[]>;
@@ -149,6 +152,11 @@ export async function startHeadroom(configText = "", rows: readonly Row[] = [], 
     folder,
     miUrl: `http://127.0.0.1:${miPort}/mi`,
     log: () => log,
+    async untilLogged(pattern) {
+      return waitFor(`the log has ${pattern}`, LOG_TIMEOUT_MS, () => pattern.exec(log) ?? undefined).catch((error: unknown) => {
+        throw new Error(`${String(error)}\n${log}`);
+      });
+    },
     mi,
     list,
     async loads() {
