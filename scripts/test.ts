@@ -1,12 +1,12 @@
 /**
  * Runs the tests: `node scripts/test.ts [unit|e2e|all]` (default all).
  *
- * Unit tests run two files at a time. End-to-end tests own the processor while they run, because they measure calls a second, so they run one
- * file at a time and last. A skipped test, a test marked as to do and a run without any test all count as a failure: a green run means that
+ * Unit tests run two files at a time, and so do most end-to-end tests, which wait more than they work. Those that measure (calls a second, shares,
+ * milliseconds) own the processor while they run: one file at a time and last. A skipped test, a test marked as to do and a run without any test all count as a failure: a green run means that
  * every test was executed.
  */
 import { globSync } from "node:fs";
-import { relative, resolve } from "node:path";
+import { basename, relative, resolve } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { ensureTool, REDIS, SIPP } from "./ensure-tools.ts";
@@ -22,10 +22,15 @@ interface Tally {
 
 const SUITES = ["unit", "e2e", "all"] as const;
 
-function testFiles(): { unit: string[]; e2e: string[] } {
+/** End-to-end tests that measure, in `test/e2e`, without `.test.ts`. */
+const MEASURING = ["cluster-exact", "cluster-status", "demo", "die-and-return", "overload", "retransmission", "spread"];
+
+function testFiles(): { unit: string[]; e2e: string[]; measuring: string[] } {
   const files = globSync("test/**/*.test.ts").sort();
   const inE2e = (file: string): boolean => file.split(/[\\/]/)[1] === "e2e";
-  return { unit: files.filter((file) => !inE2e(file)), e2e: files.filter(inE2e) };
+  const measures = (file: string): boolean => MEASURING.includes(basename(file, ".test.ts"));
+  const ends = files.filter(inE2e);
+  return { unit: files.filter((file) => !inE2e(file)), e2e: ends.filter((file) => !measures(file)), measuring: ends.filter(measures) };
 }
 
 /** How a group of test files is run. */
@@ -37,7 +42,8 @@ interface Manner {
 
 const UNIT: Manner = { concurrency: 2, timeout: 180_000 }; // files at a time; ms a file, which takes seconds: this only ends one that hangs
 // The longest file takes a minute. What a failed test has left running must not keep the others waiting: the file ends, and with it its processes.
-const E2E: Manner = { concurrency: 1, timeout: 240_000, execArgv: ["--test-force-exit"] };
+const E2E: Manner = { concurrency: 2, timeout: 300_000, execArgv: ["--test-force-exit"] };
+const ALONE: Manner = { ...E2E, concurrency: 1 };
 
 const SLOWEST_FILES = 15;
 /**
@@ -89,7 +95,10 @@ async function main(): Promise<number> {
   const tally: Tally = { passed: 0, failed: 0, notExecuted: [], took: [] };
   const files = testFiles();
   if (suite !== "e2e") await runFiles(files.unit, UNIT, tally);
-  if (suite !== "unit") await runFiles(files.e2e, E2E, tally);
+  if (suite !== "unit") {
+    await runFiles(files.e2e, E2E, tally);
+    await runFiles(files.measuring, ALONE, tally);
+  }
 
   process.stdout.write(slowest(tally));
   for (const name of tally.notExecuted) process.stdout.write(`not executed: ${name}\n`);
