@@ -23,7 +23,7 @@ interface Tally {
 const SUITES = ["unit", "e2e", "all"] as const;
 
 /** End-to-end tests that measure, in `test/e2e`, without `.test.ts`. */
-const MEASURING = ["cluster-exact", "cluster-status", "demo", "die-and-return", "overload", "retransmission", "spread"];
+const MEASURING = ["cluster-exact", "cluster-redis", "cluster-status", "demo", "die-and-return", "overload", "retransmission", "spread"];
 
 function testFiles(): { unit: string[]; e2e: string[]; measuring: string[] } {
   const files = globSync("test/**/*.test.ts").sort();
