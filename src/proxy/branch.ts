@@ -113,6 +113,8 @@ export class Branch implements ClientUser, TimerOwner {
   transportError(_transaction: ClientTransaction, reason: string): void {
     this.#core.counters.transport_errors++;
     this.#core.log.warn({ target: `${this.target.address}:${this.target.port}`, reason }, "cannot send request to target");
+    // It may have arrived before its connection broke, or before the host said that nobody listens there.
+    if (this.#isInvite) this.#waitForLateAnswer();
     if (!this.#saysNothingYet) this.#outcome?.failed("transport");
     this.#fail(undefined, "transport-error");
   }

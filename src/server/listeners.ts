@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import type { Balancer } from "../balancer/index.ts";
 import { type Config, type ListenTransport, parseListen } from "../config/index.ts";
 import type { Overload } from "../overload/index.ts";
 import type { Endpoint } from "../transaction/index.ts";
@@ -18,6 +19,8 @@ export interface ListenersPorts {
   readonly network: SipNetwork;
   readonly overload: Pick<Overload, "admitDatagram" | "admitConnection" | "admitRequest">;
   readonly locals: LocalAddresses;
+  /** Its destinations get a UDP socket each, which tells when nobody listens there. */
+  readonly balancer: Pick<Balancer, "isDestination">;
   readonly nowMs: () => number;
   readonly receive: (text: string, source: Endpoint) => void;
   readonly log: Logger;
@@ -81,9 +84,10 @@ export class Listeners {
   }
 
   #openUdp(address: string, port: number): Promise<SipListener> {
-    const { config, locals, overload, receive } = this.#ports;
+    const { balancer, config, locals, nowMs, overload, receive } = this.#ports;
     return UdpListener.open({
       ...{ address, port, advertised: config.sip.advertised_address, locals, counters: this.#counters, receive },
+      peers: { nowMs, isLasting: (peer, peerPort) => balancer.isDestination(peer, peerPort) !== undefined },
       admit: (bytes, source) => overload.admitDatagram(bytes, source),
       fault: (error, action) => this.#fault(error, action),
     });
