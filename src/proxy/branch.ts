@@ -5,6 +5,7 @@ import {
   type ClientTransaction,
   type ClientUser,
   type Endpoint,
+  REFUSED,
   State,
   type Timer,
   type TimerOwner,
@@ -112,11 +113,13 @@ export class Branch implements ClientUser, TimerOwner {
 
   transportError(_transaction: ClientTransaction, reason: string): void {
     this.#core.counters.transport_errors++;
-    this.#core.log.warn({ target: `${this.target.address}:${this.target.port}`, reason }, "cannot send request to target");
+    const target = `${this.target.address}:${this.target.port}`;
+    const isRefused = reason.startsWith(REFUSED);
+    this.#core.log.warn({ target, reason }, isRefused ? "nobody listens at target of request" : "cannot send request to target");
     // It may have arrived before its connection broke, or before the host said that nobody listens there.
     if (this.#isInvite) this.#waitForLateAnswer();
     if (!this.#saysNothingYet) this.#outcome?.failed("transport");
-    this.#fail(undefined, "transport-error");
+    this.#fail(undefined, isRefused ? "refused" : "transport-error");
   }
 
   /**

@@ -67,7 +67,7 @@ export class HopList {
    */
   advance(branch: Branch, response: SipResponse | undefined, cause: FailureCause): boolean {
     const { network, counters, log } = this.#core;
-    const isSilent = cause === "transport-error" || (cause === "timeout" && !branch.heard && !branch.cutShort);
+    const isSilent = cause === "transport-error" || cause === "refused" || (cause === "timeout" && !branch.heard && !branch.cutShort);
     if (isSilent && this.#targets.length > 1) network.failed?.(this.current);
     const isOverloaded = cause === "response" && response?.status === 503 && !lacksRoom(response);
     if (!this.hasNext || !(isSilent || isOverloaded)) return false;

@@ -70,7 +70,7 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
     if (branch !== this.branch) return;
     this.branch = undefined;
     if (this.finalStatus !== 0) return;
-    this.noteFailure(response?.status ?? (cause === "timeout" ? 408 : 503), response);
+    this.noteFailure(response?.status ?? statusOfFailure(cause), response);
     if (this.cancelled) this.#endCancelled(response);
     else this.onFailure(response, cause);
   }
@@ -184,6 +184,11 @@ function addChallenges(edit: MessageEdit, best: SipResponse, challenged: readonl
       for (const value of response.headers(name)) if (left-- > 0 && !value.includes("\0")) edit.addHeader(name, value);
     }
   }
+}
+
+/** What a failure without a response counts as (RFC 3261 §16.8, §16.9). */
+export function statusOfFailure(cause: FailureCause): number {
+  return cause === "timeout" || cause === "refused" ? 408 : 503;
 }
 
 /** Lower is better: 6xx, then the lowest class, in it what the caller can act on; 503 and our own 408 last in their class. */

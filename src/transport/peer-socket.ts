@@ -1,5 +1,5 @@
 import type { Socket } from "node:dgram";
-import type { SendOwner } from "../transaction/index.ts";
+import { REFUSED, type SendOwner } from "../transaction/index.ts";
 import { createUdpSocket, enlargeBuffers } from "./udp-socket.ts";
 
 /** Requests of one second that are told of a refusal. The others find out when they are sent again. */
@@ -130,7 +130,7 @@ export class PeerSocket {
         this.#owners.push(...owners.slice(0, MAX_OWNERS - this.#owners.length));
         return;
       }
-      for (const owner of owners) owner.transportError(`${code}: nobody listens at ${this.address} port ${this.port}`);
+      for (const owner of owners) owner.transportError(`${REFUSED} (${code}): nobody listens at ${this.address} port ${this.port}`);
     }, GRACE_MS).unref();
   }
 }

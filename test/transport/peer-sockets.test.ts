@@ -89,7 +89,7 @@ describe("a listener whose peers have sockets", () => {
       await waitFor("both", TIMEOUT_MS, () => first.reasons.length > 0 && second.reasons.length > 0);
       const tookMs = performance.now() - sinceMs;
       assert.ok(tookMs < 500, `${tookMs} ms`);
-      assert.match(first.reasons[0] as string, /^ECONNREFUSED: nobody listens at \S+ port \d+$/);
+      assert.match(first.reasons[0] as string, /^refused \(ECONNREFUSED\): nobody listens at \S+ port \d+$/);
       assert.ok(counters.icmp_refused >= 1);
       assert.equal(counters.peer_sockets, 1);
       assert.deepEqual(faults, []);
