@@ -166,10 +166,6 @@ describe("two programs on one port", () => {
         startHeadroom(`{ sip: { listen: ["udp:${first.address}:${first.port}"] } }`, [], PROXY),
         /another program uses this address and port/,
       );
-      await assert.rejects(
-        startHeadroom(`{ sip: { listen: ["udp:0.0.0.0:${first.port}"] } }`, [], PROXY),
-        /another program uses this address and port/,
-      );
       await waitFor("the first answers", 2_000, async () => (await first.list()).length === 0);
     } finally {
       await first.stop();

@@ -7,6 +7,7 @@ import type { SipTarget } from "../../src/resolution/index.ts";
 import {
   type Endpoint,
   type Listener,
+  REFUSED,
   type SendOwner,
   TICK_MS,
   TimerWheel,
@@ -89,6 +90,8 @@ export class SimNetwork implements Network, Wire {
   readonly escaped: unknown[] = [];
   /** Addresses that cannot be sent to: an ICMP error comes back on the next tick. */
   readonly unreachable = new Set<string>();
+  /** Addresses whose host says of what arrives there that nobody listens, a moment later: of something before, or it is forged. */
+  readonly refusing = new Set<string>();
   readonly listener4: Listener;
   readonly listener6: Listener;
   readonly #peers = new Map<string, SimPeer>();
@@ -192,6 +195,7 @@ export class SimNetwork implements Network, Wire {
       if (owner !== undefined) this.after(1, () => owner.transportError("ECONNREFUSED"));
       return;
     }
+    if (this.refusing.has(to.address) && owner !== undefined) this.after(1, () => owner.transportError(`${REFUSED}: nobody listens there`));
     const peer = this.peer(to.address);
     assert.equal(to.listener, to.address.includes(":") ? this.listener6 : this.listener4, "the listener is of the address's family");
     if (to.port === 5060) this.#carry(() => peer.receive(text));
