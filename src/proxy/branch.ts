@@ -50,6 +50,8 @@ export class Branch implements ClientUser, TimerOwner {
   cutShort = false;
   /** Something came back, if only a 100. */
   heard = false;
+  /** Something other than 100 came: the call is at work there. */
+  rang = false;
   readonly #hasNext: boolean;
   #failed = false;
   #succeeded = false;
@@ -96,7 +98,8 @@ export class Branch implements ClientUser, TimerOwner {
   response(_transaction: ClientTransaction, response: SipResponse): void {
     const status = response.status;
     this.heard = true;
-    if (status > 100 && !(status === 503 && this.#saysNothingYet && !lacksRoom(response))) this.#outcome?.responded(response);
+    if (status > 100 && status < 200) this.rang = true;
+    if (status > 100 && !(status === 503 && this.#saysNothingYet && !this.rang && !lacksRoom(response))) this.#outcome?.responded(response);
     if (status < 200) this.#provisional(response);
     else if (status < 300) this.#success(response);
     else this.#fail(response, "response");
