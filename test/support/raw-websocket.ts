@@ -54,8 +54,8 @@ export class RawWebSocket {
     socket.on("close", () => (this.isClosed = true));
   }
 
-  static async connect(port: number, address = "127.0.0.1"): Promise<RawWebSocket> {
-    const socket = connect({ host: address, port });
+  static async connect(port: number, address = "127.0.0.1", localAddress?: string): Promise<RawWebSocket> {
+    const socket = connect({ host: address, port, ...(localAddress !== undefined && { localAddress }) });
     const made = new RawWebSocket(socket);
     await once(socket, "connect");
     return made;
@@ -64,7 +64,7 @@ export class RawWebSocket {
   /** Connects, and shakes hands. */
   static async open(port: number, address?: string): Promise<RawWebSocket> {
     const made = await RawWebSocket.connect(port, address);
-    made.send(handshakeText());
+    made.shakeHands();
     await waitFor("the handshake", 3_000, () => made.status === 101);
     return made;
   }
@@ -78,6 +78,10 @@ export class RawWebSocket {
   get closeCode(): number | undefined {
     const at = this.received.lastIndexOf("\x88");
     return at === -1 ? undefined : this.received.charCodeAt(at + 2) * 256 + this.received.charCodeAt(at + 3);
+  }
+
+  shakeHands(): void {
+    this.send(handshakeText());
   }
 
   send(bytes: string | Uint8Array): void {
