@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { once } from "node:events";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, it } from "node:test";
-import { getCACertificates, setDefaultCACertificates } from "node:tls";
+import { connect, getCACertificates, setDefaultCACertificates } from "node:tls";
 import type { ConnectionLimits } from "../../src/transport/connection-table.ts";
 import { SipNetwork } from "../../src/transport/network.ts";
 import { MAX_UNSENT_BYTES } from "../../src/transport/peer-connection.ts";
@@ -190,6 +192,30 @@ describe("WebSocketListener over TLS", () => {
     assert.equal(source.transport, "wss");
     listener.send(INVITE, source);
     assert.equal(await peer.next("the answer", () => true), INVITE);
+  });
+
+  it("uses other certificates when they are read again", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "headroom-wss-"));
+    toClose.push({ close: () => rmSync(folder, { recursive: true, force: true }) });
+    const [certificate, privateKey] = [join(folder, "cert.pem"), join(folder, "key.pem")];
+    const use = (name: string): void => {
+      copyFileSync(join(FIXTURES, `${name}.pem`), certificate);
+      copyFileSync(join(FIXTURES, `${name}.key`), privateKey);
+    };
+    use("stranger");
+    const tls = new TlsSockets({ certificate, privateKey, ca: null, verifyClient: false, verifyServer: true });
+    const { listener } = await listen({ tls });
+    const nameOf = async (): Promise<unknown> => {
+      const socket = connect({ host: "127.0.0.1", port: listener.port, rejectUnauthorized: false });
+      await once(socket, "secureConnect");
+      const name = socket.getPeerCertificate().subject.CN;
+      socket.destroy();
+      return name;
+    };
+    assert.equal(await nameOf(), "Headroom test stranger");
+    use("proxy");
+    tls.reload();
+    assert.equal(await nameOf(), "proxy.example.com");
   });
 
   it("ends plain text where TLS is wanted", async () => {
