@@ -27,6 +27,7 @@ const CLOCK: ClusterClock = {
 
 /** Calls that are taken between two looks at them, at most. */
 const BATCH = 200;
+const MARK = "mark";
 
 /** The calls and loads of a node on a real Redis; its SIP is simulated. */
 class Node implements GatheredNode {
@@ -38,12 +39,15 @@ class Node implements GatheredNode {
   readonly nodeListeners: GatheredNode["nodeListeners"] = [];
   readonly beatListeners: GatheredNode["beatListeners"] = [];
   hungMs = 0;
+  /** Messages under {@link MARK} that it got. */
+  marks = 0;
   readonly released: number[] = [];
   readonly loads: LoadExchange;
 
   constructor(nodeId: number, url: string, gathering: Gathering) {
     this.nodeId = nodeId;
     this.link = openRedisLink({ url, log: SILENT, onFault: (error) => assert.fail(String(error)) });
+    this.link.subscribe(MARK, () => this.marks++);
     gathering.nodes.push(this);
     const { balancer, dialogs } = this.net;
     const self = { nodeId, incarnation: "a" };
@@ -105,14 +109,25 @@ async function withNodes(count: number, run: (nodes: Node[], gathering: Gatherin
   }
 }
 
-async function kill(node: Node, gathering: Gathering): Promise<void> {
+/** Ends a node. The others miss it after a lease, when nothing that it said is under way: a mark that was published after its end has reached them. */
+async function kill(node: Node, gathering: Gathering, redis: RedisServer): Promise<void> {
+  const connections = async (): Promise<number> =>
+    String(await redis.cli("CLIENT", "LIST", "TYPE", "pubsub"))
+      .trim()
+      .split("\n").length;
+  const before = await connections();
   await node.link.close();
+  await waitFor("the end of its connections", 5_000, async () => (await connections()) < before);
+  const living = (gathering.nodes as Node[]).filter(({ link }) => link.isUp);
+  for (const each of living) each.marks = 0;
+  await redis.cli("PUBLISH", MARK, "");
+  await waitFor("the mark", 5_000, () => living.every(({ marks }) => marks > 0));
   gathering.disappear(node.nodeId);
 }
 
 describe("calls of a node that was killed, on a real Redis", () => {
   it("500 are adopted within a second, and no node ever counts fewer than there are", { timeout: 60_000 }, async () => {
-    await withNodes(3, async (nodes, gathering) => {
+    await withNodes(3, async (nodes, gathering, redis) => {
       const [first, second, third] = nodes as [Node, Node, Node];
       for (let i = 0; i < 500; i++) established(third.net);
       await waitFor("records and loads", 5_000, () => third.glue.replica.isSettled && first.all === 500 && second.all === 500);
@@ -121,7 +136,7 @@ describe("calls of a node that was killed, on a real Redis", () => {
         fewest = Math.min(fewest, first.all, second.all);
       }, 1);
       const beganMs = performance.now();
-      await kill(third, gathering);
+      await kill(third, gathering, redis);
       await waitFor("the adoption", 5_000, () => first.released.length > 0 && second.released.length > 0);
       const tookMs = performance.now() - beganMs;
       await wait(200);
@@ -134,7 +149,7 @@ describe("calls of a node that was killed, on a real Redis", () => {
   });
 
   it("5,000 are counted once by every node, from the death to the end", { timeout: 120_000 }, async () => {
-    await withNodes(3, async (nodes, gathering) => {
+    await withNodes(3, async (nodes, gathering, redis) => {
       const [first, second, third] = nodes as [Node, Node, Node];
       for (let i = 0; i < 5_000; i++) {
         established(third.net);
@@ -147,7 +162,7 @@ describe("calls of a node that was killed, on a real Redis", () => {
         for (const node of [first, second]) seen.add(node.all);
         steps.add(first.own);
       }, 1);
-      await kill(third, gathering);
+      await kill(third, gathering, redis);
       await waitFor("the adoption", 20_000, () => first.released.length > 0 && second.released.length > 0);
       await wait(200);
       clearInterval(look);
@@ -159,7 +174,7 @@ describe("calls of a node that was killed, on a real Redis", () => {
   });
 
   it("those that end while others are taken, here or where their BYE comes, leave every count at once", { timeout: 120_000 }, async () => {
-    await withNodes(3, async (nodes, gathering) => {
+    await withNodes(3, async (nodes, gathering, redis) => {
       const [first, second, third] = nodes as [Node, Node, Node];
       const dids: string[] = [];
       for (let i = 0; i < 3_000; i++) {
@@ -180,7 +195,7 @@ describe("calls of a node that was killed, on a real Redis", () => {
         node.net.dialogs.end(dialog, "Downstream BYE");
         over.add(did);
       };
-      await kill(third, gathering);
+      await kill(third, gathering, redis);
       for (const did of byes) {
         const found = await second.glue.replica.find(did, () => true);
         if (found?.kind === "taken") hangUp(second, did);
@@ -197,7 +212,7 @@ describe("calls of a node that was killed, on a real Redis", () => {
   });
 
   it("10,000 are adopted without holding up anything for more than 20 ms", { timeout: 120_000 }, async () => {
-    await withNodes(2, async (nodes, gathering) => {
+    await withNodes(2, async (nodes, gathering, redis) => {
       const [first, second] = nodes as [Node, Node];
       for (let i = 0; i < 10_000; i++) {
         established(second.net);
@@ -205,7 +220,7 @@ describe("calls of a node that was killed, on a real Redis", () => {
       }
       await waitFor("records", 20_000, () => second.glue.replica.isSettled);
       const endWatch = watchTurns();
-      await kill(second, gathering);
+      await kill(second, gathering, redis);
       await waitFor("the adoption", 20_000, () => first.released.length > 0);
       const turnsMs = endWatch();
       assert.equal(first.own, 10_000);
@@ -226,7 +241,7 @@ describe("calls of a node that was killed, on a real Redis", () => {
       gathering.generation = "another";
       await waitFor("records again", 2_000, async () => Number(await redis.cli("SCARD", new Keys(1).dialogsOf(2))) === 1_000);
       await waitFor("all of them", 2_000, async () => Number(await redis.cli("DBSIZE")) >= keys - 1);
-      await kill(second, gathering);
+      await kill(second, gathering, redis);
       await waitFor("the adoption", 5_000, () => first.own === 1_000);
     });
   });
