@@ -72,8 +72,8 @@ export interface TableConnection {
   /** Since when a message is not whole, or what was sent is not taken. */
   readonly partialSinceMs: number | undefined;
   readonly stalledSinceMs: number | undefined;
-  /** Of a transport that can ask whether the other side is there: since when a ping is not answered, when anything last came, and the asking. */
-  readonly unansweredSinceMs?: number | undefined;
+  /** Of a transport that can ask whether the other side is there: when it was asked and has not answered, when anything last came, and the asking. */
+  readonly pingedAtMs?: number | undefined;
   readonly heardAtMs?: number;
   ping?(nowMs: number): void;
   /** Ends it at once; harmless when it has ended. It takes itself out of the table. */
@@ -154,11 +154,11 @@ export class ConnectionTable {
 
   #overdue(connection: TableConnection, nowMs: number): EndReason | undefined {
     const { connectMs, firstMessageMs, idleMs, messageMs } = this.limits;
-    const { openedAtMs, partialSinceMs, stalledSinceMs, unansweredSinceMs } = connection;
+    const { openedAtMs, partialSinceMs, stalledSinceMs, pingedAtMs } = connection;
     if (!connection.isReady) return nowMs - openedAtMs > connectMs ? "connect-timeout" : undefined;
     if (partialSinceMs !== undefined && nowMs - partialSinceMs > messageMs) return "slow-sender";
     if (stalledSinceMs !== undefined && nowMs - stalledSinceMs > messageMs) return "not-reading";
-    if (unansweredSinceMs !== undefined && nowMs - unansweredSinceMs > messageMs) return "no-pong";
+    if (pingedAtMs !== undefined && nowMs - pingedAtMs > messageMs) return "no-pong";
     if (connection.isInbound && !connection.hasSpoken && nowMs - openedAtMs > firstMessageMs) return "silent";
     return nowMs - connection.activeAtMs > idleMs ? "idle" : undefined;
   }

@@ -36,7 +36,7 @@ export interface WebSocketConnectionOptions extends PeerConnectionOptions {
 export class WebSocketConnection extends PeerConnection {
   /** When anything last came. */
   heardAtMs: number;
-  unansweredSinceMs: number | undefined;
+  pingedAtMs: number | undefined;
   readonly #admits: (bytes: Uint8Array) => boolean;
   readonly #watch = new FrameWatch();
   /** Both are gone when it has ended: a call that came this way may be remembered for hours. */
@@ -86,8 +86,8 @@ export class WebSocketConnection extends PeerConnection {
 
   /** Asks the other side whether it is there (RFC 6455 §5.5.2). Anything that comes is an answer. */
   ping(nowMs: number): void {
-    if (!this.isOpen || this.unansweredSinceMs !== undefined) return;
-    this.unansweredSinceMs = nowMs;
+    if (!this.isOpen || this.pingedAtMs !== undefined) return;
+    this.pingedAtMs = nowMs;
     this.#webSocket?.ping();
   }
 
@@ -123,7 +123,7 @@ export class WebSocketConnection extends PeerConnection {
     const now = this.nowMs();
     this.activeAtMs = now;
     this.heardAtMs = now;
-    this.unansweredSinceMs = undefined;
+    this.pingedAtMs = undefined;
     this.counters.received_bytes += bytes.length;
     const hasEnded = this.#watch.push(bytes);
     if (!this.#watch.isPartial) this.partialSinceMs = undefined;

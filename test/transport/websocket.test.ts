@@ -102,8 +102,8 @@ describe("WebSocketListener", () => {
     const connection = await waitFor("the connection", TIMEOUT_MS, () => (table.seen[0]?.isReady ? table.seen[0] : undefined));
     clock.ms = 30_001;
     table.sweep(clock.ms);
-    assert.equal(connection.unansweredSinceMs, 30_001);
-    await waitFor("the pong", TIMEOUT_MS, () => connection.unansweredSinceMs === undefined);
+    assert.equal(connection.pingedAtMs, 30_001);
+    await waitFor("the pong", TIMEOUT_MS, () => connection.pingedAtMs === undefined);
     clock.ms = 80_000;
     table.sweep(clock.ms);
     assert.equal(table.size, 1, "a pong is a sign of life");
