@@ -2,6 +2,7 @@ import { H, MessageEdit, reasonPhrase, type SipRequest, type SipResponse } from 
 import { type ServerTransaction, type ServerUser, stampedVia } from "../transaction/index.ts";
 import type { Branch, BranchOwner } from "./branch.ts";
 import type { ProxyCore } from "./core.ts";
+import { addLength } from "./forward.ts";
 import type { FailureCause } from "./ports.ts";
 
 /** Responses that a UAC can act on are preferred among the 4xx (RFC 3261 §16.7 step 6). */
@@ -151,6 +152,7 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
     this.core.counters.fwd_replies++;
     const edit = new MessageEdit(response).removeTopVia();
     if (isChallenge(response.status)) addChallenges(edit, response, this.#challenged ?? []);
+    if (this.transaction.source.transport !== "udp") addLength(edit, response);
     if (!hasNextVia(response)) restoreVias(edit, this.transaction);
     this.transaction.respond(response.status, edit.toString());
   }

@@ -186,12 +186,12 @@ export class SimNetwork implements Network, Wire {
   /** A message of a peer on its way to the proxy. */
   toProxy(text: string, from: SimPeer): void {
     const listener = from.family === 4 ? this.listener4 : this.listener6;
-    this.#carry(() => this.proxy.receive(text, { transport: "udp", address: from.address, port: 5060, listener }));
+    this.#carry(() => this.proxy.receive(text, { transport: "udp", address: from.address, port: 5060, listener, ...from.flow }));
   }
 
   send(text: string, to: Endpoint, owner?: SendOwner): void {
     assert.ok(text.includes("\r\n\r\n"), "a message has an end of its headers");
-    if (this.unreachable.has(to.address)) {
+    if (this.unreachable.has(to.address) || to.connection?.isOpen === false) {
       if (owner !== undefined) this.after(1, () => owner.transportError("ECONNREFUSED"));
       return;
     }
@@ -310,6 +310,8 @@ export class SimPeer {
   readonly address: string;
   readonly inbox: string[] = [];
   onMessage: ((text: string) => void) | undefined = undefined;
+  /** What it sends by, when that is not UDP. */
+  flow: Required<Pick<Endpoint, "transport" | "connection">> | undefined = undefined;
   readonly #net: SimNetwork;
 
   constructor(net: SimNetwork, address: string) {
