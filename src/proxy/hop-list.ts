@@ -62,14 +62,14 @@ export class HopList {
   }
 
   /**
-   * Goes on to the next address when the branch to this one failed in a way that says so: no answer at all, nothing could be sent, or 503 (RFC 3263 §4.3).
-   * A destination that has no room for the call is not asked again by another name.
+   * Goes on to the next address when the branch to this one failed in a way that says so: no answer at all, nothing could be sent, or 503 without
+   * ringing before (RFC 3263 §4.3). A destination that has no room for the call is not asked again by another name.
    */
   advance(branch: Branch, response: SipResponse | undefined, cause: FailureCause): boolean {
     const { network, counters, log } = this.#core;
-    const isSilent = cause === "transport-error" || (cause === "timeout" && !branch.heard && !branch.cutShort);
+    const isSilent = cause === "transport-error" || cause === "refused" || (cause === "timeout" && !branch.heard && !branch.cutShort);
     if (isSilent && this.#targets.length > 1) network.failed?.(this.current);
-    const isOverloaded = cause === "response" && response?.status === 503 && !lacksRoom(response);
+    const isOverloaded = cause === "response" && response?.status === 503 && !branch.rang && !lacksRoom(response);
     if (!this.hasNext || !(isSilent || isOverloaded)) return false;
     const { address, port } = this.current;
     this.#at++;

@@ -21,6 +21,10 @@ export const END_REASONS = [
   "slow-sender",
   /** What we sent was not taken, for too long or too much of it. */
   "not-reading",
+  /** A ping of ours was not answered. */
+  "no-pong",
+  /** A WebSocket frame that is not as RFC 6455 wants it. */
+  "bad-frame",
   "stopped",
   ...FRAMING_FAULTS,
 ] as const;
@@ -68,6 +72,10 @@ export interface TableConnection {
   /** Since when a message is not whole, or what was sent is not taken. */
   readonly partialSinceMs: number | undefined;
   readonly stalledSinceMs: number | undefined;
+  /** Of a transport that can ask whether the other side is there: when it was asked and has not answered, when anything last came, and the asking. */
+  readonly pingedAtMs?: number | undefined;
+  readonly heardAtMs?: number;
+  ping?(nowMs: number): void;
   /** Ends it at once; harmless when it has ended. It takes itself out of the table. */
   end(reason: EndReason): void;
 }
@@ -134,20 +142,23 @@ export class ConnectionTable {
     return this.#byPeer.get(`${transport} ${address} ${port}`);
   }
 
-  /** Ends those whose time is over. To be called about once a second. */
+  /** Ends those whose time is over, and asks the silent ones whether they are there, where they can be asked. To be called about once a second. */
   sweep(nowMs: number): void {
     for (const connection of this.#all) {
+      const { isReady, heardAtMs = nowMs } = connection;
       const reason = this.#overdue(connection, nowMs);
       if (reason !== undefined) connection.end(reason);
+      else if (isReady && nowMs - heardAtMs > this.limits.idleMs / 2) connection.ping?.(nowMs);
     }
   }
 
   #overdue(connection: TableConnection, nowMs: number): EndReason | undefined {
     const { connectMs, firstMessageMs, idleMs, messageMs } = this.limits;
-    const { openedAtMs, partialSinceMs, stalledSinceMs } = connection;
+    const { openedAtMs, partialSinceMs, stalledSinceMs, pingedAtMs } = connection;
     if (!connection.isReady) return nowMs - openedAtMs > connectMs ? "connect-timeout" : undefined;
     if (partialSinceMs !== undefined && nowMs - partialSinceMs > messageMs) return "slow-sender";
     if (stalledSinceMs !== undefined && nowMs - stalledSinceMs > messageMs) return "not-reading";
+    if (pingedAtMs !== undefined && nowMs - pingedAtMs > messageMs) return "no-pong";
     if (connection.isInbound && !connection.hasSpoken && nowMs - openedAtMs > firstMessageMs) return "silent";
     return nowMs - connection.activeAtMs > idleMs ? "idle" : undefined;
   }

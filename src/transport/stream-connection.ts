@@ -1,73 +1,19 @@
 import type { Socket } from "node:net";
 import { StreamFramer } from "../sip/index.ts";
-import type { Connection, SendOwner } from "../transaction/index.ts";
-import type { ConnectionTable, EndReason, TableConnection } from "./connection-table.ts";
-import type { TransportCounters } from "./udp.ts";
+import type { EndReason } from "./connection-table.ts";
+import { FLUSH_MS, PeerConnection, type PeerConnectionOptions, PONG } from "./peer-connection.ts";
 
-/** What may wait to be taken by the peer, in bytes: some hundred messages. A peer that reads has less; memory is not for one that does not. */
-export const MAX_UNSENT_BYTES = 1024 * 1024;
-/** Requests that are told when their connection breaks; the others find out by their timer. */
-const MAX_OWNERS = 256;
-/** 64*T1: who was not answered for so long knows by its timer. */
-const OWNERS_MS = 32_000;
-/** How long the last answers may take to go out at a stop. */
-const FLUSH_MS = 500;
-/** RFC 5626 §3.5.1: the answer to a double CRLF. */
-const PONG = "\r\n";
-
-export interface StreamConnectionOptions {
-  readonly transport: "tcp" | "tls";
-  readonly socket: Socket;
-  readonly address: string;
-  readonly port: number;
-  readonly isInbound: boolean;
-  readonly table: ConnectionTable;
-  readonly counters: TransportCounters;
-  readonly nowMs: () => number;
-  /** A whole message; it does not throw. */
-  readonly message: (text: string) => void;
-}
-
-/** SIP over one connection: bytes become messages, and nothing waits without a bound. */
-export class StreamConnection implements Connection, TableConnection {
-  readonly transport: "tcp" | "tls";
-  readonly address: string;
-  readonly port: number;
-  readonly isInbound: boolean;
-  readonly openedAtMs: number;
-  isReady = false;
-  hasSpoken = false;
+/** SIP over one stream: bytes become messages by Content-Length. */
+export class StreamConnection extends PeerConnection {
   /** Requests to its address and port may go on it: who is there is sure enough. */
   carriesRequests = true;
-  activeAtMs: number;
-  partialSinceMs: number | undefined;
-  stalledSinceMs: number | undefined;
-  readonly #options: Pick<StreamConnectionOptions, "table" | "counters" | "nowMs" | "message">;
   readonly #framer = new StreamFramer();
   /** Gone when it has ended: a call that came this way may be remembered for hours. */
   #socket: Socket | undefined;
-  /** Who has sent requests here that may be unanswered, the oldest first. */
-  readonly #owners = new Set<SendOwner>();
 
-  constructor(options: StreamConnectionOptions) {
-    const { table, counters, nowMs, message, socket } = options;
-    this.#options = { table, counters, nowMs, message };
-    this.transport = options.transport;
-    this.address = options.address;
-    this.port = options.port;
-    this.isInbound = options.isInbound;
-    this.openedAtMs = nowMs();
-    this.activeAtMs = this.openedAtMs;
-    this.#socket = socket;
-    socket.setNoDelay(true);
-    const early: EndReason = options.isInbound ? "handshake-failed" : "connect-failed";
-    socket.on("error", () => this.end(this.isReady ? "broken" : early));
-    socket.on("close", () => this.end(this.isReady ? "closed-by-peer" : early));
-    table.add(this);
-  }
-
-  get isOpen(): boolean {
-    return this.#socket !== undefined;
+  constructor(options: PeerConnectionOptions) {
+    super(options);
+    this.#socket = options.socket;
   }
 
   /**
@@ -83,7 +29,7 @@ export class StreamConnection implements Connection, TableConnection {
     if (socket !== this.#socket) socket.on("error", () => this.end("broken"));
     this.#socket = socket;
     this.isReady = true;
-    this.activeAtMs = this.#options.nowMs();
+    this.activeAtMs = this.nowMs();
     socket.setEncoding("latin1");
     socket.on("data", (chunk: string) => this.#received(chunk));
     socket.on("end", () => this.end("closed-by-peer")); // who does not write any more is answered on a connection of ours, if at all
@@ -92,61 +38,29 @@ export class StreamConnection implements Connection, TableConnection {
     });
   }
 
-  /** Sends, or once it is connected. @param owner is told when the connection ends before long */
-  send(text: string, owner: SendOwner | undefined): void {
-    const socket = this.#socket;
-    const { counters, nowMs } = this.#options;
-    if (owner !== undefined) this.#remember(owner);
-    if (socket === undefined || socket.writableLength + text.length > MAX_UNSENT_BYTES) {
-      counters.send_errors++;
-      if (socket === undefined) this.#tellOwners("the connection is closed");
-      else this.end("not-reading");
-      return;
-    }
-    counters.sent_messages++;
-    counters.sent_bytes += text.length;
-    this.activeAtMs = nowMs();
-    if (!socket.write(text, "latin1")) this.stalledSinceMs ??= this.activeAtMs;
+  protected override get unsentBytes(): number {
+    return this.#socket?.writableLength ?? 0;
   }
 
-  end(reason: EndReason): void {
+  protected override write(text: string): boolean {
+    return this.#socket?.write(text, "latin1") ?? false;
+  }
+
+  protected override stop(reason: EndReason): void {
     const socket = this.#socket;
     if (socket === undefined) return;
     this.#socket = undefined;
-    this.#options.table.remove(this, reason);
     socket.removeAllListeners("data");
     // What was answered before a stop still goes out; a connection that is not to be trusted ends at once.
     if (reason === "stopped" && this.isReady) {
       socket.destroySoon();
       setTimeout(() => socket.destroy(), FLUSH_MS).unref();
     } else socket.destroy();
-    this.#tellOwners(`the connection ended: ${reason}`);
-  }
-
-  #remember(owner: SendOwner): void {
-    const { nowMs } = this.#options;
-    if (nowMs() - this.activeAtMs > OWNERS_MS) this.#owners.clear();
-    this.#owners.add(owner);
-    if (this.#owners.size <= MAX_OWNERS) return;
-    for (const oldest of this.#owners) {
-      this.#owners.delete(oldest);
-      return;
-    }
-  }
-
-  #tellOwners(reason: string): void {
-    if (this.#owners.size === 0) return;
-    const owners = [...this.#owners];
-    this.#owners.clear();
-    // Never during a call of theirs, and behind what waits already.
-    setImmediate(() => {
-      for (const owner of owners) owner.transportError(reason);
-    });
   }
 
   #received(chunk: string): void {
-    const { counters, message, nowMs } = this.#options;
-    const now = nowMs();
+    const { counters } = this;
+    const now = this.nowMs();
     this.activeAtMs = now;
     counters.received_bytes += chunk.length;
     this.#framer.push(chunk);
@@ -156,11 +70,7 @@ export class StreamConnection implements Connection, TableConnection {
         counters.keepalives++;
         const socket = this.#socket;
         if (socket !== undefined && socket.writableLength === 0) socket.write(PONG);
-      } else {
-        this.hasSpoken = true;
-        counters.received_messages++;
-        message(frame.text);
-      }
+      } else this.took(frame.text);
       if (!this.isOpen) return;
     }
     if (this.#framer.fault !== undefined) this.end(this.#framer.fault);

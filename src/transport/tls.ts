@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { connect, createSecureContext, createServer, type SecureContextOptions, type Server } from "node:tls";
+import { connect, createSecureContext, createServer, type SecureContextOptions, type Server, type TlsOptions } from "node:tls";
 import type { ServeHandlers, StreamSockets } from "./stream-listener.ts";
 
 /** Where the certificates are, and who is asked for one. */
@@ -43,11 +43,18 @@ export class TlsSockets implements StreamSockets {
   }
 
   serve({ accepted, ready, failed }: ServeHandlers): Server {
-    const { verifyClient, verifyServer } = this.#settings;
-    const server = createServer({ ...this.#material, requestCert: verifyClient, rejectUnauthorized: verifyClient });
+    const { verifyServer } = this.#settings;
+    const server = this.secured((options) => createServer(options));
     server.prependListener("connection", accepted);
     server.on("secureConnection", (socket) => ready(socket, socket.authorized || !verifyServer));
     server.on("tlsClientError", (_error, socket) => failed(socket));
+    return server;
+  }
+
+  /** A server of any protocol over TLS, whose certificates are read again with the others. */
+  secured<S extends Server>(create: (options: TlsOptions) => S): S {
+    const { verifyClient } = this.#settings;
+    const server = create({ ...this.#material, requestCert: verifyClient, rejectUnauthorized: verifyClient });
     server.once("close", () => this.#servers.delete(server));
     this.#servers.add(server);
     return server;
