@@ -19,6 +19,8 @@ const PROXY = "127.0.60.2";
 const CALLEES = ["127.0.60.11", "127.0.60.12", "127.0.60.13", "127.0.60.14"];
 /** Calls from one address. */
 const BATCH = 1_000;
+/** How long copies of the last INVITEs of a batch may still come. */
+const FORGET_MS = 50;
 const REPORT_EVERY = 20_000;
 /** Timers B, F, H and the like last 32 s (RFC 3261 §17), and branches that were given up are remembered as long, from their end. */
 const SETTLE_MS = 70_000;
@@ -77,6 +79,8 @@ async function main(): Promise<number> {
       const batch = Math.floor(counts.made / BATCH);
       const address = `127.61.${Math.floor(batch / 250) % 250}.${(batch % 250) + 1}`;
       await SoakCaller.run(address, headroom, Math.min(BATCH, last - counts.made), rate, counts);
+      await sleep(FORGET_MS);
+      callees.forget();
       if (counts.made % REPORT_EVERY === 0)
         say(`${counts.made} calls, ${counts.wrong} wrong; resident ${megabytes(residentBytes(headroom.pid))}`);
     }

@@ -22,8 +22,10 @@ export class SoakCallees {
   readonly #repeated = new Map<string, Repeated & { readonly socket: Socket }>();
   /** INVITEs that are needed again: to be cancelled, or for the routes of a BYE. */
   readonly #invites = new Map<string, string>();
-  /** Calls whose first destination has failed. */
-  readonly #failed = new Set<string>();
+  /** The destination that a call failed at, by Call-ID. */
+  readonly #failed = new Map<string, Socket>();
+  /** INVITEs that came, by Call-ID and port: copies of them may come late. */
+  readonly #seen = new Set<string>();
   readonly #timer: NodeJS.Timeout;
 
   private constructor(sockets: readonly Socket[]) {
@@ -44,9 +46,15 @@ export class SoakCallees {
     return this.#sockets.map((socket) => `sip:${sentByOf(socket)}`);
   }
 
-  /** What it keeps of calls: 0 once all have ended. */
+  /** What has not ended: answers without ACK, BYEs without answer, calls that were neither acknowledged nor cancelled. */
   get size(): number {
-    return this.#repeated.size + this.#invites.size + this.#failed.size;
+    return this.#repeated.size + this.#invites.size;
+  }
+
+  /** Forgets calls that are over; late copies of their INVITEs would be new calls. */
+  forget(): void {
+    this.#failed.clear();
+    this.#seen.clear();
   }
 
   async close(): Promise<void> {
@@ -88,17 +96,19 @@ export class SoakCallees {
       this.#repeated.set(`${callId} ${tag}`, { text, to: from, socket, sentMs: performance.now() });
       this.#send(text, from, socket);
     };
-    if (kind === "failedover" && !this.#failed.has(callId)) {
-      this.#failed.add(callId);
-      respond(503);
-      return;
-    }
     if (kind === "refused") {
       respond(486);
       return;
     }
-    this.#failed.delete(callId);
+    if (kind === "failedover" && (this.#failed.get(callId) ?? socket) === socket) {
+      this.#failed.set(callId, socket);
+      respond(503);
+      return;
+    }
     respond(180);
+    const key = `${callId} ${socket.address().port}`;
+    if (this.#seen.has(key)) return;
+    this.#seen.add(key);
     if (kind === "hungup" || kind === "cancelled") this.#invites.set(callId, invite);
     if (kind === "cancelled") return;
     if (kind === "forked") {
