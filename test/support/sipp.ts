@@ -41,6 +41,8 @@ export interface SippOptions {
   readonly holdMs?: number;
   /** Default: UDP. Over TCP all calls share one connection. */
   readonly transport?: "udp" | "tcp";
+  /** It speaks TCP to a program that puts TLS around it, and says so in Via and Contact. */
+  readonly isWrapped?: boolean;
   /** `address:port` that its Contact names. Default: where it is. */
   readonly contact?: string;
   /** Answer OPTIONS, as a server that is probed does. */
@@ -110,7 +112,7 @@ async function start(options: SippOptions, more: readonly string[]): Promise<Sip
   const scenarioFile = join(folder, "scenario.xml");
   const text = readFileSync(join(SCENARIOS, `${scenario}.xml`), "latin1").replaceAll("@status@", String(status));
   const placed = options.contact === undefined ? text : text.replace(/^(Contact: <sip:[^@]*@)[^>]*>/gm, `$1${options.contact}>`);
-  writeFileSync(scenarioFile, transport === "udp" ? placed : overTcp(placed));
+  writeFileSync(scenarioFile, transport === "udp" ? placed : over(options.isWrapped === true ? "tls" : "tcp", placed));
   const child = spawn(
     "sipp",
     [
@@ -185,8 +187,10 @@ async function start(options: SippOptions, more: readonly string[]): Promise<Sip
 }
 
 /** What the scenario says of its transport, in Via and Contact. */
-function overTcp(scenario: string): string {
-  return scenario.replaceAll("SIP/2.0/UDP", "SIP/2.0/TCP").replace(/^(Contact: <[^>]*)>/gm, "$1;transport=tcp>");
+function over(transport: "tcp" | "tls", scenario: string): string {
+  return scenario
+    .replaceAll("SIP/2.0/UDP", `SIP/2.0/${transport.toUpperCase()}`)
+    .replace(/^(Contact: <[^>]*)>/gm, `$1;transport=${transport}>`);
 }
 
 function readStatistics(files: { statistics: string; errors: string; messages: string }): SippStatistics {
