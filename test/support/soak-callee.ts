@@ -15,7 +15,7 @@ interface Repeated {
   sentMs: number;
 }
 
-/** The destinations of a soak: each does what the Call-ID asks for. */
+/** The destinations of a soak: each does what the Call-ID asks for, and answers where it asks for nothing. What is lost comes again. */
 export class SoakCallees {
   readonly #sockets: readonly Socket[];
   /** Answers that wait for an ACK, BYEs that wait for an answer, by Call-ID and tag or method. */
@@ -27,19 +27,25 @@ export class SoakCallees {
   /** INVITEs that came, by Call-ID and port: copies of them may come late. */
   readonly #seen = new Set<string>();
   readonly #timer: NodeJS.Timeout;
+  readonly #contact: string | undefined;
 
-  private constructor(sockets: readonly Socket[]) {
+  private constructor(sockets: readonly Socket[], contact: string | undefined) {
     this.#sockets = sockets;
+    this.#contact = contact;
     for (const socket of sockets)
       socket.on("message", (bytes, from) => this.#take(bytes.toString("latin1"), from as unknown as AddressInfo, socket));
     this.#timer = setInterval(() => this.#repeat(), REPEAT_MS);
   }
 
-  /** Opens one destination on each address. */
-  static async open(addresses: readonly string[]): Promise<SoakCallees> {
-    const sockets = addresses.map((address) => createSocket({ type: "udp4", recvBufferSize: 4_194_304 }).bind(0, address));
+  /**
+   * Opens one destination on each address.
+   *
+   * @param contact `address:port` that their Contacts name, when requests inside a call are to come another way
+   */
+  static async open(addresses: readonly string[], port = 0, contact?: string): Promise<SoakCallees> {
+    const sockets = addresses.map((address) => createSocket({ type: "udp4", recvBufferSize: 4_194_304 }).bind(port, address));
     await Promise.all(sockets.map((socket) => once(socket, "listening")));
-    return new SoakCallees(sockets);
+    return new SoakCallees(sockets, contact);
   }
 
   get uris(): string[] {
@@ -66,7 +72,7 @@ export class SoakCallees {
     const callId = soakHeader(text, "Call-ID");
     const method = text.slice(0, text.indexOf(" "));
     const respond = (request: string, status: number, tag = "a"): void =>
-      this.#send(soakResponse(request, status, tag, sentByOf(socket)), from, socket);
+      this.#send(soakResponse(request, status, tag, this.#placeOf(socket)), from, socket);
     switch (method) {
       case "SIP/2.0":
         this.#repeated.delete(`${callId} BYE`);
@@ -84,15 +90,16 @@ export class SoakCallees {
         break;
       }
       default:
+        this.#repeated.delete(`${callId} ${soakHeader(text, "To").split(";tag=")[1] ?? ""}`); // an ACK that was lost comes no more
         respond(text, 200);
     }
   }
 
   #invited(invite: string, callId: string, from: AddressInfo, socket: Socket): void {
     const kind = callId.slice(0, callId.indexOf("-")) as SoakKind;
-    const respond = (status: number, tag = "a"): void => this.#send(soakResponse(invite, status, tag, sentByOf(socket)), from, socket);
+    const respond = (status: number, tag = "a"): void => this.#send(soakResponse(invite, status, tag, this.#placeOf(socket)), from, socket);
     const answer = (tag: string): void => {
-      const text = soakResponse(invite, 200, tag, sentByOf(socket));
+      const text = soakResponse(invite, 200, tag, this.#placeOf(socket));
       this.#repeated.set(`${callId} ${tag}`, { text, to: from, socket, sentMs: performance.now() });
       this.#send(text, from, socket);
     };
@@ -131,6 +138,10 @@ export class SoakCallees {
     });
     this.#repeated.set(`${callId} BYE`, { text: bye, to: from, socket, sentMs: performance.now() });
     this.#send(bye, from, socket);
+  }
+
+  #placeOf(socket: Socket): string {
+    return this.#contact ?? sentByOf(socket);
   }
 
   #repeat(): void {
