@@ -9,7 +9,7 @@ import { globSync } from "node:fs";
 import { basename, relative, resolve } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
-import { ensureTool, REDIS, SIPP } from "./ensure-tools.ts";
+import { BARESIP, ensureTool, KAMAILIO, REDIS, SIPP } from "./ensure-tools.ts";
 
 /** Counts of one or more test runs. `notExecuted` are tests that were skipped or marked as to do, and files without any. */
 interface Tally {
@@ -85,7 +85,7 @@ async function main(): Promise<number> {
     process.stderr.write(`Cannot run test suite "${suite}": want ${SUITES.join(", ")}\n`);
     return 2;
   }
-  for (const tool of suite === "unit" ? [REDIS] : [REDIS, SIPP]) {
+  for (const tool of suite === "unit" ? [REDIS] : [REDIS, SIPP, KAMAILIO, BARESIP]) {
     const refusal = ensureTool(tool);
     if (refusal === undefined) continue;
     process.stderr.write(`${refusal}\n`);

@@ -41,6 +41,8 @@ export interface Headroom {
   readonly address: string;
   readonly port: number;
   readonly folder: string;
+  /** Of the process that runs now. */
+  readonly pid: number;
   /** Where it takes management methods; `/events` stands beside it. */
   readonly miUrl: string;
   /** Everything it has written so far, standard output and error. */
@@ -87,8 +89,14 @@ function merge(base: Settings, over: Settings): Settings {
  *   refusals because the event loop is late)
  * @param rows what its table holds
  * @param address its loopback address; sipp and other peers take others
+ * @param nodeOptions what Node.js itself is told, such as `--inspect`
  */
-export async function startHeadroom(configText = "", rows: readonly Row[] = [], address = "127.0.0.2"): Promise<Headroom> {
+export async function startHeadroom(
+  configText = "",
+  rows: readonly Row[] = [],
+  address = "127.0.0.2",
+  nodeOptions: readonly string[] = [],
+): Promise<Headroom> {
   const folder = mkdtempSync(join(tmpdir(), "headroom-e2e-"));
   const port = await freeUdpPort(address);
   const miPort = await freeTcpPort("127.0.0.1");
@@ -109,7 +117,10 @@ export async function startHeadroom(configText = "", rows: readonly Row[] = [], 
 
   let log = "";
   const run = (): { child: ChildProcess; exited: Promise<unknown> } => {
-    const started = spawn(process.execPath, [MAIN, "start", "--config", configFile], { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
+    const started = spawn(process.execPath, [...nodeOptions, MAIN, "start", "--config", configFile], {
+      cwd: folder,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     for (const stream of [started.stdout, started.stderr]) stream.setEncoding("utf8").on("data", (text: string) => (log += text));
     return { child: started, exited: once(started, "exit") };
   };
@@ -153,6 +164,9 @@ export async function startHeadroom(configText = "", rows: readonly Row[] = [], 
     address,
     port,
     folder,
+    get pid() {
+      return child.pid ?? 0;
+    },
     miUrl: `http://127.0.0.1:${miPort}/mi`,
     log: () => log,
     async untilLogged(pattern) {
