@@ -97,6 +97,12 @@ export function checkHost(text: string): string | undefined {
   return isHost(text) ? undefined : 'a host without a port, such as "sip.example.net", "203.0.113.5" or "[2001:db8::1]"';
 }
 
+export function checkServerName(text: string): string | undefined {
+  const name = text.startsWith("*.") ? text.slice(2) : text;
+  const isName = HOST_NAME.test(name) && !/^[\d.]+$/.test(name) && !name.endsWith(".");
+  return isName ? undefined : 'a host name, such as "sip.example.net" or "*.example.net"';
+}
+
 export function checkSipUri(text: string): string | undefined {
   return tryParseSipUri(text) ? undefined : 'a SIP URI, such as "sip:prober@localhost"';
 }

@@ -17,7 +17,7 @@ export interface Network {
   /** Whether host and port are those of another node of the cluster: a Route with them that carries `did` is as ours. Spelled as for isOwn; nobody is without it. */
   isPeer?(host: string, port: number): boolean;
   /** The peer as we can reach it: through `preferred` when it fits, else through a listener of the same transport and family; undefined when there is none. */
-  endpoint(address: string, port: number, transport: string, preferred: Listener): Endpoint | undefined;
+  endpoint(address: string, port: number, transport: string, preferred?: Listener): Endpoint | undefined;
   /** Addresses of a name, in the order in which one request is to try them; literal addresses are not asked for. Empty when it has none. */
   locate(target: SipTarget): readonly Address[] | Promise<readonly Address[]>;
   /** The order in which one request is to try the addresses of a destination; as they stand without it. */

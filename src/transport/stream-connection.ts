@@ -6,10 +6,12 @@ import type { TransportCounters } from "./udp.ts";
 
 /** What may wait to be taken by the peer, in bytes: some hundred messages. A peer that reads has less; memory is not for one that does not. */
 export const MAX_UNSENT_BYTES = 1024 * 1024;
-/** Requests that are told when their connection breaks; the others find out by their timer. */
-const MAX_OWNERS = 256;
+/** Requests that are told when their connection breaks: the last so many, at least; the others find out by their timer. */
+const MAX_OWNERS = 1_024;
 /** 64*T1: who was not answered for so long knows by its timer. */
 const OWNERS_MS = 32_000;
+/** An idle peer that is gone without a word (a cut cable, a NAT that forgot) is found after some 70 s by the system's own probes. */
+const KEEP_ALIVE_MS = 60_000;
 /** How long the last answers may take to go out at a stop. */
 const FLUSH_MS = 500;
 /** RFC 5626 §3.5.1: the answer to a double CRLF. */
@@ -20,6 +22,8 @@ export interface StreamConnectionOptions {
   readonly socket: Socket;
   readonly address: string;
   readonly port: number;
+  /** What the certificate of the peer must name, of a connection that was opened to it; undefined when nothing is known or wanted. */
+  readonly name?: string | undefined;
   readonly isInbound: boolean;
   readonly table: ConnectionTable;
   readonly counters: TransportCounters;
@@ -33,6 +37,7 @@ export class StreamConnection implements Connection, TableConnection {
   readonly transport: "tcp" | "tls";
   readonly address: string;
   readonly port: number;
+  readonly name: string | undefined;
   readonly isInbound: boolean;
   readonly openedAtMs: number;
   isReady = false;
@@ -42,12 +47,15 @@ export class StreamConnection implements Connection, TableConnection {
   activeAtMs: number;
   partialSinceMs: number | undefined;
   stalledSinceMs: number | undefined;
+  unansweredSinceMs: number | undefined;
   readonly #options: Pick<StreamConnectionOptions, "table" | "counters" | "nowMs" | "message">;
   readonly #framer = new StreamFramer();
   /** Gone when it has ended: a call that came this way may be remembered for hours. */
   #socket: Socket | undefined;
-  /** Who has sent requests here that may be unanswered, the oldest first. */
-  readonly #owners = new Set<SendOwner>();
+  /** Who has sent requests here that may be unanswered: since a while ago, and in the while before that. */
+  #owners = new Set<SendOwner>();
+  #ownersBefore = new Set<SendOwner>();
+  #ownersSinceMs: number;
 
   constructor(options: StreamConnectionOptions) {
     const { table, counters, nowMs, message, socket } = options;
@@ -55,13 +63,16 @@ export class StreamConnection implements Connection, TableConnection {
     this.transport = options.transport;
     this.address = options.address;
     this.port = options.port;
+    this.name = options.name;
     this.isInbound = options.isInbound;
     this.openedAtMs = nowMs();
     this.activeAtMs = this.openedAtMs;
+    this.#ownersSinceMs = this.openedAtMs;
     this.#socket = socket;
     socket.setNoDelay(true);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
     const early: EndReason = options.isInbound ? "handshake-failed" : "connect-failed";
-    socket.on("error", () => this.end(this.isReady ? "broken" : early));
+    socket.on("error", ({ message }) => this.end(this.isReady ? "broken" : early, message));
     socket.on("close", () => this.end(this.isReady ? "closed-by-peer" : early));
     table.add(this);
   }
@@ -80,10 +91,11 @@ export class StreamConnection implements Connection, TableConnection {
       socket.destroy();
       return;
     }
-    if (socket !== this.#socket) socket.on("error", () => this.end("broken"));
+    if (socket !== this.#socket) socket.on("error", ({ message }) => this.end("broken", message));
     this.#socket = socket;
     this.isReady = true;
     this.activeAtMs = this.#options.nowMs();
+    if (this.unansweredSinceMs !== undefined) this.unansweredSinceMs = this.activeAtMs;
     socket.setEncoding("latin1");
     socket.on("data", (chunk: string) => this.#received(chunk));
     socket.on("end", () => this.end("closed-by-peer")); // who does not write any more is answered on a connection of ours, if at all
@@ -96,7 +108,7 @@ export class StreamConnection implements Connection, TableConnection {
   send(text: string, owner: SendOwner | undefined): void {
     const socket = this.#socket;
     const { counters, nowMs } = this.#options;
-    if (owner !== undefined) this.#remember(owner);
+    if (owner !== undefined) this.#remember(owner, nowMs());
     if (socket === undefined || socket.writableLength + text.length > MAX_UNSENT_BYTES) {
       counters.send_errors++;
       if (socket === undefined) this.#tellOwners("the connection is closed");
@@ -106,10 +118,12 @@ export class StreamConnection implements Connection, TableConnection {
     counters.sent_messages++;
     counters.sent_bytes += text.length;
     this.activeAtMs = nowMs();
+    if (owner !== undefined) this.unansweredSinceMs ??= this.activeAtMs;
     if (!socket.write(text, "latin1")) this.stalledSinceMs ??= this.activeAtMs;
   }
 
-  end(reason: EndReason): void {
+  /** @param cause what the system says of it, for who has sent something */
+  end(reason: EndReason, cause?: string): void {
     const socket = this.#socket;
     if (socket === undefined) return;
     this.#socket = undefined;
@@ -120,23 +134,23 @@ export class StreamConnection implements Connection, TableConnection {
       socket.destroySoon();
       setTimeout(() => socket.destroy(), FLUSH_MS).unref();
     } else socket.destroy();
-    this.#tellOwners(`the connection ended: ${reason}`);
+    this.#tellOwners(`the connection ended: ${reason}${cause === undefined ? "" : `: ${cause}`}`);
   }
 
-  #remember(owner: SendOwner): void {
-    const { nowMs } = this.#options;
-    if (nowMs() - this.activeAtMs > OWNERS_MS) this.#owners.clear();
-    this.#owners.add(owner);
-    if (this.#owners.size <= MAX_OWNERS) return;
-    for (const oldest of this.#owners) {
-      this.#owners.delete(oldest);
-      return;
+  /** Forgets the oldest all at once: nobody says when a request is answered, and looking at each would take longer. */
+  #remember(owner: SendOwner, now: number): void {
+    if (this.#owners.size >= MAX_OWNERS || now - this.#ownersSinceMs > OWNERS_MS) {
+      this.#ownersBefore = this.#owners;
+      this.#owners = new Set();
+      this.#ownersSinceMs = now;
     }
+    this.#owners.add(owner);
   }
 
   #tellOwners(reason: string): void {
-    if (this.#owners.size === 0) return;
-    const owners = [...this.#owners];
+    const owners = new Set([...this.#ownersBefore, ...this.#owners]);
+    if (owners.size === 0) return;
+    this.#ownersBefore.clear();
     this.#owners.clear();
     // Never during a call of theirs, and behind what waits already.
     setImmediate(() => {
@@ -148,6 +162,7 @@ export class StreamConnection implements Connection, TableConnection {
     const { counters, message, nowMs } = this.#options;
     const now = nowMs();
     this.activeAtMs = now;
+    this.unansweredSinceMs = undefined;
     counters.received_bytes += chunk.length;
     this.#framer.push(chunk);
     for (let frame = this.#framer.next(); frame !== undefined; frame = this.#framer.next()) {

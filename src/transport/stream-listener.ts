@@ -19,7 +19,16 @@ export interface StreamSockets {
   /** A server that is not listening yet. */
   serve(on: ServeHandlers): Server;
   /** Opens a connection; `onReady` when it can be used. What is written before waits. */
-  connect(to: { readonly host: string; readonly port: number; readonly localAddress: string | undefined }, onReady: () => void): Socket;
+  connect(to: ConnectTarget, onReady: () => void): Socket;
+}
+
+export interface ConnectTarget {
+  /** IP address. */
+  readonly host: string;
+  readonly port: number;
+  readonly localAddress: string | undefined;
+  /** Host name by which the peer was found; undefined when nothing but its address is known. */
+  readonly name: string | undefined;
 }
 
 export interface ServeHandlers {
@@ -142,23 +151,30 @@ export class StreamListener implements SipListener {
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
 
-  #find({ address, port }: Endpoint): StreamConnection | undefined {
-    const found = this.#options.table.find(this.transport, address, port);
+  /** The name that a peer must show a certificate for; plain connections show none. */
+  #nameOf({ name }: Endpoint): string | undefined {
+    return this.transport === "tls" ? name : undefined;
+  }
+
+  #find(to: Endpoint): StreamConnection | undefined {
+    const found = this.#options.table.find(this.transport, to.address, to.port, this.#nameOf(to));
     if (!(found instanceof StreamConnection) || !found.isOpen) return undefined;
     // What is sent before the handshake of the other side would go out as it is.
     return !found.isInbound || (found.isReady && found.carriesRequests) ? found : undefined;
   }
 
-  #connect({ address, port }: Endpoint): StreamConnection | undefined {
+  #connect(to: Endpoint): StreamConnection | undefined {
     const { table, sockets } = this.#options;
+    const { address, port } = to;
+    const name = this.#nameOf(to);
     const refusal = table.refusal(address, false);
     if (refusal !== undefined) {
       table.ended(refusal);
       return undefined;
     }
     const localAddress = this.isWildcard ? undefined : this.address;
-    const socket = sockets.connect({ host: address, port, localAddress }, () => connection.ready(socket));
-    const connection = this.#open(socket, address, port, false);
+    const socket = sockets.connect({ host: address, port, localAddress, name }, () => connection.ready(socket));
+    const connection = this.#open(socket, { address, port, name, isInbound: false });
     return connection;
   }
 
@@ -171,7 +187,7 @@ export class StreamListener implements SipListener {
       table.ended(refusal);
       return refuse(socket);
     }
-    this.#open(socket, address, port, true);
+    this.#open(socket, { address, port, name: undefined, isInbound: true });
     return true;
   }
 
@@ -181,11 +197,12 @@ export class StreamListener implements SipListener {
     return found instanceof StreamConnection && !found.isReady ? found : undefined;
   }
 
-  #open(socket: Socket, address: string, port: number, isInbound: boolean): StreamConnection {
+  #open(socket: Socket, peer: Pick<StreamConnection, "address" | "port" | "name" | "isInbound">): StreamConnection {
     const { table, counters, nowMs } = this.#options;
     const { transport } = this;
+    const { address, port } = peer;
     const connection: StreamConnection = new StreamConnection({
-      ...{ transport, socket, address, port, table, counters, nowMs, isInbound },
+      ...{ ...peer, transport, socket, table, counters, nowMs },
       message: (text) => this.#message(text, source),
     });
     const source: Endpoint = { transport, address, port, listener: this, connection };
