@@ -53,6 +53,12 @@ const SipSchema = Type.Object(
     workers: whole("SIP worker threads.", 1, 1, 64, { unbuilt: "this version runs one SIP worker thread" }),
     server_header: text("What the Server header of our own final responses says.", "headroom", { check: checkHeaderText }),
     max_forwards: whole("Max-Forwards given to a request that has none.", 70, 1, 255),
+    udp_mtu: whole(
+      "Largest request, in bytes, that is sent over UDP where its URI does not ask for it; larger ones go over TCP when there is a tcp listener and the other side takes them (RFC 3261 §18.1.1). 0: all sizes.",
+      1300,
+      0,
+      65_535,
+    ),
     tls: TlsSchema,
     connections: ConnectionsSchema,
     allow: list(

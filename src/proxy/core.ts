@@ -8,6 +8,7 @@ import { type SipUri, uriParam } from "../sip/index.ts";
 import type { Endpoint, Listener, TimerWheel, TransactionLayer } from "../transaction/index.ts";
 import type { Branch } from "./branch.ts";
 import type { Elsewhere } from "./elsewhere.ts";
+import type { LargeRequests } from "./large-requests.ts";
 import type { Admission, Log, Router } from "./ports.ts";
 
 /** Addresses and names, as the proxy needs them. */
@@ -61,6 +62,10 @@ export class ProxyCounters {
   timeouts_invite = 0;
   timeouts_other = 0;
   transport_errors = 0;
+  /** Requests that went over TCP because of their size. */
+  large_over_tcp = 0;
+  /** Those of them that went over UDP after all, as nobody took them. */
+  large_back_to_udp = 0;
 }
 
 /** What every part of the proxy works with. */
@@ -82,6 +87,8 @@ export interface ProxyCore {
   readonly elsewhere?: Elsewhere | undefined;
   /** Refuses what there is no time for; absent when everything is taken. */
   readonly overload?: OverloadGate | undefined;
+  /** Sends what is too large for UDP over TCP; absent when everything goes as its URI says. */
+  readonly large?: LargeRequests | undefined;
   readonly timeouts: ProxyTimeouts;
   readonly defaultMaxForwards: number;
   readonly log: Log;

@@ -37,7 +37,7 @@ export function forwardedRequest(request: SipRequest, source: Endpoint, plan: Fo
   if (plan.dropLastRoute) edit.removeLastRoute();
   for (let i = plan.pushRoutes.length - 1; i >= 0; i--) edit.prependRoute(plan.pushRoutes[i]!);
   if (plan.appendRoute !== undefined) edit.appendRoute(`<${plan.appendRoute}>`);
-  if (plan.did !== undefined) edit.prependRecordRoute(recordRoute(source, target, plan.did));
+  if (plan.did !== undefined) edit.prependRecordRoute(recordRoute(source, target.insteadOf ?? target, plan.did));
   const hops = request.maxForwards;
   edit.setMaxForwards(hops === undefined ? plan.defaultMaxForwards : hops - 1);
   if (!plan.isInDialog && request.indexOf(H.MaxBreadth) === -1) edit.addHeader("Max-Breadth", String(DEFAULT_MAX_BREADTH));

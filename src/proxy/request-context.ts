@@ -218,7 +218,7 @@ export class RequestContext extends ResponseContext implements HandledRequest {
         if (branch.destination === undefined) core.balancer.reset(dialog.load);
         else core.balancer.moveTo(dialog.load, branch.destination, branch.cells);
       }
-      dialog.calleeEndpoint = branch.target;
+      dialog.calleeEndpoint = branch.target.insteadOf ?? branch.target;
       dialog.inviteBranch = branch.id;
       dialog.pending = undefined;
     }
@@ -329,29 +329,23 @@ export class RequestContext extends ResponseContext implements HandledRequest {
     }
     if (this.failovers > 0) core.counters.failovers++;
     const cells = load.destination === undefined ? NO_CELLS : core.balancer.pickedCells(load);
-    this.#hops = new HopList(core, { targets, judged: this.#addressee, cells, answerWithinMs });
+    const uri = this.#addressee?.uri ?? this.destinationUri ?? this.requestUri;
+    this.#hops = new HopList(core, { targets, uri, judged: this.#addressee, cells, answerWithinMs });
     this.#transmit(this.#hops);
   }
 
   #transmit(hops: HopList): void {
     const { core, request, source } = this;
-    const { cells, outcome, hasNext, answerWithinMs, current: target } = hops;
+    const { cells, outcome, hasNext, answerWithinMs } = hops;
     const branch = makeBranch(this.#fingerprint, core.layer.chance.token());
-    const text = forwardedRequest(request, source, {
-      branch,
-      target,
-      requestUri: this.requestUri,
-      popRoutes: this.#route.popRoutes,
-      dropLastRoute: this.#route.dropLastRoute,
-      appendRoute: undefined,
-      pushRoutes: [],
-      defaultMaxForwards: core.defaultMaxForwards,
-      did: this.dialog?.did,
-      addHeaders: this.#addHeaders,
-      removeHeaders: this.#removeHeaders,
-    });
+    const plan = {
+      ...{ branch, requestUri: this.requestUri, popRoutes: this.#route.popRoutes, dropLastRoute: this.#route.dropLastRoute },
+      ...{ appendRoute: undefined, pushRoutes: [], defaultMaxForwards: core.defaultMaxForwards, did: this.dialog?.did },
+      ...{ addHeaders: this.#addHeaders, removeHeaders: this.#removeHeaders },
+    };
+    const { target, text } = hops.place((place) => forwardedRequest(request, source, { ...plan, target: place }));
     if (this.dialog !== undefined) {
-      this.dialog.calleeEndpoint = target;
+      this.dialog.calleeEndpoint = target.insteadOf ?? target;
       this.dialog.inviteBranch = branch;
       this.dialog.guard = this.guard === core.router.guard ? undefined : this.guard; // that one applies anyway
       core.dialogs.changed(this.dialog);

@@ -10,6 +10,8 @@ export interface Endpoint {
   readonly listener: Listener;
   /** The connection that the message came on. What is sent here goes on it for as long as it is open, else to address and port. */
   readonly connection?: Connection;
+  /** The same place over UDP, where a request would have gone but for its size (RFC 3261 §18.1.1): it goes there when nobody takes it here. */
+  readonly insteadOf?: Endpoint;
 }
 
 /** A connection of a reliable transport, as the core sees it. */

@@ -5,6 +5,9 @@ import type { LocalAddresses } from "./local-address.ts";
 import { StreamConnection } from "./stream-connection.ts";
 import { bindHint, bracketed, type TransportCounters, withPort } from "./udp.ts";
 
+/** How long a peer may take to accept a connection when it can have the message over UDP as well, ms. */
+const OFFER_MS = 500;
+
 /** A listener as the network uses it. */
 export interface SipListener extends Listener {
   readonly isWildcard: boolean;
@@ -175,6 +178,11 @@ export class StreamListener implements SipListener {
     const localAddress = this.isWildcard ? undefined : this.address;
     const socket = sockets.connect({ host: address, port, localAddress, name }, () => connection.ready(socket));
     const connection = this.#open(socket, { address, port, name, isInbound: false });
+    if (to.insteadOf !== undefined) {
+      setTimeout(() => {
+        if (!connection.isReady) connection.end("connect-timeout");
+      }, OFFER_MS).unref();
+    }
     return connection;
   }
 

@@ -7,7 +7,7 @@ import { runInNewContext } from "node:vm";
 import type { Endpoint } from "../../src/transaction/index.ts";
 import { type ConnectionLimits, ConnectionTable, DEFAULT_CONNECTION_LIMITS } from "../../src/transport/connection-table.ts";
 import { LocalAddresses } from "../../src/transport/local-address.ts";
-import { StreamListener } from "../../src/transport/stream-listener.ts";
+import { StreamListener, type StreamListenerOptions } from "../../src/transport/stream-listener.ts";
 import { TCP_SOCKETS } from "../../src/transport/tcp.ts";
 import { TransportCounters } from "../../src/transport/udp.ts";
 import { INVITE } from "../sip/messages.ts";
@@ -33,17 +33,18 @@ interface Bench {
   readonly clock: { nowMs: number };
 }
 
-async function listen(limits: Partial<ConnectionLimits> = {}, address = "127.0.0.1"): Promise<Bench> {
+async function listen(limits: Partial<ConnectionLimits> = {}, options: Partial<StreamListenerOptions> = {}): Promise<Bench> {
   const received: Bench["received"] = [];
   const clock = { nowMs: 0 };
   const counters = new TransportCounters();
   const table = new ConnectionTable({ ...DEFAULT_CONNECTION_LIMITS, ...limits });
   const listener = await StreamListener.open({
-    ...{ sockets: TCP_SOCKETS, address, port: 0, advertised: null, locals: new LocalAddresses(() => 0), table },
+    ...{ sockets: TCP_SOCKETS, address: "127.0.0.1", port: 0, advertised: null, locals: new LocalAddresses(() => 0), table },
     counters,
     nowMs: () => clock.nowMs,
     receive: (text, source) => received.push({ text, source }),
     fault: (error) => assert.fail(String(error)),
+    ...options,
   });
   toClose.push(listener);
   return { listener, table, counters, received, clock };
@@ -119,6 +120,20 @@ describe("peers that do not behave", () => {
     await waitFor("the word to its sender", TIMEOUT_MS, () => told.length === 1);
     listener.send(INVITE, to);
     await (await server.peer(1)).next("the request on another connection", () => true);
+  });
+
+  it("one behind a filter is waited for no longer than half a second when the message can go over UDP as well", async () => {
+    const { listener, table } = await listen(
+      {},
+      { sockets: { ...TCP_SOCKETS, connect: () => connect({ host: "filtered.invalid", port: 9, lookup: () => undefined }) } },
+    );
+    const told: string[] = [];
+    const to: Endpoint = { transport: "tcp", address: "127.0.0.1", port: 9, listener };
+    const sinceMs = performance.now();
+    listener.send(INVITE, { ...to, insteadOf: { ...to, transport: "udp" } }, { transportError: (reason) => void told.push(reason) });
+    await waitFor("the word", TIMEOUT_MS, () => told.length === 1);
+    assert.ok(performance.now() - sinceMs < 2_000);
+    assert.deepEqual([told, table.size], [["the connection ended: connect-timeout"], 0]);
   });
 
   it("a response to a connection that is closed and whose sender takes none ends as an error, once, and harms nothing", async () => {
