@@ -81,6 +81,11 @@ export function endpointAt(network: Pick<Network, "endpoint">, { ip, port, trans
   return endpoint === undefined || name === undefined ? endpoint : { ...endpoint, name };
 }
 
+/** Whether what is sent there is encrypted on its way. */
+export function isSecure({ transport }: Pick<Endpoint, "transport">): boolean {
+  return transport === "tls" || transport === "wss";
+}
+
 /** Host of the URI when it is a name, as certificates have it. */
 function nameOf(uri: SipUri | undefined): string | undefined {
   return uri === undefined || isAddress(uri.host) ? undefined : withoutDot(uri.host);

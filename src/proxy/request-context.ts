@@ -1,6 +1,6 @@
 import { CallLoad, type Destination } from "../balancer/index.ts";
 import { type Dialog, DialogState } from "../dialog/index.ts";
-import { reasonPhrase, type SipRequest, type SipResponse } from "../sip/index.ts";
+import { reasonPhrase, type SipRequest, type SipResponse, uriScheme } from "../sip/index.ts";
 import type { Endpoint, ServerTransaction } from "../transaction/index.ts";
 import { admit, CLOSED_RETRY_AFTER_S } from "./admission.ts";
 import { Branch } from "./branch.ts";
@@ -11,12 +11,14 @@ import { type HandledRequest, type Handler, HandlerRun, runReply } from "./handl
 import { endOrphan } from "./hangup.ts";
 import { HopList, noteUnreachable } from "./hop-list.ts";
 import type { RoutePlan } from "./loose-route.ts";
-import { endpointsOf, type Hops, nextHops } from "./next-hop.ts";
+import { endpointsOf, type Hops, isSecure, nextHops } from "./next-hop.ts";
 import { type Admission, type FailureCause, MAX_BRANCHES, type TargetGuard } from "./ports.ts";
 import { ResponseContext } from "./response-context.ts";
 import { mayBegin } from "./target-guard.ts";
 
 const NO_CELLS: readonly number[] = [];
+/** RFC 5630 §5.3: a sips request never goes on without TLS, and its caller learns why. */
+const SIPS_NOT_ALLOWED = ["Warning", '380 headroom "SIPS Not Allowed"'] as const;
 /** A dropped request counts as refused. */
 const DROPPED_STATUS = 403;
 
@@ -317,6 +319,10 @@ export class RequestContext extends ResponseContext implements HandledRequest {
     if (targets.length === 0) {
       this.#noteUnusableTarget();
       this.onFailure(undefined, "transport-error");
+      return;
+    }
+    if (uriScheme(this.requestUri) === "sips" && !targets.every(isSecure)) {
+      this.reject(480, "Temporarily Unavailable", [SIPS_NOT_ALLOWED]);
       return;
     }
     const { core, guard, load, answerWithinMs } = this;
