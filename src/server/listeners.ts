@@ -96,7 +96,8 @@ export class Listeners {
     return StreamListener.open({
       ...{ sockets, address, port, advertised: config.sip.advertised_address, locals, counters: this.#counters, receive, nowMs },
       table: this.#table,
-      admitConnection: (source) => overload.admitConnection(source),
+      // One costs no less than a request, a handshake far more: who opens them without end is banned as who sends without end.
+      admitConnection: (source) => overload.admitConnection(source) && overload.admitRequest(source),
       admitRequest: (source) => overload.admitRequest(source),
       fault: (error, action) => this.#fault(error, action),
     });

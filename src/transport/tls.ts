@@ -37,6 +37,8 @@ export class TlsSockets implements StreamSockets {
   readonly transport = "tls";
   #settings: TlsSettings;
   #material: SecureContextOptions;
+  /** Made once: reading certificates for each connection takes longer than connecting. */
+  #context: SecureContext;
   #named: ReadonlyMap<string, SecureContext>;
   readonly #servers = new Set<Server>();
 
@@ -44,6 +46,7 @@ export class TlsSockets implements StreamSockets {
   constructor(settings: TlsSettings) {
     this.#settings = settings;
     this.#material = read(settings, "");
+    this.#context = createSecureContext(this.#material);
     this.#named = readNamed(settings);
   }
 
@@ -57,6 +60,7 @@ export class TlsSockets implements StreamSockets {
     const named = readNamed(this.#settings);
     for (const server of this.#servers) server.setSecureContext(material);
     this.#material = material;
+    this.#context = createSecureContext(material);
     this.#named = named;
   }
 
@@ -83,7 +87,7 @@ export class TlsSockets implements StreamSockets {
     const { ca, verifyServer } = this.#settings;
     return connect(
       {
-        ...{ ...this.#material, host, port, rejectUnauthorized: verifyServer },
+        ...{ secureContext: this.#context, host, port, rejectUnauthorized: verifyServer },
         ...(localAddress !== undefined && { localAddress }),
         ...(name !== undefined && { servername: name }),
         // Where only an address is known: whoever has a certificate of an authority that the operator chose is trusted; of public authorities, which
