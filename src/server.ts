@@ -115,7 +115,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   });
   opened.push(() => network.close());
   const listeners = new Listeners({
-    ...{ config, network, overload, locals, nowMs, log },
+    ...{ config, network, overload, locals, balancer, nowMs, log },
     receive: (message, source) => {
       if (isReady) proxy.receive(message, source);
     },

@@ -59,6 +59,13 @@ export function checkCidr(text: string): string | undefined {
   return wantedBy(() => compileCidr(text));
 }
 
+/** An Origin as browsers send it (RFC 6454 §6.2): scheme, host, and a port that is not the usual one. */
+export function checkOrigin(text: string): string | undefined {
+  return /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@]+$/i.test(text)
+    ? undefined
+    : 'scheme, host and port of a page, such as "https://phone.example.com"';
+}
+
 export function checkPattern(text: string): string | undefined {
   return wantedBy(() => compilePattern("pattern", text));
 }

@@ -116,7 +116,7 @@ function checkNextHopTransport({ routing: { outbound }, sip: { listen } }: Confi
 }
 
 function checkTls({ listen, tls }: ConfigValues["sip"], found: Found): void {
-  const secure = listen.find((text) => parseListen(text).transport === "tls");
+  const secure = listen.find((text) => ["tls", "wss"].includes(parseListen(text).transport));
   for (const key of ["certificate", "private_key"] as const) {
     if (secure !== undefined && tls[key] === null) report(found, "sip.listen", `found "${secure}" without sip.tls.${key}, want both`);
   }

@@ -20,13 +20,7 @@ export function noticesOf(values: ConfigValues, set: Reading["set"], file: strin
     if (!OWN_NOTICE.test(key.path) && key.schema.unbuilt !== undefined && asksForSomething(key))
       say(key.path, `has no effect: ${key.schema.unbuilt}`);
   }
-  for (const [i, text] of values.sip.listen.entries()) {
-    const { transport } = parseListen(text);
-    if (transport !== "udp" && transport !== "tcp") say(`sip.listen[${i}]`, `"${text}" is not served: this version serves no WebSocket`);
-  }
-  if (!values.sip.listen.some((text) => parseListen(text).transport === "tls")) {
-    for (const name of Object.keys(values.sip.tls)) sayUnused(`sip.tls.${name}`, "sip.listen has no tls", set, say);
-  }
+  noticeListens(values.sip, set, say);
   if (!values.load_balancer.db_url.startsWith("sqlite:")) {
     say("load_balancer.db_url", "is not an sqlite: address: this version opens SQLite files only and cannot start with it");
   }
@@ -41,6 +35,21 @@ export function noticesOf(values: ConfigValues, set: Reading["set"], file: strin
     const key = set.get(path);
     const place = key ? `${file}:${key.line}:${key.column}: ` : "";
     notices.push(`${place}${path} ${text}`);
+  }
+}
+
+/** Keys of transports that nothing listens on. */
+function noticeListens(
+  { listen, tls, websocket }: ConfigValues["sip"],
+  set: Reading["set"],
+  say: (path: string, text: string) => void,
+): void {
+  const served = new Set(listen.map((text) => parseListen(text).transport));
+  if (!served.has("tls") && !served.has("wss")) {
+    for (const name of Object.keys(tls)) sayUnused(`sip.tls.${name}`, "sip.listen has no tls and no wss", set, say);
+  }
+  if (!served.has("ws") && !served.has("wss")) {
+    for (const name of Object.keys(websocket)) sayUnused(`sip.websocket.${name}`, "sip.listen has no ws and no wss", set, say);
   }
 }
 

@@ -1,9 +1,10 @@
 import { Type } from "typebox";
-import { fraction, whole } from "./schema-keys.ts";
+import { checkOrigin } from "./checks.ts";
+import { fraction, item, list, whole } from "./schema-keys.ts";
 
 const SECONDS = { unit: "seconds" } as const;
 
-/** `sip.connections`: the bounds of connections over tcp and tls. */
+/** `sip.connections`: the bounds of connections over tcp, tls, ws and wss. */
 export const ConnectionsSchema = Type.Object(
   {
     max: whole("Connections at a time, in all: those that peers opened and those that were opened to them.", 10_000, 1, 1_000_000),
@@ -25,5 +26,18 @@ export const ConnectionsSchema = Type.Object(
       SECONDS,
     ),
   },
-  { description: "Bounds of connections over tcp and tls.", additionalProperties: false },
+  { description: "Bounds of connections over tcp, tls, ws and wss.", additionalProperties: false },
+);
+
+/** `sip.websocket`: who may connect over ws and wss. */
+export const WebSocketSchema = Type.Object(
+  {
+    origins: list(
+      "Pages whose scripts may connect, by scheme, host and port, such as https://phone.example.com. Empty: all. Holds for browsers, which alone name their page.",
+      item({ check: checkOrigin }),
+      [],
+      { single: true },
+    ),
+  },
+  { description: "SIP over WebSocket.", additionalProperties: false },
 );

@@ -16,7 +16,7 @@ const NamedCertificateSchema = Type.Object(
   { description: "A certificate and the names that it is for.", additionalProperties: false },
 );
 
-/** `sip.tls`: the certificates of tls. */
+/** `sip.tls`: the certificates of tls and wss. */
 export const TlsSchema = Type.Object(
   {
     certificate: optionalText("File with the certificate chain, PEM. Read again by a SIGHUP, as are the other files."),
@@ -31,5 +31,5 @@ export const TlsSchema = Type.Object(
       true,
     ),
   },
-  { description: "Certificates of tls.", additionalProperties: false },
+  { description: "Certificates of tls and wss.", additionalProperties: false },
 );

@@ -21,7 +21,7 @@ import {
   checkToken,
 } from "./checks.ts";
 import { CLUSTER_KEYS, ClusterSchema } from "./schema-cluster.ts";
-import { ConnectionsSchema } from "./schema-connections.ts";
+import { ConnectionsSchema, WebSocketSchema } from "./schema-connections.ts";
 import { DistributorSchema } from "./schema-distributor.ts";
 import { FREESWITCH_KEYS, FreeswitchSchema } from "./schema-freeswitch.ts";
 import { EventsSchema, ExplainSchema, HealthSchema, OutboundSchema, PROBING_KEYS } from "./schema-health.ts";
@@ -35,7 +35,7 @@ const NO_DISPATCHER = "this version has no dispatcher";
 const SipSchema = Type.Object(
   {
     listen: list(
-      "Where SIP is taken: transport, address and port, the transport being udp, tcp, tls, ws or wss. An IPv6 address stands in brackets: udp:[::1]:5060. This version serves udp, tcp and tls, and wants at least one udp.",
+      "Where SIP is taken: transport, address and port, the transport being udp, tcp, tls, ws or wss. An IPv6 address stands in brackets: udp:[::1]:5060. At least one is to be udp.",
       item({ check: checkListen }),
       ["udp:0.0.0.0:5060"],
       { single: true },
@@ -61,6 +61,7 @@ const SipSchema = Type.Object(
     ),
     tls: TlsSchema,
     connections: ConnectionsSchema,
+    websocket: WebSocketSchema,
     allow: list(
       "Addresses and CIDR blocks that may send initial requests. Empty: anybody may. Destinations always may. Does not hold for REGISTER where registrar has accounts: their passwords do.",
       item({ check: checkCidr }),

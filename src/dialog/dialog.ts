@@ -54,8 +54,8 @@ export class Dialog implements TimerOwner {
   readonly toValue: string;
   readonly legs: CalleeLeg[] = [];
   readonly load = new CallLoad();
-  /** Where the INVITE came from. */
-  readonly callerEndpoint: Endpoint;
+  /** Where the INVITE came from, or the caller has gone since. */
+  callerEndpoint: Endpoint;
   /** Where the INVITE went last; undefined before the first branch. */
   calleeEndpoint: Endpoint | undefined = undefined;
   state: DialogState = DialogState.Unconfirmed;

@@ -39,6 +39,7 @@ const GAUGES: ReadonlySet<string> = new Set([
   "load_balancer:destinations",
   "load_balancer:destinations_enabled",
   "net:open_connections",
+  "net:peer_sockets",
   "overload:bans",
   "overload:lag_ms",
   "overload:overloaded",

@@ -5,6 +5,7 @@ import {
   type ClientTransaction,
   type ClientUser,
   type Endpoint,
+  REFUSED,
   State,
   type Timer,
   type TimerOwner,
@@ -49,6 +50,8 @@ export class Branch implements ClientUser, TimerOwner {
   cutShort = false;
   /** Something came back, if only a 100. */
   heard = false;
+  /** Something other than 100 came: the call is at work there. */
+  rang = false;
   readonly #hasNext: boolean;
   #failed = false;
   #succeeded = false;
@@ -95,7 +98,8 @@ export class Branch implements ClientUser, TimerOwner {
   response(_transaction: ClientTransaction, response: SipResponse): void {
     const status = response.status;
     this.heard = true;
-    if (status > 100 && !(status === 503 && this.#saysNothingYet && !lacksRoom(response))) this.#outcome?.responded(response);
+    if (status > 100 && status < 200) this.rang = true;
+    if (status > 100 && !(status === 503 && this.#saysNothingYet && !this.rang && !lacksRoom(response))) this.#outcome?.responded(response);
     if (status < 200) this.#provisional(response);
     else if (status < 300) this.#success(response);
     else this.#fail(response, "response");
@@ -111,12 +115,16 @@ export class Branch implements ClientUser, TimerOwner {
   }
 
   transportError(_transaction: ClientTransaction, reason: string): void {
+    const isRefused = reason.startsWith(REFUSED);
     if (!this.#goesOnOverUdp) {
       this.#core.counters.transport_errors++;
-      this.#core.log.warn({ target: `${this.target.address}:${this.target.port}`, reason }, "cannot send request to target");
+      const target = `${this.target.address}:${this.target.port}`;
+      this.#core.log.warn({ target, reason }, isRefused ? "nobody listens at target of request" : "cannot send request to target");
       if (!this.#saysNothingYet) this.#outcome?.failed("transport");
     }
-    this.#fail(undefined, "transport-error");
+    // It may have arrived before its connection broke, or before the host said that nobody listens there.
+    if (this.#isInvite) this.#waitForLateAnswer();
+    this.#fail(undefined, isRefused ? "refused" : "transport-error");
   }
 
   /**

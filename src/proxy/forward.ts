@@ -1,4 +1,4 @@
-import { asRequestUri, DEFAULT_MAX_BREADTH, H, MessageEdit, type SipRequest, uriScheme } from "../sip/index.ts";
+import { asRequestUri, DEFAULT_MAX_BREADTH, H, MessageEdit, type SipMessage, type SipRequest, uriScheme } from "../sip/index.ts";
 import { type Endpoint, type Listener, stampVia } from "../transaction/index.ts";
 import { isSecure } from "./next-hop.ts";
 
@@ -39,12 +39,18 @@ export function forwardedRequest(request: SipRequest, source: Endpoint, plan: Fo
   for (let i = plan.pushRoutes.length - 1; i >= 0; i--) edit.prependRoute(plan.pushRoutes[i]!);
   if (plan.appendRoute !== undefined) edit.appendRoute(`<${plan.appendRoute}>`);
   if (plan.did !== undefined) edit.prependRecordRoute(recordRoute(source, target.insteadOf ?? target, plan.did, uriScheme(uri) === "sips"));
+  if (target.transport !== "udp") addLength(edit, request);
   const hops = request.maxForwards;
   edit.setMaxForwards(hops === undefined ? plan.defaultMaxForwards : hops - 1);
   if (!plan.isInDialog && request.indexOf(H.MaxBreadth) === -1) edit.addHeader("Max-Breadth", String(DEFAULT_MAX_BREADTH));
   for (const name of plan.removeHeaders) edit.removeHeader(name);
   for (const [name, value] of plan.addHeaders) edit.addHeader(name, value);
   return edit.toString();
+}
+
+/** Datagrams and WebSocket messages may come without their length; in a stream it must be said (RFC 3261 §18.3, RFC 7118 §5). */
+export function addLength(edit: MessageEdit, message: SipMessage): void {
+  if (message.indexOf(H.ContentLength) === -1) edit.addHeader("Content-Length", String(message.body.length));
 }
 
 /** Our Via for a message to `target`. */
@@ -65,8 +71,13 @@ function recordRoute(source: Endpoint, target: Endpoint, did: string, sips: bool
   return `<${inside};lr;did=${did};r2=on>, <${outside};lr;did=${did};r2=on>`;
 }
 
+/** How a URI says a transport: `ws` with TLS or without, as nobody has registered another word (RFC 7118 §5.2.2). */
+export function uriTransport(transport: Endpoint["transport"]): string {
+  return transport === "wss" ? "ws" : transport;
+}
+
 function routeUri(listener: Listener, remoteAddress: string, sips: boolean): string {
   const host = listener.sentByFor(remoteAddress);
   if (sips) return listener.transport === "wss" ? `sips:${host};transport=ws` : `sips:${host}`;
-  return listener.transport === "udp" ? `sip:${host}` : `sip:${host};transport=${listener.transport}`;
+  return listener.transport === "udp" ? `sip:${host}` : `sip:${host};transport=${uriTransport(listener.transport)}`;
 }

@@ -71,15 +71,16 @@ export class HopList {
   }
 
   /**
-   * Goes on to the next address when the branch to this one failed in a way that says so: no answer at all, nothing could be sent, or 503 (RFC 3263 §4.3).
-   * A destination that has no room for the call is not asked again by another name. What was sent over TCP for its size goes to the same address over UDP.
+   * Goes on to the next address when the branch to this one failed in a way that says so: no answer at all, nothing could be sent, or 503 without
+   * ringing before (RFC 3263 §4.3). A destination that has no room for the call is not asked again by another name. What was sent over TCP for its size
+   * goes to the same address over UDP.
    */
   advance(branch: Branch, response: SipResponse | undefined, cause: FailureCause): boolean {
     const { network, counters, log } = this.#core;
     if (mayGoOverUdp(this.#core, branch, cause)) return true;
-    const isSilent = cause === "transport-error" || (cause === "timeout" && !branch.heard && !branch.cutShort);
+    const isSilent = cause === "transport-error" || cause === "refused" || (cause === "timeout" && !branch.heard && !branch.cutShort);
     if (isSilent && this.#targets.length > 1) network.failed?.(this.current);
-    const isOverloaded = cause === "response" && response?.status === 503 && !lacksRoom(response);
+    const isOverloaded = cause === "response" && response?.status === 503 && !branch.rang && !lacksRoom(response);
     if (!this.hasNext || !(isSilent || isOverloaded)) return false;
     const { address, port } = this.current;
     this.#at++;

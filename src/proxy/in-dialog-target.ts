@@ -2,6 +2,7 @@ import type { DialogMatch } from "../dialog/index.ts";
 import { H, type SipRequest, type SipUri, tryParseSipUri } from "../sip/index.ts";
 import type { Endpoint } from "../transaction/index.ts";
 import { type ProxyCore, uriPort } from "./core.ts";
+import { uriTransport } from "./forward.ts";
 import { routeUriOf } from "./hangup.ts";
 import { isOwnUri, isStrictRouter, type RoutePlan } from "./loose-route.ts";
 import { nextHop } from "./next-hop.ts";
@@ -132,5 +133,5 @@ function isSameHop(uri: SipUri, other: string): boolean {
 }
 
 function endpointUri({ address, port, transport }: Endpoint): string {
-  return `sip:${address.includes(":") ? `[${address}]` : address}:${port}${transport === "udp" ? "" : `;transport=${transport}`}`;
+  return `sip:${address.includes(":") ? `[${address}]` : address}:${port}${transport === "udp" ? "" : `;transport=${uriTransport(transport)}`}`;
 }

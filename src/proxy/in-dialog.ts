@@ -4,6 +4,7 @@ import type { Endpoint, ServerTransaction } from "../transaction/index.ts";
 import { Branch } from "./branch.ts";
 import { loopFingerprint, makeBranch } from "./branch-id.ts";
 import type { ProxyCore } from "./core.ts";
+import { flowAfter, isGone, isReachedByFlow } from "./flow.ts";
 import { type ForwardPlan, forwardedRequest } from "./forward.ts";
 import { mayGoOverUdp, placed } from "./hop-list.ts";
 import { type InDialogPlan, planInDialog, targetOf } from "./in-dialog-target.ts";
@@ -82,6 +83,8 @@ export class InDialogContext extends ResponseContext {
   #isHolding = false;
   /** Places the request once more. */
   #sendAgain: (() => void) | undefined;
+  /** Its receiver has only one connection, or address, that leads to it; without that there is no way (RFC 5626 §5.3). */
+  #isOnFlow = false;
 
   constructor(core: ProxyCore, transaction: ServerTransaction, match: DialogMatch, route: RoutePlan) {
     super(core, transaction);
@@ -172,6 +175,11 @@ export class InDialogContext extends ResponseContext {
   #send(plan: InDialogPlan, target: Endpoint, fingerprint: string): void {
     const { core, transaction } = this;
     const { request, source } = transaction;
+    this.#isOnFlow = isReachedByFlow(plan.hop, target);
+    if (this.#isOnFlow && isGone(target)) {
+      this.onFailure(undefined, "transport-error");
+      return;
+    }
     const branch = makeBranch(fingerprint, core.layer.chance.token());
     const write = (to: Endpoint): string => forwardedRequest(request, source, forwardPlan(core, this.#route, plan, branch, to));
     this.#sendAgain = () => this.#send(plan, target, fingerprint);
@@ -203,9 +211,10 @@ export class InDialogContext extends ResponseContext {
     this.core.counters.drop_replies++;
   }
 
-  protected override onFailure(_response: SipResponse | undefined, _cause: FailureCause): void {
+  protected override onFailure(_response: SipResponse | undefined, cause: FailureCause): void {
     this.#settle();
-    this.sendBest();
+    if (cause === "transport-error" && this.#isOnFlow) this.reject(430, "Flow Failed");
+    else this.sendBest();
   }
 
   /** A refused BYE may come again, with credentials or a better CSeq: the call is remembered until its sender has given up. */
@@ -233,6 +242,9 @@ export class InDialogContext extends ResponseContext {
     const callee = direction === "downstream" ? answered : asked;
     if (caller !== "") dialog.callerContact = caller;
     if (callee !== "" && leg !== undefined) leg.contact = callee;
+    const { source } = this.transaction;
+    if (direction === "downstream") dialog.callerEndpoint = flowAfter(dialog.callerEndpoint, source);
+    else if (dialog.calleeEndpoint !== undefined) dialog.calleeEndpoint = flowAfter(dialog.calleeEndpoint, source);
     this.core.dialogs.changed(dialog);
   }
 }

@@ -3,6 +3,7 @@ import { targetOfUri } from "../resolution/index.ts";
 import { type SipUri, tryParseSipUri, uriParam } from "../sip/index.ts";
 import type { Endpoint, Listener } from "../transaction/index.ts";
 import { type Network, uriPort } from "./core.ts";
+import { isReachedByFlow } from "./flow.ts";
 
 /** Transport of a URI (RFC 3263 §4.1, without NAPTR): its parameter, TLS for sips, else UDP. */
 export function transportOf(uri: SipUri): string {
@@ -49,10 +50,11 @@ export function nextHops(network: Network, uriText: string, preferred: Listener)
 }
 
 /**
- * The one place that a request inside a dialog goes to: where the other side was last seen, when its name still leads there, else the first place. The
+ * The one place that a request inside a dialog goes to: the flow of the other side when it is only reached by that, else where the other side was last seen, when its name still leads there, else the first place. The
  * servers behind one name need not know of each other's calls.
  */
 export function nextHop(network: Network, uriText: string, seen: Endpoint): Endpoint | undefined | Promise<Endpoint | undefined> {
+  if (isReachedByFlow(uriText, seen)) return seen;
   const found = nextHops(network, uriText, seen.listener);
   return found instanceof Promise ? found.then((hops) => nearest(hops, seen)) : nearest(found, seen);
 }

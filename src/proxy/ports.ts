@@ -7,10 +7,11 @@ import type { UriTarget } from "./uri-targets.ts";
 export const MAX_BRANCHES = 12;
 
 /**
- * How a branch failed: by a negative final response, by silence, or because nothing could be sent; "capacity": it never began, as all nodes of the
- * cluster together have no room for it on any destination of the session.
+ * How a branch failed: by a negative final response, by silence, or because nothing could be sent; "refused": the host of its target says that nobody listens
+ * there, which is silence that need not be waited for; "capacity": it never began, as all nodes of the cluster together have no room for it on any
+ * destination of the session.
  */
-export type FailureCause = "response" | "timeout" | "transport-error" | "capacity";
+export type FailureCause = "response" | "timeout" | "refused" | "transport-error" | "capacity";
 
 /** Says whether the cluster has room for what a call has chosen. Neither of its promises rejects, and they resolve within a second or so. */
 export interface Admission {

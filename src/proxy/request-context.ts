@@ -13,7 +13,7 @@ import { HopList, noteUnreachable } from "./hop-list.ts";
 import type { RoutePlan } from "./loose-route.ts";
 import { endpointsOf, type Hops, isSecure, nextHops } from "./next-hop.ts";
 import { type Admission, type FailureCause, MAX_BRANCHES, type TargetGuard } from "./ports.ts";
-import { ResponseContext } from "./response-context.ts";
+import { ResponseContext, statusOfFailure } from "./response-context.ts";
 import { mayBegin } from "./target-guard.ts";
 
 const NO_CELLS: readonly number[] = [];
@@ -239,7 +239,7 @@ export class RequestContext extends ResponseContext implements HandledRequest {
 
   protected override onFailure(response: SipResponse | undefined, cause: FailureCause): void {
     [this.response, this.failureCause] = [response, cause];
-    this.status = response?.status ?? (cause === "timeout" ? 408 : 503);
+    this.status = response?.status ?? statusOfFailure(cause);
     this.failovers++;
     if (this.dialog !== undefined) {
       this.dialog.forgetEarlyLegs();

@@ -2,6 +2,7 @@ import { H, MessageEdit, reasonPhrase, type SipRequest, type SipResponse } from 
 import { type ServerTransaction, type ServerUser, stampedVia } from "../transaction/index.ts";
 import type { Branch, BranchOwner } from "./branch.ts";
 import type { ProxyCore } from "./core.ts";
+import { addLength } from "./forward.ts";
 import type { FailureCause } from "./ports.ts";
 
 /** Responses that a UAC can act on are preferred among the 4xx (RFC 3261 §16.7 step 6). */
@@ -70,7 +71,7 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
     if (branch !== this.branch) return;
     this.branch = undefined;
     if (this.finalStatus !== 0) return;
-    this.noteFailure(response?.status ?? (cause === "timeout" ? 408 : 503), response);
+    this.noteFailure(response?.status ?? statusOfFailure(cause), response);
     if (this.cancelled) this.#endCancelled(response);
     else this.onFailure(response, cause);
   }
@@ -151,6 +152,7 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
     this.core.counters.fwd_replies++;
     const edit = new MessageEdit(response).removeTopVia();
     if (isChallenge(response.status)) addChallenges(edit, response, this.#challenged ?? []);
+    if (this.transaction.source.transport !== "udp") addLength(edit, response);
     if (!hasNextVia(response)) restoreVias(edit, this.transaction);
     this.transaction.respond(response.status, edit.toString());
   }
@@ -184,6 +186,11 @@ function addChallenges(edit: MessageEdit, best: SipResponse, challenged: readonl
       for (const value of response.headers(name)) if (left-- > 0 && !value.includes("\0")) edit.addHeader(name, value);
     }
   }
+}
+
+/** What a failure without a response counts as (RFC 3261 §16.8, §16.9). */
+export function statusOfFailure(cause: FailureCause): number {
+  return cause === "timeout" || cause === "refused" ? 408 : 503;
 }
 
 /** Lower is better: 6xx, then the lowest class, in it what the caller can act on; 503 and our own 408 last in their class. */

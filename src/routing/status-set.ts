@@ -17,9 +17,10 @@ export function holdsStatus(set: StatusSet, status: number): boolean {
   return status >= 100 && set[status] === 1;
 }
 
-/** Whether a set holds a failure: by its status, which is 408 for a time-out and 503 for a transport error, or by its word. */
+/** Whether a set holds a failure: by its status, which is 408 for a time-out and 503 for a transport error, or by its word. A refusal is both words. */
 export function holdsFailure(set: StatusSet, status: number, cause: FailureCause | undefined): boolean {
   if (holdsStatus(set, status)) return true;
+  if (cause === "refused") return set[WORDS["timeout"]!] === 1 || set[WORDS["transport"]!] === 1;
   return (cause === "timeout" && set[WORDS["timeout"]!] === 1) || (cause === "transport-error" && set[WORDS["transport"]!] === 1);
 }
 

@@ -1,14 +1,17 @@
 import type { Logger } from "pino";
-import { type Config, type ListenTransport, parseListen } from "../config/index.ts";
+import type { Balancer } from "../balancer/index.ts";
+import { type Config, type Listen, parseListen } from "../config/index.ts";
 import type { Overload } from "../overload/index.ts";
 import type { Endpoint } from "../transaction/index.ts";
+import type { ConnectionListenerOptions, SipListener } from "../transport/connection-listener.ts";
 import { type ConnectionLimits, ConnectionTable } from "../transport/connection-table.ts";
 import type { LocalAddresses } from "../transport/local-address.ts";
 import type { SipNetwork } from "../transport/network.ts";
-import { type SipListener, StreamListener, type StreamSockets } from "../transport/stream-listener.ts";
+import { StreamListener, type StreamSockets } from "../transport/stream-listener.ts";
 import { TCP_SOCKETS } from "../transport/tcp.ts";
 import { TlsSockets } from "../transport/tls.ts";
 import { bracketed, TransportCounters, UdpListener } from "../transport/udp.ts";
+import { WebSocketListener } from "../transport/websocket.ts";
 
 /** How often connections are looked at whose time may be over, ms. */
 const SWEEP_MS = 1_000;
@@ -20,6 +23,8 @@ export interface ListenersPorts {
   readonly network: SipNetwork;
   readonly overload: Pick<Overload, "admitDatagram" | "admitConnection" | "admitRequest">;
   readonly locals: LocalAddresses;
+  /** Its destinations get a UDP socket each, which tells when nobody listens there. */
+  readonly balancer: Pick<Balancer, "isDestination">;
   readonly nowMs: () => number;
   readonly receive: (text: string, source: Endpoint) => void;
   readonly log: Logger;
@@ -46,19 +51,11 @@ export class Listeners {
   /**
    * Opens what `sip.listen` names, in its order, and adds it to the network.
    *
-   * @throws Error that names the address when one cannot be bound, or when there is none that is served
+   * @throws Error that names the address when one cannot be bound
    */
   async open(): Promise<void> {
     const { config, network, nowMs } = this.#ports;
-    for (const text of config.sip.listen) {
-      const { transport, address, port } = parseListen(text);
-      const sockets = this.#socketsOf(transport);
-      // Of a transport that is not served a notice of the configuration has told.
-      if (transport === "udp") network.add(await this.#openUdp(address, port));
-      else if (sockets !== undefined) network.add(await this.#openStream(sockets, address, port));
-    }
-    if (network.listeners.length === 0)
-      throw new Error(`Cannot start: sip.listen has no address that this version can serve; want one such as "udp:0.0.0.0:5060"`);
+    for (const text of config.sip.listen) network.add(await this.#openOne(parseListen(text)));
     this.#sweep = setInterval(() => this.#table.sweep(nowMs()), SWEEP_MS).unref();
   }
 
@@ -75,32 +72,63 @@ export class Listeners {
     clearInterval(this.#sweep);
   }
 
-  #socketsOf(transport: ListenTransport): StreamSockets | undefined {
-    if (transport === "tcp") return TCP_SOCKETS;
-    if (transport !== "tls") return undefined;
+  #openOne({ transport, address, port }: Listen): Promise<SipListener> {
+    switch (transport) {
+      case "udp":
+        return this.#openUdp(address, port);
+      case "tcp":
+        return this.#openStream(TCP_SOCKETS, address, port);
+      case "tls":
+        return this.#openStream(this.#secure(), address, port);
+      case "ws":
+        return this.#openWebSocket(undefined, address, port);
+      case "wss":
+        return this.#openWebSocket(this.#secure(), address, port);
+    }
+  }
+
+  /** One set of certificates for all that is over TLS. */
+  #secure(): TlsSockets {
     this.#tls ??= tlsSockets(this.#ports.config.sip.tls);
     return this.#tls;
   }
 
   #openUdp(address: string, port: number): Promise<SipListener> {
-    const { config, locals, overload, receive } = this.#ports;
+    const { balancer, config, locals, nowMs, overload, receive } = this.#ports;
     return UdpListener.open({
       ...{ address, port, advertised: config.sip.advertised_address, locals, counters: this.#counters, receive },
+      peers: { nowMs, isLasting: (peer, peerPort) => balancer.isDestination(peer, peerPort) !== undefined },
       admit: (bytes, source) => overload.admitDatagram(bytes, source),
       fault: (error, action) => this.#fault(error, action),
     });
   }
 
   #openStream(sockets: StreamSockets, address: string, port: number): Promise<SipListener> {
-    const { config, locals, nowMs, overload, receive } = this.#ports;
+    const { overload } = this.#ports;
     return StreamListener.open({
-      ...{ sockets, address, port, advertised: config.sip.advertised_address, locals, counters: this.#counters, receive, nowMs },
-      table: this.#table,
+      ...{ ...this.#connectionPorts(), sockets, address, port },
+      admitRequest: (source) => overload.admitRequest(source),
+    });
+  }
+
+  #openWebSocket(tls: TlsSockets | undefined, address: string, port: number): Promise<SipListener> {
+    const { config, overload } = this.#ports;
+    return WebSocketListener.open({
+      ...{ ...this.#connectionPorts(), tls, address, port },
+      origins: config.sip.websocket.origins.map((origin) => origin.toLowerCase()),
+      // Messages stand alone, as datagrams do.
+      admitMessage: (bytes, source) => overload.admitDatagram(bytes, source),
+    });
+  }
+
+  #connectionPorts(): Omit<ConnectionListenerOptions, "address" | "port"> {
+    const { config, locals, nowMs, overload, receive } = this.#ports;
+    return {
+      ...{ advertised: config.sip.advertised_address, locals, counters: this.#counters, receive, nowMs, table: this.#table },
       // One costs no less than a request, a handshake far more: who opens them without end is banned as who sends without end.
       admitConnection: (source) => overload.admitConnection(source) && overload.admitRequest(source),
-      admitRequest: (source) => overload.admitRequest(source),
       fault: (error, action) => this.#fault(error, action),
-    });
+    };
   }
 
   #fault(error: unknown, action: string): void {

@@ -30,6 +30,9 @@ export interface Listener {
   sentByFor(remoteAddress: string): string;
 }
 
+/** Begins the reason of a transport error when the host of the peer says that nobody listens there (ICMP port unreachable). */
+export const REFUSED = "refused";
+
 /** Is told when what it sent could not be sent. */
 export interface SendOwner {
   transportError(reason: string): void;

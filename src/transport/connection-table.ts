@@ -23,6 +23,10 @@ export const END_REASONS = [
   "not-reading",
   /** We opened it and sent a request, and nothing at all came back: its host is gone without a word, or has forgotten it. */
   "unresponsive",
+  /** A ping of ours was not answered. */
+  "no-pong",
+  /** A WebSocket frame that is not as RFC 6455 wants it. */
+  "bad-frame",
   "stopped",
   ...FRAMING_FAULTS,
 ] as const;
@@ -77,6 +81,10 @@ export interface TableConnection {
   readonly stalledSinceMs: number | undefined;
   /** Since when a request of ours waits without anything having come. */
   readonly unansweredSinceMs: number | undefined;
+  /** Of a transport that can ask whether the other side is there: when it was asked and has not answered, when anything last came, and the asking. */
+  readonly pingedAtMs?: number | undefined;
+  readonly heardAtMs?: number;
+  ping?(nowMs: number): void;
   /** Ends it at once; harmless when it has ended. It takes itself out of the table. */
   end(reason: EndReason): void;
 }
@@ -144,20 +152,23 @@ export class ConnectionTable {
     return this.#byPeer.get(peerKey(transport, address, port, name));
   }
 
-  /** Ends those whose time is over. To be called about once a second. */
+  /** Ends those whose time is over, and asks the silent ones whether they are there, where they can be asked. To be called about once a second. */
   sweep(nowMs: number): void {
     for (const connection of this.#all) {
+      const { isReady, heardAtMs = nowMs } = connection;
       const reason = this.#overdue(connection, nowMs);
       if (reason !== undefined) connection.end(reason);
+      else if (isReady && nowMs - heardAtMs > this.limits.idleMs / 2) connection.ping?.(nowMs);
     }
   }
 
   #overdue(connection: TableConnection, nowMs: number): EndReason | undefined {
     const { answerMs, connectMs, firstMessageMs, idleMs, messageMs } = this.limits;
-    const { openedAtMs, partialSinceMs, stalledSinceMs, unansweredSinceMs } = connection;
+    const { openedAtMs, partialSinceMs, stalledSinceMs, pingedAtMs, unansweredSinceMs } = connection;
     if (!connection.isReady) return nowMs - openedAtMs > connectMs ? "connect-timeout" : undefined;
     if (partialSinceMs !== undefined && nowMs - partialSinceMs > messageMs) return "slow-sender";
     if (stalledSinceMs !== undefined && nowMs - stalledSinceMs > messageMs) return "not-reading";
+    if (pingedAtMs !== undefined && nowMs - pingedAtMs > messageMs) return "no-pong";
     if (!connection.isInbound && unansweredSinceMs !== undefined && nowMs - unansweredSinceMs > answerMs) return "unresponsive";
     if (connection.isInbound && !connection.hasSpoken && nowMs - openedAtMs > firstMessageMs) return "silent";
     return nowMs - connection.activeAtMs > idleMs ? "idle" : undefined;

@@ -2,8 +2,8 @@ import { type Address, canonicalIp } from "../balancer/index.ts";
 import type { Network } from "../proxy/core.ts";
 import type { SipTarget } from "../resolution/index.ts";
 import { type Endpoint, facingListener, type Listener, type SendOwner, type Wire } from "../transaction/index.ts";
+import type { SipListener } from "./connection-listener.ts";
 import type { LocalAddresses } from "./local-address.ts";
-import type { SipListener } from "./stream-listener.ts";
 
 export interface NetworkOptions {
   readonly locals: LocalAddresses;
@@ -77,10 +77,22 @@ export class SipNetwork implements Network, Wire {
 
   endpoint(address: string, port: number, transport: string, preferred?: Listener): Endpoint | undefined {
     if (port < 1 || port > 65_535) return undefined;
+    if (transport === "ws" || transport === "wss") return this.#client(address, port, transport);
     const ofTransport = this.#ofTransport.get(transport);
     if (ofTransport === undefined) return undefined;
     const listener = facingListener(address, ofTransport, preferred?.transport === transport ? (preferred as SipListener) : undefined);
     return listener === undefined ? undefined : { transport: listener.transport, address, port, listener };
+  }
+
+  /** A WebSocket client, while it is connected. `ws` stands in URIs for both kinds of connection (RFC 7118 §5.2.2). */
+  #client(address: string, port: number, transport: "ws" | "wss"): Endpoint | undefined {
+    for (const kind of transport === "ws" ? (["ws", "wss"] as const) : (["wss"] as const)) {
+      for (const listener of this.#ofTransport.get(kind) ?? []) {
+        const connection = listener.connectionFrom?.(address, port);
+        if (connection !== undefined) return { transport: kind, address, port, listener, connection };
+      }
+    }
+    return undefined;
   }
 
   locate(target: SipTarget): readonly Address[] | Promise<readonly Address[]> {

@@ -1,7 +1,15 @@
 import { constants } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer as createPlainServer, type Server as PlainServer } from "node:net";
-import { connect, createSecureContext, createServer, type SecureContext, type SecureContextOptions, type Server } from "node:tls";
+import {
+  connect,
+  createSecureContext,
+  createServer,
+  type SecureContext,
+  type SecureContextOptions,
+  type Server,
+  type TlsOptions,
+} from "node:tls";
 import { isNamedBy } from "./certificate-names.ts";
 import type { ConnectTarget, ServeHandlers, StreamSockets } from "./stream-listener.ts";
 
@@ -65,13 +73,8 @@ export class TlsSockets implements StreamSockets {
   }
 
   serve({ accepted, ready, failed }: ServeHandlers): PlainServer {
-    const { verifyClient, verifyServer } = this.#settings;
-    const handshakes = createServer({
-      ...this.#material,
-      requestCert: verifyClient,
-      rejectUnauthorized: verifyClient,
-      SNICallback: (name, use) => use(null, this.#contextOf(name.toLowerCase())),
-    });
+    const { verifyServer } = this.#settings;
+    const handshakes = this.secured((options) => createServer(options));
     handshakes.on("secureConnection", (socket) => ready(socket, socket.authorized || !verifyServer));
     handshakes.on("tlsClientError", (_error, socket) => failed(socket));
     // In front of it, as whoever is turned away must cost no handshake.
@@ -79,7 +82,20 @@ export class TlsSockets implements StreamSockets {
       if (accepted(socket)) handshakes.emit("connection", socket);
     });
     server.once("close", () => this.#servers.delete(handshakes));
-    this.#servers.add(handshakes);
+    return server;
+  }
+
+  /** A server of any protocol over TLS, whose certificates are read again with the others. */
+  secured<S extends Server>(create: (options: TlsOptions) => S): S {
+    const { verifyClient } = this.#settings;
+    const server = create({
+      ...this.#material,
+      requestCert: verifyClient,
+      rejectUnauthorized: verifyClient,
+      SNICallback: (name, use) => use(null, this.#contextOf(name.toLowerCase())),
+    });
+    server.once("close", () => this.#servers.delete(server));
+    this.#servers.add(server);
     return server;
   }
 

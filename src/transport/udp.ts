@@ -1,10 +1,11 @@
-import { createSocket, type Socket } from "node:dgram";
-import type { LookupOptions } from "node:dns";
+import type { Socket } from "node:dgram";
 import type { Endpoint, Listener, SendOwner } from "../transaction/index.ts";
 import type { LocalAddresses } from "./local-address.ts";
+import { type PeerSocketPorts, PeerSockets } from "./peer-sockets.ts";
+import { enlargeBuffers, type ListeningSocket, openListeningSocket } from "./udp-socket.ts";
 
-/** Asked of the kernel for bursts; it may give less. */
-const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
+/** How often sockets of peers are looked at whose time may be over, ms. */
+const SWEEP_MS = 1_000;
 /** Shorter datagrams are keep-alives (RFC 5626 §3.5.1: CRLF; others send NUL). */
 const SHORTEST_MESSAGE_BYTES = 8;
 
@@ -17,6 +18,10 @@ export class TransportCounters {
   keepalives = 0;
   send_errors = 0;
   receive_faults = 0;
+  /** Times that the host of a destination said that nobody listens there (ICMP). */
+  icmp_refused = 0;
+  /** UDP sockets of destinations, now. */
+  peer_sockets = 0;
 }
 
 export interface UdpListenerOptions {
@@ -29,18 +34,11 @@ export interface UdpListenerOptions {
   readonly counters: TransportCounters;
   /** Says of each datagram whether it is worth a look; it must be quick. Absent: all are. */
   readonly admit?: (bytes: Uint8Array, address: string) => boolean;
+  /** Which peers get a socket of their own, which tells when nobody listens there. Absent: none. */
+  readonly peers?: PeerSocketPorts;
   readonly receive: (text: string, source: Endpoint) => void;
   /** Something failed that nobody can be told of on the wire. */
   readonly fault: (error: unknown, action: string) => void;
-}
-
-/** Addresses only: names are looked up before anything is sent. */
-function noLookup(
-  hostname: string,
-  _options: LookupOptions,
-  callback: (error: NodeJS.ErrnoException | null, address: string, family: number) => void,
-): void {
-  callback(null, hostname, hostname.includes(":") ? 6 : 4);
 }
 
 /** A UDP socket that receives and sends SIP (RFC 3261 §18). */
@@ -53,29 +51,25 @@ export class UdpListener implements Listener {
   readonly #options: UdpListenerOptions;
   readonly #wildcard: boolean;
   readonly #fixedSentBy: string | undefined;
+  readonly #peers: PeerSockets | undefined;
+  readonly #sweep: NodeJS.Timeout | undefined;
   #closed = false;
 
   /** @throws Error that names the address, when it cannot be bound */
   static async open(options: UdpListenerOptions): Promise<UdpListener> {
-    const family = options.address.includes(":") ? 6 : 4;
-    const socket = createSocket({ type: family === 6 ? "udp6" : "udp4", ipv6Only: family === 6, lookup: noLookup });
-    await new Promise<void>((resolve, reject) => {
-      socket.once("error", (error: NodeJS.ErrnoException) => {
-        socket.close();
-        reject(new Error(`Cannot listen on udp:${bracketed(options.address)}:${options.port}: ${bindHint(error)}`, { cause: error }));
-      });
-      socket.bind({ address: options.address, port: options.port, exclusive: true }, () => {
-        socket.removeAllListeners("error");
-        resolve();
-      });
-    });
-    return new UdpListener(socket, family, options);
+    const { address, peers, port } = options;
+    try {
+      return new UdpListener(await openListeningSocket(address, port, peers !== undefined), options);
+    } catch (error) {
+      const hint = bindHint(error as NodeJS.ErrnoException);
+      throw new Error(`Cannot listen on udp:${bracketed(address)}:${port}: ${hint}`, { cause: error });
+    }
   }
 
-  private constructor(socket: Socket, family: 4 | 6, options: UdpListenerOptions) {
+  private constructor({ socket, isShared }: ListeningSocket, options: UdpListenerOptions) {
     this.#socket = socket;
     this.#options = options;
-    this.family = family;
+    this.family = options.address.includes(":") ? 6 : 4;
     // As the system spells it: an IPv6 address may have been written in many ways.
     const bound = socket.address();
     this.address = bound.address;
@@ -84,13 +78,23 @@ export class UdpListener implements Listener {
     if (options.advertised !== null) this.#fixedSentBy = withPort(options.advertised, this.port);
     else if (!this.#wildcard) this.#fixedSentBy = `${bracketed(this.address)}:${this.port}`;
     try {
-      socket.setRecvBufferSize(SOCKET_BUFFER_BYTES);
-      socket.setSendBufferSize(SOCKET_BUFFER_BYTES);
+      enlargeBuffers(socket);
     } catch (error) {
       options.fault(error, "set socket buffer sizes");
     }
     socket.on("error", (error) => options.fault(error, "receive on socket"));
     socket.on("message", (bytes, peer) => this.#received(bytes, peer.address, peer.port));
+    if (options.peers === undefined || !isShared) return;
+    const peers = new PeerSockets({
+      ...options.peers,
+      local: { address: this.address, port: this.port },
+      counters: options.counters,
+      received: (bytes, address, port) => this.#received(bytes, address, port),
+      sendUnconnected: (bytes, to, owner) => this.#send(bytes, to, owner),
+      fault: options.fault,
+    });
+    this.#peers = peers;
+    this.#sweep = setInterval(() => peers.sweep(), SWEEP_MS).unref();
   }
 
   get isWildcard(): boolean {
@@ -107,18 +111,27 @@ export class UdpListener implements Listener {
     const bytes = Buffer.from(text, "latin1");
     counters.sent_messages++;
     counters.sent_bytes += bytes.length;
-    this.#socket.send(bytes, to.port, to.address, (error) => {
-      if (error === null) return;
-      counters.send_errors++;
-      // Behind what waits already: a call that fails again and again must let the others have their turn.
-      if (owner !== undefined) setImmediate(() => owner.transportError(error.message));
-    });
+    const peer = this.#peers?.find(to.address, to.port, owner !== undefined);
+    if (peer === undefined) this.#send(bytes, to, owner);
+    else peer.send(bytes, owner);
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    clearInterval(this.#sweep);
+    this.#peers?.close();
     await new Promise<void>((resolve) => this.#socket.close(() => resolve()));
+  }
+
+  #send(bytes: Buffer, { address, port }: Pick<Endpoint, "address" | "port">, owner: SendOwner | undefined): void {
+    if (this.#closed) return;
+    this.#socket.send(bytes, port, address, (error) => {
+      if (error === null) return;
+      this.#options.counters.send_errors++;
+      // Behind what waits already: a call that fails again and again must let the others have their turn.
+      if (owner !== undefined) setImmediate(() => owner.transportError(error.message));
+    });
   }
 
   #received(bytes: Buffer, address: string, port: number): void {

@@ -52,7 +52,7 @@ describe("breaker and Retry-After in the running program", () => {
       { uri: `sip:${sound.sentBy}`, resources: "pstn=10" },
     ]);
     for (let i = 0; i < 3; i++) await call();
-    assert.equal(await statistic("health:failures_timeout"), 3);
+    assert.equal(await statistic("health:failures_transport"), 3);
     assert.equal(await statistic("health:breakers_open"), 1);
     assert.match(headroom.log(), /breaker of destination 1 <sip:127\.0\.0\.1:\d+> opened: 3 of its last 3 calls failed/);
     const failovers = await statistic("tm:failovers");
@@ -60,7 +60,7 @@ describe("breaker and Retry-After in the running program", () => {
     assert.equal(await statistic("tm:failovers"), failovers, "it was not even tried");
     await waitFor("trial calls", 10_000, async () => (await statistic("health:breaker_trials")) > 0);
     await call();
-    assert.equal(await statistic("health:failures_timeout"), 4);
+    assert.equal(await statistic("health:failures_transport"), 4);
     assert.match(headroom.log(), /breaker of destination 1 <\S+> opened again: a trial call failed/);
   });
 

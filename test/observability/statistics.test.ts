@@ -12,7 +12,7 @@ type Values = Record<string, Record<string, number>>;
 const NAMES: Record<string, string> = {
   core: `rcv_requests rcv_replies fwd_requests fwd_replies drop_requests drop_replies err_requests bad_msg_hdr loops too_many_hops foreign_routes
     not_allowed script_errors timestamp`,
-  net: "received_messages sent_messages received_bytes sent_bytes keepalives send_errors receive_faults",
+  net: "received_messages sent_messages received_bytes sent_bytes keepalives send_errors receive_faults icmp_refused peer_sockets",
   tm: `received_replies relayed_replies local_replies UAS_transactions UAC_transactions 2xx_transactions 3xx_transactions 4xx_transactions
     5xx_transactions 6xx_transactions inuse_transactions retransmission_req retransmission_rpl absorbed_req stray_replies stray_acks merged_requests
     refused_overload timeout_finalresponse timeout_finalresponse_inv transport_errors large_over_tcp large_back_to_udp failovers address_failovers late_answers orphans_ended`,

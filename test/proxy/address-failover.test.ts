@@ -100,6 +100,16 @@ describe("no other address is tried", () => {
     net.peer(OTHER).take("INVITE");
   });
 
+  it("after a 503 that follows ringing, which the destination has failed", () => {
+    const { net } = farm({ outcomes: JUDGED });
+    const attempt = net.peer(A).take("INVITE");
+    net.peer(A).send(responseTo(attempt, 180, { toTag: "a" }));
+    net.peer(A).send(responseTo(attempt, 503, { toTag: "a" }));
+    net.peer(B).assertSilent();
+    net.peer(OTHER).take("INVITE");
+    assert.equal(net.balancer.isAvailable(net.balancer.destination(1)!), false, "its breaker is open");
+  });
+
   it("when the caller has given up", () => {
     const { net, call } = farm();
     call.caller.send(call.cancel());

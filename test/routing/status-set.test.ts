@@ -40,13 +40,14 @@ describe("failover_on and disable_on", () => {
   const refused: [number, FailureCause] = [503, "response"];
   const timeout: [number, FailureCause] = [408, "timeout"];
   const transport: [number, FailureCause] = [503, "transport-error"];
+  const deserted: [number, FailureCause] = [408, "refused"];
   const words: [list: string[], holds: [number, FailureCause][], lacks: [number, FailureCause][]][] = [
-    [["timeout"], [timeout], [response, refused, transport]],
-    [["transport"], [transport], [response, refused, timeout]],
-    [["408"], [response, timeout], [refused, transport]],
-    [["5xx"], [refused, transport], [response, timeout]],
-    [["timeout", "503"], [timeout, refused, transport], [response]],
-    [[], [], [response, refused, timeout, transport]],
+    [["timeout"], [timeout, deserted], [response, refused, transport]],
+    [["transport"], [transport, deserted], [response, refused, timeout]],
+    [["408"], [response, timeout, deserted], [refused, transport]],
+    [["5xx"], [refused, transport], [response, timeout, deserted]],
+    [["timeout", "503"], [timeout, deserted, refused, transport], [response]],
+    [[], [], [response, refused, timeout, transport, deserted]],
   ];
   for (const [list, holds, lacks] of words) {
     it(`${JSON.stringify(list)}: a status holds what was made here too, a word nothing else`, () => {

@@ -7,6 +7,7 @@ import type { SipTarget } from "../../src/resolution/index.ts";
 import {
   type Endpoint,
   type Listener,
+  REFUSED,
   type SendOwner,
   TICK_MS,
   TimerWheel,
@@ -89,6 +90,8 @@ export class SimNetwork implements Network, Wire {
   readonly escaped: unknown[] = [];
   /** Addresses that cannot be sent to: an ICMP error comes back on the next tick. */
   readonly unreachable = new Set<string>();
+  /** Addresses whose host says of what arrives there that nobody listens, a moment later: of something before, or it is forged. */
+  readonly refusing = new Set<string>();
   readonly listener4: Listener;
   readonly listener6: Listener;
   readonly #peers = new Map<string, SimPeer>();
@@ -183,15 +186,16 @@ export class SimNetwork implements Network, Wire {
   /** A message of a peer on its way to the proxy. */
   toProxy(text: string, from: SimPeer): void {
     const listener = from.family === 4 ? this.listener4 : this.listener6;
-    this.#carry(() => this.proxy.receive(text, { transport: "udp", address: from.address, port: 5060, listener }));
+    this.#carry(() => this.proxy.receive(text, { transport: "udp", address: from.address, port: 5060, listener, ...from.flow }));
   }
 
   send(text: string, to: Endpoint, owner?: SendOwner): void {
     assert.ok(text.includes("\r\n\r\n"), "a message has an end of its headers");
-    if (this.unreachable.has(to.address)) {
+    if (this.unreachable.has(to.address) || to.connection?.isOpen === false) {
       if (owner !== undefined) this.after(1, () => owner.transportError("ECONNREFUSED"));
       return;
     }
+    if (this.refusing.has(to.address) && owner !== undefined) this.after(1, () => owner.transportError(`${REFUSED}: nobody listens there`));
     const peer = this.peer(to.address);
     assert.equal(to.listener, to.address.includes(":") ? this.listener6 : this.listener4, "the listener is of the address's family");
     if (to.port === 5060) this.#carry(() => peer.receive(text));
@@ -306,6 +310,8 @@ export class SimPeer {
   readonly address: string;
   readonly inbox: string[] = [];
   onMessage: ((text: string) => void) | undefined = undefined;
+  /** What it sends by, when that is not UDP. */
+  flow: Required<Pick<Endpoint, "transport" | "connection">> | undefined = undefined;
   readonly #net: SimNetwork;
 
   constructor(net: SimNetwork, address: string) {

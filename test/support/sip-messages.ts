@@ -48,7 +48,7 @@ export function request(parts: RequestParts = {}): string {
       `To: ${parts.to ?? `<${uri}>`}`,
       `Call-ID: ${parts.callId ?? unique("call")}`,
       `CSeq: ${cseq} ${method}`,
-      ...(method === "INVITE" ? [`Contact: <sip:caller@${sentBy}>`] : []),
+      ...(method === "INVITE" && !headers.some((line) => line.startsWith("Contact:")) ? [`Contact: <sip:caller@${sentBy}>`] : []),
       ...headers,
     ],
     body,

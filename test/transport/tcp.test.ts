@@ -4,7 +4,7 @@ import { freeTcpPort } from "../../src/demo/free-ports.ts";
 import type { Endpoint } from "../../src/transaction/index.ts";
 import { type ConnectionLimits, ConnectionTable, DEFAULT_CONNECTION_LIMITS } from "../../src/transport/connection-table.ts";
 import { LocalAddresses } from "../../src/transport/local-address.ts";
-import { MAX_UNSENT_BYTES } from "../../src/transport/stream-connection.ts";
+import { MAX_UNSENT_BYTES } from "../../src/transport/peer-connection.ts";
 import { StreamListener, type StreamListenerOptions } from "../../src/transport/stream-listener.ts";
 import { TCP_SOCKETS } from "../../src/transport/tcp.ts";
 import { bracketed, TransportCounters } from "../../src/transport/udp.ts";

@@ -1,0 +1,143 @@
+import type { SendOwner } from "../transaction/index.ts";
+import { PeerSocket, type PeerSocketOptions } from "./peer-socket.ts";
+
+/**
+ * Sockets of peers on one listener. The system looks through them for each datagram of a stranger: 512 cost 4 µs, 1,024 cost 9, 2,048 cost 80. Peers beyond have
+ * none, which costs them no more than the fast failure.
+ */
+export const MAX_PEER_SOCKETS = 512;
+/** 64*T1: what was sent to a peer may be answered for so long (RFC 3261 §17). A socket is never closed earlier. */
+export const ANSWER_MS = 32_000;
+/** After how long without use a socket is closed in any case. */
+export const IDLE_MS = 120_000;
+/** How long none is tried when the system gave none. */
+const PAUSE_MS = 10_000;
+/** Errors of the system that tell of our own shortage, not of the way to a peer. */
+const SHORTAGE = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EADDRINUSE", "EACCES", "EPERM"]);
+/** Errors that say that the address of ours that a socket was connected from does not lead to its peer any more. */
+const NO_WAY = new Set(["EINVAL", "EADDRNOTAVAIL", "ENETUNREACH", "EHOSTUNREACH", "ENETDOWN"]);
+
+/** What the sockets of peers need of the rest of the program. */
+export interface PeerSocketPorts {
+  /** Whether requests will go there again and again. Only such a peer gets a socket: others may be made up by anybody. */
+  readonly isLasting: (address: string, port: number) => boolean;
+  /** Monotonic milliseconds. */
+  readonly nowMs: () => number;
+}
+
+export interface PeerSocketsOptions extends PeerSocketPorts, Pick<PeerSocketOptions, "local" | "received"> {
+  readonly counters: { icmp_refused: number; peer_sockets: number };
+  /** Sends from the listener itself. */
+  readonly sendUnconnected: (bytes: Buffer, to: { readonly address: string; readonly port: number }, owner: SendOwner | undefined) => void;
+  readonly fault: (error: unknown, action: string) => void;
+  readonly max?: number;
+}
+
+/**
+ * The sockets of one listener that are connected to peers, for as long as they are in use. None is closed within {@link ANSWER_MS} of its use, nor while
+ * something waits in it, so that nothing that arrives is lost.
+ */
+export class PeerSockets {
+  readonly #options: PeerSocketsOptions;
+  readonly #byAddress = new Map<string, Map<number, PeerSocket>>();
+  readonly #all = new Set<PeerSocket>();
+  readonly #max: number;
+  /** Peers that had no room since the last look. */
+  #wanting = 0;
+  #pausedUntilMs = 0;
+  #closed = false;
+
+  constructor(options: PeerSocketsOptions) {
+    this.#options = options;
+    this.#max = options.max ?? MAX_PEER_SOCKETS;
+  }
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  /** The socket of a peer; undefined when there is none. @param wanted open one if there can be one */
+  find(address: string, port: number, wanted: boolean): PeerSocket | undefined {
+    const known = this.#byAddress.get(address)?.get(port);
+    if (known !== undefined || !wanted || this.#closed) return known;
+    const { isLasting, nowMs } = this.#options;
+    if (nowMs() < this.#pausedUntilMs || !isLasting(address, port)) return undefined;
+    if (this.#all.size < this.#max) return this.#open(address, port);
+    this.#wanting++;
+    return undefined;
+  }
+
+  /** Closes what is not in use any more. To be called once a second. */
+  sweep(): void {
+    const { isLasting, nowMs } = this.#options;
+    const now = nowMs();
+    const idle: PeerSocket[] = [];
+    for (const peer of this.#all) {
+      peer.age();
+      const idleMs = now - peer.usedAtMs;
+      if (idleMs <= ANSWER_MS) continue;
+      if (idleMs > IDLE_MS || !isLasting(peer.address, peer.port)) this.#retire(peer);
+      else idle.push(peer);
+    }
+    if (this.#wanting > 0) {
+      idle.sort((a, b) => a.usedAtMs - b.usedAtMs);
+      for (const peer of idle.slice(0, this.#wanting)) this.#retire(peer);
+    }
+    this.#wanting = 0;
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const peer of this.#all) this.#remove(peer);
+  }
+
+  #open(address: string, port: number): PeerSocket | undefined {
+    const { counters, fault, local, nowMs, received, sendUnconnected } = this.#options;
+    try {
+      const opened = new PeerSocket({
+        ...{ local, nowMs, received, peer: { address, port } },
+        refused: () => {
+          counters.icmp_refused++;
+        },
+        unsent: (bytes, peer, owner, { code = "" }) => {
+          if (NO_WAY.has(code)) this.#remove(peer);
+          sendUnconnected(bytes, peer, owner);
+        },
+      });
+      this.#add(opened);
+      return opened;
+    } catch (error) {
+      // That there is no way to the peer is told to who sends there.
+      if (SHORTAGE.has((error as NodeJS.ErrnoException).code ?? "")) {
+        this.#pausedUntilMs = nowMs() + PAUSE_MS;
+        fault(error, `open a socket for peer ${address} port ${port}, its messages go out from the listener`);
+      }
+      return undefined;
+    }
+  }
+
+  #add(peer: PeerSocket): void {
+    this.#all.add(peer);
+    const ofAddress = this.#byAddress.get(peer.address);
+    if (ofAddress === undefined) this.#byAddress.set(peer.address, new Map([[peer.port, peer]]));
+    else ofAddress.set(peer.port, peer);
+    this.#options.counters.peer_sockets++;
+  }
+
+  /** Closes it behind the next reading of all sockets, unless something has come or gone by then. */
+  #retire(peer: PeerSocket): void {
+    const { usedAtMs } = peer;
+    setImmediate(() => {
+      if (peer.usedAtMs === usedAtMs) this.#remove(peer);
+    });
+  }
+
+  #remove(peer: PeerSocket): void {
+    if (!this.#all.delete(peer)) return;
+    const ofAddress = this.#byAddress.get(peer.address);
+    ofAddress?.delete(peer.port);
+    if (ofAddress?.size === 0) this.#byAddress.delete(peer.address);
+    this.#options.counters.peer_sockets--;
+    peer.close();
+  }
+}

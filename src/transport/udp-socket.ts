@@ -1,0 +1,111 @@
+import { createSocket, type Socket } from "node:dgram";
+import type { LookupOptions } from "node:dns";
+import { readFile } from "node:fs/promises";
+import { endianness } from "node:os";
+import { parseIp } from "../routing/index.ts";
+
+/** Asked of the kernel for bursts; it may give less. */
+const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
+/** The sockets of one family in this network namespace, bound or connected. */
+const TABLES = { 4: "/proc/net/udp", 6: "/proc/net/udp6" } as const;
+
+/** Addresses only: names are looked up before anything is sent. */
+function noLookup(
+  hostname: string,
+  _options: LookupOptions,
+  callback: (error: NodeJS.ErrnoException | null, address: string, family: number) => void,
+): void {
+  callback(null, hostname, hostname.includes(":") ? 6 : 4);
+}
+
+/**
+ * A socket that is not bound yet, for the family of an address. Binding and connecting it ends within the call, as nothing is looked up.
+ *
+ * @param isShared others of this user that say so, too, may have its address and port (SO_REUSEPORT). SO_REUSEADDR would let in every program of every user.
+ */
+export function createUdpSocket(address: string, isShared: boolean): Socket {
+  const isIpv6 = address.includes(":");
+  return createSocket({ type: isIpv6 ? "udp6" : "udp4", ipv6Only: isIpv6, lookup: noLookup, reusePort: isShared });
+}
+
+/** Makes room for bursts. @throws Error when the system refuses */
+export function enlargeBuffers(socket: Socket): void {
+  socket.setRecvBufferSize(SOCKET_BUFFER_BYTES);
+  socket.setSendBufferSize(SOCKET_BUFFER_BYTES);
+}
+
+export interface ListeningSocket {
+  readonly socket: Socket;
+  /** Further sockets of this program may be bound to its address and port. */
+  readonly isShared: boolean;
+}
+
+/**
+ * Binds a socket to an address and port that nobody else has, which they shall be for the life of this program: no other may have bound them, not even
+ * one that shares. So it is bound alone first, and when it is bound again to be shared, another that did the same at the same time is looked for.
+ *
+ * @param wantShared bind it so that sockets of peers can be beside it; it is not where the system cannot tell who else is there
+ * @throws NodeJS.ErrnoException of the system, `EADDRINUSE` when somebody has the port
+ */
+export async function openListeningSocket(address: string, port: number, wantShared: boolean): Promise<ListeningSocket> {
+  const alone = await bindSocket(address, port, false);
+  if (!wantShared || process.platform !== "linux") return { socket: alone, isShared: false };
+  const own = alone.address();
+  await closeSocket(alone);
+  const shared = await bindSocket(address, own.port, true);
+  const count = await socketsOn(own.address, own.port);
+  if (count === 1) return { socket: shared, isShared: true };
+  await closeSocket(shared);
+  if (count === undefined) return { socket: await bindSocket(address, own.port, false), isShared: false };
+  throw Object.assign(new Error(`bind EADDRINUSE ${address}:${own.port}`), { code: "EADDRINUSE" });
+}
+
+function bindSocket(address: string, port: number, isShared: boolean): Promise<Socket> {
+  const socket = createUdpSocket(address, isShared);
+  return new Promise((resolve, reject) => {
+    socket.once("error", (error) => {
+      socket.close();
+      reject(error);
+    });
+    socket.bind({ address, port, exclusive: true }, () => {
+      socket.removeAllListeners("error");
+      resolve(socket);
+    });
+  });
+}
+
+function closeSocket(socket: Socket): Promise<void> {
+  return new Promise((resolve) => socket.close(() => resolve()));
+}
+
+/** How many sockets, ours among them, take what comes to an address and port; undefined when the system does not tell. */
+async function socketsOn(address: string, port: number): Promise<number | undefined> {
+  const isIpv6 = address.includes(":");
+  const table = await readFile(TABLES[isIpv6 ? 6 : 4], "latin1").catch(() => undefined);
+  const words = parseIp(address);
+  if (table === undefined || words === undefined) return undefined;
+  return countSockets(table, isIpv6 ? words : words.slice(3), port);
+}
+
+/**
+ * Counts the sockets of a table of the kernel (`proc(5)`, `/proc/net/udp`) whose local address overlaps with one: it is the same, or either is the wildcard.
+ *
+ * @param words the address in 32-bit words, one for IPv4, four for IPv6
+ */
+export function countSockets(table: string, words: readonly number[], port: number, isLittle = endianness() === "LE"): number {
+  const own = words.map((word) => hexOf(isLittle ? swapped(word) : word)).join("");
+  const wildcard = "0".repeat(own.length);
+  let count = 0;
+  for (const [, address, portText] of table.matchAll(/^ *\d+: ([0-9A-F]+):([0-9A-F]{4}) /gm)) {
+    if (Number.parseInt(portText!, 16) === port && (address === own || address === wildcard || own === wildcard)) count++;
+  }
+  return count;
+}
+
+function swapped(word: number): number {
+  return ((word & 0xff) << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24);
+}
+
+function hexOf(word: number): string {
+  return (word >>> 0).toString(16).toUpperCase().padStart(8, "0");
+}
