@@ -10,6 +10,8 @@ const OFFER_MS = 500;
 /** Sockets of one stream transport. */
 export interface StreamSockets {
   readonly transport: "tcp" | "tls";
+  /** A peer that was found by its address alone must prove that address: a connection to a name is none to it. Absent: it is. */
+  readonly provesAddresses?: boolean;
   /** A server that is not listening yet. */
   serve(on: ServeHandlers): Server;
   /** Opens a connection; `onReady` when it can be used. What is written before waits. */
@@ -105,8 +107,11 @@ export class StreamListener extends ConnectionListener<StreamConnection> {
   }
 
   #find(to: Endpoint): StreamConnection | undefined {
-    const found = this.#options.table.find(this.transport, to.address, to.port, this.#nameOf(to));
+    const { sockets, table } = this.#options;
+    const name = this.#nameOf(to);
+    const found = table.find(this.transport, to.address, to.port, name);
     if (!(found instanceof StreamConnection) || !found.isOpen) return undefined;
+    if (sockets.provesAddresses && name !== found.name) return undefined;
     // What is sent before the handshake of the other side would go out as it is.
     return !found.isInbound || (found.isReady && found.carriesRequests) ? found : undefined;
   }
