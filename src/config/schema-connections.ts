@@ -7,8 +7,18 @@ const SECONDS = { unit: "seconds" } as const;
 /** `sip.connections`: the bounds of connections over tcp, tls, ws and wss. */
 export const ConnectionsSchema = Type.Object(
   {
-    max: whole("Connections at a time, in all: those that peers opened and those that were opened to them.", 10_000, 1, 1_000_000),
-    max_per_source: whole("Connections that one address may have opened at a time; further ones are closed at once.", 256, 1, 1_000_000),
+    max: whole(
+      "Connections at a time, in all: those that peers opened and those that were opened to them, for which a tenth is kept.",
+      10_000,
+      1,
+      1_000_000,
+    ),
+    max_per_source: whole(
+      "Connections that one IPv4 address, or IPv6 block of 64 bits, may have opened at a time; further ones are closed at once.",
+      256,
+      1,
+      1_000_000,
+    ),
     idle_timeout: fraction("A connection on which nothing came and nothing was sent for this long is closed.", 600, 10, 86_400, SECONDS),
     first_message_timeout: fraction("A connection on which no message came within this time is closed.", 30, 1, 3600, SECONDS),
     message_timeout: fraction(

@@ -85,6 +85,13 @@ export function sourceText({ hi, lo }: Readonly<SourceKey>): string {
   return `${parts.map((part) => part.toString(16)).join(":")}::/64`;
 }
 
+const read: SourceKey = { hi: 0, lo: 0 };
+
+/** Who an address belongs to, as {@link sourceText} writes it; the text itself when it is no address. */
+export function sourceOf(address: string): string {
+  return readSourceKey(address, read) ? sourceText(read) : address;
+}
+
 /** The IPv4 address that the text from `from` on is, as an unsigned number; -1 when it is none. */
 function ipv4(text: string, from: number): number {
   let value = 0;

@@ -1,3 +1,4 @@
+import { sourceOf } from "../overload/index.ts";
 import { FRAMING_FAULTS } from "../sip/index.ts";
 
 /** Why a connection came to its end, or was not taken at all. Each is counted. */
@@ -32,10 +33,14 @@ export const END_REASONS = [
 ] as const;
 export type EndReason = (typeof END_REASONS)[number];
 
+/** One in so many connections is kept for those that we open. */
+const OWN_SHARE = 10;
+
 /** Bounds of connections; times in milliseconds. */
 export interface ConnectionLimits {
+  /** In all. Those that are opened to us leave one in {@link OWN_SHARE}, so that whoever opens many does not keep us from our destinations. */
   readonly max: number;
-  /** Connections that one address may have opened to us. */
+  /** Connections that one source may have opened to us: an IPv4 address, or an IPv6 block of 64 bits, which one host may have. */
   readonly maxOfSource: number;
   /** How long one may stay without a message or keep-alive in either direction. */
   readonly idleMs: number;
@@ -98,7 +103,9 @@ export class ConnectionTable {
   readonly counts: ConnectionCounts = { open_connections: 0, connections_accepted: 0, connections_opened: 0 };
   readonly #all = new Set<TableConnection>();
   readonly #byPeer = new Map<string, TableConnection>();
+  /** By {@link sourceOf}. */
   readonly #ofSource = new Map<string, number>();
+  #inbound = 0;
 
   constructor(limits: ConnectionLimits = DEFAULT_CONNECTION_LIMITS) {
     this.limits = limits;
@@ -111,8 +118,11 @@ export class ConnectionTable {
 
   /** Why there is no room for another connection; undefined when there is. Whoever is turned away for it counts that with {@link ended}. */
   refusal(address: string, isInbound: boolean): EndReason | undefined {
-    if (this.#all.size >= this.limits.max) return "too-many";
-    if (isInbound && (this.#ofSource.get(address) ?? 0) >= this.limits.maxOfSource) return "too-many-of-source";
+    const { max, maxOfSource } = this.limits;
+    if (this.#all.size >= max) return "too-many";
+    if (!isInbound) return undefined;
+    if (this.#inbound >= max - Math.floor(max / OWN_SHARE)) return "too-many";
+    if ((this.#ofSource.get(sourceOf(address)) ?? 0) >= maxOfSource) return "too-many-of-source";
     return undefined;
   }
 
@@ -122,7 +132,10 @@ export class ConnectionTable {
     this.counts["open_connections"] = this.#all.size;
     const { isInbound, address } = connection;
     this.counts[isInbound ? "connections_accepted" : "connections_opened"]! += 1;
-    if (isInbound) this.#ofSource.set(address, (this.#ofSource.get(address) ?? 0) + 1);
+    if (!isInbound) return;
+    this.#inbound++;
+    const source = sourceOf(address);
+    this.#ofSource.set(source, (this.#ofSource.get(source) ?? 0) + 1);
   }
 
   /** Takes it out, and counts why. Harmless when it is not there. */
@@ -133,9 +146,11 @@ export class ConnectionTable {
     this.ended(reason);
     const { isInbound, address } = connection;
     if (!isInbound) return;
-    const left = (this.#ofSource.get(address) ?? 1) - 1;
-    if (left > 0) this.#ofSource.set(address, left);
-    else this.#ofSource.delete(address);
+    this.#inbound--;
+    const source = sourceOf(address);
+    const left = (this.#ofSource.get(source) ?? 1) - 1;
+    if (left > 0) this.#ofSource.set(source, left);
+    else this.#ofSource.delete(source);
   }
 
   ended(reason: EndReason): void {

@@ -54,6 +54,23 @@ describe("ConnectionTable.refusal()", () => {
     assert.equal(table.refusal("192.0.2.1", false), undefined, "and we may open more");
   });
 
+  it("counts an IPv6 host as one source, whichever of its addresses it takes", () => {
+    const table = tableOf({ maxOfSource: 1 });
+    const one = connection(table, { address: "2001:db8::1" });
+    assert.equal(table.refusal("2001:db8::ffff:1", true), "too-many-of-source");
+    assert.equal(table.refusal("2001:db8:0:1::1", true), undefined);
+    one.end("idle");
+    assert.equal(table.refusal("2001:db8::ffff:1", true), undefined);
+  });
+
+  it("keeps a tenth of the room for those that we open", () => {
+    const table = tableOf({ max: 20 });
+    const taken = Array.from({ length: 18 }, (_, port) => connection(table, { port }));
+    assert.deepEqual([table.refusal("192.0.2.9", true), table.refusal("192.0.2.9", false)], ["too-many", undefined]);
+    taken[0]?.end("idle");
+    assert.equal(table.refusal("192.0.2.9", true), undefined);
+  });
+
   it("bounds all of them, whoever opens them", () => {
     const table = tableOf({ max: 1 });
     connection(table);
