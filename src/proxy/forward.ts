@@ -48,9 +48,14 @@ export function forwardedRequest(request: SipRequest, source: Endpoint, plan: Fo
   return edit.toString();
 }
 
-/** Datagrams and WebSocket messages may come without their length; in a stream it must be said (RFC 3261 §18.3, RFC 7118 §5). */
+/**
+ * Datagrams and WebSocket messages may come without their length; in a stream it must be said (RFC 3261 §18.3, RFC 7118 §5). It must be said once: a peer that reads
+ * two of them, be they the same, may well close the connection that other calls use.
+ */
 export function addLength(edit: MessageEdit, message: SipMessage): void {
-  if (message.indexOf(H.ContentLength) === -1) edit.addHeader("Content-Length", String(message.body.length));
+  const first = message.indexOf(H.ContentLength);
+  if (first !== -1 && message.indexOf(H.ContentLength, first + 1) === -1) return;
+  edit.removeHeader("Content-Length").addHeader("Content-Length", String(message.body.length));
 }
 
 /** Our Via for a message to `target`. */

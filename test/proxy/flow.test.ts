@@ -4,7 +4,7 @@ import { flowAfter, isGone, isReachedByFlow } from "../../src/proxy/flow.ts";
 import type { Endpoint } from "../../src/transaction/index.ts";
 import { established, requestUriOf, type SimCall } from "../support/sim-call.ts";
 import { SimNetwork } from "../support/sim-network.ts";
-import { headerOf, responseTo } from "../support/sip-messages.ts";
+import { headerOf, headersOf, responseTo } from "../support/sip-messages.ts";
 
 type Transport = Endpoint["transport"];
 const LISTENER = { address: "192.0.2.1", port: 5060, family: 4, sentByFor: () => "192.0.2.1:5060" } as const;
@@ -171,6 +171,21 @@ describe("Content-Length", () => {
     assert.equal(headerOf(other, "Content-Length"), "");
     call.callee.send(bare(responseTo(other, 200)));
     assert.equal(headerOf(call.caller.take(200), "Content-Length"), "0");
+    net.finish();
+  });
+
+  it("is there once over a reliable transport, though it came twice: some peers close a connection for that", () => {
+    const { net, call } = callOfClient();
+    const twice = (text: string): string => text.replace(/^(Content-Length: (.*)\r\n)/m, "$1l: $2\r\n");
+    const lengths = (text: string): string[] => [...headersOf(text, "Content-Length"), ...headersOf(text, "l")];
+    call.callee.send(twice(call.fromCallee("INFO", 1, { uri: CONTACT, body: "abc" })));
+    const received = call.caller.take("INFO");
+    assert.deepEqual(lengths(received), ["3"]);
+    assert.ok(received.endsWith("\r\n\r\nabc"));
+    call.caller.send(responseTo(received, 200));
+    call.caller.send(call.fromCaller("INFO", 2));
+    call.callee.send(twice(responseTo(call.callee.take("INFO"), 200)));
+    assert.deepEqual(lengths(call.caller.take(200)), ["0"]);
     net.finish();
   });
 });
