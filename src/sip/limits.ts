@@ -4,6 +4,12 @@ export const MAX_MESSAGE_BYTES = 65_535;
 /** Most header lines in one message. Real traffic stays under 60; each line costs a table entry and may be walked several times. */
 export const MAX_HEADERS = 256;
 
+/**
+ * Most continuation lines in all headers of one message (RFC 3261 §7.3.1). Streams are read up to four times {@link MAX_HEADERS} lines of a head: what comes as a
+ * datagram must not go on as something that ends the connection to the next hop.
+ */
+export const MAX_FOLDED_LINES = 256;
+
 /** Longest start line or header in bytes, its continuation lines included. A PASSporT in an Identity header, the longest seen, is below 4 KB. */
 export const MAX_LINE_BYTES = 8_192;
 

@@ -1,7 +1,7 @@
 import { CSeqSpan, scanCSeq } from "./cseq.ts";
 import { FOLDED, HeaderIndex, SLOT_ID, SLOT_VALUE_END, SLOT_VALUE_START, SLOTS_PER_HEADER } from "./header-index.ts";
 import { H, type HeaderId, headerIdAsSpelled, headerIdOf, headerName } from "./headers.ts";
-import { MAX_HEADERS, MAX_LINE_BYTES, MAX_MAX_FORWARDS, MAX_MESSAGE_BYTES } from "./limits.ts";
+import { MAX_FOLDED_LINES, MAX_HEADERS, MAX_LINE_BYTES, MAX_MAX_FORWARDS, MAX_MESSAGE_BYTES } from "./limits.ts";
 import { type MalformedMessage, SipRequest, SipResponse } from "./message.ts";
 import { knownMethodAt } from "./methods.ts";
 import { NameAddrSpan, scanNameAddr } from "./name-addr.ts";
@@ -163,6 +163,7 @@ function scanHeaders(index: HeaderIndex, start: number, fault: Fault | undefined
   if (raw.charCodeAt(start - 2) !== CR) index.hasBareLf = true;
   // Offset of the next CR, searched for when the last one is passed: a search that finds none is not made again.
   let cr = start - 1;
+  let foldedLines = 0;
   for (;;) {
     let lf = raw.indexOf("\n", pos);
     if (lf === -1) {
@@ -189,6 +190,7 @@ function scanHeaders(index: HeaderIndex, start: number, fault: Fault | undefined
       if (raw.charCodeAt(lf - 1) !== CR) index.hasBareLf = true;
       lf = end;
       folded = FOLDED;
+      foldedLines++;
     }
     const lineStart = pos;
     pos = lf + 1;
@@ -216,7 +218,7 @@ function scanHeaders(index: HeaderIndex, start: number, fault: Fault | undefined
       fault ??= LINE_TOO_LONG;
       continue;
     }
-    if (count === MAX_HEADERS) {
+    if (count === MAX_HEADERS || (folded !== 0 && foldedLines > MAX_FOLDED_LINES)) {
       fault ??= TOO_MANY_HEADERS;
       continue;
     }

@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { MAX_HEADERS, MAX_LINE_BYTES, MAX_MESSAGE_BYTES, parseMessage, SipRequest } from "../../src/sip/index.ts";
+import {
+  MAX_FOLDED_LINES,
+  MAX_HEADERS,
+  MAX_LINE_BYTES,
+  MAX_MESSAGE_BYTES,
+  parseMessage,
+  SipRequest,
+  StreamFramer,
+} from "../../src/sip/index.ts";
 import { fault, INVITE, INVITE_LINES, inviteWith, message, request, response } from "./messages.ts";
 
 /** {@link INVITE} with one line replaced: the one that starts with `name:`, or the start line for "". */
@@ -364,6 +372,15 @@ describe("limits", () => {
     assert.equal(request(inviteWith([`Subject: ${value}`])).header("Subject"), value);
     assert.equal(fault(inviteWith([`Subject: ${value}x`])), "line-too-long 513 answerable");
     assert.equal(fault(inviteWith([`Subject: x${"\r\n x".repeat(3_000)}`])), "line-too-long 513 answerable");
+  });
+  it(`${MAX_FOLDED_LINES} continuation lines pass, one more does not, so that no message passes that ends a stream`, () => {
+    const folded = (lines: number): string => inviteWith([`Subject: x${"\r\n x".repeat(lines - 1)}`, "Organization: y\r\n y"]);
+    const passed = folded(MAX_FOLDED_LINES);
+    assert.equal(request(passed).headerCount, INVITE_LINES.length + 1);
+    assert.equal(fault(folded(MAX_FOLDED_LINES + 1)), "too-many-headers 513 answerable");
+    const framer = new StreamFramer();
+    framer.push(passed);
+    assert.deepEqual(framer.next(), { kind: "message", text: passed });
   });
   it(`a message of ${MAX_MESSAGE_BYTES} bytes passes, one more does not`, () => {
     const head = message(INVITE_LINES.slice(0, -1));
