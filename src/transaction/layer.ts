@@ -180,7 +180,7 @@ export class TransactionLayer {
     if (known !== undefined) {
       this.counters.absorbed_requests++;
       if (method === "INVITE") this.counters.repeated_invites++;
-      known.receiveCopy();
+      known.receiveCopy(source);
       return;
     }
     if (this.#servers.size >= this.#limitFor(request) && !this.#cancelsSomething(request)) {

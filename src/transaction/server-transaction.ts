@@ -26,7 +26,7 @@ export class ServerTransaction implements TimerOwner {
   state: State;
   user: ServerUser | undefined = undefined;
   readonly #layer: TransactionLayer;
-  readonly #target: Endpoint;
+  #target: Endpoint;
   readonly #isInvite: boolean;
   #last = "";
   #toTag = "";
@@ -77,7 +77,14 @@ export class ServerTransaction implements TimerOwner {
     this.#apply(status < 200 ? On.Provisional : status < 300 ? On.Success : On.Failure, text);
   }
 
-  receiveCopy(): void {
+  /**
+   * The request came again. Whose connection has ended and who has opened another one is answered there: the port of its Via may be one that nobody can connect to.
+   * @param source of the copy
+   */
+  receiveCopy(source: Endpoint): void {
+    const { address, connection, transport } = this.source;
+    const isBack = connection?.isOpen === false && source.connection !== undefined;
+    if (isBack && source.transport === transport && source.address === address) this.#target = responseTarget(this.request.topVia, source);
     this.#apply(On.Request);
   }
 

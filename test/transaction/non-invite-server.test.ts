@@ -34,6 +34,23 @@ describe("RFC 3261 §17.2.2: non-INVITE server transaction, Trying", () => {
     assert.equal(bench.layer.counters.absorbed_requests, 2);
   });
 
+  it("a copy that comes on another connection, as that of the request has ended, is answered there; not while it is open, nor at another address", () => {
+    for (const [isOpen, address, isMoved] of [
+      [false, "192.0.2.9", true],
+      [true, "192.0.2.9", false],
+      [false, "192.0.2.10", false],
+    ] as const) {
+      const bench = new TransactionBench();
+      const first = { ...endpoint("192.0.2.9", 40_000, "tcp"), connection: { isOpen } };
+      const second = { ...endpoint(address, 40_001, "tcp"), connection: { isOpen: true } };
+      const text = request({ method: "BYE", sentBy: "192.0.2.9:5060", to: "<sip:b@example.com>;tag=callee" });
+      const transaction = bench.accept(text, first);
+      bench.receive(text, second);
+      transaction.respond(200, responseTo(text, 200));
+      assert.equal(bench.lastSent.to.connection === second.connection, isMoved);
+    }
+  });
+
   it("a final response without a provisional one goes out and completes it", () => {
     const { bench, transaction, text } = trying();
     transaction.respond(200, responseTo(text, 200));
