@@ -98,6 +98,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     cluster?.dialogChanged(dialog);
     overload.callChanged(dialog);
   };
+  dialogs.onRestored = (dialog) => overload.callChanged(dialog);
   const guard = new OverloadGuard({ config, balancer, announcer, nowMs, log });
   opened.push(async () => guard.close());
   const { overload } = guard;
