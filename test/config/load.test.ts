@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Value } from "typebox/value";
-import { type Config, ConfigError, ConfigSchema } from "../../src/config/index.ts";
+import { type Config, ConfigError, ConfigSchema, loadConfig } from "../../src/config/index.ts";
 import { parseConfig } from "../../src/config/load.ts";
 
 function parse(text: string, environment: Record<string, string> = {}): Config {
