@@ -10,6 +10,11 @@ const MAX_OWNERS = 1_000;
  */
 export const GRACE_MS = 10;
 /**
+ * How long a peer that nobody has told us anything of since has to say something, in milliseconds, before its silence is taken for a refusal. It may have been
+ * started a moment ago, with all the calls of the farm coming at once: much longer than a busy server takes for its first answer.
+ */
+export const SILENCE_MS = 200;
+/**
  * For how long after a refusal the requests to a peer that says nothing are taken for refused, too, in milliseconds. Systems send one ICMP message a second to
  * each address (`icmp_ratelimit` of Linux), however many datagrams they throw away.
  */
@@ -82,7 +87,7 @@ export class PeerSocket {
     this.usedAtMs = now;
     if (owner !== undefined) {
       if (this.#owners.length < MAX_OWNERS) this.#owners.push(owner);
-      if (now < this.#refusedUntilMs) this.#tellUnlessHeard([owner], "ECONNREFUSED");
+      if (now < this.#refusedUntilMs) this.#tellUnlessHeard([owner], "ECONNREFUSED", SILENCE_MS);
     }
     this.#transmit(bytes, owner, true);
   }
@@ -122,7 +127,7 @@ export class PeerSocket {
     if (waiting.length > 0) this.#tellUnlessHeard(waiting, code);
   }
 
-  #tellUnlessHeard(owners: readonly SendOwner[], code: string): void {
+  #tellUnlessHeard(owners: readonly SendOwner[], code: string, graceMs = GRACE_MS): void {
     const heard = this.#heard;
     setTimeout(() => {
       if (this.#heard !== heard) {
@@ -131,6 +136,6 @@ export class PeerSocket {
         return;
       }
       for (const owner of owners) owner.transportError(`${REFUSED} (${code}): nobody listens at ${this.address} port ${this.port}`);
-    }, GRACE_MS).unref();
+    }, graceMs).unref();
   }
 }
