@@ -10,9 +10,17 @@ export interface Endpoint {
   readonly connection?: Connection;
 }
 
+/** Is told of the end of a connection. */
+export interface ConnectionWatcher {
+  connectionEnded(): void;
+}
+
 /** A connection of a reliable transport, as the core sees it. */
 export interface Connection {
   readonly isOpen: boolean;
+  /** Tells when it has ended, not during this call. Absent when its peer can be answered on another connection (RFC 3261 §18.2.2). */
+  watch?(watcher: ConnectionWatcher): void;
+  unwatch?(watcher: ConnectionWatcher): void;
 }
 
 /** One listening socket of ours. */

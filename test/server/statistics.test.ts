@@ -88,6 +88,7 @@ describe("the statistics of a running server that watches its destinations in ev
       registrar: { accounts: [{ user: fs, password: secret, resources: pstn=1 }] }
       health: { retry_after_max: 60, breaker: { window: 10 } }
       routing: { rules: [{ group: 1, resources: pstn }] }
+      overload: { max_lag: 0, max_utilization: 0 }
       cluster: { redis_url: "${redis.url}" }
       mi_http: { listen: "127.0.0.1:0" }`;
     server = await startServer(parseConfig(text, "headroom.yaml", {}), pino({ level: "silent" }));
