@@ -21,6 +21,8 @@ export interface Connection {
   /** Tells when it has ended, not during this call. Absent when its peer can be answered on another connection (RFC 3261 §18.2.2). */
   watch?(watcher: ConnectionWatcher): void;
   unwatch?(watcher: ConnectionWatcher): void;
+  /** Asks the peer whether it is there. Without an answer the connection ends before long. */
+  ask?(): void;
 }
 
 /** One listening socket of ours. */

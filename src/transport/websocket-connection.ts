@@ -96,6 +96,10 @@ export class WebSocketConnection extends PeerConnection {
     this.#webSocket?.ping();
   }
 
+  ask(): void {
+    this.ping(this.nowMs());
+  }
+
   watch(watcher: ConnectionWatcher): void {
     this.#watchers.add(watcher);
     if (!super.isOpen) this.#tellWatchers();
