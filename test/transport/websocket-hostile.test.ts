@@ -11,7 +11,7 @@ import { WsPeer } from "../support/ws-peer.ts";
 
 const TIMEOUT_MS = 3_000;
 const MIB = 1024 * 1024;
-const [CONTINUATION, PING, RESERVED] = [0, 9, 3];
+const [CONTINUATION, RESERVED, CLOSE, PING] = [0, 3, 8, 9];
 const toClose: { close(): unknown }[] = [];
 
 afterEach(async () => {
@@ -183,6 +183,25 @@ describe("a hostile WebSocket client", () => {
     bench.table.sweep(40_002);
     await ended(bench, "no_pong", dead);
     assert.match(dead.received, /\x89\x00/, "it was asked");
+  });
+
+  it("leaves nothing behind, however it comes and goes: the places of its source are free again", async () => {
+    const bench = await listen({ maxOfSource: 50 });
+    const ways: ((peer: RawWebSocket) => void)[] = [
+      (peer) => peer.socket.destroy(),
+      (peer) => peer.socket.resetAndDestroy(),
+      (peer) => peer.socket.end(),
+      (peer) => peer.send(frame({ opcode: CLOSE, payload: "\x03\xe8" })),
+      (peer) => peer.send(frame({ isMasked: false })),
+    ];
+    for (let round = 0; round < 4; round++) {
+      const peers = await Promise.all(Array.from({ length: 50 }, () => dial(bench)));
+      for (const [at, peer] of peers.entries()) if (at % 10 < 5) peer.shakeHands();
+      await waitFor("the handshakes", TIMEOUT_MS, () => peers.every(({ status }, at) => at % 10 >= 5 || status === 101));
+      for (const [at, peer] of peers.entries()) (at % 10 < 5 ? ways[at % 5] : ways[at % 3])?.(peer);
+      await waitFor("their ends", TIMEOUT_MS, () => bench.table.size === 0);
+    }
+    assert.deepEqual([bench.table.counts["connections_accepted"], bench.table.counts["connections_ended_too_many_of_source"]], [200, 0]);
   });
 
   it("that floods with pings and does not read gets no queue of pongs", async () => {
