@@ -107,6 +107,11 @@ export class DialogTable {
     return this.#ongoing;
   }
 
+  /** Places in its indexes, those of calls that have just ended among them: 0 once all are over and forgotten. */
+  get places(): number {
+    return this.#byDid.size + this.#byCallId.size;
+  }
+
   get full(): boolean {
     return this.#byDid.size >= (this.#options.maxDialogs ?? MAX_DIALOGS);
   }

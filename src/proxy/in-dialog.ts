@@ -6,6 +6,7 @@ import { loopFingerprint, makeBranch } from "./branch-id.ts";
 import type { ProxyCore } from "./core.ts";
 import { callerRefreshed, flowAfter, isGone, isReachedByFlow } from "./flow.ts";
 import { type ForwardPlan, forwardedRequest } from "./forward.ts";
+import { mayGoOverUdp, placed } from "./hop-list.ts";
 import { type InDialogPlan, planInDialog, targetOf } from "./in-dialog-target.ts";
 import type { RoutePlan } from "./loose-route.ts";
 import type { FailureCause } from "./ports.ts";
@@ -80,6 +81,8 @@ export class InDialogContext extends ResponseContext {
   readonly #route: RoutePlan;
   /** What the call gives back is kept until this BYE is answered. */
   #isHolding = false;
+  /** Places the request once more. */
+  #sendAgain: (() => void) | undefined;
   /** Its receiver has only one connection, or address, that leads to it; without that there is no way (RFC 5626 §5.3). */
   #isOnFlow = false;
 
@@ -178,8 +181,16 @@ export class InDialogContext extends ResponseContext {
       return;
     }
     const branch = makeBranch(fingerprint, core.layer.chance.token());
-    const text = forwardedRequest(request, source, forwardPlan(core, this.#route, plan, branch, target));
-    this.branch = new Branch(core, this, { method: request.method, text, branch, target, destination: undefined, cells: NONE });
+    const write = (to: Endpoint): string => forwardedRequest(request, source, forwardPlan(core, this.#route, plan, branch, to));
+    this.#sendAgain = () => this.#send(plan, target, fingerprint);
+    const sent = placed(core, target, plan.hop, write);
+    this.branch = new Branch(core, this, { ...sent, method: request.method, branch, destination: undefined, cells: NONE });
+  }
+
+  override branchFailure(branch: Branch, response: SipResponse | undefined, cause: FailureCause): void {
+    const isOpen = branch === this.branch && this.finalStatus === 0 && !this.cancelled;
+    if (isOpen && mayGoOverUdp(this.core, branch, cause)) this.#sendAgain?.();
+    else super.branchFailure(branch, response, cause);
   }
 
   protected override onProvisional(): void {

@@ -196,6 +196,7 @@ describe("a hostile WebSocket client", () => {
     ];
     for (let round = 0; round < 4; round++) {
       const peers = await Promise.all(Array.from({ length: 50 }, () => dial(bench)));
+      await waitFor("the connections", TIMEOUT_MS, () => bench.table.size === 50);
       for (const [at, peer] of peers.entries()) if (at % 10 < 5) peer.shakeHands();
       await waitFor("the handshakes", TIMEOUT_MS, () => peers.every(({ status }, at) => at % 10 >= 5 || status === 101));
       for (const [at, peer] of peers.entries()) (at % 10 < 5 ? ways[at % 5] : ways[at % 3])?.(peer);
