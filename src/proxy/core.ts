@@ -54,6 +54,8 @@ export class ProxyCounters {
   address_failovers = 0;
   late_answers = 0;
   orphans_ended = 0;
+  /** Callers that vanished with the only connection that leads to them, before their INVITE was answered. */
+  callers_gone = 0;
   requests_2xx = 0;
   requests_3xx = 0;
   requests_4xx = 0;

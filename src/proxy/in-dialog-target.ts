@@ -2,6 +2,7 @@ import type { DialogMatch } from "../dialog/index.ts";
 import { H, type SipRequest, type SipUri, tryParseSipUri } from "../sip/index.ts";
 import type { Endpoint } from "../transaction/index.ts";
 import { type ProxyCore, uriPort } from "./core.ts";
+import { callerFlow } from "./flow.ts";
 import { uriTransport } from "./forward.ts";
 import { routeUriOf } from "./hangup.ts";
 import { isOwnUri, isStrictRouter, type RoutePlan } from "./loose-route.ts";
@@ -89,7 +90,7 @@ function asAsked(route: RoutePlan, hop: string, fallback: Endpoint, isOfPeer: bo
 
 function peerOf(core: ProxyCore, request: SipRequest, source: Endpoint, { dialog, direction }: DialogMatch): Peer {
   const leg = direction === "downstream" ? dialog.findLeg(request.toTag) : undefined;
-  const endpoint = direction === "downstream" ? (dialog.calleeEndpoint ?? source) : dialog.callerEndpoint;
+  const endpoint = direction === "downstream" ? (dialog.calleeEndpoint ?? source) : callerFlow(dialog);
   const known = direction === "downstream" ? (leg?.contact ?? "") : dialog.callerContact;
   const routes = direction === "downstream" ? (leg?.routeSet ?? NONE) : dialog.callerRouteSet;
   const uri = known === "" ? undefined : tryParseSipUri(known);

@@ -4,7 +4,7 @@ import type { Endpoint, ServerTransaction } from "../transaction/index.ts";
 import { Branch } from "./branch.ts";
 import { loopFingerprint, makeBranch } from "./branch-id.ts";
 import type { ProxyCore } from "./core.ts";
-import { flowAfter, isGone, isReachedByFlow } from "./flow.ts";
+import { callerRefreshed, flowAfter, isGone, isReachedByFlow } from "./flow.ts";
 import { type ForwardPlan, forwardedRequest } from "./forward.ts";
 import { mayGoOverUdp, placed } from "./hop-list.ts";
 import { type InDialogPlan, planInDialog, targetOf } from "./in-dialog-target.ts";
@@ -243,7 +243,7 @@ export class InDialogContext extends ResponseContext {
     if (caller !== "") dialog.callerContact = caller;
     if (callee !== "" && leg !== undefined) leg.contact = callee;
     const { source } = this.transaction;
-    if (direction === "downstream") dialog.callerEndpoint = flowAfter(dialog.callerEndpoint, source);
+    if (direction === "downstream") callerRefreshed(dialog, source);
     else if (dialog.calleeEndpoint !== undefined) dialog.calleeEndpoint = flowAfter(dialog.calleeEndpoint, source);
     this.core.dialogs.changed(dialog);
   }

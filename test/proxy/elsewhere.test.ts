@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MAX_SEARCHES, SEARCH_MS } from "../../src/proxy/elsewhere.ts";
+import type { ConnectionWatcher } from "../../src/transaction/index.ts";
 import { branchOf, delivered, established, requestUriOf, routeValues, uriOf } from "../support/sim-call.ts";
 import { type SimElsewhere, SimFailover } from "../support/sim-cluster.ts";
 import { PROXY, PROXY6, SimNetwork } from "../support/sim-network.ts";
@@ -162,6 +163,20 @@ describe("while the call is asked for", () => {
     call.caller.take(200);
     call.caller.assertSilent();
     net.finish();
+  });
+
+  it("a re-INVITE whose sender vanishes with its connection goes nowhere", async () => {
+    const { net, call, elsewhere } = lostCall();
+    elsewhere.waits = true;
+    const watchers: ConnectionWatcher[] = [];
+    call.caller.flow = { transport: "ws", connection: { isOpen: true, watch: (watcher) => watchers.push(watcher) } };
+    call.caller.send(call.fromCaller("INVITE", 2));
+    call.caller.take(100);
+    for (const watcher of watchers) watcher.connectionEnded();
+    await elsewhere.answer();
+    call.callee.assertSilent();
+    call.caller.assertSilent();
+    assert.deepEqual([watchers.length, net.core.counters.callers_gone, net.loads], [1, 1, [1, 0]]);
   });
 
   it("copies of a request are absorbed: it passes once", async () => {
