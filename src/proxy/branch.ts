@@ -110,13 +110,13 @@ export class Branch implements ClientUser, TimerOwner {
     else this.#core.counters.timeouts_other++;
     if (this.#isInvite) this.#waitForLateAnswer();
     this.cutShort = this.#hurried;
-    if (!this.cutShort && (this.heard || !(this.#saysNothingYet || this.#goesOnOverUdp))) this.#outcome?.failed("timeout");
+    if (!this.cutShort && (this.heard || !(this.#saysNothingYet || this.#isOffer))) this.#outcome?.failed("timeout");
     this.#fail(undefined, "timeout");
   }
 
   transportError(_transaction: ClientTransaction, reason: string): void {
     const isRefused = reason.startsWith(REFUSED);
-    if (!this.#goesOnOverUdp) {
+    if (!this.#isOffer) {
       this.#core.counters.transport_errors++;
       const target = `${this.target.address}:${this.target.port}`;
       this.#core.log.warn({ target, reason }, isRefused ? "nobody listens at target of request" : "cannot send request to target");
@@ -175,9 +175,9 @@ export class Branch implements ClientUser, TimerOwner {
     return this.#hasNext && !this.#cancelWanted;
   }
 
-  /** Nobody has to take requests over TCP. */
-  get #goesOnOverUdp(): boolean {
-    return this.target.insteadOf !== undefined && !this.#cancelWanted;
+  /** Nobody has to take requests over TCP: that this one is not taken says nothing of the destination, if it was cancelled meanwhile, either. */
+  get #isOffer(): boolean {
+    return this.target.insteadOf !== undefined;
   }
 
   #provisional(response: SipResponse): void {
@@ -201,6 +201,7 @@ export class Branch implements ClientUser, TimerOwner {
     if (cause === "response") this.#stopTimer();
     if (this.#failed || this.#succeeded) return;
     this.#failed = true;
+    if (cause !== "response" && !this.heard && !this.cutShort) this.#core.large?.refused(this.target);
     this.#owner.branchFailure(this, response, cause);
   }
 

@@ -1,5 +1,5 @@
 import type { Destination } from "../balancer/index.ts";
-import type { SipResponse } from "../sip/index.ts";
+import { MAX_MESSAGE_BYTES, type SipResponse } from "../sip/index.ts";
 import type { Endpoint } from "../transaction/index.ts";
 import type { Branch } from "./branch.ts";
 import { BranchOutcome } from "./branch-outcome.ts";
@@ -9,6 +9,8 @@ import type { FailureCause } from "./ports.ts";
 
 /** Addresses of one name that one request tries. Each that is silent costs `fr_timeout`, and no caller waits for more. */
 const MAX_HOPS = 8;
+/** Payload of the largest datagram over IPv4 (RFC 768, RFC 791); over IPv6 it is 20 more. */
+const MAX_DATAGRAM_BYTES = 65_507;
 
 export interface HopTerms {
   /** At least one, the most wanted first. */
@@ -108,10 +110,17 @@ export function placed(
   return { target: place, text: write(place) };
 }
 
+/**
+ * Whether a message is longer than anybody takes by its way: what a datagram can hold, or what a stream may carry, as a peer that is sent more ends the connection of
+ * all other calls. It may have come shorter.
+ */
+export function isTooLarge({ transport }: Endpoint, text: string): boolean {
+  return text.length > (transport === "udp" ? MAX_DATAGRAM_BYTES : MAX_MESSAGE_BYTES);
+}
+
 /** Whether nobody took a request over TCP that was sent there for its size: it is to be placed again, and then goes over UDP. */
-export function mayGoOverUdp({ large, counters, log }: ProxyCore, { target, heard, cutShort }: Branch, cause: FailureCause): boolean {
+export function mayGoOverUdp({ counters, log }: ProxyCore, { target, heard, cutShort }: Branch, cause: FailureCause): boolean {
   if (target.insteadOf === undefined || heard || cutShort || cause === "response") return false;
-  large?.refused(target);
   counters.large_back_to_udp++;
   const { address, port } = target;
   log.info({ address, port, cause }, "Large request is sent over UDP: its next hop takes none over TCP");

@@ -6,7 +6,7 @@ import { loopFingerprint, makeBranch } from "./branch-id.ts";
 import type { ProxyCore } from "./core.ts";
 import { callerRefreshed, flowAfter, isGone, isReachedByFlow } from "./flow.ts";
 import { type ForwardPlan, forwardedRequest } from "./forward.ts";
-import { mayGoOverUdp, placed } from "./hop-list.ts";
+import { isTooLarge, mayGoOverUdp, placed } from "./hop-list.ts";
 import { type InDialogPlan, planInDialog, targetOf } from "./in-dialog-target.ts";
 import type { RoutePlan } from "./loose-route.ts";
 import type { FailureCause } from "./ports.ts";
@@ -184,6 +184,11 @@ export class InDialogContext extends ResponseContext {
     const write = (to: Endpoint): string => forwardedRequest(request, source, forwardPlan(core, this.#route, plan, branch, to));
     this.#sendAgain = () => this.#send(plan, target, fingerprint);
     const sent = placed(core, target, plan.hop, write);
+    if (isTooLarge(sent.target, sent.text)) {
+      this.#settle();
+      this.reject(513, "Message Too Large");
+      return;
+    }
     this.branch = new Branch(core, this, { ...sent, method: request.method, branch, destination: undefined, cells: NONE });
   }
 

@@ -9,7 +9,7 @@ import type { ProxyCore } from "./core.ts";
 import { forwardedRequest } from "./forward.ts";
 import { type HandledRequest, type Handler, HandlerRun, runReply } from "./handler-run.ts";
 import { endOrphan } from "./hangup.ts";
-import { HopList, noteUnreachable } from "./hop-list.ts";
+import { HopList, isTooLarge, noteUnreachable } from "./hop-list.ts";
 import type { RoutePlan } from "./loose-route.ts";
 import { endpointsOf, type Hops, isSecure, nextHops } from "./next-hop.ts";
 import { type Admission, type FailureCause, MAX_BRANCHES, type TargetGuard } from "./ports.ts";
@@ -350,6 +350,7 @@ export class RequestContext extends ResponseContext implements HandledRequest {
       ...{ addHeaders: this.#addHeaders, removeHeaders: this.#removeHeaders },
     };
     const { target, text } = hops.place((place) => forwardedRequest(request, source, { ...plan, target: place }));
+    if (isTooLarge(target, text)) return void this.reject(513, "Message Too Large");
     if (this.dialog !== undefined) {
       this.dialog.calleeEndpoint = target.insteadOf ?? target;
       this.dialog.inviteBranch = branch;

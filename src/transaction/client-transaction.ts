@@ -1,6 +1,6 @@
 import { buildAck, parseMessage, type SipRequest, type SipResponse } from "../sip/index.ts";
 import type { TransactionLayer } from "./layer.ts";
-import type { Endpoint, SendOwner } from "./ports.ts";
+import { type Endpoint, LOST, type SendOwner } from "./ports.ts";
 import { Act, clientStep, inviteClientStep, On, State, stateOf } from "./step.ts";
 import type { Timer, TimerOwner } from "./timer-wheel.ts";
 import { T1_MS, T2_MS, T4_MS, TIMER_64_T1_MS } from "./timers.ts";
@@ -41,6 +41,8 @@ export class ClientTransaction implements TimerOwner, SendOwner {
   /** Text of the ACK for a non-2xx, repeated for each copy of the response. */
   #ack = "";
   #retransmitMs = T1_MS;
+  /** The request was sent again, as the connection of the first copy was lost. */
+  #wasLost = false;
   #retransmit: Timer | undefined;
   #timeout: Timer | undefined;
   #linger: Timer | undefined;
@@ -68,7 +70,10 @@ export class ClientTransaction implements TimerOwner, SendOwner {
   }
 
   transportError(reason: string): void {
-    this.#apply(On.TransportError, undefined, reason);
+    if (this.#mayRepeat(reason)) {
+      this.#wasLost = true;
+      this.#resend();
+    } else this.#apply(On.TransportError, undefined, reason);
   }
 
   timerFired(kind: number): void {
@@ -95,6 +100,15 @@ export class ClientTransaction implements TimerOwner, SendOwner {
     if (step & Act.Pass && response !== undefined) this.#user.response(this, response);
     if (step & Act.ReportTimeout) this.#user.timeout(this);
     if (step & Act.ReportTransportError) this.#user.transportError(this, reason);
+  }
+
+  /**
+   * Once, on a new connection: should the first copy have arrived after all, this one is a copy to the other side (RFC 3261 §17.2.3). Who is only reached by
+   * the connection that it has opened has no other.
+   */
+  #mayRepeat(reason: string): boolean {
+    const isWaiting = this.state === State.Calling || this.state === State.Trying;
+    return isWaiting && !this.#wasLost && this.target.connection === undefined && reason.startsWith(LOST);
   }
 
   #resend(): void {

@@ -43,6 +43,12 @@ export interface Listener {
 /** Begins the reason of a transport error when the host of the peer says that nobody listens there (ICMP port unreachable). */
 export const REFUSED = "refused";
 
+/**
+ * Begins the reason of a transport error when a connection ended that was in use before the request was sent on it: the other side may have closed it a moment
+ * earlier, for being idle or to start again, which says nothing of whether it takes requests.
+ */
+export const LOST = "lost";
+
 /** Is told when what it sent could not be sent. */
 export interface SendOwner {
   transportError(reason: string): void;

@@ -10,10 +10,11 @@ export function isNamedBy(certificate: PeerCertificate, host: string): boolean {
   return hasSipUri(certificate.subjectaltname ?? "", host) || checkServerIdentity(host, certificate) === undefined;
 }
 
+/** One that names a domain: neither a user nor a port, nor anything else (RFC 5922 §7.1). */
+const SIP_URI = /^uri:sips?:([^@:;?]+)$/i;
+
 /** A text with quotes holds names that were made to look like several: none of it is read. */
 function hasSipUri(alternatives: string, host: string): boolean {
   if (alternatives.includes('"')) return false;
-  return alternatives
-    .split(", ")
-    .some((entry) => /^uri:sips?:/i.test(entry) && entry.slice(entry.lastIndexOf(":") + 1).toLowerCase() === host);
+  return alternatives.split(", ").some((entry) => SIP_URI.exec(entry)?.[1]?.toLowerCase() === host);
 }

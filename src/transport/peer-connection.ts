@@ -1,10 +1,12 @@
 import type { Socket } from "node:net";
-import type { Connection, SendOwner } from "../transaction/index.ts";
+import { type Connection, LOST, type SendOwner } from "../transaction/index.ts";
 import type { ConnectionTable, EndReason, TableConnection } from "./connection-table.ts";
 import type { TransportCounters } from "./udp.ts";
 
 /** What may wait to be taken by the peer, in bytes: some hundred messages. A peer that reads has less; memory is not for one that does not. */
 export const MAX_UNSENT_BYTES = 1024 * 1024;
+/** Ends that tell nothing of the next connection to the same place. */
+const LOSSES: ReadonlySet<EndReason> = new Set(["closed-by-peer", "broken", "unresponsive"]);
 /** How long the last answers, or the word why a connection ends, may take to go out, ms. */
 export const FLUSH_MS = 500;
 /** RFC 5626 §3.5.1: the answer to a double CRLF. */
@@ -54,9 +56,9 @@ export abstract class PeerConnection implements Connection, TableConnection {
   readonly #table: ConnectionTable;
   readonly #message: (text: string) => void;
   #hasEnded = false;
-  /** Who has sent requests here that may be unanswered: since a while ago, and in the while before that. */
-  #owners = new Set<SendOwner>();
-  #ownersBefore = new Set<SendOwner>();
+  /** Who has sent requests here that may be unanswered, and whether it was ready then: since a while ago, and in the while before that. */
+  #owners = new Map<SendOwner, boolean>();
+  #ownersBefore = new Map<SendOwner, boolean>();
   #ownersSinceMs: number;
 
   constructor(options: PeerConnectionOptions) {
@@ -115,7 +117,8 @@ export abstract class PeerConnection implements Connection, TableConnection {
     this.#hasEnded = true;
     this.#table.remove(this, reason);
     this.stop(reason);
-    this.#tellOwners(`the connection ended: ${reason}${cause === undefined ? "" : `: ${cause}`}`);
+    const text = `the connection ended: ${reason}${cause === undefined ? "" : `: ${cause}`}`;
+    this.#tellOwners(text, LOSSES.has(reason) ? `${LOST}: ${text}` : text);
   }
 
   /** A whole message came. */
@@ -129,20 +132,21 @@ export abstract class PeerConnection implements Connection, TableConnection {
   #remember(owner: SendOwner, now: number): void {
     if (this.#owners.size >= MAX_OWNERS || now - this.#ownersSinceMs > OWNERS_MS) {
       this.#ownersBefore = this.#owners;
-      this.#owners = new Set();
+      this.#owners = new Map();
       this.#ownersSinceMs = now;
     }
-    this.#owners.add(owner);
+    this.#owners.set(owner, this.isReady);
   }
 
-  #tellOwners(reason: string): void {
-    const owners = new Set([...this.#ownersBefore, ...this.#owners]);
+  /** @param lost the reason for those who sent when it was in use already */
+  #tellOwners(reason: string, lost = reason): void {
+    const owners = new Map([...this.#ownersBefore, ...this.#owners]);
     if (owners.size === 0) return;
     this.#ownersBefore.clear();
     this.#owners.clear();
     // Never during a call of theirs, and behind what waits already.
     setImmediate(() => {
-      for (const owner of owners) owner.transportError(reason);
+      for (const [owner, wasReady] of owners) owner.transportError(wasReady ? lost : reason);
     });
   }
 }

@@ -10,6 +10,8 @@ const OFFER_MS = 500;
 /** Sockets of one stream transport. */
 export interface StreamSockets {
   readonly transport: "tcp" | "tls";
+  /** A peer that was found by its address alone must prove that address: a connection to a name is none to it. Absent: it is. */
+  readonly provesAddresses?: boolean;
   /** A server that is not listening yet. */
   serve(on: ServeHandlers): Server;
   /** Opens a connection; `onReady` when it can be used. What is written before waits. */
@@ -46,6 +48,8 @@ export interface StreamListenerOptions extends ConnectionListenerOptions {
 /** Takes SIP over streams, and opens connections to where requests go (RFC 3261 §18). */
 export class StreamListener extends ConnectionListener<StreamConnection> {
   readonly #options: StreamListenerOptions;
+  /** Accepted, and not ready yet. The table could have another connection of the same peer in its place, one of ours whose peer has to be somebody. */
+  readonly #handshaking = new Map<string, StreamConnection>();
 
   /** @throws Error that names the address, when it cannot be bound */
   static async open(options: StreamListenerOptions): Promise<StreamListener> {
@@ -53,7 +57,7 @@ export class StreamListener extends ConnectionListener<StreamConnection> {
     // Nothing is accepted before the listener stands: a socket is told of in a later turn of the event loop.
     let listener: StreamListener | undefined;
     const server = sockets.serve({
-      accepted: (socket) => (listener === undefined ? refuse(socket) : listener.accept(socket)) !== undefined,
+      accepted: (socket) => (listener === undefined ? refuse(socket) : listener.#take(socket)) !== undefined,
       ready(socket, isTrusted) {
         const connection = listener === undefined ? undefined : listener.#pending(socket);
         if (connection === undefined) {
@@ -103,8 +107,11 @@ export class StreamListener extends ConnectionListener<StreamConnection> {
   }
 
   #find(to: Endpoint): StreamConnection | undefined {
-    const found = this.#options.table.find(this.transport, to.address, to.port, this.#nameOf(to));
+    const { sockets, table } = this.#options;
+    const name = this.#nameOf(to);
+    const found = table.find(this.transport, to.address, to.port, name);
     if (!(found instanceof StreamConnection) || !found.isOpen) return undefined;
+    if (sockets.provesAddresses && name !== found.name) return undefined;
     // What is sent before the handshake of the other side would go out as it is.
     return !found.isInbound || (found.isReady && found.carriesRequests) ? found : undefined;
   }
@@ -129,9 +136,27 @@ export class StreamListener extends ConnectionListener<StreamConnection> {
     return connection;
   }
 
-  /** The connection of an accepted socket whose handshake is going on. */
-  #pending({ remoteAddress = "", remotePort = 0 }: Socket): StreamConnection | undefined {
-    const found = this.#options.table.find(this.transport, remoteAddress, remotePort);
-    return found instanceof StreamConnection && !found.isReady ? found : undefined;
+  #take(socket: Socket): StreamConnection | undefined {
+    const connection = this.accept(socket);
+    if (connection === undefined) return undefined;
+    const key = socketKey(socket);
+    this.#handshaking.set(key, connection);
+    socket.once("close", () => {
+      if (this.#handshaking.get(key) === connection) this.#handshaking.delete(key);
+    });
+    return connection;
   }
+
+  /** The connection of an accepted socket whose handshake was going on. */
+  #pending(socket: Socket): StreamConnection | undefined {
+    const key = socketKey(socket);
+    const found = this.#handshaking.get(key);
+    this.#handshaking.delete(key);
+    return found;
+  }
+}
+
+/** What no two sockets of a listener have in common. That of a handshake is another one than the one that was accepted. */
+function socketKey({ remoteAddress, remotePort, localAddress }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress}`;
 }

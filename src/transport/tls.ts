@@ -8,6 +8,7 @@ import {
   type SecureContext,
   type SecureContextOptions,
   type Server,
+  type TLSSocket,
   type TlsOptions,
 } from "node:tls";
 import { isNamedBy } from "./certificate-names.ts";
@@ -43,6 +44,8 @@ const MIN_VERSION = "TLSv1.2";
 /** SIP over TLS (RFC 3261 §26.3.1). The certificates can be read again while it serves. */
 export class TlsSockets implements StreamSockets {
   readonly transport = "tls";
+  /** Public authorities give a certificate for some name to anybody, who could have that name lead to any address. */
+  readonly provesAddresses: boolean;
   #settings: TlsSettings;
   #material: SecureContextOptions;
   /** Made once: reading certificates for each connection takes longer than connecting. */
@@ -53,6 +56,7 @@ export class TlsSockets implements StreamSockets {
   /** @throws Error that names the file, when one cannot be read or used */
   constructor(settings: TlsSettings) {
     this.#settings = settings;
+    this.provesAddresses = settings.verifyServer && settings.ca === null;
     this.#material = read(settings, "");
     this.#context = createSecureContext(this.#material);
     this.#named = readNamed(settings);
@@ -73,9 +77,8 @@ export class TlsSockets implements StreamSockets {
   }
 
   serve({ accepted, ready, failed }: ServeHandlers): PlainServer {
-    const { verifyServer } = this.#settings;
     const handshakes = this.secured((options) => createServer(options));
-    handshakes.on("secureConnection", (socket) => ready(socket, socket.authorized || !verifyServer));
+    handshakes.on("secureConnection", (socket) => ready(socket, this.#isTrusted(socket)));
     handshakes.on("tlsClientError", (_error, socket) => failed(socket));
     // In front of it, as whoever is turned away must cost no handshake.
     const server = createPlainServer((socket) => {
@@ -113,6 +116,12 @@ export class TlsSockets implements StreamSockets {
       },
       onReady,
     );
+  }
+
+  /** What who connects to us has shown is held to the same measure as what a server shows that only an address is known of. */
+  #isTrusted(socket: TLSSocket): boolean {
+    if (!this.#settings.verifyServer) return true;
+    return socket.authorized && (!this.provesAddresses || isNamedBy(socket.getPeerCertificate(), socket.remoteAddress ?? ""));
   }
 
   /** Undefined: the usual one. */

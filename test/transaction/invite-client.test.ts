@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { State } from "../../src/transaction/index.ts";
+import { LOST, State } from "../../src/transaction/index.ts";
 import { headerOf, headersOf, request, responseTo } from "../support/sip-messages.ts";
-import { TransactionBench, type Transport, timesAt } from "../support/transaction-bench.ts";
+import { RecordingUser, TransactionBench, type Transport, timesAt } from "../support/transaction-bench.ts";
 
 const TRANSPORTS: readonly Transport[] = ["udp", "tcp", "tls", "ws", "wss"];
 const RELIABLE = TRANSPORTS.slice(1);
@@ -46,6 +46,30 @@ describe("RFC 3261 §17.1.1.2: INVITE client transaction, Calling", () => {
       bench.advance(31_990);
       assert.deepEqual(bench.timesOf(text), [0]);
     }
+  });
+
+  it("sends the request again, once, when a connection that was in use before is lost; not to who is only reached by that connection", () => {
+    const { bench, text, transaction, user, target } = calling("tcp");
+    for (const asked of [1, 2]) {
+      transaction.transportError(`${LOST}: closed`);
+      assert.deepEqual(
+        [bench.timesOf(text).length, user.errors.length, transaction.state],
+        asked === 1 ? [2, 0, State.Calling] : [2, 1, State.Terminated],
+      );
+    }
+    bench.assertNothingLeft();
+    const other = new RecordingUser();
+    const branch = "z9hG4bKother";
+    const onFlow = bench.layer.send(
+      { method: "INVITE", text, branch, target: { ...target, connection: { isOpen: false } }, timeoutMs: 32_000 },
+      other,
+    );
+    onFlow.transportError(`${LOST}: closed`);
+    assert.deepEqual([bench.timesOf(text).length, other.errors.length], [3, 1]);
+    const rings = calling("tcp");
+    rings.bench.receive(responseTo(rings.text, 180, { toTag: "a" }));
+    rings.transaction.transportError(`${LOST}: closed`);
+    assert.deepEqual([rings.bench.timesOf(rings.text).length, rings.transaction.state], [1, State.Proceeding]);
   });
 
   it("when Timer B fires informs the TU once, generates no ACK and is destroyed, on every transport", () => {

@@ -17,6 +17,7 @@ describe("isNamedBy()", () => {
     { names: "URI:sips:EXAMPLE.com", host: "example.com", named: true },
     { names: "URI:https:example.com", host: "example.com", named: false },
     { names: "URI:sip:user@example.com", host: "example.com", named: false },
+    { names: "URI:sip:x:example.com", host: "example.com", named: false },
     { names: 'URI:"sip:x, URI:sip:example.com, y"', host: "example.com", named: false },
     { names: "IP Address:192.0.2.1", host: "192.0.2.1", named: true },
     { names: "IP Address:192.0.2.1", host: "192.0.2.2", named: false },

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { connect as connectPlain } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, describe, it } from "node:test";
 import { type ConnectionOptions, connect, createServer, type TLSSocket } from "node:tls";
+import { freeTcpPort } from "../../src/demo/free-ports.ts";
 import type { Endpoint } from "../../src/transaction/index.ts";
 import { type ConnectionLimits, ConnectionTable, DEFAULT_CONNECTION_LIMITS } from "../../src/transport/connection-table.ts";
 import { LocalAddresses } from "../../src/transport/local-address.ts";
@@ -13,7 +15,7 @@ import { type TlsSettings, TlsSockets } from "../../src/transport/tls.ts";
 import { TransportCounters } from "../../src/transport/udp.ts";
 import { INVITE } from "../sip/messages.ts";
 import { waitFor } from "../support/net.ts";
-import { TcpPeer } from "../support/tcp-peer.ts";
+import { TcpPeer, TcpServer } from "../support/tcp-peer.ts";
 
 const FIXTURES = join(import.meta.dirname, "..", "fixtures", "tls");
 const CA = readFileSync(join(FIXTURES, "ca.pem"));
@@ -84,6 +86,13 @@ async function serve(name: string): Promise<{ port: number; peers: TcpPeer[] }> 
   return { port: (server.address() as { port: number }).port, peers };
 }
 
+/** A server at this port that takes connections and says nothing. */
+async function openSilent(port: number): Promise<TcpServer> {
+  const server = await TcpServer.open("127.0.0.1", port);
+  toClose.push(server);
+  return server;
+}
+
 describe("StreamListener over TLS", () => {
   it("takes messages and answers on their connection, with a certificate that holds", async () => {
     const { listener, received, table } = await listen();
@@ -95,6 +104,25 @@ describe("StreamListener over TLS", () => {
     assert.equal(await peer.next("the answer", () => true), INVITE);
     assert.ok(socket.authorized);
     assert.deepEqual([table.size, table.counts["connections_accepted"]], [1, 1]);
+  });
+
+  it("never takes who connects from a port for who was to be found at that port: its handshake is its own, whatever is being connected meanwhile", async () => {
+    const { listener, received } = await listen();
+    const bare = connectPlain({ host: "127.0.0.1", port: listener.port, localPort: await freeTcpPort("127.0.0.1") });
+    await once(bare, "connect");
+    // Nothing there ever shows a certificate.
+    const { port } = await openSilent(bare.localPort ?? 0);
+    const there: Endpoint = { transport: "tls", address: "127.0.0.1", port, name: "callee.example.com", listener };
+    listener.send(INVITE, there);
+    const socket = connect({ socket: bare, host: "127.0.0.1", ca: CA });
+    const peer = new TcpPeer(socket);
+    toClose.push(peer);
+    peer.send(INVITE.replace("z9hG4bK", "z9hG4bKmine"));
+    await waitFor("its own message", TIMEOUT_MS, () => received[0]);
+    listener.send(INVITE.replace("z9hG4bK", "z9hG4bKsecret"), there);
+    listener.send(INVITE, received[0]!.source);
+    await peer.next("its answer", () => true);
+    assert.doesNotMatch(peer.raw, /secret/);
   });
 
   it("refuses TLS before 1.2, and plain text, and counts both", async () => {
