@@ -304,6 +304,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   management = started;
   opened.push(() => started.close());
   isReady = true;
+  guard.begin();
   cluster?.ready();
   return { sip, managementUrl: started.url, reload, stop };
 
