@@ -186,7 +186,7 @@ describe("a listener whose peers have sockets", () => {
 
   it("waits longer for the sign of life of a peer whose answers take longer", async () => {
     const { listener, clock, counters } = await listen("127.0.0.1");
-    const distant = await peer("127.0.0.1");
+    const distant = await UdpPeer.open("127.0.0.1");
     const target = endpoint(listener, distant);
     listener.send("request", target, new Owner());
     await distant.next("the request", () => true);
