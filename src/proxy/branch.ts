@@ -118,7 +118,7 @@ export class Branch implements ClientUser, TimerOwner {
     this.#core.counters.transport_errors++;
     const target = `${this.target.address}:${this.target.port}`;
     const isRefused = reason.startsWith(REFUSED);
-    this.#core.log.warn({ target, reason }, isRefused ? "nobody listens at target of request" : "cannot send request to target");
+    this.#core.sendFailures?.note(target, reason, isRefused ? "nobody listens at target of request" : "cannot send request to target");
     // It may have arrived before its connection broke, or before the host said that nobody listens there.
     if (this.#isInvite) this.#waitForLateAnswer();
     if (!this.#saysNothingYet) this.#outcome?.failed("transport");

@@ -4,3 +4,4 @@ export { ProxyCounters } from "./core.ts";
 export type { Elsewhere, Found, FoundDialog } from "./elsewhere.ts";
 export type { Admission, FailureCause, Log, ProxyCall, Router, TargetGuard } from "./ports.ts";
 export { SipProxy } from "./proxy.ts";
+export { SendFailures } from "./send-failures.ts";
