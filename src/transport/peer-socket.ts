@@ -98,6 +98,21 @@ export class PeerSocket {
     this.#transmit(bytes, owner);
   }
 
+  /**
+   * Whether another address of ours leads to the peer by now. Behind a wildcard the system chooses one when it connects, and keeps it when routes change, where
+   * what is not connected leaves from the address that leads there at the moment.
+   */
+  isMisplaced(): boolean {
+    try {
+      const trial = connectUdpSocket({ address: this.#options.local.address, port: 0 }, this, false);
+      const { address } = trial.address();
+      trial.close();
+      return this.#socket !== undefined && this.#socket.address().address !== address;
+    } catch {
+      return false; // there is no way at all, or no further socket
+    }
+  }
+
   /** To be called once a second: who sent something before the second that ends is not told any more. */
   age(): void {
     this.#olderOwners = this.#owners;

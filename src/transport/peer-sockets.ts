@@ -12,8 +12,12 @@ export const ANSWER_MS = 32_000;
 export const IDLE_MS = 120_000;
 /** How long none is tried when the system gave none, and none for a peer that there was no way to. */
 export const PAUSE_MS = 10_000;
+/** Sockets behind a wildcard that are looked at once a second: whether they still have the address that leads to their peer. Each costs some 30 µs. */
+export const LOOKS = 32;
 /** Errors that say that the address of ours that a socket was connected from does not lead to its peer any more. */
 const NO_WAY = new Set(["EINVAL", "EADDRNOTAVAIL", "ENETUNREACH", "EHOSTUNREACH", "ENETDOWN"]);
+
+const WILDCARDS = new Set(["0.0.0.0", "::"]);
 
 /** What the sockets of peers need of the rest of the program. */
 export interface PeerSocketPorts {
@@ -67,6 +71,18 @@ export class PeerSockets {
     return undefined;
   }
 
+  /** Looks at some sockets each time, at those first that were not looked at for longest. */
+  #moveMisplaced(): void {
+    if (!WILDCARDS.has(this.#options.local.address)) return;
+    let left = Math.min(LOOKS, this.#all.size); // those looked at come last, and would come again
+    for (const peer of this.#all) {
+      if (left-- === 0) break;
+      this.#all.delete(peer);
+      this.#all.add(peer);
+      if (peer.isMisplaced()) this.#replace(peer);
+    }
+  }
+
   /** Closes what is not in use any more. To be called once a second. */
   sweep(): void {
     const { isLasting, nowMs } = this.#options;
@@ -84,6 +100,7 @@ export class PeerSockets {
       for (const peer of idle.slice(0, this.#wanting)) this.#retire(peer);
     }
     this.#wanting = 0;
+    this.#moveMisplaced();
     for (const [place, untilMs] of this.#noWayUntilMs) if (untilMs <= now) this.#noWayUntilMs.delete(place);
   }
 

@@ -5,7 +5,7 @@ import { afterEach, describe, it } from "node:test";
 import type { Endpoint } from "../../src/transaction/index.ts";
 import { LocalAddresses } from "../../src/transport/local-address.ts";
 import { isRefusal, MAX_GRACE_MS, REFUSED_MS } from "../../src/transport/peer-socket.ts";
-import { ANSWER_MS, IDLE_MS, PAUSE_MS, PeerSockets } from "../../src/transport/peer-sockets.ts";
+import { ANSWER_MS, IDLE_MS, LOOKS, PAUSE_MS, PeerSockets } from "../../src/transport/peer-sockets.ts";
 import { TransportCounters, UdpListener } from "../../src/transport/udp.ts";
 import { createUdpSocket, openListeningSocket } from "../../src/transport/udp-socket.ts";
 import { hasIpv6Loopback, loopbacks } from "../support/loopback.ts";
@@ -221,8 +221,8 @@ describe("isRefusal()", () => {
 });
 
 describe("PeerSockets", () => {
-  async function open(max = 3) {
-    const { socket } = await openListeningSocket("127.0.0.1", 0, true);
+  async function open(max = 3, address = "127.0.0.1") {
+    const { socket } = await openListeningSocket(address, 0, true);
     toClose.push(socket);
     const clock = { nowMs: 0 };
     const wanted = { lasting: true };
@@ -311,6 +311,17 @@ describe("PeerSockets", () => {
     assert.equal(peers.find(...unreachable), undefined);
     assert.equal(await sweep(), 1);
     assert.deepEqual(faults, []);
+  });
+
+  it("keeps those behind a wildcard whose address still leads to their peer", async () => {
+    const { peers, sweep } = await open(2 * LOOKS, "0.0.0.0");
+    const opened = Array.from({ length: LOOKS + 3 }, (_, i) => peers.find("127.0.0.9", 5060 + i, true));
+    for (let i = 0; i < 3; i++) assert.equal(await sweep(), LOOKS + 3);
+    for (const [i, socket] of opened.entries()) {
+      assert.ok(socket);
+      assert.equal(socket, peers.find("127.0.0.9", 5060 + i, false));
+      assert.equal(socket.isMisplaced(), false);
+    }
   });
 
   it("opens none after close()", async () => {
