@@ -33,6 +33,30 @@ export const REDIS: Tool = {
   tests: "tests of the cluster",
 };
 
+/** The SIP proxy that stands before or behind Headroom in tests; they run their own, on free ports. */
+export const KAMAILIO: Tool = {
+  command: "kamailio",
+  versionOption: "-v",
+  package: "kamailio",
+  website: "https://www.kamailio.org/",
+  tests: "end-to-end tests",
+};
+
+/** The softphone. */
+export const BARESIP: Tool = {
+  command: "baresip",
+  versionOption: "-h",
+  package: "baresip-core",
+  website: "https://github.com/baresip/baresip",
+  tests: "end-to-end tests",
+};
+
+/**
+ * A package of a server starts it once installed, on ports that somebody may want. Neither init system does so under these: systemctl takes itself to be
+ * where nothing runs, and invoke-rc.d to be in single-user mode.
+ */
+const WITHOUT_STARTING = ["SYSTEMD_OFFLINE=1", "RUNLEVEL=1"];
+
 function canRun(command: string, args: readonly string[]): boolean {
   return spawnSync(command, args, { stdio: "ignore" }).error === undefined;
 }
@@ -60,7 +84,15 @@ export function ensureTool(tool: Tool): string | undefined {
   if (!canRun("apt-get", ["--version"])) return `${wanted} or, where there is no apt-get, from ${tool.website}`;
 
   process.stdout.write(`${tool.command} is missing: installing ${tool.package} with apt-get\n`);
-  const aptGet = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-o", `DPkg::Lock::Timeout=${LOCK_TIMEOUT_SECONDS}`];
+  const aptGet = [
+    "env",
+    ...WITHOUT_STARTING,
+    "DEBIAN_FRONTEND=noninteractive",
+    "apt-get",
+    "-q",
+    "-o",
+    `DPkg::Lock::Timeout=${LOCK_TIMEOUT_SECONDS}`,
+  ];
   for (const action of [["update"], ["install", "--yes", "--no-install-recommends", tool.package]]) {
     const [command = "", ...args] = [...prefix, ...aptGet, ...action];
     const { status } = spawnSync(command, args, { stdio: ["ignore", "inherit", "inherit"] });

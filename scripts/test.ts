@@ -1,29 +1,36 @@
 /**
  * Runs the tests: `node scripts/test.ts [unit|e2e|all]` (default all).
  *
- * Unit tests run two files at a time. End-to-end tests own the processor while they run, because they measure calls a second, so they run one
- * file at a time and last. A skipped test, a test marked as to do and a run without any test all count as a failure: a green run means that
+ * Unit tests run two files at a time, and so do most end-to-end tests, which wait more than they work. Those that measure (calls a second, shares,
+ * milliseconds) own the processor while they run: one file at a time and last. A skipped test, a test marked as to do and a run without any test all count as a failure: a green run means that
  * every test was executed.
  */
 import { globSync } from "node:fs";
-import { resolve } from "node:path";
+import { basename, relative, resolve } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
-import { ensureTool, REDIS, SIPP } from "./ensure-tools.ts";
+import { BARESIP, ensureTool, KAMAILIO, REDIS, SIPP } from "./ensure-tools.ts";
 
 /** Counts of one or more test runs. `notExecuted` are tests that were skipped or marked as to do, and files without any. */
 interface Tally {
   passed: number;
   failed: number;
   notExecuted: string[];
+  /** How long each file took. */
+  took: { file: string; ms: number }[];
 }
 
 const SUITES = ["unit", "e2e", "all"] as const;
 
-function testFiles(): { unit: string[]; e2e: string[] } {
+/** End-to-end tests that measure, in `test/e2e`, without `.test.ts`. */
+const MEASURING = ["cluster-exact", "cluster-redis", "cluster-status", "demo", "die-and-return", "overload", "retransmission", "spread"];
+
+function testFiles(): { unit: string[]; e2e: string[]; measuring: string[] } {
   const files = globSync("test/**/*.test.ts").sort();
   const inE2e = (file: string): boolean => file.split(/[\\/]/)[1] === "e2e";
-  return { unit: files.filter((file) => !inE2e(file)), e2e: files.filter(inE2e) };
+  const measures = (file: string): boolean => MEASURING.includes(basename(file, ".test.ts"));
+  const ends = files.filter(inE2e);
+  return { unit: files.filter((file) => !inE2e(file)), e2e: ends.filter((file) => !measures(file)), measuring: ends.filter(measures) };
 }
 
 /** How a group of test files is run. */
@@ -35,7 +42,15 @@ interface Manner {
 
 const UNIT: Manner = { concurrency: 2, timeout: 180_000 }; // files at a time; ms a file, which takes seconds: this only ends one that hangs
 // The longest file takes a minute. What a failed test has left running must not keep the others waiting: the file ends, and with it its processes.
-const E2E: Manner = { concurrency: 1, timeout: 240_000, execArgv: ["--test-force-exit"] };
+const E2E: Manner = { concurrency: 2, timeout: 300_000, execArgv: ["--test-force-exit"] };
+const ALONE: Manner = { ...E2E, concurrency: 1 };
+
+const SLOWEST_FILES = 15;
+/**
+ * Every test file is a process of its own, and each program that is started another one: most of what short ones do is to strip types of the
+ * same sources and to compile them. Below node_modules, so that `npm ci` clears it away.
+ */
+const COMPILE_CACHE = resolve("node_modules/.cache/compile");
 
 async function runFiles(files: readonly string[], manner: Manner, tally: Tally): Promise<void> {
   if (files.length === 0) return;
@@ -44,13 +59,24 @@ async function runFiles(files: readonly string[], manner: Manner, tally: Tally):
     if (skip !== undefined || todo !== undefined) tally.notExecuted.push(`${file ?? ""}: ${name} (skipped or to do)`);
     if (file !== undefined && resolve(name) === file) tally.notExecuted.push(`${file}: it holds no test`);
   });
-  events.on("test:summary", ({ file, counts }) => {
-    if (file !== undefined) return; // one comes for each file, and the last one, for all of them, without a file
+  events.on("test:summary", ({ file, counts, duration_ms }) => {
+    if (file !== undefined) {
+      tally.took.push({ file: relative(".", file), ms: duration_ms });
+      return; // one comes for each file, and the last one, for all of them, without a file
+    }
     tally.passed += counts.passed;
     tally.failed += counts.tests - counts.passed - counts.skipped - counts.todo; // failed or cancelled
   });
   const report = events.compose(new spec());
   for await (const chunk of report) process.stdout.write(chunk as string);
+}
+
+/** Where the time went, for whoever wants to make it less. */
+function slowest({ took }: Tally): string {
+  const first = took.sort((a, b) => b.ms - a.ms).slice(0, SLOWEST_FILES);
+  const total = took.reduce((sum, { ms }) => sum + ms, 0);
+  const lines = first.map(({ file, ms }) => `  ${(ms / 1000).toFixed(1).padStart(6)} s  ${file}\n`);
+  return `${took.length} files took ${(total / 1000).toFixed(0)} s, one after the other; the slowest:\n${lines.join("")}`;
 }
 
 async function main(): Promise<number> {
@@ -59,17 +85,22 @@ async function main(): Promise<number> {
     process.stderr.write(`Cannot run test suite "${suite}": want ${SUITES.join(", ")}\n`);
     return 2;
   }
-  for (const tool of suite === "unit" ? [REDIS] : [REDIS, SIPP]) {
+  for (const tool of suite === "unit" ? [REDIS] : [REDIS, SIPP, KAMAILIO, BARESIP]) {
     const refusal = ensureTool(tool);
     if (refusal === undefined) continue;
     process.stderr.write(`${refusal}\n`);
     return 1;
   }
-  const tally: Tally = { passed: 0, failed: 0, notExecuted: [] };
+  process.env.NODE_COMPILE_CACHE ??= COMPILE_CACHE;
+  const tally: Tally = { passed: 0, failed: 0, notExecuted: [], took: [] };
   const files = testFiles();
   if (suite !== "e2e") await runFiles(files.unit, UNIT, tally);
-  if (suite !== "unit") await runFiles(files.e2e, E2E, tally);
+  if (suite !== "unit") {
+    await runFiles(files.e2e, E2E, tally);
+    await runFiles(files.measuring, ALONE, tally);
+  }
 
+  process.stdout.write(slowest(tally));
   for (const name of tally.notExecuted) process.stdout.write(`not executed: ${name}\n`);
   if (tally.passed + tally.failed === 0) process.stdout.write("no test was run\n");
   process.stdout.write(`${tally.passed} passed, ${tally.failed} failed\n`);

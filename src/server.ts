@@ -6,7 +6,7 @@ import { type Dialog, DialogTable } from "./dialog/index.ts";
 import { freeswitchFeeds } from "./freeswitch/index.ts";
 import { createManagementServer, type ManagementServer } from "./management/index.ts";
 import { Statistics } from "./observability/statistics.ts";
-import { type ProxyCore, ProxyCounters, SendFailures, SipProxy } from "./proxy/index.ts";
+import { endpointAt, LargeRequests, type ProxyCore, ProxyCounters, SendFailures, SipProxy } from "./proxy/index.ts";
 import { RoutingCounters, type RoutingPorts } from "./routing/index.ts";
 import { Addresses } from "./server/addresses.ts";
 import { Announcer } from "./server/announcer.ts";
@@ -98,6 +98,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     cluster?.dialogChanged(dialog);
     overload.callChanged(dialog);
   };
+  dialogs.onRestored = (dialog) => overload.callChanged(dialog);
   const guard = new OverloadGuard({ config, balancer, announcer, nowMs, log });
   opened.push(async () => guard.close());
   const { overload } = guard;
@@ -210,6 +211,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
       cluster?.breakerChanged(change);
     },
     mayProbe: () => cluster?.mayProbe() ?? true,
+    streams: { layer, endpoint: (address, uri) => endpointAt(network, address, uri) },
     locals,
     chance,
     wheel,
@@ -221,6 +223,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   statusListeners.push((change) => watch.statusChanged(change));
   quietStatusListeners.push((change) => watch.statusChanged(change));
   tableListeners.push(() => watch.tableChanged());
+  const large = new LargeRequests({ network, limitBytes: config.sip.udp_mtu, nowMs });
   const core: ProxyCore = {
     layer,
     wheel,
@@ -240,6 +243,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     admission: cluster?.leases,
     elsewhere: cluster?.dialogs,
     overload,
+    large,
   };
   const proxy = new SipProxy(core);
 

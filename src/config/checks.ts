@@ -7,7 +7,7 @@ import { compileCidr } from "../routing/cidr.ts";
 import { compilePattern } from "../routing/pattern.ts";
 import { checkMethod as checkInitialMethod } from "../routing/rules.ts";
 import { compileStatusList } from "../routing/status-set.ts";
-import { tryParseSipUri, uriParam } from "../sip/index.ts";
+import { type SipUri, tryParseSipUri, uriParam } from "../sip/index.ts";
 import { parseHttpListen, parseListen } from "./listen.ts";
 import { closestName } from "./spelling.ts";
 
@@ -104,6 +104,12 @@ export function checkHost(text: string): string | undefined {
   return isHost(text) ? undefined : 'a host without a port, such as "sip.example.net", "203.0.113.5" or "[2001:db8::1]"';
 }
 
+export function checkServerName(text: string): string | undefined {
+  const name = text.startsWith("*.") ? text.slice(2) : text;
+  const isName = HOST_NAME.test(name) && !/^[\d.]+$/.test(name) && !name.endsWith(".");
+  return isName ? undefined : 'a host name, such as "sip.example.net" or "*.example.net"';
+}
+
 export function checkSipUri(text: string): string | undefined {
   return tryParseSipUri(text) ? undefined : 'a SIP URI, such as "sip:prober@localhost"';
 }
@@ -178,11 +184,23 @@ export function checkEventName(text: string): string | undefined {
   return meant === undefined ? `one of "${EVENT_NAMES.join('", "')}"` : `did you mean "${meant}"?`;
 }
 
-/** Requests are sent as the rows of destinations are: over UDP. */
+/** Gateways of the distributor are reached over UDP. */
+export function checkUdpUri(text: string): string | undefined {
+  const uri = tryParseSipUri(text);
+  return uri?.scheme === "sip" && (transportOf(uri) ?? "udp") === "udp" ? undefined : "a SIP URI that is reached over UDP";
+}
+
+/** Whether there is a listener of its transport, `checkTogether` looks. */
 export function checkNextHop(text: string): string | undefined {
   const uri = tryParseSipUri(text);
-  const isUdp = uri?.scheme === "sip" && (uriParam(uri, "transport") ?? "udp").toLowerCase() === "udp";
-  return isUdp ? undefined : 'a SIP URI that is reached over UDP, such as "sip:192.0.2.5:5060"';
+  const isServed = uri !== undefined && ["udp", "tcp", "tls"].includes(transportOf(uri) ?? "udp");
+  return isServed
+    ? undefined
+    : 'a SIP URI that is reached over UDP, TCP or TLS, such as "sip:192.0.2.5:5060" or "sip:192.0.2.5;transport=tcp"';
+}
+
+function transportOf(uri: SipUri): string | undefined {
+  return uriParam(uri, "transport")?.toLowerCase();
 }
 
 export function checkWebhookUrl(text: string): string | undefined {

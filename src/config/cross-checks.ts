@@ -1,4 +1,6 @@
 import { parseBlacklist } from "../health/index.ts";
+import { askedTransport, targetOfUri } from "../resolution/index.ts";
+import { tryParseSipUri } from "../sip/index.ts";
 import { isLoopback, parseHttpListen, parseListen } from "./listen.ts";
 import type { Reading } from "./read-values.ts";
 import type { ConfigValues, RoutingRule } from "./schema.ts";
@@ -19,6 +21,7 @@ export function checkTogether(values: ConfigValues, found: Found): void {
   if (isRight("sip.listen", found) && isRight("sip.tls", found)) checkTls(values.sip, found);
   if (isRight("mi_http", found)) checkManagement(values.mi_http, found);
   checkRules(values.routing.rules, found);
+  if (isRight("sip.listen", found) && isRight("routing.outbound", found)) checkNextHopTransport(values, found);
   if (isRight("load_balancer.lb_define_blacklist", found)) checkBlacklists(values, found);
   if (isRight("registrar", found)) checkRegistrations(values, found);
   if (isRight("cluster", found) && isRight("load_balancer.cluster_id", found)) checkSharingTags(values, found);
@@ -102,6 +105,14 @@ function checkListens(listens: readonly string[], found: Found): void {
   if (!listens.some((text) => parseListen(text).transport === "udp")) {
     report(found, "sip.listen", "found no udp entry, want at least one: destinations are probed over UDP");
   }
+}
+
+/** A name without a transport may lead to any; one that is asked for must have a listener. */
+function checkNextHopTransport({ routing: { outbound }, sip: { listen } }: ConfigValues, found: Found): void {
+  const uri = tryParseSipUri(outbound?.next_hop ?? "");
+  const transport = uri && (askedTransport(targetOfUri(uri)) ?? (uri.scheme === "sips" ? "tls" : undefined));
+  const isServed = transport === undefined || listen.some((text) => parseListen(text).transport === transport);
+  if (!isServed) report(found, "routing.outbound.next_hop", `found "${outbound?.next_hop}", want an entry of ${transport} in sip.listen`);
 }
 
 function checkTls({ listen, tls }: ConfigValues["sip"], found: Found): void {

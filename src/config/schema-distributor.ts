@@ -1,6 +1,6 @@
 import { type Static, Type } from "typebox";
 import { type ListSpec, MAX_NAME_LENGTH, MAX_NODES, MAX_WEIGHT } from "../distributor/index.ts";
-import { checkNextHop } from "./checks.ts";
+import { checkUdpUri } from "./checks.ts";
 import { item, optionalText, whole } from "./schema-keys.ts";
 
 const NodeSchema = Type.Object(
@@ -51,6 +51,6 @@ function checkName(text: string): string | undefined {
 }
 
 function checkTarget(text: string): string | undefined {
-  const fits = /^\d{1,10}$/.test(text) || checkNextHop(text) === undefined;
+  const fits = /^\d{1,10}$/.test(text) || checkUdpUri(text) === undefined;
   return fits ? undefined : 'the id of a destination, or a SIP URI that is reached over UDP, such as "sip:192.0.2.10:5060"';
 }

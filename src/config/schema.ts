@@ -28,6 +28,7 @@ import { EventsSchema, ExplainSchema, HealthSchema, OutboundSchema, PROBING_KEYS
 import { flag, fraction, item, list, MAX_INT32, MAX_SECONDS, MAX_TEXT_LENGTH, optionalText, several, text, whole } from "./schema-keys.ts";
 import { OverloadSchema } from "./schema-overload.ts";
 import { RegistrarSchema } from "./schema-registrar.ts";
+import { TlsSchema } from "./schema-tls.ts";
 
 const NO_DISPATCHER = "this version has no dispatcher";
 
@@ -52,21 +53,13 @@ const SipSchema = Type.Object(
     workers: whole("SIP worker threads.", 1, 1, 64, { unbuilt: "this version runs one SIP worker thread" }),
     server_header: text("What the Server header of our own final responses says.", "headroom", { check: checkHeaderText }),
     max_forwards: whole("Max-Forwards given to a request that has none.", 70, 1, 255),
-    tls: Type.Object(
-      {
-        certificate: optionalText("File with the certificate chain, PEM. Read again by a SIGHUP."),
-        private_key: optionalText("File with the private key, PEM."),
-        ca: optionalText(
-          "File with the certificate authorities that peers are checked against, PEM. Without it: those that come with Node.js.",
-        ),
-        verify_client: flag("Ask clients for a certificate and refuse those without a good one.", false),
-        verify_server: flag(
-          "Refuse destinations without a good certificate: one of an authority in ca, or where ca is not set, of a public one and for the very address.",
-          true,
-        ),
-      },
-      { description: "Certificates of tls and wss.", additionalProperties: false },
+    udp_mtu: whole(
+      "Largest request, in bytes, that is sent over UDP where its URI does not ask for it; larger ones go over TCP when there is a tcp listener and the other side takes them (RFC 3261 §18.1.1). 0: all sizes.",
+      1300,
+      0,
+      65_535,
     ),
+    tls: TlsSchema,
     connections: ConnectionsSchema,
     websocket: WebSocketSchema,
     allow: list(

@@ -83,6 +83,8 @@ export class DialogTable {
   onState: ((dialog: Dialog, before: DialogState) => void) | undefined = undefined;
   /** Is told of each call that is new or of which something may have changed that its snapshot or its leases show, but for its end. It must not throw. */
   onChange: ((dialog: Dialog) => void) | undefined = undefined;
+  /** Is told of each call of another node that goes on here, with the state that it has. It must not throw. */
+  onRestored: ((dialog: Dialog) => void) | undefined = undefined;
   /**
    * Is asked when a lifetime ends: whether this node may end the call. False: another one will, within {@link PUT_OFF_MS}. Asked once more then; when it
    * is false again the call is forgotten without a word to its parties.
@@ -105,6 +107,11 @@ export class DialogTable {
   /** Calls that have not ended. */
   get size(): number {
     return this.#ongoing;
+  }
+
+  /** Places in its indexes, those of calls that have just ended among them: 0 once all are over and forgotten. */
+  get places(): number {
+    return this.#byDid.size + this.#byCallId.size;
   }
 
   get full(): boolean {
@@ -153,6 +160,7 @@ export class DialogTable {
       dialog.load.closed = true;
       this.#startTimer(dialog, Math.min(Math.max(0, dialog.expiresAtMs - this.#options.wallMs()), MAX_LIFETIME_MS));
     }
+    this.onRestored?.(dialog);
     this.changed(dialog);
     return dialog;
   }

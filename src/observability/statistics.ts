@@ -115,6 +115,8 @@ function readStatistics(sources: StatisticsSources): Values {
       timeout_finalresponse: proxy.timeouts_other,
       timeout_finalresponse_inv: proxy.timeouts_invite,
       transport_errors: proxy.transport_errors,
+      large_over_tcp: proxy.large_over_tcp,
+      large_back_to_udp: proxy.large_back_to_udp,
       failovers: proxy.failovers,
       address_failovers: proxy.address_failovers,
       late_answers: proxy.late_answers,

@@ -1,11 +1,19 @@
-import type { Balancer } from "../balancer/index.ts";
+import type { Address, Balancer } from "../balancer/index.ts";
 import type { ReplyCodes } from "../health/index.ts";
-import type { Chance, Endpoint, Listener, SendOwner, TimerWheel } from "../transaction/index.ts";
+import type { Chance, Endpoint, Listener, SendOwner, TimerWheel, TransactionLayer } from "../transaction/index.ts";
 
 /** A socket that probes leave from and that their replies come to; nothing else uses it. */
 export interface ProbeSocket extends Listener {
   send(text: string, to: Endpoint, owner?: SendOwner): void;
   close(): Promise<void>;
+}
+
+/** How probes over connections leave: on those of calls. */
+export interface StreamProbes {
+  /** The address as a listener of its transport reaches it; undefined when there is none. @param uri of the destination */
+  endpoint(address: Address, uri: string): Endpoint | undefined;
+  /** The transactions that the replies on those connections come to. */
+  readonly layer: Pick<TransactionLayer, "send">;
 }
 
 /** Parameters of probing. Times in milliseconds. */
@@ -48,6 +56,8 @@ export interface ProberOptions {
   readonly towards: (address: string) => string;
   /** Opens a UDP socket with a port of the system's choice. @throws Error when the address cannot be bound */
   readonly openSocket: (address: string, receive: (text: string, source: Endpoint) => void) => Promise<ProbeSocket>;
+  /** Absent: destinations over TCP and TLS are not probed. */
+  readonly streams?: StreamProbes | undefined;
   readonly wheel: TimerWheel;
   readonly chance: Chance;
   /** Monotonic milliseconds. */

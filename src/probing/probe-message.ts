@@ -1,4 +1,5 @@
 import { buildRequest } from "../sip/index.ts";
+import type { Endpoint } from "../transaction/index.ts";
 
 /** What one probe is made of. */
 export interface ProbeParts {
@@ -7,6 +8,7 @@ export interface ProbeParts {
   readonly uri: string;
   /** From URI. */
   readonly from: string;
+  readonly transport: Endpoint["transport"];
   /** host:port of the sending socket. */
   readonly sentBy: string;
   readonly branch: string;
@@ -16,13 +18,13 @@ export interface ProbeParts {
 }
 
 /** Text of a probe. `rport` asks for the reply where the probe came from, also through NAT (RFC 3581). */
-export function probeMessage({ method, uri, from, sentBy, branch, token, userAgent }: ProbeParts): string {
+export function probeMessage({ method, uri, from, transport, sentBy, branch, token, userAgent }: ProbeParts): string {
   // "An Accept header field SHOULD be included" in OPTIONS (RFC 3261 §11.1).
   const accept: readonly (readonly [string, string])[] = method === "OPTIONS" ? [["Accept", "application/sdp"]] : [];
   return buildRequest({
     method,
     uri,
-    via: `SIP/2.0/UDP ${sentBy};rport;branch=${branch}`,
+    via: `SIP/2.0/${transport.toUpperCase()} ${sentBy};rport;branch=${branch}`,
     from: `<${from}>;tag=${token}`,
     to: `<${uri}>`,
     callId: token,

@@ -11,7 +11,7 @@ export type ProbeFailure = "timeout" | "transport-error";
  * as ECONNREFUSED and EHOSTUNREACH, tell of the destination.
  */
 const OUR_ERRORS =
-  /\b(?:EINVAL|ENETUNREACH|ENETDOWN|EADDRNOTAVAIL|EAFNOSUPPORT|EPERM|EACCES|ENOBUFS|ENOMEM|EAGAIN|EMSGSIZE|EMFILE|ENFILE)\b/;
+  /\b(?:EINVAL|ENETUNREACH|ENETDOWN|EADDRNOTAVAIL|EAFNOSUPPORT|EPERM|EACCES|ENOBUFS|ENOMEM|EAGAIN|EMSGSIZE|EMFILE|ENFILE|too many connections|stopped)\b/;
 
 /** Is told of the end of each probe, once. */
 export interface ProbeOwner {

@@ -13,11 +13,12 @@ import {
   type Verdict,
 } from "../health/index.ts";
 import { parseMessage, type SipResponse } from "../sip/index.ts";
-import { type Endpoint, facingListener, MAGIC_COOKIE, TransactionLayer, type Wire } from "../transaction/index.ts";
+import { type Endpoint, MAGIC_COOKIE } from "../transaction/index.ts";
 import { ProbeCounters } from "./counters.ts";
-import type { ProberOptions, ProbeSocket } from "./ports.ts";
+import type { ProberOptions } from "./ports.ts";
 import { Probe, type ProbeFailure, type ProbeOwner } from "./probe.ts";
 import { probeMessage } from "./probe-message.ts";
+import { ProbeWays } from "./probe-ways.ts";
 import { ProbedDestination } from "./probed-destination.ts";
 
 /** Probes of one destination that may wait for their reply at a time: there are several when the interval is shorter than the time-out. */
@@ -27,16 +28,12 @@ const STATUS_OF: Readonly<Record<ProbeFailure, number>> = { timeout: 408, "trans
 /** Kind of a turn's timer: a destination has no other. */
 const TURN = 1;
 
-/**
- * Asks destinations whether they are alive, and enables and disables them by what they answer (OpenSIPS `lb_prober.c`).
- * It has sockets and transactions of its own: calls and probes do not get in each other's way.
- */
+/** Asks destinations whether they are alive, and enables and disables them by what they answer (OpenSIPS `lb_prober.c`). */
 export class Prober implements ProbeOwner {
   readonly counters = new ProbeCounters();
   readonly #options: ProberOptions;
   readonly #fastIntervalMs: number;
-  readonly #layer: TransactionLayer;
-  readonly #sockets: ProbeSocket[] = [];
+  readonly #ways: ProbeWays;
   /** By the destination's key. */
   readonly #targets = new Map<string, ProbedDestination>();
   /** By branch. */
@@ -49,24 +46,13 @@ export class Prober implements ProbeOwner {
     this.#options = options;
     const { intervalMs, fastIntervalMs } = options.settings;
     this.#fastIntervalMs = fastIntervalMs > 0 && fastIntervalMs < intervalMs ? fastIntervalMs : intervalMs;
-    const { wheel, chance, nowMs } = options;
-    const wire: Wire = { send: (text, to, owner) => (to.listener as ProbeSocket).send(text, to, owner) };
-    this.#layer = new TransactionLayer({ wire, wheel, chance, nowMs });
-    this.#layer.user = {
-      request: () => undefined,
-      ack: () => undefined,
-      strayResponse: () => {
-        this.counters.ignored_branch++;
-      },
-    };
+    this.#ways = new ProbeWays(options, () => void this.counters.ignored_branch++);
   }
 
   /** Opens the sockets and begins to probe. @throws Error when an address cannot be bound; no socket is then left open */
   async start(): Promise<void> {
     try {
-      for (const address of new Set(this.#options.addresses)) {
-        this.#sockets.push(await this.#options.openSocket(address, (text, source) => this.receive(text, source)));
-      }
+      await this.#ways.open((text, source) => this.receive(text, source));
     } catch (error) {
       await this.stop();
       throw error;
@@ -82,7 +68,7 @@ export class Prober implements ProbeOwner {
     for (const probed of this.#targets.values()) probed.timer = this.#options.wheel.cancel(probed.timer);
     this.#targets.clear();
     for (const probe of [...this.#probes.values()]) this.#abandon(probe);
-    await Promise.all(this.#sockets.splice(0).map((socket) => socket.close()));
+    await this.#ways.close();
   }
 
   /**
@@ -166,7 +152,7 @@ export class Prober implements ProbeOwner {
       this.counters.ignored_source++;
       return;
     }
-    this.#layer.receive(response, source);
+    this.#ways.receive(response, source);
   }
 
   probeAnswered(probe: Probe, status: number): void {
@@ -260,8 +246,8 @@ export class Prober implements ProbeOwner {
 
   #probe(probed: ProbedDestination, now: number, address = probed.address): void {
     const { destination } = probed;
-    const socket = address && this.#socketTo(address);
-    if (address === undefined || socket === undefined) {
+    const way = address && this.#ways.to(address, destination.uri);
+    if (address === undefined || way === undefined) {
       this.#skip(probed, "want a listener of its transport and address family");
       return;
     }
@@ -272,29 +258,16 @@ export class Prober implements ProbeOwner {
     const { chance, settings } = this.#options;
     const { method, from, userAgent, timeoutMs } = settings;
     const branch = `${MAGIC_COOKIE}${chance.token()}`;
-    const sentBy = socket.sentByFor(address.ip);
-    const text = probeMessage({ method, uri: destination.uri, from, sentBy, branch, token: chance.token(), userAgent });
+    const { target, layer } = way;
+    const sentBy = target.listener.sentByFor(address.ip);
+    const { transport } = target;
+    const text = probeMessage({ method, uri: destination.uri, from, transport, sentBy, branch, token: chance.token(), userAgent });
     const probe = new Probe(this, probed, address, branch, now);
     probed.underWay.add(probe);
     this.#probes.set(branch, probe);
     probed.sent++;
     this.counters.sent++;
-    const target: Endpoint = { transport: "udp", address: address.ip, port: address.port, listener: socket };
-    probe.transaction = this.#layer.send({ method, text, branch, target, timeoutMs }, probe);
-  }
-
-  /**
-   * The socket on the address that calls to there leave from. Those prefer the listener that they came to; a probe came to none, and prefers the one
-   * in the network of the destination.
-   */
-  #socketTo({ transport, ip }: Address): ProbeSocket | undefined {
-    if (transport !== "udp") return undefined;
-    const near = this.#sockets.length > 1 ? this.#options.towards(ip) : undefined;
-    return facingListener(
-      ip,
-      this.#sockets,
-      this.#sockets.find((socket) => socket.address === near),
-    );
+    probe.transaction = layer.send({ method, text, branch, target, timeoutMs }, probe);
   }
 
   /** A turn that told nothing of the destination. */
@@ -386,7 +359,9 @@ export class Prober implements ProbeOwner {
 
 /** The place of a probe's address among those of its destination; -1 when it has that address no more. */
 function placeOf({ address, target }: Probe): number {
-  return target.destination.addresses.findIndex(({ ip, port }) => ip === address.ip && port === address.port);
+  return target.destination.addresses.findIndex(
+    ({ ip, port, transport }) => ip === address.ip && port === address.port && transport === address.transport,
+  );
 }
 
 function nextAddress(probe: Probe): Address | undefined {

@@ -110,18 +110,20 @@ export class Branch implements ClientUser, TimerOwner {
     else this.#core.counters.timeouts_other++;
     if (this.#isInvite) this.#waitForLateAnswer();
     this.cutShort = this.#hurried;
-    if (!this.cutShort && (this.heard || !this.#saysNothingYet)) this.#outcome?.failed("timeout");
+    if (!this.cutShort && (this.heard || !(this.#saysNothingYet || this.#goesOnOverUdp))) this.#outcome?.failed("timeout");
     this.#fail(undefined, "timeout");
   }
 
   transportError(_transaction: ClientTransaction, reason: string): void {
-    this.#core.counters.transport_errors++;
-    const target = `${this.target.address}:${this.target.port}`;
     const isRefused = reason.startsWith(REFUSED);
-    this.#core.sendFailures?.note(target, reason, isRefused ? "nobody listens at target of request" : "cannot send request to target");
+    if (!this.#goesOnOverUdp) {
+      this.#core.counters.transport_errors++;
+      const target = `${this.target.address}:${this.target.port}`;
+      this.#core.sendFailures?.note(target, reason, isRefused ? "nobody listens at target of request" : "cannot send request to target");
+      if (!this.#saysNothingYet) this.#outcome?.failed("transport");
+    }
     // It may have arrived before its connection broke, or before the host said that nobody listens there.
     if (this.#isInvite) this.#waitForLateAnswer();
-    if (!this.#saysNothingYet) this.#outcome?.failed("transport");
     this.#fail(undefined, isRefused ? "refused" : "transport-error");
   }
 
@@ -171,6 +173,11 @@ export class Branch implements ClientUser, TimerOwner {
   /** The next address goes on, unless nobody waits any more. */
   get #saysNothingYet(): boolean {
     return this.#hasNext && !this.#cancelWanted;
+  }
+
+  /** Nobody has to take requests over TCP. */
+  get #goesOnOverUdp(): boolean {
+    return this.target.insteadOf !== undefined && !this.#cancelWanted;
   }
 
   #provisional(response: SipResponse): void {

@@ -8,6 +8,7 @@ import { type SipUri, uriParam } from "../sip/index.ts";
 import type { Endpoint, Listener, TimerWheel, TransactionLayer } from "../transaction/index.ts";
 import type { Branch } from "./branch.ts";
 import type { Elsewhere } from "./elsewhere.ts";
+import type { LargeRequests } from "./large-requests.ts";
 import type { Admission, Log, Router } from "./ports.ts";
 import type { SendFailures } from "./send-failures.ts";
 
@@ -18,7 +19,7 @@ export interface Network {
   /** Whether host and port are those of another node of the cluster: a Route with them that carries `did` is as ours. Spelled as for isOwn; nobody is without it. */
   isPeer?(host: string, port: number): boolean;
   /** The peer as we can reach it: through `preferred` when it fits, else through a listener of the same transport and family; undefined when there is none. */
-  endpoint(address: string, port: number, transport: string, preferred: Listener): Endpoint | undefined;
+  endpoint(address: string, port: number, transport: string, preferred?: Listener): Endpoint | undefined;
   /** Addresses of a name, in the order in which one request is to try them; literal addresses are not asked for. Empty when it has none. */
   locate(target: SipTarget): readonly Address[] | Promise<readonly Address[]>;
   /** The order in which one request is to try the addresses of a destination; as they stand without it. */
@@ -62,6 +63,10 @@ export class ProxyCounters {
   timeouts_invite = 0;
   timeouts_other = 0;
   transport_errors = 0;
+  /** Requests that went over TCP because of their size. */
+  large_over_tcp = 0;
+  /** Those of them that went over UDP after all, as nobody took them. */
+  large_back_to_udp = 0;
 }
 
 /** What every part of the proxy works with. */
@@ -83,6 +88,8 @@ export interface ProxyCore {
   readonly elsewhere?: Elsewhere | undefined;
   /** Refuses what there is no time for; absent when everything is taken. */
   readonly overload?: OverloadGate | undefined;
+  /** Sends what is too large for UDP over TCP; absent when everything goes as its URI says. */
+  readonly large?: LargeRequests | undefined;
   readonly timeouts: ProxyTimeouts;
   readonly defaultMaxForwards: number;
   readonly log: Log;

@@ -1,5 +1,6 @@
-import { asRequestUri, DEFAULT_MAX_BREADTH, H, MessageEdit, type SipMessage, type SipRequest } from "../sip/index.ts";
+import { asRequestUri, DEFAULT_MAX_BREADTH, H, MessageEdit, type SipMessage, type SipRequest, uriScheme } from "../sip/index.ts";
 import { type Endpoint, type Listener, stampVia } from "../transaction/index.ts";
+import { isSecure } from "./next-hop.ts";
 
 /** How a request is changed on its way (RFC 3261 §16.6). */
 export interface ForwardPlan {
@@ -37,7 +38,7 @@ export function forwardedRequest(request: SipRequest, source: Endpoint, plan: Fo
   if (plan.dropLastRoute) edit.removeLastRoute();
   for (let i = plan.pushRoutes.length - 1; i >= 0; i--) edit.prependRoute(plan.pushRoutes[i]!);
   if (plan.appendRoute !== undefined) edit.appendRoute(`<${plan.appendRoute}>`);
-  if (plan.did !== undefined) edit.prependRecordRoute(recordRoute(source, target, plan.did));
+  if (plan.did !== undefined) edit.prependRecordRoute(recordRoute(source, target.insteadOf ?? target, plan.did, uriScheme(uri) === "sips"));
   if (target.transport !== "udp") addLength(edit, request);
   const hops = request.maxForwards;
   edit.setMaxForwards(hops === undefined ? plan.defaultMaxForwards : hops - 1);
@@ -60,10 +61,12 @@ export function viaValue(target: Endpoint, branch: string): string {
 /**
  * Our Record-Route. When the caller and the destination reach us at different addresses there are two of them,
  * so that each side sees an address that it can use (RFC 5658 §4); `r2=on` says that the next one is ours too.
+ *
+ * @param sips the Request-URI is a SIPS URI: so are these, and a caller that came without TLS comes by it from now on (RFC 3261 §16.6 step 4)
  */
-function recordRoute(source: Endpoint, target: Endpoint, did: string): string {
-  const inside = routeUri(target.listener, target.address);
-  const outside = routeUri(source.listener, source.address);
+function recordRoute(source: Endpoint, target: Endpoint, did: string, sips: boolean): string {
+  const inside = routeUri(target.listener, target.address, sips);
+  const outside = routeUri(sips && !isSecure(source) ? target.listener : source.listener, source.address, sips);
   if (inside === outside) return `<${inside};lr;did=${did}>`;
   return `<${inside};lr;did=${did};r2=on>, <${outside};lr;did=${did};r2=on>`;
 }
@@ -73,7 +76,8 @@ export function uriTransport(transport: Endpoint["transport"]): string {
   return transport === "wss" ? "ws" : transport;
 }
 
-function routeUri(listener: Listener, remoteAddress: string): string {
+function routeUri(listener: Listener, remoteAddress: string, sips: boolean): string {
   const host = listener.sentByFor(remoteAddress);
+  if (sips) return listener.transport === "wss" ? `sips:${host};transport=ws` : `sips:${host}`;
   return listener.transport === "udp" ? `sip:${host}` : `sip:${host};transport=${uriTransport(listener.transport)}`;
 }

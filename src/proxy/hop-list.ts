@@ -13,6 +13,8 @@ const MAX_HOPS = 8;
 export interface HopTerms {
   /** At least one, the most wanted first. */
   readonly targets: readonly Endpoint[];
+  /** The URI that led there. */
+  readonly uri: string;
   /** The destination that has these addresses, and is judged by what becomes of the request. */
   readonly judged: Destination | undefined;
   /** Those in which the call is counted. */
@@ -28,6 +30,7 @@ export interface HopTerms {
 export class HopList {
   readonly #core: ProxyCore;
   readonly #targets: readonly Endpoint[];
+  readonly #uri: string;
   readonly #answerWithinMs: number | undefined;
   readonly #sinceMs: number;
   readonly #cells: readonly number[];
@@ -35,9 +38,10 @@ export class HopList {
   readonly outcome: BranchOutcome | undefined;
   #at = 0;
 
-  constructor(core: ProxyCore, { targets, judged, cells, answerWithinMs }: HopTerms) {
+  constructor(core: ProxyCore, { targets, uri, judged, cells, answerWithinMs }: HopTerms) {
     this.#core = core;
     this.#targets = targets.slice(0, MAX_HOPS);
+    this.#uri = uri;
     this.#answerWithinMs = answerWithinMs;
     this.#sinceMs = core.nowMs();
     this.#cells = cells;
@@ -65,12 +69,19 @@ export class HopList {
     return this.#answerWithinMs === undefined ? undefined : Math.max(1, this.#answerWithinMs - (this.#core.nowMs() - this.#sinceMs));
   }
 
+  /** Where the request goes now, and its text for there: over TCP when it is too large for UDP. */
+  place(write: (target: Endpoint) => string): { readonly target: Endpoint; readonly text: string } {
+    return placed(this.#core, this.current, this.#uri, write);
+  }
+
   /**
    * Goes on to the next address when the branch to this one failed in a way that says so: no answer at all, nothing could be sent, or 503 without
-   * ringing before (RFC 3263 §4.3). A destination that has no room for the call is not asked again by another name.
+   * ringing before (RFC 3263 §4.3). A destination that has no room for the call is not asked again by another name. What was sent over TCP for its size
+   * goes to the same address over UDP.
    */
   advance(branch: Branch, response: SipResponse | undefined, cause: FailureCause): boolean {
     const { network, counters, log } = this.#core;
+    if (mayGoOverUdp(this.#core, branch, cause)) return true;
     const isSilent = cause === "transport-error" || cause === "refused" || (cause === "timeout" && !branch.heard && !branch.cutShort);
     if (isSilent && this.#targets.length > 1) network.failed?.(this.current);
     const isOverloaded = cause === "response" && response?.status === 503 && !branch.rang && !lacksRoom(response);
@@ -85,6 +96,30 @@ export class HopList {
     );
     return true;
   }
+}
+
+/** Where a request goes, and its text for there: over TCP when what would be sent is too large for UDP (RFC 3261 §18.1.1). @param uri of the next hop */
+export function placed(
+  { large, counters }: ProxyCore,
+  target: Endpoint,
+  uri: string,
+  write: (target: Endpoint) => string,
+): { readonly target: Endpoint; readonly text: string } {
+  const text = write(target);
+  const place = large?.placeFor(text, target, uri);
+  if (place === undefined) return { target, text };
+  counters.large_over_tcp++;
+  return { target: place, text: write(place) };
+}
+
+/** Whether nobody took a request over TCP that was sent there for its size: it is to be placed again, and then goes over UDP. */
+export function mayGoOverUdp({ large, counters, log }: ProxyCore, { target, heard, cutShort }: Branch, cause: FailureCause): boolean {
+  if (target.insteadOf === undefined || heard || cutShort || cause === "response") return false;
+  large?.refused(target);
+  counters.large_back_to_udp++;
+  const { address, port } = target;
+  log.info({ address, port, cause }, "Large request is sent over UDP: its next hop takes none over TCP");
+  return true;
 }
 
 const NO_CELLS: readonly number[] = [];

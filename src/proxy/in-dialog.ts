@@ -189,16 +189,24 @@ export class InDialogContext extends ResponseContext {
       return;
     }
     this.#plan = plan;
-    this.#hops = new HopList(this.core, { targets, judged: undefined, cells: NONE, answerWithinMs: undefined });
+    this.#hops = new HopList(this.core, { targets, uri: plan.hop, judged: undefined, cells: NONE, answerWithinMs: undefined });
     this.#transmit(plan, this.#hops);
   }
 
-  #transmit(plan: InDialogPlan, { current: target, hasNext }: HopList): void {
+  #transmit(plan: InDialogPlan, hops: HopList): void {
     const { core, transaction } = this;
     const { request, source } = transaction;
     const branch = makeBranch(this.#fingerprint, core.layer.chance.token());
-    const text = forwardedRequest(request, source, forwardPlan(core, this.#route, plan, branch, target));
-    this.branch = new Branch(core, this, { method: request.method, text, branch, target, destination: undefined, cells: NONE, hasNext });
+    const write = (to: Endpoint): string => forwardedRequest(request, source, forwardPlan(core, this.#route, plan, branch, to));
+    const { hasNext } = hops;
+    this.branch = new Branch(core, this, {
+      ...hops.place(write),
+      method: request.method,
+      branch,
+      destination: undefined,
+      cells: NONE,
+      hasNext,
+    });
   }
 
   protected override onProvisional(): void {
@@ -207,7 +215,8 @@ export class InDialogContext extends ResponseContext {
 
   protected override onSuccess(branch: Branch, response: SipResponse): void {
     const method = this.transaction.request.method;
-    if (branch.target !== this.#hops?.first) this.#movePeer(branch.target);
+    const target = branch.target.insteadOf ?? branch.target;
+    if (target !== this.#hops?.first) this.#movePeer(target);
     if (method === "INVITE" || method === "UPDATE") this.#refreshTargets(response);
     if (method !== "BYE") return;
     this.#endCall();

@@ -26,8 +26,8 @@ export type Hops = readonly Endpoint[] | Promise<readonly Endpoint[]>;
 const NOWHERE: readonly Endpoint[] = [];
 
 /** The addresses of a destination that can be reached from a listener, in the order in which one request tries them. */
-export function endpointsOf(network: Network, { addresses }: Destination, preferred: Listener): readonly Endpoint[] {
-  return reachable(network, network.order?.(addresses) ?? addresses, preferred);
+export function endpointsOf(network: Network, { addresses, uri }: Destination, preferred: Listener): readonly Endpoint[] {
+  return reachable(network, network.order?.(addresses) ?? addresses, preferred, nameOf(tryParseSipUri(uri)));
 }
 
 /**
@@ -42,9 +42,9 @@ export function nextHops(network: Network, uriText: string, preferred: Listener)
     return endpoint === undefined ? NOWHERE : [endpoint];
   }
   const found = network.locate(targetOfUri(uri));
-  if (!(found instanceof Promise)) return reachable(network, found, preferred);
+  if (!(found instanceof Promise)) return reachable(network, found, preferred, nameOf(uri));
   return found.then(
-    (addresses) => reachable(network, addresses, preferred),
+    (addresses) => reachable(network, addresses, preferred, nameOf(uri)),
     () => NOWHERE,
   );
 }
@@ -74,11 +74,32 @@ function nearestFirst(hops: readonly Endpoint[], seen: Endpoint): readonly Endpo
   return seen.connection === undefined ? [there, ...hops.filter((hop) => hop !== there)] : [seen];
 }
 
-function reachable(network: Network, addresses: readonly Address[], preferred: Listener): readonly Endpoint[] {
+function reachable(network: Network, addresses: readonly Address[], preferred: Listener, name: string | undefined): readonly Endpoint[] {
   const endpoints: Endpoint[] = [];
   for (const { ip, port, transport } of addresses) {
     const endpoint = network.endpoint(ip, port, transport, preferred);
-    if (endpoint !== undefined) endpoints.push(endpoint);
+    if (endpoint !== undefined) endpoints.push(name === undefined ? endpoint : { ...endpoint, name });
   }
   return endpoints;
+}
+
+/** One address of a destination, through a listener of its transport; undefined when there is none. */
+export function endpointAt(network: Pick<Network, "endpoint">, { ip, port, transport }: Address, uri: string): Endpoint | undefined {
+  const endpoint = network.endpoint(ip, port, transport);
+  const name = nameOf(tryParseSipUri(uri));
+  return endpoint === undefined || name === undefined ? endpoint : { ...endpoint, name };
+}
+
+/** Whether what is sent there is encrypted on its way. */
+export function isSecure({ transport }: Pick<Endpoint, "transport">): boolean {
+  return transport === "tls" || transport === "wss";
+}
+
+/** Host of the URI when it is a name, as certificates have it. */
+function nameOf(uri: SipUri | undefined): string | undefined {
+  return uri === undefined || isAddress(uri.host) ? undefined : withoutDot(uri.host);
+}
+
+function withoutDot(host: string): string {
+  return host.endsWith(".") ? host.slice(0, -1) : host;
 }

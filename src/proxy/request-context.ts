@@ -1,6 +1,6 @@
 import { CallLoad, type Destination } from "../balancer/index.ts";
 import { type Dialog, DialogState } from "../dialog/index.ts";
-import { reasonPhrase, type SipRequest, type SipResponse } from "../sip/index.ts";
+import { reasonPhrase, type SipRequest, type SipResponse, uriScheme } from "../sip/index.ts";
 import type { Endpoint, ServerTransaction } from "../transaction/index.ts";
 import { admit, CLOSED_RETRY_AFTER_S } from "./admission.ts";
 import { Branch } from "./branch.ts";
@@ -11,12 +11,14 @@ import { type HandledRequest, type Handler, HandlerRun, runReply } from "./handl
 import { endOrphan } from "./hangup.ts";
 import { HopList, noteUnreachable } from "./hop-list.ts";
 import type { RoutePlan } from "./loose-route.ts";
-import { endpointsOf, type Hops, nextHops } from "./next-hop.ts";
+import { endpointsOf, type Hops, isSecure, nextHops } from "./next-hop.ts";
 import { type Admission, type FailureCause, MAX_BRANCHES, type TargetGuard } from "./ports.ts";
 import { ResponseContext, statusOfFailure } from "./response-context.ts";
 import { mayBegin } from "./target-guard.ts";
 
 const NO_CELLS: readonly number[] = [];
+/** RFC 5630 §5.3: a sips request never goes on without TLS, and its caller learns why. */
+const SIPS_NOT_ALLOWED = ["Warning", '380 headroom "SIPS Not Allowed"'] as const;
 /** A dropped request counts as refused. */
 const DROPPED_STATUS = 403;
 
@@ -218,7 +220,7 @@ export class RequestContext extends ResponseContext implements HandledRequest {
         if (branch.destination === undefined) core.balancer.reset(dialog.load);
         else core.balancer.moveTo(dialog.load, branch.destination, branch.cells);
       }
-      dialog.calleeEndpoint = branch.target;
+      dialog.calleeEndpoint = branch.target.insteadOf ?? branch.target;
       dialog.inviteBranch = branch.id;
       dialog.pending = undefined;
     }
@@ -319,6 +321,10 @@ export class RequestContext extends ResponseContext implements HandledRequest {
       this.onFailure(undefined, "transport-error");
       return;
     }
+    if (uriScheme(this.requestUri) === "sips" && !targets.every(isSecure)) {
+      this.reject(480, "Temporarily Unavailable", [SIPS_NOT_ALLOWED]);
+      return;
+    }
     const { core, guard, load, answerWithinMs } = this;
     const denied = guard === undefined || this.#isExempt ? undefined : targets.find((target) => !mayBegin(guard, target, this.requestUri));
     if (denied !== undefined) {
@@ -329,29 +335,23 @@ export class RequestContext extends ResponseContext implements HandledRequest {
     }
     if (this.failovers > 0) core.counters.failovers++;
     const cells = load.destination === undefined ? NO_CELLS : core.balancer.pickedCells(load);
-    this.#hops = new HopList(core, { targets, judged: this.#addressee, cells, answerWithinMs });
+    const uri = this.#addressee?.uri ?? this.destinationUri ?? this.requestUri;
+    this.#hops = new HopList(core, { targets, uri, judged: this.#addressee, cells, answerWithinMs });
     this.#transmit(this.#hops);
   }
 
   #transmit(hops: HopList): void {
     const { core, request, source } = this;
-    const { cells, outcome, hasNext, answerWithinMs, current: target } = hops;
+    const { cells, outcome, hasNext, answerWithinMs } = hops;
     const branch = makeBranch(this.#fingerprint, core.layer.chance.token());
-    const text = forwardedRequest(request, source, {
-      branch,
-      target,
-      requestUri: this.requestUri,
-      popRoutes: this.#route.popRoutes,
-      dropLastRoute: this.#route.dropLastRoute,
-      appendRoute: undefined,
-      pushRoutes: [],
-      defaultMaxForwards: core.defaultMaxForwards,
-      did: this.dialog?.did,
-      addHeaders: this.#addHeaders,
-      removeHeaders: this.#removeHeaders,
-    });
+    const plan = {
+      ...{ branch, requestUri: this.requestUri, popRoutes: this.#route.popRoutes, dropLastRoute: this.#route.dropLastRoute },
+      ...{ appendRoute: undefined, pushRoutes: [], defaultMaxForwards: core.defaultMaxForwards, did: this.dialog?.did },
+      ...{ addHeaders: this.#addHeaders, removeHeaders: this.#removeHeaders },
+    };
+    const { target, text } = hops.place((place) => forwardedRequest(request, source, { ...plan, target: place }));
     if (this.dialog !== undefined) {
-      this.dialog.calleeEndpoint = target;
+      this.dialog.calleeEndpoint = target.insteadOf ?? target;
       this.dialog.inviteBranch = branch;
       this.dialog.guard = this.guard === core.router.guard ? undefined : this.guard; // that one applies anyway
       core.dialogs.changed(this.dialog);

@@ -11,6 +11,7 @@ export interface Target {
 }
 
 const DEFAULT_PORT = 5060;
+const DEFAULT_TLS_PORT = 5061;
 
 /**
  * Which address becomes the destination. The Contact's, when its host is the address that the request came from: its port is where the
@@ -28,7 +29,8 @@ export function chooseTarget(
   const agrees = ip !== undefined && ip === sourceIp;
   if (agrees || (trustContact && !isNoServer(ip))) {
     const transport = (uriParam(contact, "transport") || "udp").toLowerCase();
-    return { target: { host: ip ?? contact.host, port: contact.port ?? DEFAULT_PORT, transport }, natted: false };
+    const port = contact.port ?? (transport === "tls" ? DEFAULT_TLS_PORT : DEFAULT_PORT);
+    return { target: { host: ip ?? contact.host, port, transport }, natted: false };
   }
   return { target: { host: sourceIp, port: source.port, transport: source.transport }, natted: true };
 }

@@ -20,6 +20,7 @@ export { type NaptrWay, naptrWays } from "./naptr-order.ts";
 export type { Dns, DnsAnswer, NaptrRecord, SrvRecord } from "./ports.ts";
 export { drawByWeight, orderAddresses, sortSrv } from "./srv-order.ts";
 export {
+  askedTransport,
   defaultPort,
   isNumeric,
   isPlainName,

@@ -1,5 +1,5 @@
 import { type Balancer, type Destination, parseRequestedResources } from "../balancer/index.ts";
-import { uriPort } from "../proxy/core.ts";
+import { DEFAULT_PORT, DEFAULT_TLS_PORT, uriPort } from "../proxy/core.ts";
 import type { ProxyCall, Router } from "../proxy/ports.ts";
 import { tryParseSipUri } from "../sip/index.ts";
 import { RoutingError } from "./errors.ts";
@@ -72,8 +72,8 @@ export function routeOutbound(router: Router, spec: OutboundSpec | null | undefi
 
 function startOutbound(context: Context, call: ProxyCall): void | Promise<void> {
   const { balancer, log, spec, reject, router, counters } = context;
-  const { address: ip, port: sourcePort } = call.source;
-  const port = call.request.method === "INVITE" ? portOfSender(context, ip, sourcePort) : undefined;
+  const { address: ip } = call.source;
+  const port = call.request.method === "INVITE" ? portOfSender(context, ip, listeningPort(call)) : undefined;
   const sender = port === undefined ? undefined : findSender(context, ip, port);
   if (port === undefined || sender === undefined) return router.request(call);
 
@@ -120,6 +120,12 @@ function endOutbound(context: Context, call: ProxyCall): void | Promise<void> {
   const attempt = call.variables.get(OUTBOUND) as Attempt | undefined;
   if (attempt === undefined) return context.router.failure(call);
   uncount(context, call, attempt);
+}
+
+/** A connection comes from a port of its own, whatever its sender listens on: of that its Via tells. Over UDP both are mostly the same, and the source cannot be written at will. */
+function listeningPort({ source, request }: ProxyCall): number {
+  if (source.transport === "udp") return source.port;
+  return request.topVia.port ?? (source.transport === "tls" ? DEFAULT_TLS_PORT : DEFAULT_PORT);
 }
 
 /** Port under which the sender is a destination: its own, or 0 for any; undefined when it is none. */

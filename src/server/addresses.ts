@@ -1,5 +1,5 @@
 import type { Address } from "../balancer/index.ts";
-import { type Config, parseListen } from "../config/index.ts";
+import type { Config } from "../config/index.ts";
 import {
   type AddressChange,
   FailedAddresses,
@@ -8,12 +8,12 @@ import {
   locate,
   orderAddresses,
   parseNameServer,
-  SERVED_TRANSPORTS,
   type SipTarget,
 } from "../resolution/index.ts";
 import { DnsClient, DnsCounters } from "../transport/dns-client.ts";
 import { HostsFile } from "../transport/hosts-file.ts";
 import { NameService, systemServers } from "../transport/name-service.ts";
+import { servedTransports } from "./served-transports.ts";
 
 /** Changes of addresses are put into use together: a change of the zone often concerns many names at once. */
 const GATHER_MS = 100;
@@ -53,8 +53,7 @@ export class Addresses {
     const [ofTable, ofOthers] = this.#clients;
     const namesOfTable = new NameService({ client: ofTable, hosts, isSystem, parallelLookups: LOOKUPS_OF_TABLE });
     const namesOfOthers = new NameService({ client: ofOthers, hosts, isSystem, parallelLookups: LOOKUPS_OF_OTHERS });
-    const listened = new Set<string>(config.sip.listen.map((text) => parseListen(text).transport));
-    const served = SERVED_TRANSPORTS.filter((transport) => listened.has(transport));
+    const served = servedTransports(config.sip.listen);
     this.#cache = new LocationCache({
       locate: (target, isHeld) => locate(target, isHeld ? namesOfTable : namesOfOthers, served),
       nowMs,

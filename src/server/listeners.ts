@@ -15,9 +15,11 @@ import { WebSocketListener } from "../transport/websocket.ts";
 
 /** How often connections are looked at whose time may be over, ms. */
 const SWEEP_MS = 1_000;
+/** A connection is given up this much later than the requests on it, ms. */
+const ANSWER_MARGIN_MS = 1_000;
 
 export interface ListenersPorts {
-  readonly config: Pick<Config, "sip">;
+  readonly config: Pick<Config, "sip" | "tm">;
   readonly network: SipNetwork;
   readonly overload: Pick<Overload, "admitDatagram" | "admitConnection" | "admitRequest">;
   readonly locals: LocalAddresses;
@@ -38,7 +40,7 @@ export class Listeners {
 
   constructor(ports: ListenersPorts) {
     this.#ports = ports;
-    this.#table = new ConnectionTable(connectionLimits(ports.config.sip.connections));
+    this.#table = new ConnectionTable(connectionLimits(ports.config));
   }
 
   /** Plain counters, to be read anew each time. */
@@ -123,7 +125,8 @@ export class Listeners {
     const { config, locals, nowMs, overload, receive } = this.#ports;
     return {
       ...{ advertised: config.sip.advertised_address, locals, counters: this.#counters, receive, nowMs, table: this.#table },
-      admitConnection: (source) => overload.admitConnection(source),
+      // One costs no less than a request, a handshake far more: who opens them without end is banned as who sends without end.
+      admitConnection: (source) => overload.admitConnection(source) && overload.admitRequest(source),
       fault: (error, action) => this.#fault(error, action),
     };
   }
@@ -138,19 +141,26 @@ export function listenText({ transport, address, port }: SipListener): string {
   return `${transport}:${bracketed(address)}:${port}`;
 }
 
-function tlsSockets({ certificate, private_key, ca, verify_client, verify_server }: Config["sip"]["tls"]): TlsSockets {
+function tlsSockets({ certificate, private_key, sni, ca, verify_client, verify_server }: Config["sip"]["tls"]): TlsSockets {
   if (certificate === null || private_key === null)
     throw new Error("Cannot listen on tls: want sip.tls.certificate and sip.tls.private_key");
-  return new TlsSockets({ certificate, privateKey: private_key, ca, verifyClient: verify_client, verifyServer: verify_server });
+  const named = sni.map((entry) => ({
+    serverNames: entry.server_name.map((name) => name.toLowerCase()),
+    certificate: entry.certificate,
+    privateKey: entry.private_key,
+  }));
+  return new TlsSockets({ certificate, privateKey: private_key, named, ca, verifyClient: verify_client, verifyServer: verify_server });
 }
 
-function connectionLimits(keys: Config["sip"]["connections"]): ConnectionLimits {
+function connectionLimits({ sip: { connections: keys }, tm }: ListenersPorts["config"]): ConnectionLimits {
+  const messageMs = keys.message_timeout * 1000;
   return {
     max: keys.max,
     maxOfSource: keys.max_per_source,
     idleMs: keys.idle_timeout * 1000,
     firstMessageMs: keys.first_message_timeout * 1000,
-    messageMs: keys.message_timeout * 1000,
+    messageMs,
+    answerMs: Math.max(messageMs, tm.fr_timeout * 1000 + ANSWER_MARGIN_MS),
     connectMs: keys.connect_timeout * 1000,
   };
 }

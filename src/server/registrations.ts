@@ -13,6 +13,7 @@ import type { RegistrationTable } from "../store/index.ts";
 import { digestHash } from "./digest-hash.ts";
 import type { TableLoader } from "./load-table.ts";
 import { RegistrationSaver, readSaved } from "./registration-saver.ts";
+import { servedTransports } from "./served-transports.ts";
 
 /** How long a server that has registered waits for others to come into the table with it, ms: the least, and the most. */
 const APPLY_DELAY_MS = 20;
@@ -23,7 +24,7 @@ const APPLY_PAUSES = 10;
 const LEAVING_CHECK_MS = 500;
 
 export interface RegistrationsPorts extends Pick<RegistrarPorts, "nowMs" | "after" | "chance" | "isOwn"> {
-  readonly config: Pick<Config, "registrar" | "dialog">;
+  readonly config: Pick<Config, "registrar" | "dialog" | "sip">;
   readonly balancer: Pick<Balancer, "destination" | "cellsOf" | "ownLoad" | "setLeaving" | "setStatus" | "isEnabled" | "isAutoReenable">;
   readonly loader: Pick<TableLoader, "prepare" | "apply" | "isStored">;
   readonly saved: RegistrationTable;
@@ -45,7 +46,7 @@ export class Registrations {
   constructor(ports: RegistrationsPorts) {
     const { after, chance, config, isOwn, loader, log, nowMs, saved } = ports;
     this.#ports = ports;
-    this.registrar = new Registrar(registrarSettings(config.registrar), {
+    this.registrar = new Registrar(registrarSettings(config.registrar, servedTransports(config.sip.listen)), {
       nowMs,
       wallMs: Date.now,
       after,

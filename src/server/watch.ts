@@ -3,7 +3,7 @@ import type { Config } from "../config/index.ts";
 import { type BreakerChange, CallOutcomes, outcomeSettings } from "../health/index.ts";
 import type { ManagementPorts } from "../management/index.ts";
 import { logBreaker, logRest } from "../observability/outcome-log.ts";
-import { Prober, probeSettings, SlowStart, slowStartMs } from "../probing/index.ts";
+import { Prober, probeSettings, SlowStart, type StreamProbes, slowStartMs } from "../probing/index.ts";
 import type { Log } from "../proxy/index.ts";
 import type { TimerWheel } from "../transaction/index.ts";
 import type { RandomTokens } from "../transport/chance.ts";
@@ -19,6 +19,8 @@ export interface WatchPorts {
   readonly breakerChanged: (change: BreakerChange) => void;
   /** Whether it is this node that probes; absent: always. */
   readonly mayProbe?: (() => boolean) | undefined;
+  /** The way of probes over connections. */
+  readonly streams: StreamProbes;
   readonly locals: LocalAddresses;
   readonly chance: RandomTokens;
   readonly wheel: TimerWheel;
@@ -55,13 +57,13 @@ export class Watch {
   }
 
   /**
-   * Begins to probe, from sockets of its own, so that probes wait behind no call and no call behind them.
+   * Begins to probe; over UDP from sockets of its own, so that probes wait behind no call and no call behind them.
    *
-   * @param addresses on which SIP is taken: there is a socket on each
+   * @param addresses on which SIP is taken over UDP: there is a socket on each
    * @throws Error when none of them can be bound
    */
   async start(addresses: readonly string[]): Promise<void> {
-    const { config, balancer, chance, locals, log, mayProbe, nowMs, wheel } = this.#ports;
+    const { config, balancer, chance, locals, log, mayProbe, nowMs, streams, wheel } = this.#ports;
     if (config.load_balancer.probing_interval === 0) return;
     const counters = new TransportCounters();
     const fault = (error: unknown, action: string): void => log.error({ err: error }, `cannot ${action}`);
@@ -71,6 +73,7 @@ export class Watch {
       addresses,
       towards: (address) => locals.towards(address),
       openSocket: (address, receive) => UdpListener.open({ address, port: 0, advertised: null, locals, counters, receive, fault }),
+      streams,
       wheel,
       chance,
       nowMs,

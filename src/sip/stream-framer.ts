@@ -84,8 +84,9 @@ export class StreamFramer {
       this.#length = headEnd + bodyLength;
     }
     if (this.#text.length < this.#length) return undefined;
-    const text = this.#text.slice(0, this.#length);
-    this.#text = this.#text.slice(this.#length);
+    const whole = this.#text;
+    const text = ownPart(whole, 0, this.#length);
+    this.#text = ownPart(whole, this.#length, whole.length);
     this.#length = UNKNOWN;
     this.#searchedTo = 0;
     this.#lines = 0;
@@ -171,6 +172,12 @@ export class StreamFramer {
     }
     return length === UNKNOWN ? (this.#end("no-content-length") ?? UNKNOWN) : length;
   }
+}
+
+/** A part of a text; one that is small beside it is copied, as what is remembered of it would keep all of that in memory. */
+function ownPart(whole: string, start: number, end: number): string {
+  const part = whole.slice(start, end);
+  return part.length * 2 < whole.length ? ` ${part}`.slice(1) : part;
 }
 
 /** Start of the value when the line is a Content-Length header, in its long or compact form; else UNKNOWN. */

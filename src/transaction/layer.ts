@@ -96,6 +96,11 @@ export class TransactionLayer {
     return this.#clients.size;
   }
 
+  /** Requests that are remembered so that merged ones are known: no more than there are server transactions. */
+  get mergeableCount(): number {
+    return this.#merged.size;
+  }
+
   /** Headers of a final response of ours: those given and the Server header. */
   ownHeaders(status: number, headers: HeaderList | undefined): HeaderList | undefined {
     if (this.#serverHeader === undefined || status < 200) return headers;

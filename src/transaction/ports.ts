@@ -4,10 +4,14 @@ export interface Endpoint {
   /** Address of the peer, as text without brackets. */
   readonly address: string;
   readonly port: number;
+  /** Host name of the URI that led there; over TLS its peer must show a certificate for it (RFC 5922). Absent when only the address is known. */
+  readonly name?: string;
   /** The listener that received the message, and that sends the answers. */
   readonly listener: Listener;
   /** The connection that the message came on. What is sent here goes on it for as long as it is open, else to address and port. */
   readonly connection?: Connection;
+  /** The same place over UDP, where a request would have gone but for its size (RFC 3261 §18.1.1): it goes there when nobody takes it here. */
+  readonly insteadOf?: Endpoint;
 }
 
 /** A connection of a reliable transport, as the core sees it. */

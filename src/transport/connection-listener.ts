@@ -108,14 +108,15 @@ export abstract class ConnectionListener<C extends PeerConnection> implements Si
       table.ended(refusal);
       return refuse(socket);
     }
-    return this.open(socket, address, port, true);
+    return this.open(socket, { address, port, isInbound: true });
   }
 
-  protected open(socket: Socket, address: string, port: number, isInbound: boolean): C {
+  protected open(socket: Socket, peer: Pick<PeerConnectionOptions, "address" | "port" | "name" | "isInbound">): C {
     const { table, counters, nowMs } = this.#options;
     const { transport } = this;
+    const { address, port } = peer;
     const connection: C = this.connectionOf({
-      ...{ transport, socket, address, port, table, counters, nowMs, isInbound },
+      ...{ ...peer, transport, socket, table, counters, nowMs },
       message: (text) => this.#message(text, connection, source),
     });
     const source: Endpoint = { transport, address, port, listener: this, connection };

@@ -21,6 +21,8 @@ export const END_REASONS = [
   "slow-sender",
   /** What we sent was not taken, for too long or too much of it. */
   "not-reading",
+  /** We opened it and sent a request, and nothing at all came back: its host is gone without a word, or has forgotten it. */
+  "unresponsive",
   /** A ping of ours was not answered. */
   "no-pong",
   /** A WebSocket frame that is not as RFC 6455 wants it. */
@@ -41,6 +43,8 @@ export interface ConnectionLimits {
   readonly firstMessageMs: number;
   /** How long a message may take from its first byte to its last, and how long what we sent may wait to be taken. */
   readonly messageMs: number;
+  /** How long one that we opened may bring nothing at all after a request of ours. To be more than `fr_timeout`. */
+  readonly answerMs: number;
   /** How long the other side may take to accept a connection of ours, or to finish a handshake. */
   readonly connectMs: number;
 }
@@ -51,6 +55,7 @@ export const DEFAULT_CONNECTION_LIMITS: ConnectionLimits = {
   idleMs: 600_000, // longer than the keep-alives of RFC 5626 (95 to 120 s over streams) and most registrations
   firstMessageMs: 30_000,
   messageMs: 10_000,
+  answerMs: 10_000,
   connectMs: 4_000, // less than the usual fr_timeout, so that a request goes on to the next destination for the right reason
 };
 
@@ -60,6 +65,8 @@ export interface TableConnection {
   /** Address of the peer. */
   readonly address: string;
   readonly port: number;
+  /** The name that the peer has shown a certificate for; undefined when none was asked for. */
+  readonly name?: string | undefined;
   /** The peer opened it. */
   readonly isInbound: boolean;
   /** Bytes can be sent: it is connected, and the handshake is done. */
@@ -72,6 +79,8 @@ export interface TableConnection {
   /** Since when a message is not whole, or what was sent is not taken. */
   readonly partialSinceMs: number | undefined;
   readonly stalledSinceMs: number | undefined;
+  /** Since when a request of ours waits without anything having come. */
+  readonly unansweredSinceMs: number | undefined;
   /** Of a transport that can ask whether the other side is there: when it was asked and has not answered, when anything last came, and the asking. */
   readonly pingedAtMs?: number | undefined;
   readonly heardAtMs?: number;
@@ -109,7 +118,7 @@ export class ConnectionTable {
 
   add(connection: TableConnection): void {
     this.#all.add(connection);
-    this.#byPeer.set(peerKey(connection), connection);
+    for (const key of peerKeys(connection)) this.#byPeer.set(key, connection);
     this.counts["open_connections"] = this.#all.size;
     const { isInbound, address } = connection;
     this.counts[isInbound ? "connections_accepted" : "connections_opened"]! += 1;
@@ -120,8 +129,7 @@ export class ConnectionTable {
   remove(connection: TableConnection, reason: EndReason): void {
     if (!this.#all.delete(connection)) return;
     this.counts["open_connections"] = this.#all.size;
-    const key = peerKey(connection);
-    if (this.#byPeer.get(key) === connection) this.#byPeer.delete(key);
+    for (const key of peerKeys(connection)) if (this.#byPeer.get(key) === connection) this.#byPeer.delete(key);
     this.ended(reason);
     const { isInbound, address } = connection;
     if (!isInbound) return;
@@ -137,9 +145,11 @@ export class ConnectionTable {
   /**
    * The connection to this address and port, whoever opened it. One that a peer opened leads to the port that it was opened from, never to one that the
    * peer merely names: else anybody could have the calls of another (RFC 5923 §9).
+   *
+   * @param name only one whose peer has shown a certificate for it; undefined: any
    */
-  find(transport: string, address: string, port: number): TableConnection | undefined {
-    return this.#byPeer.get(`${transport} ${address} ${port}`);
+  find(transport: string, address: string, port: number, name?: string): TableConnection | undefined {
+    return this.#byPeer.get(peerKey(transport, address, port, name));
   }
 
   /** Ends those whose time is over, and asks the silent ones whether they are there, where they can be asked. To be called about once a second. */
@@ -153,19 +163,26 @@ export class ConnectionTable {
   }
 
   #overdue(connection: TableConnection, nowMs: number): EndReason | undefined {
-    const { connectMs, firstMessageMs, idleMs, messageMs } = this.limits;
-    const { openedAtMs, partialSinceMs, stalledSinceMs, pingedAtMs } = connection;
+    const { answerMs, connectMs, firstMessageMs, idleMs, messageMs } = this.limits;
+    const { openedAtMs, partialSinceMs, stalledSinceMs, pingedAtMs, unansweredSinceMs } = connection;
     if (!connection.isReady) return nowMs - openedAtMs > connectMs ? "connect-timeout" : undefined;
     if (partialSinceMs !== undefined && nowMs - partialSinceMs > messageMs) return "slow-sender";
     if (stalledSinceMs !== undefined && nowMs - stalledSinceMs > messageMs) return "not-reading";
     if (pingedAtMs !== undefined && nowMs - pingedAtMs > messageMs) return "no-pong";
+    if (!connection.isInbound && unansweredSinceMs !== undefined && nowMs - unansweredSinceMs > answerMs) return "unresponsive";
     if (connection.isInbound && !connection.hasSpoken && nowMs - openedAtMs > firstMessageMs) return "silent";
     return nowMs - connection.activeAtMs > idleMs ? "idle" : undefined;
   }
 }
 
-function peerKey({ transport, address, port }: TableConnection): string {
-  return `${transport} ${address} ${port}`;
+/** One that leads to a name also leads to its address. */
+function peerKeys({ transport, address, port, name }: TableConnection): string[] {
+  const key = peerKey(transport, address, port);
+  return name === undefined ? [key] : [key, peerKey(transport, address, port, name)];
+}
+
+function peerKey(transport: string, address: string, port: number, name?: string): string {
+  return name === undefined ? `${transport} ${address} ${port}` : `${transport} ${address} ${port} ${name}`;
 }
 
 function countOf(reason: EndReason): string {

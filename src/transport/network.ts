@@ -75,12 +75,12 @@ export class SipNetwork implements Network, Wire {
     this.#peers = peers;
   }
 
-  endpoint(address: string, port: number, transport: string, preferred: Listener): Endpoint | undefined {
+  endpoint(address: string, port: number, transport: string, preferred?: Listener): Endpoint | undefined {
     if (port < 1 || port > 65_535) return undefined;
     if (transport === "ws" || transport === "wss") return this.#client(address, port, transport);
     const ofTransport = this.#ofTransport.get(transport);
     if (ofTransport === undefined) return undefined;
-    const listener = facingListener(address, ofTransport, preferred.transport === transport ? (preferred as SipListener) : undefined);
+    const listener = facingListener(address, ofTransport, preferred?.transport === transport ? (preferred as SipListener) : undefined);
     return listener === undefined ? undefined : { transport: listener.transport, address, port, listener };
   }
 

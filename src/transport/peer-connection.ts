@@ -9,10 +9,12 @@ export const MAX_UNSENT_BYTES = 1024 * 1024;
 export const FLUSH_MS = 500;
 /** RFC 5626 §3.5.1: the answer to a double CRLF. */
 export const PONG = "\r\n";
-/** Requests that are told when their connection breaks; the others find out by their timer. */
-const MAX_OWNERS = 256;
+/** Requests that are told when their connection breaks: the last so many, at least; the others find out by their timer. */
+const MAX_OWNERS = 1_024;
 /** 64*T1: who was not answered for so long knows by its timer. */
 const OWNERS_MS = 32_000;
+/** An idle peer that is gone without a word (a cut cable, a NAT that forgot) is found after some 70 s by the system's own probes. */
+const KEEP_ALIVE_MS = 60_000;
 
 /** Transports that have connections. */
 export type ConnectedTransport = "tcp" | "tls" | "ws" | "wss";
@@ -23,6 +25,8 @@ export interface PeerConnectionOptions {
   readonly socket: Socket;
   readonly address: string;
   readonly port: number;
+  /** What the certificate of the peer must name, of a connection that was opened to it; undefined when nothing is known or wanted. */
+  readonly name?: string | undefined;
   readonly isInbound: boolean;
   readonly table: ConnectionTable;
   readonly counters: TransportCounters;
@@ -36,6 +40,7 @@ export abstract class PeerConnection implements Connection, TableConnection {
   readonly transport: ConnectedTransport;
   readonly address: string;
   readonly port: number;
+  readonly name: string | undefined;
   readonly isInbound: boolean;
   readonly openedAtMs: number;
   isReady = false;
@@ -43,13 +48,16 @@ export abstract class PeerConnection implements Connection, TableConnection {
   activeAtMs: number;
   partialSinceMs: number | undefined;
   stalledSinceMs: number | undefined;
+  unansweredSinceMs: number | undefined;
   protected readonly counters: TransportCounters;
   protected readonly nowMs: () => number;
   readonly #table: ConnectionTable;
   readonly #message: (text: string) => void;
   #hasEnded = false;
-  /** Who has sent requests here that may be unanswered, the oldest first. */
-  readonly #owners = new Set<SendOwner>();
+  /** Who has sent requests here that may be unanswered: since a while ago, and in the while before that. */
+  #owners = new Set<SendOwner>();
+  #ownersBefore = new Set<SendOwner>();
+  #ownersSinceMs: number;
 
   constructor(options: PeerConnectionOptions) {
     const { table, counters, nowMs, message, socket } = options;
@@ -60,12 +68,15 @@ export abstract class PeerConnection implements Connection, TableConnection {
     this.transport = options.transport;
     this.address = options.address;
     this.port = options.port;
+    this.name = options.name;
     this.isInbound = options.isInbound;
     this.openedAtMs = nowMs();
     this.activeAtMs = this.openedAtMs;
+    this.#ownersSinceMs = this.openedAtMs;
     socket.setNoDelay(true);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
     const early: EndReason = options.isInbound ? "handshake-failed" : "connect-failed";
-    socket.on("error", () => this.end(this.isReady ? "broken" : early));
+    socket.on("error", ({ message }) => this.end(this.isReady ? "broken" : early, message));
     socket.on("close", () => this.end(this.isReady ? "closed-by-peer" : early));
     table.add(this);
   }
@@ -84,7 +95,7 @@ export abstract class PeerConnection implements Connection, TableConnection {
   /** Sends, or once it is connected. @param owner is told when the connection ends before long */
   send(text: string, owner: SendOwner | undefined): void {
     const { counters, isOpen } = this;
-    if (owner !== undefined) this.#remember(owner);
+    if (owner !== undefined) this.#remember(owner, this.nowMs());
     if (!isOpen || this.unsentBytes + text.length > MAX_UNSENT_BYTES) {
       counters.send_errors++;
       if (!isOpen) this.#tellOwners("the connection is closed");
@@ -94,15 +105,17 @@ export abstract class PeerConnection implements Connection, TableConnection {
     counters.sent_messages++;
     counters.sent_bytes += text.length;
     this.activeAtMs = this.nowMs();
+    if (owner !== undefined) this.unansweredSinceMs ??= this.activeAtMs;
     if (!this.write(text)) this.stalledSinceMs ??= this.activeAtMs;
   }
 
-  end(reason: EndReason): void {
+  /** @param cause what the system says of it, for who has sent something */
+  end(reason: EndReason, cause?: string): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#table.remove(this, reason);
     this.stop(reason);
-    this.#tellOwners(`the connection ended: ${reason}`);
+    this.#tellOwners(`the connection ended: ${reason}${cause === undefined ? "" : `: ${cause}`}`);
   }
 
   /** A whole message came. */
@@ -112,19 +125,20 @@ export abstract class PeerConnection implements Connection, TableConnection {
     this.#message(text);
   }
 
-  #remember(owner: SendOwner): void {
-    if (this.nowMs() - this.activeAtMs > OWNERS_MS) this.#owners.clear();
-    this.#owners.add(owner);
-    if (this.#owners.size <= MAX_OWNERS) return;
-    for (const oldest of this.#owners) {
-      this.#owners.delete(oldest);
-      return;
+  /** Forgets the oldest all at once: nobody says when a request is answered, and looking at each would take longer. */
+  #remember(owner: SendOwner, now: number): void {
+    if (this.#owners.size >= MAX_OWNERS || now - this.#ownersSinceMs > OWNERS_MS) {
+      this.#ownersBefore = this.#owners;
+      this.#owners = new Set();
+      this.#ownersSinceMs = now;
     }
+    this.#owners.add(owner);
   }
 
   #tellOwners(reason: string): void {
-    if (this.#owners.size === 0) return;
-    const owners = [...this.#owners];
+    const owners = new Set([...this.#ownersBefore, ...this.#owners]);
+    if (owners.size === 0) return;
+    this.#ownersBefore.clear();
     this.#owners.clear();
     // Never during a call of theirs, and behind what waits already.
     setImmediate(() => {

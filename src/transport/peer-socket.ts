@@ -14,6 +14,11 @@ export const MAX_GRACE_MS = 100;
 /** The quickest answer tells how far a peer is, until it has moved away: with each answer that is slower the time grows by this factor at most. */
 const SLOWER = 1.05;
 /**
+ * How long a peer that nobody has told us anything of since has to say something, in milliseconds, before its silence is taken for a refusal. It may have been
+ * started a moment ago, with all the calls of the farm coming at once: much longer than a busy server takes for its first answer.
+ */
+export const SILENCE_MS = 200;
+/**
  * For how long after a refusal the requests to a peer that says nothing are taken for refused, too, in milliseconds. Systems send one ICMP message a second to
  * each address (`icmp_ratelimit` of Linux), however many datagrams they throw away.
  */
@@ -93,7 +98,7 @@ export class PeerSocket {
     if (owner !== undefined) {
       if (this.#owners.length < MAX_OWNERS) this.#owners.push(owner);
       this.#askedAtMs ??= now;
-      if (now < this.#refusedUntilMs) this.#tellUnlessHeard([owner], "ECONNREFUSED");
+      if (now < this.#refusedUntilMs) this.#tellUnlessHeard([owner], "ECONNREFUSED", SILENCE_MS);
     }
     this.#transmit(bytes, owner);
   }
@@ -166,7 +171,7 @@ export class PeerSocket {
     if (waiting.length > 0) this.#tellUnlessHeard(waiting, code);
   }
 
-  #tellUnlessHeard(owners: readonly SendOwner[], code: string): void {
+  #tellUnlessHeard(owners: readonly SendOwner[], code: string, graceMs = this.#graceMs): void {
     const heard = this.#heard;
     setTimeout(() => {
       if (this.#heard !== heard) {
@@ -175,7 +180,7 @@ export class PeerSocket {
         return;
       }
       for (const owner of owners) owner.transportError(`${REFUSED} (${code}): nobody listens at ${this.address} port ${this.port}`);
-    }, this.#graceMs).unref();
+    }, graceMs).unref();
   }
 
   get #graceMs(): number {

@@ -26,10 +26,11 @@ export class StreamConnection extends PeerConnection {
       socket.destroy();
       return;
     }
-    if (socket !== this.#socket) socket.on("error", () => this.end("broken"));
+    if (socket !== this.#socket) socket.on("error", ({ message }) => this.end("broken", message));
     this.#socket = socket;
     this.isReady = true;
     this.activeAtMs = this.nowMs();
+    if (this.unansweredSinceMs !== undefined) this.unansweredSinceMs = this.activeAtMs;
     socket.setEncoding("latin1");
     socket.on("data", (chunk: string) => this.#received(chunk));
     socket.on("end", () => this.end("closed-by-peer")); // who does not write any more is answered on a connection of ours, if at all
@@ -62,6 +63,7 @@ export class StreamConnection extends PeerConnection {
     const { counters } = this;
     const now = this.nowMs();
     this.activeAtMs = now;
+    this.unansweredSinceMs = undefined;
     counters.received_bytes += chunk.length;
     this.#framer.push(chunk);
     for (let frame = this.#framer.next(); frame !== undefined; frame = this.#framer.next()) {

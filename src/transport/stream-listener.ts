@@ -4,13 +4,25 @@ import { bind, ConnectionListener, type ConnectionListenerOptions, refuse } from
 import type { PeerConnectionOptions } from "./peer-connection.ts";
 import { StreamConnection } from "./stream-connection.ts";
 
+/** How long a peer may take to accept a connection when it can have the message over UDP as well, ms. */
+const OFFER_MS = 500;
+
 /** Sockets of one stream transport. */
 export interface StreamSockets {
   readonly transport: "tcp" | "tls";
   /** A server that is not listening yet. */
   serve(on: ServeHandlers): Server;
   /** Opens a connection; `onReady` when it can be used. What is written before waits. */
-  connect(to: { readonly host: string; readonly port: number; readonly localAddress: string | undefined }, onReady: () => void): Socket;
+  connect(to: ConnectTarget, onReady: () => void): Socket;
+}
+
+export interface ConnectTarget {
+  /** IP address. */
+  readonly host: string;
+  readonly port: number;
+  readonly localAddress: string | undefined;
+  /** Host name by which the peer was found; undefined when nothing but its address is known. */
+  readonly name: string | undefined;
 }
 
 export interface ServeHandlers {
@@ -85,23 +97,35 @@ export class StreamListener extends ConnectionListener<StreamConnection> {
     return false;
   }
 
-  #find({ address, port }: Endpoint): StreamConnection | undefined {
-    const found = this.#options.table.find(this.transport, address, port);
+  /** The name that a peer must show a certificate for; plain connections show none. */
+  #nameOf({ name }: Endpoint): string | undefined {
+    return this.transport === "tls" ? name : undefined;
+  }
+
+  #find(to: Endpoint): StreamConnection | undefined {
+    const found = this.#options.table.find(this.transport, to.address, to.port, this.#nameOf(to));
     if (!(found instanceof StreamConnection) || !found.isOpen) return undefined;
     // What is sent before the handshake of the other side would go out as it is.
     return !found.isInbound || (found.isReady && found.carriesRequests) ? found : undefined;
   }
 
-  #connect({ address, port }: Endpoint): StreamConnection | undefined {
+  #connect(to: Endpoint): StreamConnection | undefined {
     const { table, sockets } = this.#options;
+    const { address, port } = to;
+    const name = this.#nameOf(to);
     const refusal = table.refusal(address, false);
     if (refusal !== undefined) {
       table.ended(refusal);
       return undefined;
     }
     const localAddress = this.isWildcard ? undefined : this.address;
-    const socket = sockets.connect({ host: address, port, localAddress }, () => connection.ready(socket));
-    const connection = this.open(socket, address, port, false);
+    const socket = sockets.connect({ host: address, port, localAddress, name }, () => connection.ready(socket));
+    const connection = this.open(socket, { address, port, name, isInbound: false });
+    if (to.insteadOf !== undefined) {
+      setTimeout(() => {
+        if (!connection.isReady) connection.end("connect-timeout");
+      }, OFFER_MS).unref();
+    }
     return connection;
   }
 

@@ -209,11 +209,20 @@ describe("a value of health that is refused", () => {
     ],
     ["a list without a name", "routing: { deny_targets: ['a b'] }", /found "a b", want the name of a list/],
     [
-      "a next hop over TCP",
+      "a next hop over TCP without a listener",
       "routing: { outbound: { next_hop: 'sip:a;transport=tcp' } }",
-      /outbound\.next_hop: found .*want a SIP URI that is reached over UDP/,
+      /outbound\.next_hop: found "sip:a;transport=tcp", want an entry of tcp in sip\.listen/,
     ],
-    ["a next hop over TLS", "routing: { outbound: { next_hop: 'sips:a' } }", /want a SIP URI that is reached over UDP/],
+    [
+      "a next hop that must be secure without a listener",
+      "routing: { outbound: { next_hop: 'sips:a' } }",
+      /want an entry of tls in sip\.listen/,
+    ],
+    [
+      "a next hop over SCTP",
+      "routing: { outbound: { next_hop: 'sip:a;transport=sctp' } }",
+      /want a SIP URI that is reached over UDP, TCP or TLS/,
+    ],
     ["a next hop that is a number", "routing: { outbound: { next_hop: 5 } }", /outbound\.next_hop: found 5, want a SIP URI.* or null/],
     ["outbound as a switch", "routing: { outbound: true }", /routing\.outbound: found true, want a mapping: names with values or null/],
     ["outbound as a text", "routing: { outbound: conf }", /routing\.outbound: found "conf", want a mapping/],

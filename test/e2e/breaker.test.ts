@@ -54,14 +54,14 @@ describe("breaker and Retry-After in the running program", () => {
     for (let i = 0; i < 3; i++) await call();
     assert.equal(await statistic("health:failures_transport"), 3);
     assert.equal(await statistic("health:breakers_open"), 1);
-    assert.match(headroom.log(), /breaker of destination 1 <sip:127\.0\.0\.1:\d+> opened: 3 of its last 3 calls failed/);
+    await headroom.untilLogged(/breaker of destination 1 <sip:127\.0\.0\.1:\d+> opened: 3 of its last 3 calls failed/);
     const failovers = await statistic("tm:failovers");
     await call();
     assert.equal(await statistic("tm:failovers"), failovers, "it was not even tried");
     await waitFor("trial calls", 10_000, async () => (await statistic("health:breaker_trials")) > 0);
     await call();
     assert.equal(await statistic("health:failures_transport"), 4);
-    assert.match(headroom.log(), /breaker of destination 1 <\S+> opened again: a trial call failed/);
+    await headroom.untilLogged(/breaker of destination 1 <\S+> opened again: a trial call failed/);
   });
 
   it("a destination that asks for rest is left alone", async () => {
@@ -76,7 +76,7 @@ describe("breaker and Retry-After in the running program", () => {
     await busy.nextRequest("ACK");
     for (let i = 0; i < 3; i++) await call();
     assert.equal(busy.count("INVITE "), 1);
-    assert.match(headroom.log(), /destination 1 <\S+> asked for rest with Retry-After: no calls for 40 s/);
+    await headroom.untilLogged(/destination 1 <\S+> asked for rest with Retry-After: no calls for 40 s/);
     await headroom.untilIdle();
   });
 });

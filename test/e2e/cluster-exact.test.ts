@@ -10,12 +10,15 @@ const CALLS_PER_SECOND = 200;
 const HOLD_MS = 1_000;
 /** Calls that began together end up to this share of the time they are held apart. */
 const SPREAD = 0.9;
-/** Of a caller that was refused it is looked whether places were free all the time for so long, ms: the answer takes a while, of five processes on few processors. */
+/** Of a caller that was refused it is looked whether places were free all the time since it asked, ms at least: what the loads say travels as well. */
 const WINDOW_MS = 100;
 const SAMPLE_MS = 5;
+/** A look that comes so late, ms, says that the machine did something else; so may a node have, and callers that were refused near it are not judged. */
+const PAUSE_MS = 30;
+const PAUSE_NEAR_MS = 250;
 /** At the beginning places are taken that Redis does not know yet: their reservations are on the way, all at once. */
 const RAMP_MS = 1_000;
-/** Of the calls that fit if each place were taken again in the moment in which it becomes free. */
+/** Share of the places that is taken on average, as Redis has it: a place that became free is taken again at once. */
 const WANTED_SHARE = 0.95;
 
 /** Places that were taken at some time. */
@@ -57,6 +60,11 @@ function mostTaken(samples: readonly Sample[], fromMs: number, toMs: number): nu
   return Math.max(most, before);
 }
 
+/** When looks were late. */
+function pauses(samples: readonly Sample[]): number[] {
+  return samples.filter(({ atMs }, i) => atMs - (samples[i - 1]?.atMs ?? atMs) > PAUSE_MS).map(({ atMs }) => atMs);
+}
+
 for (const [resource, stormMs] of [
   ["pstn", 10_000],
   ["pstn/s", 4_000],
@@ -72,22 +80,29 @@ for (const [resource, stormMs] of [
         config: `tm: { fr_timeout: 5 }\nrouting: { rules: [{ group: 1, resources: "${resource}", disable_on: [] }] }`,
       });
       try {
-        const refusals: number[] = [];
-        for (const storm of storms) storm.onRefused = (_status, atMs) => refusals.push(atMs);
+        const refusals: { askedMs: number; atMs: number }[] = [];
+        for (const storm of storms) storm.onRefused = (_status, askedMs, atMs) => refusals.push({ askedMs, atMs });
         const leases = watchLeases(cluster);
         const judgedFromMs = performance.now() + RAMP_MS;
         await Promise.all(storms.map((storm, i) => storm.storm(cluster.nodes[i]!, CALLS_PER_SECOND, stormMs, HOLD_MS, SPREAD)));
         await leases.stop();
         assert.equal(callee.most, CAPACITY, `the destination had ${callee.most} calls at once`);
         assert.ok(leases.samples.every(({ taken }) => taken <= CAPACITY));
-        const judged = refusals.filter((atMs) => atMs >= judgedFromMs);
-        assert.ok(judged.length > stormMs / 10);
-        const idle = judged.map((atMs) => mostTaken(leases.samples, atMs - WINDOW_MS, atMs)).filter((taken) => taken < CAPACITY - 1);
+        const paused = pauses(leases.samples);
+        const isNearPause = (atMs: number): boolean => paused.some((pausedMs) => Math.abs(atMs - pausedMs) < PAUSE_NEAR_MS);
+        const judged = refusals.filter(({ atMs }) => atMs >= judgedFromMs && !isNearPause(atMs));
+        assert.ok(refusals.length > stormMs / 10); // on a busy machine there may be few to be judged: then the average below has to do
+        const idle = judged
+          .map(({ askedMs, atMs }) => mostTaken(leases.samples, Math.min(askedMs, atMs - WINDOW_MS), atMs))
+          .filter((taken) => taken < CAPACITY - 1);
         const [begun, answered, silent] = [sum(storms, "begun"), sum(storms, "answered"), sum(storms, "silent")];
-        console.log(`${begun} calls, ${answered} answered, ${refusals.length} refused, ${idle.length} of these while two places were free`);
+        console.log(
+          `${begun} calls, ${answered} answered, ${refusals.length} refused, of ${judged.length} judged ${idle.length} while two places were free`,
+        );
         assert.equal(silent, 0);
-        const most = (CAPACITY * (stormMs + HOLD_MS)) / HOLD_MS;
-        assert.ok(answered >= most * WANTED_SHARE - CAPACITY, `${answered} calls were answered, of at most ${most}`);
+        const full = leases.samples.filter(({ atMs }) => atMs >= judgedFromMs && atMs < judgedFromMs - RAMP_MS + stormMs);
+        const mean = full.reduce((total, { taken }) => total + taken, 0) / full.length;
+        assert.ok(mean >= CAPACITY * WANTED_SHARE, `${mean.toFixed(1)} places were taken on average, by ${full.length} looks`);
         assert.deepEqual([...new Set(storms.flatMap(({ counts }) => [...counts.refused.keys()]))], [503]);
         assert.deepEqual(idle, [], "callers were refused while fewer than 99 places were taken");
         assert.equal(callee.calls, 0);

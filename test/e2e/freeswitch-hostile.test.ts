@@ -76,6 +76,7 @@ describe("media servers that send what they should not", () => {
       for (const fields of bad) esl.beat(fields);
       await waitFor("all four counted", 5000, async () => (await farm.freeswitches())[0]!["bad_heartbeats"] === 4);
       assert.deepEqual(await farm.capacities(), [30]);
+      await farm.headroom.untilLogged(/a heartbeat is ignored/);
       assert.equal(farm.headroom.log().split("a heartbeat is ignored").length - 1, 1, "one line for all of them");
     } finally {
       await farm.stop();

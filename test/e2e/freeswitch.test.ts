@@ -201,7 +201,7 @@ health: { retry_after_max: 600, breaker: { window: 30, min_calls: 1, failure_rat
         await waitFor("there again", 5000, async () => (await stateOf()) === undefined);
         const fourth = await farm.call();
         assert.equal(fourth.destination, 1);
-        assert.match(farm.headroom.log(), /is paused, and gets no new calls/);
+        await farm.headroom.untilLogged(/is paused, and gets no new calls/);
         for (const call of [held, elsewhere, third, fourth]) await call.hangUp();
         await farm.headroom.untilIdle();
       },

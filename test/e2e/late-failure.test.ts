@@ -64,6 +64,7 @@ async function outlive(setup: Setup, enable: () => Promise<void>): Promise<void>
   await waitFor("the second call has timed out", DISABLED_MS, async () => (await statistic(headroom, "tm:failovers")) === 2);
   assert.ok(await isEnabled(headroom), "the call was sent before it was enabled");
   assert.equal(await statistic(headroom, "load_balancer:disables_stale"), 1);
+  await headroom.untilLogged(/Destination disabled after a failed call/);
   assert.equal(headroom.log().match(/Destination disabled after a failed call/g)?.length, 1);
 }
 

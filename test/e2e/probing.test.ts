@@ -77,25 +77,19 @@ load_balancer: { probing_interval: 1, probing_reply_codes: [404], probing_verbos
   it("disables it when it answers badly, and says so", async () => {
     responders[2]!.status = 480;
     await waitFor("it is disabled", 3_000, async () => (await enabled()) === "yes yes no");
-    await waitFor("the log says so", 3_000, () =>
-      /disable destination 3 <sip:127\.0\.0\.23:\d+> after 480 reply on probe/.test(headroom.log()),
-    );
+    await headroom.untilLogged(/disable destination 3 <sip:127\.0\.0\.23:\d+> after 480 reply on probe/);
   });
 
   it("enables it with an accepted code", async () => {
     responders[2]!.status = 404;
     await waitFor("it is enabled", 3_000, async () => (await enabled()) === "yes yes yes");
-    await waitFor("the log says so", 3_000, () =>
-      /re-enable destination 3 <sip:127\.0\.0\.23:\d+> after 404 reply on probe/.test(headroom.log()),
-    );
+    await headroom.untilLogged(/re-enable destination 3 <sip:127\.0\.0\.23:\d+> after 404 reply on probe/);
   });
 
   it("disables it when it falls silent", async () => {
     responders[2]!.status = 0;
     await waitFor("it is disabled", 4_000, async () => (await enabled()) === "yes yes no");
-    await waitFor("the log says so", 3_000, () =>
-      /disable destination 3 <sip:127\.0\.0\.23:\d+> after 408 reply on probe/.test(headroom.log()),
-    );
+    await headroom.untilLogged(/disable destination 3 <sip:127\.0\.0\.23:\d+> after 408 reply on probe/);
   });
 
   it("leaves alone what a management command disabled", async () => {

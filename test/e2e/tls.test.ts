@@ -49,7 +49,7 @@ describe("a call from UDP to TLS", () => {
       const destination = await startDestination();
       const headroom = await startProxy(destination.port);
       const caller = await UdpPeer.open(CALLER);
-      const udp = Number(/udp:127\.0\.45\.2:(\d+)/.exec(headroom.log())?.[1] ?? 0);
+      const udp = Number((await headroom.untilLogged(/udp:127\.0\.45\.2:(\d+)/))[1]);
       const to = { address: PROXY, port: udp };
       try {
         const callId = unique("tls");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { type FramingFault, MAX_LINE_BYTES, MAX_MESSAGE_BYTES, parseMessage, StreamFramer } from "../../src/sip/index.ts";
+import { type FramingFault, MAX_LINE_BYTES, MAX_MESSAGE_BYTES, parseMessage, type SipRequest, StreamFramer } from "../../src/sip/index.ts";
 import { INVITE, INVITE_LINES, message } from "./messages.ts";
 
 const PING = "(ping)";
@@ -141,8 +141,11 @@ describe("StreamFramer", () => {
         const [first] = framesOf([stream]).frames;
         if (first === undefined) return;
         const parsed = parseMessage(first);
-        if (parsed.kind !== "malformed") assert.equal(parsed.body, "", JSON.stringify(stream));
-        else assert.notEqual(parsed.code, "no-end-of-headers", JSON.stringify(stream));
+        if (parsed.kind !== "malformed") {
+          // A line that is empty ends the head early, and then the length may be that of the line before it.
+          assert.equal(parsed.body, (parseMessage(stream) as SipRequest).body, JSON.stringify(stream));
+          assert.match(first.slice(0, first.length - parsed.body.length), /\n\r?\n$/, JSON.stringify(stream));
+        } else assert.notEqual(parsed.code, "no-end-of-headers", JSON.stringify(stream));
       }),
       { numRuns: 2_000 },
     );

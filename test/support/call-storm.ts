@@ -41,8 +41,8 @@ export interface StormCounts {
 /** A caller that makes many calls by hand: it decides when each begins and where its BYE goes, and repeats what is not answered. */
 export class CallStorm {
   readonly counts: StormCounts = { begun: 0, answered: 0, refused: new Map(), silent: 0, byesAnswered: 0, byesRefused: new Map() };
-  /** Is told of each refusal of a call. */
-  onRefused: ((status: number, atMs: number) => void) | undefined;
+  /** Is told of each refusal of a call: when it was asked for, and when it was refused. */
+  onRefused: ((status: number, askedMs: number, atMs: number) => void) | undefined;
   readonly #socket: Socket;
   readonly #waiting = new Map<string, Waiting>();
 
@@ -68,6 +68,7 @@ export class CallStorm {
     this.counts.begun++;
     const invite = request({ uri: `sip:${user}@${proxy.address}:${proxy.port}`, sentBy: this.sentBy });
     const callId = headerOf(invite, "Call-ID");
+    const askedMs = performance.now();
     const answer = await this.#ask(invite, proxy);
     if (answer === undefined) {
       this.counts.silent++;
@@ -76,7 +77,7 @@ export class CallStorm {
     const status = statusOf(answer);
     if (status !== 200) {
       this.#count(this.counts.refused, status);
-      this.onRefused?.(status, performance.now());
+      this.onRefused?.(status, askedMs, performance.now());
       this.#send(ackOf(invite, answer), proxy);
       return undefined;
     }

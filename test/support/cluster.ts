@@ -59,7 +59,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
 async function startNodes(options: ClusterOptions, redis: RedisServer, nodes: Headroom[]): Promise<void> {
   const { rows, nodes: count = 3, cluster = {}, config = "", probingIntervalS = 0, beforeNodes, redisPort = () => redis.port } = options;
   await beforeNodes?.(redis.port);
-  for (const [i, address] of NODE_ADDRESSES.slice(0, count).entries()) {
+  const start = (i: number): Promise<Headroom> => {
     const nodeId = i + 1;
     const settings = {
       node_id: nodeId,
@@ -68,8 +68,12 @@ async function startNodes(options: ClusterOptions, redis: RedisServer, nodes: He
       ...cluster,
     };
     const own = `cluster: ${JSON.stringify(settings)}\nload_balancer: { cluster_id: 1, cluster_sharing_tag: vip, probing_interval: ${probingIntervalS} }\n${config}`;
-    nodes.push(await startHeadroom(own, rows, address));
-  }
+    return startHeadroom(own, rows, NODE_ADDRESSES[i]);
+  };
+  nodes.push(await start(0)); // the one that gets the tag
+  const others = await Promise.allSettled(Array.from({ length: count - 1 }, (_, i) => start(i + 1)));
+  for (const other of others) if (other.status === "fulfilled") nodes.push(other.value);
+  for (const other of others) if (other.status === "rejected") throw other.reason;
   await waitFor(`${count} nodes see each other`, 5_000, async () => {
     for (const node of nodes) {
       const { Clusters } = (await node.mi("clusterer_list")) as { Clusters: { Nodes: { link_state: string }[] }[] };

@@ -13,6 +13,7 @@ const MAIN = resolve(import.meta.dirname, "../../src/main.ts");
 const START_TIMEOUT_MS = 20_000; // a second on an idle machine
 const STOP_TIMEOUT_MS = 10_000;
 const MI_TIMEOUT_MS = 5_000;
+const LOG_TIMEOUT_MS = 5_000;
 
 /** A row of table `load_balancer`; ids are given in order, from 1. */
 export interface Row {
@@ -40,10 +41,14 @@ export interface Headroom {
   readonly address: string;
   readonly port: number;
   readonly folder: string;
+  /** Of the process that runs now. */
+  readonly pid: number;
   /** Where it takes management methods; `/events` stands beside it. */
   readonly miUrl: string;
   /** Everything it has written so far, standard output and error. */
   log(): string;
+  /** Waits until its log has this: a line may come after what it tells of can be seen. @throws Error that shows the log */
+  untilLogged(pattern: RegExp): Promise<RegExpExecArray>;
   /** Calls a management method. @throws Error on a JSON-RPC error */
   mi(method: string, params?: readonly unknown[] | Record<string, unknown>): Promise<unknown>;
   list(): Promise<ListedDestination[]>;
@@ -80,11 +85,18 @@ function merge(base: Settings, over: Settings): Settings {
 /**
  * Starts the program on a loopback address and waits until it answers.
  *
- * @param configText YAML laid over the test's defaults (a rule for group 1 and resource "pstn", fr_timeout 1 s, free ports)
+ * @param configText YAML laid over the test's defaults (a rule for group 1 and resource "pstn", fr_timeout 1 s, free ports, no
+ *   refusals because the event loop is late)
  * @param rows what its table holds
  * @param address its loopback address; sipp and other peers take others
+ * @param nodeOptions what Node.js itself is told, such as `--inspect`
  */
-export async function startHeadroom(configText = "", rows: readonly Row[] = [], address = "127.0.0.2"): Promise<Headroom> {
+export async function startHeadroom(
+  configText = "",
+  rows: readonly Row[] = [],
+  address = "127.0.0.2",
+  nodeOptions: readonly string[] = [],
+): Promise<Headroom> {
   const folder = mkdtempSync(join(tmpdir(), "headroom-e2e-"));
   const port = await freeUdpPort(address);
   const miPort = await freeTcpPort("127.0.0.1");
@@ -95,6 +107,8 @@ export async function startHeadroom(configText = "", rows: readonly Row[] = [], 
     load_balancer: { db_url: `sqlite:${database}`, probing_interval: 0 },
     routing: { rules: [{ group: 1, resources: "pstn", failover_on: ["408", "5xx"], max_failovers: 3, disable_on: ["408"] }] },
     mi_http: { listen: `127.0.0.1:${miPort}` },
+    // A machine with other work makes the event loop late, and a call that is refused for it fails a test of something else.
+    overload: { max_lag: 0, max_utilization: 0 },
   };
   const over: unknown = parse(configText) ?? {};
   if (!isSettings(over)) throw new Error(`Cannot use configuration "${configText}": want a YAML mapping`);
@@ -103,7 +117,10 @@ export async function startHeadroom(configText = "", rows: readonly Row[] = [], 
 
   let log = "";
   const run = (): { child: ChildProcess; exited: Promise<unknown> } => {
-    const started = spawn(process.execPath, [MAIN, "start", "--config", configFile], { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
+    const started = spawn(process.execPath, [...nodeOptions, MAIN, "start", "--config", configFile], {
+      cwd: folder,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     for (const stream of [started.stdout, started.stderr]) stream.setEncoding("utf8").on("data", (text: string) => (log += text));
     return { child: started, exited: once(started, "exit") };
   };
@@ -147,8 +164,16 @@ export async function startHeadroom(configText = "", rows: readonly Row[] = [], 
     address,
     port,
     folder,
+    get pid() {
+      return child.pid ?? 0;
+    },
     miUrl: `http://127.0.0.1:${miPort}/mi`,
     log: () => log,
+    async untilLogged(pattern) {
+      return waitFor(`the log has ${pattern}`, LOG_TIMEOUT_MS, () => pattern.exec(log) ?? undefined).catch((error: unknown) => {
+        throw new Error(`${String(error)}\n${log}`);
+      });
+    },
     mi,
     list,
     async loads() {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type Address, Balancer, type CallLoad, type DestinationRow, parseResources } from "../../src/balancer/index.ts";
 import { type Dialog, DialogTable } from "../../src/dialog/index.ts";
 import { CallOutcomes, type OutcomeSettings } from "../../src/health/index.ts";
+import { CallPeers } from "../../src/overload/call-peers.ts";
 import { type Log, type Network, type ProxyCall, type ProxyCore, ProxyCounters, type Router, SipProxy } from "../../src/proxy/index.ts";
 import type { SipTarget } from "../../src/resolution/index.ts";
 import {
@@ -15,6 +16,7 @@ import {
   type Wire,
 } from "../../src/transaction/index.ts";
 import { below, seededRandom } from "./random.ts";
+import { settled } from "./settled.ts";
 import { statusOf } from "./sip-messages.ts";
 
 /** Where the simulated proxy listens. */
@@ -80,6 +82,7 @@ export class SimNetwork implements Network, Wire {
   /** The destinations as rows of the table. */
   readonly rows: readonly DestinationRow[];
   readonly dialogs: DialogTable;
+  readonly callPeers = new CallPeers();
   readonly layer: TransactionLayer;
   readonly core: ProxyCore;
   readonly outcomes: CallOutcomes | undefined;
@@ -130,6 +133,8 @@ export class SimNetwork implements Network, Wire {
       release: (load) => this.balancer.release(load),
       ...(options.maxDialogs === undefined ? {} : { maxDialogs: options.maxDialogs }),
     });
+    this.dialogs.onState = (dialog) => this.callPeers.changed(dialog);
+    this.dialogs.onRestored = (dialog) => this.callPeers.changed(dialog);
     this.layer = new TransactionLayer({ serverHeader: "headroom", wire: this, wheel: this.wheel, chance, nowMs });
     this.outcomes = options.outcomes && this.#judge(options.outcomes);
     this.core = {
@@ -253,14 +258,17 @@ export class SimNetwork implements Network, Wire {
       {
         loads: this.loads.filter((load) => load !== 0),
         dialogs: this.dialogs.size,
+        places: this.dialogs.places,
+        peers: this.callPeers.size,
         early: this.dialogs.counters.early_dialogs,
         active: this.dialogs.counters.active_dialogs,
         servers: this.layer.serverCount,
         clients: this.layer.clientCount,
+        mergeable: this.layer.mergeableCount,
         abandoned: this.core.abandoned.size,
         timers: this.wheel.pending,
       },
-      { loads: [], dialogs: 0, early: 0, active: 0, servers: 0, clients: 0, abandoned: 0, timers: 0 },
+      { loads: [], dialogs: 0, places: 0, peers: 0, early: 0, active: 0, servers: 0, clients: 0, mergeable: 0, abandoned: 0, timers: 0 },
     );
   }
 
@@ -386,9 +394,4 @@ export function balancingRouter(balancer: Balancer): Router {
 
 function bracketed(address: string): string {
   return address.includes(":") ? `[${address}]` : address;
-}
-
-/** Lets promises that are resolved go on, also through several `await`s. */
-async function settled(): Promise<void> {
-  for (let i = 0; i < 8; i++) await undefined;
 }

@@ -19,11 +19,18 @@ export interface RequestParts {
 }
 
 let serial = 0;
+let owner = `${process.pid}x`;
 
 /** A word that no other message of this test process has. */
 export function unique(prefix: string): string {
   serial += 1;
-  return `${prefix}${process.pid}x${serial}`;
+  return `${prefix}${owner}${serial}`;
+}
+
+/** From now on `unique` gives the words that it gives in every run: for what is said again from a seed, in a test of one process. */
+export function restartNames(): void {
+  serial = 0;
+  owner = "n";
 }
 
 /** A request. */

@@ -41,6 +41,10 @@ export interface SippOptions {
   readonly holdMs?: number;
   /** Default: UDP. Over TCP all calls share one connection. */
   readonly transport?: "udp" | "tcp";
+  /** It speaks TCP to a program that puts TLS around it, and says so in Via and Contact. */
+  readonly isWrapped?: boolean;
+  /** `address:port` that its Contact names. Default: where it is. */
+  readonly contact?: string;
   /** Answer OPTIONS, as a server that is probed does. */
   readonly answersProbes?: boolean;
 }
@@ -54,6 +58,8 @@ export interface CallerOptions extends SippOptions {
   readonly rate?: number;
   /** After this long without an end, sipp is ended and the promise rejects. */
   readonly timeoutMs?: number;
+  /** How often an INVITE is sent again before the call counts as failed. Default: sipp's, 5 times. */
+  readonly inviteRetransmissions?: number;
   /** How often a BYE is sent again before the call counts as failed. Default: sipp's, for half a minute. */
   readonly byeRetransmissions?: number;
 }
@@ -81,10 +87,11 @@ export async function startCallee(options: SippOptions): Promise<Sipp> {
 
 /** Runs a caller and lets it go on while the test does something else. */
 export async function startCaller(options: CallerOptions): Promise<Sipp> {
-  const { calls, rate = 10, target, timeoutMs = 30_000, byeRetransmissions } = options;
+  const { calls, rate = 10, target, timeoutMs = 30_000, byeRetransmissions, inviteRetransmissions } = options;
   return start(options, [
     ...["-m", String(calls), "-r", String(rate), "-rp", "1000", "-l", String(calls + 1)],
     ...(byeRetransmissions === undefined ? [] : ["-max_non_invite_retrans", String(byeRetransmissions)]),
+    ...(inviteRetransmissions === undefined ? [] : ["-max_invite_retrans", String(inviteRetransmissions)]),
     ...["-timeout", `${Math.ceil(timeoutMs / 1000)}s`, "-timeout_error", "-timer_resol", "1", target],
   ]);
 }
@@ -104,7 +111,8 @@ async function start(options: SippOptions, more: readonly string[]): Promise<Sip
   const files = { statistics: join(folder, "statistics.csv"), errors: join(folder, "errors.log"), messages: join(folder, "messages.log") };
   const scenarioFile = join(folder, "scenario.xml");
   const text = readFileSync(join(SCENARIOS, `${scenario}.xml`), "latin1").replaceAll("@status@", String(status));
-  writeFileSync(scenarioFile, transport === "udp" ? text : overTcp(text));
+  const placed = options.contact === undefined ? text : text.replace(/^(Contact: <sip:[^@]*@)[^>]*>/gm, `$1${options.contact}>`);
+  writeFileSync(scenarioFile, transport === "udp" ? placed : over(options.isWrapped === true ? "tls" : "tcp", placed));
   const child = spawn(
     "sipp",
     [
@@ -179,8 +187,10 @@ async function start(options: SippOptions, more: readonly string[]): Promise<Sip
 }
 
 /** What the scenario says of its transport, in Via and Contact. */
-function overTcp(scenario: string): string {
-  return scenario.replaceAll("SIP/2.0/UDP", "SIP/2.0/TCP").replace(/^(Contact: <[^>]*)>/gm, "$1;transport=tcp>");
+function over(transport: "tcp" | "tls", scenario: string): string {
+  return scenario
+    .replaceAll("SIP/2.0/UDP", `SIP/2.0/${transport.toUpperCase()}`)
+    .replace(/^(Contact: <[^>]*)>/gm, `$1;transport=${transport}>`);
 }
 
 function readStatistics(files: { statistics: string; errors: string; messages: string }): SippStatistics {

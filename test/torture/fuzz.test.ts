@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
+import { fuzzDnsAnswers } from "./dns-answers.ts";
 import { fuzz } from "./fuzz.ts";
 import { attack, mutated } from "./mutations.ts";
+import { fuzzSequences } from "./sequences.ts";
+import { fuzzStreams } from "./streams.ts";
 
 /** `npm run fuzz` sends more, from another seed each time. */
 const MESSAGES = 20_000;
@@ -20,11 +23,28 @@ describe("spoiled messages", () => {
     assert.ok(grown < HEAP_SLACK_BYTES, `the heap has grown by ${grown} bytes`);
   });
 
+  it("of calls that go on at the same time: loads are true after each second, nothing is left in the end", () => {
+    const { messages, spoiled, scenes } = fuzzSequences({ messages: 5_000, seed: SEED });
+    assert.ok(spoiled > messages / 4 && scenes > 50, `${spoiled} of ${messages} were spoiled, in ${scenes} scenes`);
+  });
+
+  it("in streams: the pieces do not matter, and the parser ends a message where the framer ends it", () => {
+    const { messages, faults } = fuzzStreams({ streams: 600, seed: SEED });
+    assert.ok(messages > 1_000 && faults > 100, `${messages} messages, ${faults} faults`);
+  });
+
+  it("from name servers: what is taken are addresses, names and times", () => {
+    const { read, records } = fuzzDnsAnswers({ answers: 1_000, seed: SEED });
+    assert.ok(read > 150 && records > 150, `${read} were taken, with ${records} records`);
+  });
+
   it("are the same ones from the same seed", () => {
     const once = () => fc.sample(attack, { seed: 7, numRuns: 200 });
     assert.deepEqual(once(), once());
     const [first, second] = [fuzz({ messages: 1_000, seed: 3 }), fuzz({ messages: 1_000, seed: 3 })];
     assert.deepEqual([first.requests, first.responses, first.sent], [second.requests, second.responses, second.sent]);
+    const calls = [fuzzSequences({ messages: 500, seed: 3 }), fuzzSequences({ messages: 500, seed: 3 })];
+    assert.deepEqual(...(calls.map(({ messages, spoiled, scenes }) => [messages, spoiled, scenes]) as [number[], number[]]));
   });
 
   it("differ from what they were made of only where a mutation says so", () => {

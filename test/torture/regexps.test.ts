@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { processorMs } from "./processor-time.ts";
 import { hasQuantifier, hostileTo, type Literal, literalsIn, literalsOf } from "./regexps.ts";
 
 /** Short, so that an exponential one is found before it takes minutes; then long enough for a quadratic one to stand out. */
 const LENGTHS = [20, 4_000] as const;
-/** Most that one look at such a text may take. A linear one takes hundredths of a millisecond, a quadratic one tens of milliseconds. */
+/** Most that one look at such a text may take of the processor. A linear one takes hundredths of a millisecond, a quadratic one tens of milliseconds. */
 const MAX_MS = 4;
 const ATTEMPTS = 15;
 /** Beyond this it is not asked again. */
@@ -13,13 +14,13 @@ const FOLDER = "src";
 
 function look(expression: RegExp, text: string): number {
   expression.lastIndex = 0;
-  const start = performance.now();
-  if (expression.global) text.replace(expression, "");
-  else expression.exec(text);
-  return performance.now() - start;
+  return processorMs(() => {
+    if (expression.global) text.replace(expression, "");
+    else expression.exec(text);
+  });
 }
 
-/** The text that the expression takes too long for, and how long. Other work of the machine is told apart by asking again. */
+/** The text that the expression takes too long for, and how long. The compiler's work, and that of the collector of garbage, is told apart by asking again. */
 function slowest({ source, flags }: Literal): string | undefined {
   const expression = new RegExp(source, flags);
   for (const length of LENGTHS) {

@@ -12,7 +12,14 @@ import {
 function connection(table: ConnectionTable, about: Partial<TableConnection> = {}): TableConnection & { endedFor: EndReason | undefined } {
   const made = {
     ...{ transport: "tcp", address: "192.0.2.1", port: 40_000, isInbound: true, isReady: true, hasSpoken: true },
-    ...{ openedAtMs: 0, activeAtMs: 0, partialSinceMs: undefined, stalledSinceMs: undefined, endedFor: undefined as EndReason | undefined },
+    ...{
+      openedAtMs: 0,
+      activeAtMs: 0,
+      partialSinceMs: undefined,
+      stalledSinceMs: undefined,
+      unansweredSinceMs: undefined,
+      endedFor: undefined as EndReason | undefined,
+    },
     ...about,
     end(reason: EndReason): void {
       made.endedFor = reason;

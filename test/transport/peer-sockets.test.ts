@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { afterEach, describe, it } from "node:test";
 import type { Endpoint } from "../../src/transaction/index.ts";
 import { LocalAddresses } from "../../src/transport/local-address.ts";
-import { isRefusal, MAX_GRACE_MS, REFUSED_MS } from "../../src/transport/peer-socket.ts";
+import { GRACE_MS, isRefusal, MAX_GRACE_MS, REFUSED_MS, SILENCE_MS } from "../../src/transport/peer-socket.ts";
 import { ANSWER_MS, IDLE_MS, LOOKS, PAUSE_MS, PeerSockets } from "../../src/transport/peer-sockets.ts";
 import { TransportCounters, UdpListener } from "../../src/transport/udp.ts";
 import { createUdpSocket, openListeningSocket } from "../../src/transport/udp-socket.ts";
@@ -182,6 +182,22 @@ describe("a listener whose peers have sockets", () => {
     await new Promise((resolve) => setTimeout(resolve, 50));
     assert.deepEqual(third.reasons, []);
     assert.equal(counters.icmp_refused, 1);
+  });
+
+  it("gives a peer that has been started since a moment to say something, as it may have much to do", async () => {
+    const { listener, clock } = await listen("127.0.0.1");
+    const place = await deserted("127.0.0.1");
+    const target = endpoint(listener, place);
+    const [first, second] = [new Owner(), new Owner()];
+    listener.send("refused", target, first);
+    await waitFor("the refusal", TIMEOUT_MS, () => first.reasons.length === 1);
+    const peer = await bound(place.address, place.port);
+    clock.nowMs += 100;
+    listener.send("question", target, second);
+    const [, { address, port }] = (await once(peer, "message")) as [Buffer, { address: string; port: number }];
+    setTimeout(() => peer.send("answer", port, address), 5 * GRACE_MS);
+    await new Promise((resolve) => setTimeout(resolve, SILENCE_MS + 5 * GRACE_MS));
+    assert.deepEqual(second.reasons, []);
   });
 
   it("waits longer for the sign of life of a peer whose answers take longer", async () => {

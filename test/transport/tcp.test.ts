@@ -137,10 +137,12 @@ describe("StreamListener over TCP", () => {
   it("tells who sent a request that nobody takes a connection for", async () => {
     const { listener, table } = await listen();
     const sender = owner();
-    listener.send(INVITE, { transport: "tcp", address: "127.0.0.1", port: await freeTcpPort("127.0.0.1"), listener }, sender);
+    const port = await freeTcpPort("127.0.0.1");
+    listener.send(INVITE, { transport: "tcp", address: "127.0.0.1", port, listener }, sender);
     assert.deepEqual(sender.told, [], "not during the call");
     await waitFor("the error", TIMEOUT_MS, () => sender.told.length === 1);
-    assert.deepEqual([sender.told, table.counts["connections_ended_connect_failed"]], [["the connection ended: connect-failed"], 1]);
+    const reason = `the connection ended: connect-failed: connect ECONNREFUSED 127.0.0.1:${port}`;
+    assert.deepEqual([sender.told, table.counts["connections_ended_connect_failed"]], [[reason], 1]);
   });
 
   it("tells who sent a request when the connection breaks before the answer", async () => {

@@ -34,6 +34,7 @@ function settings(over: Partial<TlsSettings> = {}): TlsSettings {
   return {
     certificate: pem("proxy.pem"),
     privateKey: pem("proxy.key"),
+    named: [],
     ca: pem("ca.pem"),
     verifyClient: false,
     verifyServer: true,
@@ -143,25 +144,47 @@ describe("StreamListener over TLS", () => {
     });
   }
 
+  const named = "proxy.example.com";
   const servers = [
-    { name: "proxy", over: {}, taken: true },
-    { name: "stranger", over: {}, taken: false },
-    { name: "stranger", over: { verifyServer: false }, taken: true },
-    { name: "proxy", over: { ca: null }, taken: false },
+    { name: "proxy", over: {}, host: undefined, why: "" },
+    { name: "proxy", over: {}, host: named, why: "" },
+    { name: "proxy", over: {}, host: "other.example.com", why: "its certificate does not name other.example.com" },
+    { name: "proxy", over: { verifyServer: false }, host: "other.example.com", why: "" },
+    { name: "stranger", over: {}, host: undefined, why: "self-signed certificate" },
+    { name: "stranger", over: { verifyServer: false }, host: undefined, why: "" },
+    { name: "proxy", over: { ca: null }, host: named, why: "unable to verify the first certificate" },
   ];
-  for (const { name, over, taken } of servers) {
-    it(`sends ${taken ? "" : "nothing "}to a server with the certificate of ${name} (${JSON.stringify(over)})`, async () => {
+  for (const { name, over, host, why } of servers) {
+    const taken = why === "";
+    it(`sends ${taken ? "" : "nothing "}to a server with the certificate of ${name}, found as ${host ?? "an address"} (${JSON.stringify(over)})`, async () => {
       const { listener } = await listen(over);
       const { port, peers } = await serve(name);
       const told: string[] = [];
       const owner = { transportError: (reason: string) => void told.push(reason) };
-      listener.send(INVITE, { transport: "tls", address: "127.0.0.1", port, listener }, owner);
+      listener.send(INVITE, { transport: "tls", address: "127.0.0.1", port, listener, ...(host && { name: host }) }, owner);
       if (taken) await waitFor("the message", TIMEOUT_MS, () => peers[0]?.received[0] === INVITE);
       else await waitFor("the error", TIMEOUT_MS, () => told.length === 1);
-      assert.deepEqual(told, taken ? [] : ["the connection ended: connect-failed"]);
+      assert.equal(told.length, taken ? 0 : 1);
+      if (!taken) assert.ok(told[0]?.startsWith(`the connection ended: connect-failed: ${why}`), told[0]);
       assert.equal(peers.flatMap(({ received }) => received).length, taken ? 1 : 0);
     });
   }
+});
+
+describe("connections to names", () => {
+  it("are one for each name, with the name said to the server; what is for the address alone goes on any of them", async () => {
+    const { listener, table } = await listen({ verifyServer: false });
+    const { port, peers } = await serve("proxy");
+    const to: Endpoint = { transport: "tls", address: "127.0.0.1", port, listener };
+    const [one, other] = [
+      { ...to, name: "one.example.com" },
+      { ...to, name: "other.example.com" },
+    ];
+    for (const target of [one, one, other, other, to]) listener.send(INVITE, target);
+    await waitFor("all messages", TIMEOUT_MS, () => peers.flatMap(({ received }) => received).length === 5);
+    const asked = peers.map(({ socket }) => (socket as TLSSocket).servername).sort();
+    assert.deepEqual([asked, table.size], [["one.example.com", "other.example.com"], 2]);
+  });
 });
 
 describe("requests over TLS", () => {
@@ -207,6 +230,34 @@ describe("TlsSockets", () => {
       /^Error: Cannot use the certificate ".*cert\.pem" with the private key ".*key\.pem": [^\n]*[^.\n]$/,
     );
     assert.equal(await names(), "proxy.example.com");
+  });
+
+  it("has the certificate of the name that a client asks for, by a wildcard too, and the usual one for all others; also after reload()", async () => {
+    const [certificate, privateKey] = [join(folder, "named.pem"), join(folder, "named.key")];
+    const use = (name: string): void => {
+      copyFileSync(pem(`${name}.pem`), certificate);
+      copyFileSync(pem(`${name}.key`), privateKey);
+    };
+    use("stranger");
+    const serverNames = ["one.example.com", "*.example.net"];
+    const { listener, sockets } = await listen({ named: [{ serverNames, certificate, privateKey }] });
+    const subject = async (servername?: string): Promise<string | string[] | undefined> => {
+      const { socket } = dial(listener, { rejectUnauthorized: false, ...(servername && { servername }) });
+      await once(socket, "secureConnect");
+      return socket.getPeerCertificate().subject.CN;
+    };
+    const [usual, other] = ["proxy.example.com", "Headroom test stranger"];
+    for (const name of ["ONE.example.com", "a.example.net"]) assert.equal(await subject(name), other);
+    for (const name of [undefined, "two.example.com", "a.b.example.net", "example.net", "localhost"])
+      assert.equal(await subject(name), usual);
+    writeFileSync(privateKey, "nonsense");
+    assert.throws(() => sockets.reload(), /^Error: Cannot use the certificate /);
+    assert.equal(await subject("one.example.com"), other);
+    use("proxy");
+    sockets.reload();
+    assert.equal(await subject("one.example.com"), usual);
+    const nowhere = { serverNames, certificate: "/nowhere", privateKey };
+    assert.throws(() => new TlsSockets(settings({ named: [nowhere] })), /"\/nowhere" of sip\.tls\.sni\[0\]\.certificate: /);
   });
 
   it("names a file that cannot be read", () => {

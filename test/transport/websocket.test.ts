@@ -40,7 +40,7 @@ async function connected(url: string): Promise<WsPeer> {
 
 function tlsSockets(): TlsSockets {
   const [certificate, privateKey] = [join(FIXTURES, "proxy.pem"), join(FIXTURES, "proxy.key")];
-  return new TlsSockets({ certificate, privateKey, ca: null, verifyClient: false, verifyServer: true });
+  return new TlsSockets({ certificate, privateKey, named: [], ca: null, verifyClient: false, verifyServer: true });
 }
 
 describe("WebSocketListener", () => {
@@ -203,7 +203,7 @@ describe("WebSocketListener over TLS", () => {
       copyFileSync(join(FIXTURES, `${name}.key`), privateKey);
     };
     use("stranger");
-    const tls = new TlsSockets({ certificate, privateKey, ca: null, verifyClient: false, verifyServer: true });
+    const tls = new TlsSockets({ certificate, privateKey, named: [], ca: null, verifyClient: false, verifyServer: true });
     const { listener } = await listen({ tls });
     const nameOf = async (): Promise<unknown> => {
       const socket = connect({ host: "127.0.0.1", port: listener.port, rejectUnauthorized: false });

@@ -1,0 +1,131 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { onProcessExit } from "./cleanup.ts";
+import { freeUdpPort, isUdpBound, waitFor } from "./net.ts";
+
+const START_TIMEOUT_MS = 10_000;
+const QUIT_TIMEOUT_MS = 5_000;
+const SHARED_MEMORY_MB = 32;
+const PRIVATE_MEMORY_MB = 4;
+
+/** With more of them a 200 may overtake its 180 inside Kamailio, which sipp takes for an error. */
+const WORKERS = 1;
+
+/** A Kamailio that relays. */
+export interface Kamailio {
+  readonly address: string;
+  readonly port: number;
+  /** `sip:address:port` */
+  readonly uri: string;
+  log(): string;
+  stop(): Promise<void>;
+}
+
+/**
+ * Runs Kamailio as most people run it: stateful, with Record-Route and loose routing, every new call to one place.
+ *
+ * @param target `address:port` that new calls are relayed to; their Request-URIs stay as they are
+ */
+export async function startKamailio(address: string, target: string): Promise<Kamailio> {
+  const port = await freeUdpPort(address);
+  const folder = mkdtempSync(join(tmpdir(), "headroom-kamailio-"));
+  const file = join(folder, "kamailio.cfg");
+  writeFileSync(file, configuration(address, port, target));
+  const child = spawn(
+    "kamailio",
+    ["-DD", "-E", "-f", file, "-Y", folder, "-w", folder, "-m", String(SHARED_MEMORY_MB), "-M", String(PRIVATE_MEMORY_MB)],
+    { cwd: folder, stdio: ["ignore", "pipe", "pipe"], detached: true }, // a group of its own: its workers must not outlive it
+  );
+  let log = "";
+  let failure: Error | undefined;
+  child.once("error", (error) => {
+    failure = error;
+  });
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("latin1").on("data", (text: string) => (log = (log + text).slice(-50_000)));
+  const exited = once(child, "exit");
+  exited.catch(() => undefined);
+  const clear = (): void => {
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+    } catch {
+      // all of them have ended
+    }
+    rmSync(folder, { recursive: true, force: true });
+  };
+  const forget = onProcessExit(clear);
+  try {
+    await waitFor(`kamailio listens on ${address}:${port}`, START_TIMEOUT_MS, () => {
+      if (failure !== undefined) throw failure;
+      if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`);
+      return isUdpBound(address, port);
+    });
+  } catch (error) {
+    clear();
+    forget();
+    throw new Error(`Cannot start kamailio: ${String(error)}\n${log}`);
+  }
+  return {
+    address,
+    port,
+    uri: `sip:${address}:${port}`,
+    log: () => log,
+    async stop() {
+      child.kill("SIGTERM");
+      const timer = setTimeout(clear, QUIT_TIMEOUT_MS);
+      await exited;
+      clearTimeout(timer);
+      clear();
+      forget();
+    },
+  };
+}
+
+function configuration(address: string, port: number, target: string): string {
+  return `
+debug=0
+log_stderror=yes
+fork=yes
+children=${WORKERS}
+disable_tcp=yes
+auto_aliases=no
+dns=no
+rev_dns=no
+listen=udp:${address}:${port}
+
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "rr.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+
+request_route {
+  if (!mf_process_maxfwd_header("10")) {
+    sl_send_reply("483", "Too Many Hops");
+    exit;
+  }
+  if (is_method("CANCEL")) {
+    if (t_check_trans()) t_relay();
+    exit;
+  }
+  if (has_totag()) {
+    if (loose_route()) {
+      t_relay();
+      exit;
+    }
+    if (is_method("ACK") && t_check_trans()) t_relay();
+    exit;
+  }
+  t_check_trans();
+  record_route();
+  $du = "sip:${target}";
+  if (!t_relay()) sl_reply_error();
+  exit;
+}
+`;
+}
