@@ -6,7 +6,7 @@ import { callerFlow } from "./flow.ts";
 import { uriTransport } from "./forward.ts";
 import { routeUriOf } from "./hangup.ts";
 import { isOwnUri, isStrictRouter, type RoutePlan } from "./loose-route.ts";
-import { nextHop } from "./next-hop.ts";
+import { type Hops, nextHop, nextHopsInDialog } from "./next-hop.ts";
 import { isGuarded, mayName } from "./target-guard.ts";
 
 /** Where an in-dialog request goes and how it is changed, but for the branch. */
@@ -65,6 +65,13 @@ export function planInDialog(core: ProxyCore, request: SipRequest, source: Endpo
 export function targetOf(core: ProxyCore, plan: InDialogPlan): Endpoint | Promise<Endpoint> {
   const found = nextHop(core.network, plan.hop, plan.fallback);
   return found instanceof Promise ? found.then((target) => target ?? plan.fallback) : (found ?? plan.fallback);
+}
+
+/** Where a request of a plan may go, at least one place, in the order in which they are tried: the peer's last known place when its hop cannot be reached. */
+export function targetsOf(core: ProxyCore, plan: InDialogPlan): Hops {
+  const found = nextHopsInDialog(core.network, plan.hop, plan.fallback);
+  const orFallback = (hops: readonly Endpoint[]): readonly Endpoint[] => (hops.length > 0 ? hops : [plan.fallback]);
+  return found instanceof Promise ? found.then(orFallback) : orFallback(found);
 }
 
 /** Whether nothing that the request says of its way, as it stands, is kept from callers. */
