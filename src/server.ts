@@ -6,7 +6,7 @@ import { type Dialog, DialogTable } from "./dialog/index.ts";
 import { freeswitchFeeds } from "./freeswitch/index.ts";
 import { createManagementServer, type ManagementServer } from "./management/index.ts";
 import { Statistics } from "./observability/statistics.ts";
-import { endpointAt, LargeRequests, type ProxyCore, ProxyCounters, SipProxy } from "./proxy/index.ts";
+import { endpointAt, LargeRequests, type ProxyCore, ProxyCounters, SendFailures, SipProxy } from "./proxy/index.ts";
 import { RoutingCounters, type RoutingPorts } from "./routing/index.ts";
 import { Addresses } from "./server/addresses.ts";
 import { Announcer } from "./server/announcer.ts";
@@ -98,6 +98,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     cluster?.dialogChanged(dialog);
     overload.callChanged(dialog);
   };
+  dialogs.onRestored = (dialog) => overload.callChanged(dialog);
   const guard = new OverloadGuard({ config, balancer, announcer, nowMs, log });
   opened.push(async () => guard.close());
   const { overload } = guard;
@@ -237,6 +238,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     defaultMaxForwards: config.sip.max_forwards,
     log,
     counters,
+    sendFailures: new SendFailures(log, nowMs),
     abandoned: new Map(),
     admission: cluster?.leases,
     elsewhere: cluster?.dialogs,
@@ -303,6 +305,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   management = started;
   opened.push(() => started.close());
   isReady = true;
+  guard.begin();
   cluster?.ready();
   return { sip, managementUrl: started.url, reload, stop };
 

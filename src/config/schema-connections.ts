@@ -20,7 +20,13 @@ export const ConnectionsSchema = Type.Object(
       1_000_000,
     ),
     idle_timeout: fraction("A connection on which nothing came and nothing was sent for this long is closed.", 600, 10, 86_400, SECONDS),
-    first_message_timeout: fraction("A connection on which no message came within this time is closed.", 30, 1, 3600, SECONDS),
+    first_message_timeout: fraction(
+      "A connection on which no message came within this time is closed; a WebSocket is pinged, and stays while it answers.",
+      30,
+      1,
+      3600,
+      SECONDS,
+    ),
     message_timeout: fraction(
       "How long a message may take to arrive from its first byte to its last, and how long what is sent may wait to be taken; the connection is closed then.",
       10,

@@ -152,7 +152,7 @@ const RuleSchema = Type.Object(
       check: checkFlags,
     }),
     failover_on: list(
-      "Failures after which the next destination is tried: final replies, x standing for any digit, and the words timeout (no reply in time, which counts as 408 too) and transport (nothing could be sent, which counts as 503 too).",
+      "Failures after which the next destination is tried: final replies, x standing for any digit, and the words timeout (no reply in time, which counts as 408 too) and transport (nothing could be sent, which counts as 503 too). That the host of a destination says over UDP that nobody listens there is a failure of both words, and counts as 408.",
       item({ check: checkStatusPattern, numberIsText: true }),
       ["408", "5xx"],
       { single: true },

@@ -26,6 +26,8 @@ export interface BalancerProcess {
   /** Calls a management method. @throws Error when it is refused or does not answer */
   mi(method: string, params?: readonly unknown[]): Promise<unknown>;
   list(): Promise<readonly ListedDestination[]>;
+  /** How often a call went on to another destination. */
+  failovers(): Promise<number>;
   /** Ends the process: gracefully, or by force when that takes too long. */
   stop(): Promise<void>;
   /** Ends the process by force, at once. */
@@ -77,6 +79,9 @@ export async function startBalancer(folder: string, sipPort: number, dbUrl: stri
   async function list(): Promise<readonly ListedDestination[]> {
     return ((await mi("lb_list")) as { Destinations: ListedDestination[] }).Destinations;
   }
+  async function failovers(): Promise<number> {
+    return ((await mi("get_statistics", [["tm:failovers"]])) as Record<string, number>)["tm:failovers"] ?? 0;
+  }
   async function stop(): Promise<void> {
     if (hasEnded()) return;
     child.kill("SIGTERM");
@@ -94,5 +99,5 @@ export async function startBalancer(folder: string, sipPort: number, dbUrl: stri
     }
     await sleep(POLL_MS);
   }
-  return { uri: `sip:demo@${LOOPBACK}:${sipPort}`, mi, list, stop, kill: () => child.kill("SIGKILL") };
+  return { uri: `sip:demo@${LOOPBACK}:${sipPort}`, mi, list, failovers, stop, kill: () => child.kill("SIGKILL") };
 }

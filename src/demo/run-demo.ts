@@ -106,6 +106,7 @@ async function tell({ seconds, signal, screen, servers, switches, callers, balan
 
   async function show(chapter: number): Promise<readonly ListedDestination[]> {
     const listed = await balancer.list();
+    callers.counts.failedOver = await balancer.failovers();
     const bars = servers.map(({ name, running }, index) => {
       const { Resources = [], enabled } = listed[index] ?? { enabled: "no" };
       const { max = 0, load = 0 } = Resources[0] ?? {};

@@ -36,7 +36,7 @@ export function fixedStory(parts: StoryParts): readonly Chapter[] {
       begin: () => paceFor(parts, 70),
     },
     {
-      text: `${largest.name} dies: its calls time out after 1 s and fail over, then it gets no more`,
+      text: `${largest.name} dies: its next call fails over, then it gets no more`,
       share: 0.28,
       begin: () => {
         largest.kill();

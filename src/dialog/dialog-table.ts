@@ -83,6 +83,8 @@ export class DialogTable {
   onState: ((dialog: Dialog, before: DialogState) => void) | undefined = undefined;
   /** Is told of each call that is new or of which something may have changed that its snapshot or its leases show, but for its end. It must not throw. */
   onChange: ((dialog: Dialog) => void) | undefined = undefined;
+  /** Is told of each call of another node that goes on here, with the state that it has. It must not throw. */
+  onRestored: ((dialog: Dialog) => void) | undefined = undefined;
   /**
    * Is asked when a lifetime ends: whether this node may end the call. False: another one will, within {@link PUT_OFF_MS}. Asked once more then; when it
    * is false again the call is forgotten without a word to its parties.
@@ -158,6 +160,7 @@ export class DialogTable {
       dialog.load.closed = true;
       this.#startTimer(dialog, Math.min(Math.max(0, dialog.expiresAtMs - this.#options.wallMs()), MAX_LIFETIME_MS));
     }
+    this.onRestored?.(dialog);
     this.changed(dialog);
     return dialog;
   }

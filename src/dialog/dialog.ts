@@ -56,6 +56,8 @@ export class Dialog implements TimerOwner {
   readonly load = new CallLoad();
   /** Where the INVITE came from, or the caller has gone since. */
   callerEndpoint: Endpoint;
+  /** Another connection, by which a target refresh of the caller came that was accepted while its former one was not known to have ended. */
+  callerReturn: Endpoint | undefined = undefined;
   /** Where the INVITE went last; undefined before the first branch. */
   calleeEndpoint: Endpoint | undefined = undefined;
   state: DialogState = DialogState.Unconfirmed;

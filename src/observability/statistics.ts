@@ -121,6 +121,7 @@ function readStatistics(sources: StatisticsSources): Values {
       address_failovers: proxy.address_failovers,
       late_answers: proxy.late_answers,
       orphans_ended: proxy.orphans_ended,
+      callers_gone: proxy.callers_gone,
     },
     dialog: { ...dialogs.counters, unknown_dialog: proxy.unknown_dialog },
     load_balancer: {

@@ -119,7 +119,7 @@ export class Branch implements ClientUser, TimerOwner {
     if (!this.#isOffer) {
       this.#core.counters.transport_errors++;
       const target = `${this.target.address}:${this.target.port}`;
-      this.#core.log.warn({ target, reason }, isRefused ? "nobody listens at target of request" : "cannot send request to target");
+      this.#core.sendFailures?.note(target, reason, isRefused ? "nobody listens at target of request" : "cannot send request to target");
       if (!this.#saysNothingYet) this.#outcome?.failed("transport");
     }
     // It may have arrived before its connection broke, or before the host said that nobody listens there.

@@ -10,6 +10,7 @@ import type { Branch } from "./branch.ts";
 import type { Elsewhere } from "./elsewhere.ts";
 import type { LargeRequests } from "./large-requests.ts";
 import type { Admission, Log, Router } from "./ports.ts";
+import type { SendFailures } from "./send-failures.ts";
 
 /** Addresses and names, as the proxy needs them. */
 export interface Network {
@@ -54,6 +55,8 @@ export class ProxyCounters {
   address_failovers = 0;
   late_answers = 0;
   orphans_ended = 0;
+  /** Callers that vanished with the only connection that leads to them, before their INVITE was answered. */
+  callers_gone = 0;
   requests_2xx = 0;
   requests_3xx = 0;
   requests_4xx = 0;
@@ -93,6 +96,8 @@ export interface ProxyCore {
   readonly defaultMaxForwards: number;
   readonly log: Log;
   readonly counters: ProxyCounters;
+  /** Tells the log of requests that could not be sent; absent when nobody reads it. */
+  readonly sendFailures?: SendFailures | undefined;
   /** INVITE branches that were given up before anybody answered: a late answer must still be cancelled or hung up. */
   readonly abandoned: Map<string, Branch>;
 }

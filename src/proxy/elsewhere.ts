@@ -112,6 +112,11 @@ export class WaitingRequest implements ServerUser {
     transaction.user = this;
   }
 
+  callerGone(): void {
+    this.#core.counters.callers_gone++;
+    this.cancel();
+  }
+
   cancel(): void {
     if (this.isCancelled) return;
     this.isCancelled = true;

@@ -1,3 +1,4 @@
+import type { Dialog } from "../dialog/index.ts";
 import { tryParseSipUri, uriParam } from "../sip/index.ts";
 import type { Endpoint } from "../transaction/index.ts";
 
@@ -33,6 +34,29 @@ export function isGone(seen: Endpoint): boolean {
  */
 export function flowAfter(seen: Endpoint, refreshedFrom: Endpoint): Endpoint {
   return refreshedFrom.connection !== undefined && isGone(seen) ? refreshedFrom : seen;
+}
+
+/**
+ * Takes note of where an accepted target refresh of the caller came from. A client that changes its network leaves a connection behind that nobody has closed:
+ * that one is asked whether its client is there, and the other one counts when it has ended. As long as the client answers on it nothing changes.
+ */
+export function callerRefreshed(dialog: Dialog, from: Endpoint): void {
+  const { callerEndpoint } = dialog;
+  dialog.callerEndpoint = flowAfter(callerEndpoint, from);
+  const isElsewhere =
+    dialog.callerEndpoint === callerEndpoint && from.connection !== undefined && from.connection !== callerEndpoint.connection;
+  dialog.callerReturn = isElsewhere && callerEndpoint.connection !== undefined ? from : undefined;
+  if (dialog.callerReturn !== undefined) callerEndpoint.connection?.ask?.();
+}
+
+/** Where the caller is reached: where it has come back to, once its former connection has ended. */
+export function callerFlow(dialog: Dialog): Endpoint {
+  const { callerReturn } = dialog;
+  if (callerReturn !== undefined && isGone(dialog.callerEndpoint)) {
+    dialog.callerReturn = undefined;
+    dialog.callerEndpoint = callerReturn;
+  }
+  return dialog.callerEndpoint;
 }
 
 function isWebSocket({ transport }: Endpoint): boolean {

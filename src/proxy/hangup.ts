@@ -3,6 +3,7 @@ import { buildRequest, parseNameAddr, type SipResponse } from "../sip/index.ts";
 import type { ClientUser, Endpoint } from "../transaction/index.ts";
 import { makeBranch } from "./branch-id.ts";
 import type { ProxyCore } from "./core.ts";
+import { callerFlow } from "./flow.ts";
 import { viaValue } from "./forward.ts";
 import { isStrictRouter } from "./loose-route.ts";
 import { nextHop } from "./next-hop.ts";
@@ -70,7 +71,7 @@ function towardsCaller(dialog: Dialog, leg: CalleeLeg): Inside {
     cseq: leg.cseq + 1,
     contact: dialog.callerContact,
     routes: dialog.callerRouteSet,
-    fallback: dialog.callerEndpoint,
+    fallback: callerFlow(dialog),
   };
 }
 

@@ -50,6 +50,10 @@ export class HopList {
     this.outcome = judged === undefined || core.outcomes === undefined ? undefined : new BranchOutcome(core.outcomes, judged, cells);
   }
 
+  get first(): Endpoint {
+    return this.#targets[0]!;
+  }
+
   get current(): Endpoint {
     return this.#targets[this.#at]!;
   }

@@ -2,10 +2,11 @@ import type { DialogMatch } from "../dialog/index.ts";
 import { H, type SipRequest, type SipUri, tryParseSipUri } from "../sip/index.ts";
 import type { Endpoint } from "../transaction/index.ts";
 import { type ProxyCore, uriPort } from "./core.ts";
+import { callerFlow } from "./flow.ts";
 import { uriTransport } from "./forward.ts";
 import { routeUriOf } from "./hangup.ts";
 import { isOwnUri, isStrictRouter, type RoutePlan } from "./loose-route.ts";
-import { nextHop } from "./next-hop.ts";
+import { type Hops, nextHop, nextHopsInDialog } from "./next-hop.ts";
 import { isGuarded, mayName } from "./target-guard.ts";
 
 /** Where an in-dialog request goes and how it is changed, but for the branch. */
@@ -66,6 +67,13 @@ export function targetOf(core: ProxyCore, plan: InDialogPlan): Endpoint | Promis
   return found instanceof Promise ? found.then((target) => target ?? plan.fallback) : (found ?? plan.fallback);
 }
 
+/** Where a request of a plan may go, at least one place, in the order in which they are tried: the peer's last known place when its hop cannot be reached. */
+export function targetsOf(core: ProxyCore, plan: InDialogPlan): Hops {
+  const found = nextHopsInDialog(core.network, plan.hop, plan.fallback);
+  const orFallback = (hops: readonly Endpoint[]): readonly Endpoint[] => (hops.length > 0 ? hops : [plan.fallback]);
+  return found instanceof Promise ? found.then(orFallback) : orFallback(found);
+}
+
 /** Whether nothing that the request says of its way, as it stands, is kept from callers. */
 function isAllowed(core: ProxyCore, request: SipRequest, { dialog }: DialogMatch, route: RoutePlan, peer: Peer): boolean {
   if (!isGuarded(core, dialog)) return true;
@@ -89,7 +97,7 @@ function asAsked(route: RoutePlan, hop: string, fallback: Endpoint, isOfPeer: bo
 
 function peerOf(core: ProxyCore, request: SipRequest, source: Endpoint, { dialog, direction }: DialogMatch): Peer {
   const leg = direction === "downstream" ? dialog.findLeg(request.toTag) : undefined;
-  const endpoint = direction === "downstream" ? (dialog.calleeEndpoint ?? source) : dialog.callerEndpoint;
+  const endpoint = direction === "downstream" ? (dialog.calleeEndpoint ?? source) : callerFlow(dialog);
   const known = direction === "downstream" ? (leg?.contact ?? "") : dialog.callerContact;
   const routes = direction === "downstream" ? (leg?.routeSet ?? NONE) : dialog.callerRouteSet;
   const uri = known === "" ? undefined : tryParseSipUri(known);

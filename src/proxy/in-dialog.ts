@@ -4,10 +4,10 @@ import type { Endpoint, ServerTransaction } from "../transaction/index.ts";
 import { Branch } from "./branch.ts";
 import { loopFingerprint, makeBranch } from "./branch-id.ts";
 import type { ProxyCore } from "./core.ts";
-import { flowAfter, isGone, isReachedByFlow } from "./flow.ts";
+import { callerRefreshed, flowAfter, isGone, isReachedByFlow } from "./flow.ts";
 import { type ForwardPlan, forwardedRequest } from "./forward.ts";
-import { isTooLarge, mayGoOverUdp, placed } from "./hop-list.ts";
-import { type InDialogPlan, planInDialog, targetOf } from "./in-dialog-target.ts";
+import { HopList, isTooLarge } from "./hop-list.ts";
+import { type InDialogPlan, planInDialog, targetOf, targetsOf } from "./in-dialog-target.ts";
 import type { RoutePlan } from "./loose-route.ts";
 import type { FailureCause } from "./ports.ts";
 import { ResponseContext } from "./response-context.ts";
@@ -81,10 +81,11 @@ export class InDialogContext extends ResponseContext {
   readonly #route: RoutePlan;
   /** What the call gives back is kept until this BYE is answered. */
   #isHolding = false;
-  /** Places the request once more. */
-  #sendAgain: (() => void) | undefined;
   /** Its receiver has only one connection, or address, that leads to it; without that there is no way (RFC 5626 §5.3). */
   #isOnFlow = false;
+  #plan: InDialogPlan | undefined;
+  #hops: HopList | undefined;
+  #fingerprint = "";
 
   constructor(core: ProxyCore, transaction: ServerTransaction, match: DialogMatch, route: RoutePlan) {
     super(core, transaction);
@@ -102,20 +103,28 @@ export class InDialogContext extends ResponseContext {
       this.#refuse({});
       return;
     }
-    const found = targetOf(core, plan);
-    if (found instanceof Promise)
-      found.then((target) => this.#pass(plan, target, fingerprint)).catch(() => this.reject(500, "Internal Error"));
-    else this.#pass(plan, found, fingerprint);
+    this.#fingerprint = fingerprint;
+    const found = targetsOf(core, plan);
+    if (found instanceof Promise) found.then((targets) => this.#pass(plan, targets)).catch(() => this.reject(500, "Internal Error"));
+    else this.#pass(plan, found);
+  }
+
+  override branchFailure(branch: Branch, response: SipResponse | undefined, cause: FailureCause): void {
+    const [plan, hops] = [this.#plan, this.#hops];
+    const mayGoOn = branch === this.branch && this.finalStatus === 0 && !this.cancelled;
+    if (mayGoOn && plan !== undefined && hops?.advance(branch, response, cause)) this.#transmit(plan, hops);
+    else super.branchFailure(branch, response, cause);
   }
 
   /** Passes it on, unless what is kept from callers would be reached. */
-  #pass(plan: InDialogPlan, target: Endpoint, fingerprint: string): void {
+  #pass(plan: InDialogPlan, [target = plan.fallback, ...others]: readonly Endpoint[]): void {
     if (this.finalStatus !== 0) return; // cancelled while its host name was looked up
     const { core } = this;
     const { request } = this.transaction;
     const { dialog } = this.#match;
     const isBye = request.method === "BYE";
-    const isAllowed = mayReach(core, dialog, { target, peer: plan.fallback, isOfPeer: plan.isOfPeer });
+    const mayGo = (to: Endpoint): boolean => mayReach(core, dialog, { target: to, peer: plan.fallback, isOfPeer: plan.isOfPeer });
+    const isAllowed = mayGo(target);
     // The side that hangs up cannot help where the other one wants its requests: the call would go on without end.
     if (!isAllowed && !(isBye && plan.isOfPeer)) {
       this.#refuse({ address: target.address, port: target.port });
@@ -125,7 +134,7 @@ export class InDialogContext extends ResponseContext {
     try {
       if (isBye && !isOld) this.#endCallBefore();
       if (!isOld) this.#noteCseq(request);
-      this.#send(plan, isAllowed ? target : plan.fallback, fingerprint);
+      this.#send(plan, isAllowed ? [target, ...others.filter(mayGo)] : [plan.fallback]);
     } catch (error) {
       this.#settle(); // nobody will answer what was not sent
       throw error;
@@ -172,38 +181,48 @@ export class InDialogContext extends ResponseContext {
     this.core.dialogs.bye(this.#match, this.transaction.request);
   }
 
-  #send(plan: InDialogPlan, target: Endpoint, fingerprint: string): void {
-    const { core, transaction } = this;
-    const { request, source } = transaction;
+  #send(plan: InDialogPlan, targets: readonly [Endpoint, ...Endpoint[]]): void {
+    const [target] = targets;
     this.#isOnFlow = isReachedByFlow(plan.hop, target);
     if (this.#isOnFlow && isGone(target)) {
       this.onFailure(undefined, "transport-error");
       return;
     }
-    const branch = makeBranch(fingerprint, core.layer.chance.token());
+    this.#plan = plan;
+    this.#hops = new HopList(this.core, { targets, uri: plan.hop, judged: undefined, cells: NONE, answerWithinMs: undefined });
+    this.#transmit(plan, this.#hops);
+  }
+
+  #transmit(plan: InDialogPlan, hops: HopList): void {
+    const { core, transaction } = this;
+    const { request, source } = transaction;
+    const branch = makeBranch(this.#fingerprint, core.layer.chance.token());
     const write = (to: Endpoint): string => forwardedRequest(request, source, forwardPlan(core, this.#route, plan, branch, to));
-    this.#sendAgain = () => this.#send(plan, target, fingerprint);
-    const sent = placed(core, target, plan.hop, write);
+    const { hasNext } = hops;
+    const sent = hops.place(write);
     if (isTooLarge(sent.target, sent.text)) {
       this.#settle();
       this.reject(513, "Message Too Large");
       return;
     }
-    this.branch = new Branch(core, this, { ...sent, method: request.method, branch, destination: undefined, cells: NONE });
-  }
-
-  override branchFailure(branch: Branch, response: SipResponse | undefined, cause: FailureCause): void {
-    const isOpen = branch === this.branch && this.finalStatus === 0 && !this.cancelled;
-    if (isOpen && mayGoOverUdp(this.core, branch, cause)) this.#sendAgain?.();
-    else super.branchFailure(branch, response, cause);
+    this.branch = new Branch(core, this, {
+      ...sent,
+      method: request.method,
+      branch,
+      destination: undefined,
+      cells: NONE,
+      hasNext,
+    });
   }
 
   protected override onProvisional(): void {
     // Passed on as it is: a provisional response inside a dialog changes nothing of it.
   }
 
-  protected override onSuccess(_branch: Branch, response: SipResponse): void {
+  protected override onSuccess(branch: Branch, response: SipResponse): void {
     const method = this.transaction.request.method;
+    const target = branch.target.insteadOf ?? branch.target;
+    if (target !== this.#hops?.first) this.#movePeer(target);
     if (method === "INVITE" || method === "UPDATE") this.#refreshTargets(response);
     if (method !== "BYE") return;
     this.#endCall();
@@ -230,6 +249,14 @@ export class InDialogContext extends ResponseContext {
     if (!ASKS_FOR_CREDENTIALS.has(status)) this.#endElsewhere();
   }
 
+  /** Another address of its name has answered than the one where it was: the ACK goes there, and what comes after. */
+  #movePeer(target: Endpoint): void {
+    const { dialog, direction } = this.#match;
+    if (direction === "downstream") dialog.calleeEndpoint = target;
+    else dialog.callerEndpoint = target;
+    this.core.dialogs.changed(dialog);
+  }
+
   /** The call has ended. This node could not end it when it is still another one's, or has become that while the BYE was on its way. */
   #endElsewhere(): void {
     const { dialog } = this.#match;
@@ -248,7 +275,7 @@ export class InDialogContext extends ResponseContext {
     if (caller !== "") dialog.callerContact = caller;
     if (callee !== "" && leg !== undefined) leg.contact = callee;
     const { source } = this.transaction;
-    if (direction === "downstream") dialog.callerEndpoint = flowAfter(dialog.callerEndpoint, source);
+    if (direction === "downstream") callerRefreshed(dialog, source);
     else if (dialog.calleeEndpoint !== undefined) dialog.calleeEndpoint = flowAfter(dialog.calleeEndpoint, source);
     this.core.dialogs.changed(dialog);
   }

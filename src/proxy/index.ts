@@ -6,3 +6,4 @@ export { LargeRequests } from "./large-requests.ts";
 export { endpointAt } from "./next-hop.ts";
 export type { Admission, FailureCause, Log, ProxyCall, Router, TargetGuard } from "./ports.ts";
 export { SipProxy } from "./proxy.ts";
+export { SendFailures } from "./send-failures.ts";

@@ -50,21 +50,28 @@ export function nextHops(network: Network, uriText: string, preferred: Listener)
 }
 
 /**
- * The one place that a request inside a dialog goes to: the flow of the other side when it is only reached by that, else where the other side was last seen, when its name still leads there, else the first place. The
- * servers behind one name need not know of each other's calls.
+ * Where a request inside a dialog may go, in the order in which the places are tried: the flow of the other side alone when it is only reached by that, else
+ * where the other side was last seen, when its name still leads there, then the other places. The servers behind one name need not know of each other's calls.
  */
-export function nextHop(network: Network, uriText: string, seen: Endpoint): Endpoint | undefined | Promise<Endpoint | undefined> {
-  if (isReachedByFlow(uriText, seen)) return seen;
+export function nextHopsInDialog(network: Network, uriText: string, seen: Endpoint): Hops {
+  if (isReachedByFlow(uriText, seen)) return [seen];
   const found = nextHops(network, uriText, seen.listener);
-  return found instanceof Promise ? found.then((hops) => nearest(hops, seen)) : nearest(found, seen);
+  return found instanceof Promise ? found.then((hops) => nearestFirst(hops, seen)) : nearestFirst(found, seen);
 }
 
-function nearest(hops: readonly Endpoint[], seen: Endpoint): Endpoint | undefined {
+/** The first of {@link nextHopsInDialog}: for what is sent once and waits for no answer. */
+export function nextHop(network: Network, uriText: string, seen: Endpoint): Endpoint | undefined | Promise<Endpoint | undefined> {
+  const found = nextHopsInDialog(network, uriText, seen);
+  return found instanceof Promise ? found.then(([first]) => first) : found[0];
+}
+
+function nearestFirst(hops: readonly Endpoint[], seen: Endpoint): readonly Endpoint[] {
   const isThere = ({ address, port, transport }: Endpoint): boolean =>
     address === seen.address && port === seen.port && transport === seen.transport;
   const there = seen.connection === undefined && hops.length === 1 ? undefined : hops.find(isThere);
+  if (there === undefined) return hops;
   // A client over a stream is reached on its own connection: it takes no other.
-  return there === undefined ? hops[0] : seen.connection === undefined ? there : seen;
+  return seen.connection === undefined ? [there, ...hops.filter((hop) => hop !== there)] : [seen];
 }
 
 function reachable(network: Network, addresses: readonly Address[], preferred: Listener, name: string | undefined): readonly Endpoint[] {

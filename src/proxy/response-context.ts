@@ -9,6 +9,8 @@ import type { FailureCause } from "./ports.ts";
 const PREFERRED_4XX = new Set([401, 407, 415, 420, 484]);
 /** Challenges of other branches that go with a 401 or 407. */
 const MAX_CHALLENGES = 16;
+/** Why a call whose caller has vanished is taken back (RFC 3326). */
+const CALLER_GONE = 'SIP;cause=430;text="Flow Failed"';
 
 /**
  * One request on its way and the responses to it (RFC 3261 §16.2). At most one branch is waited for at a time;
@@ -22,6 +24,8 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
   protected branch: Branch | undefined;
   /** Status of the final response that went to the caller, or of the one that was kept back on purpose; 0 before. */
   protected finalStatus = 0;
+  /** Its caller can be answered no more. */
+  #isDeserted = false;
   #best: SipResponse | undefined;
   #bestStatus = 0;
   #challenged: SipResponse[] | undefined;
@@ -55,6 +59,7 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
   }
 
   branchSuccess(branch: Branch, response: SipResponse): void {
+    if (this.#isDeserted) this.reject(487, "Request Terminated"); // nobody would acknowledge it, nor hang up
     if (this.finalStatus >= 300 || this.isStranded(response)) {
       this.onOrphan(branch, response);
       return;
@@ -89,10 +94,25 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
 
   /** RFC 3261 §16.10. The CANCEL itself is answered by the transaction layer. */
   cancel(cancel: SipRequest): void {
+    this.#takeBack(reasonOf(cancel));
+  }
+
+  /**
+   * As if it had cancelled. RFC 3261 §16.9 warns of that when an answer cannot be sent, as a Via could be made so that calls of others fail; no Via leads to
+   * this caller, it can only fail calls of its own.
+   */
+  callerGone(): void {
+    if (this.finalStatus !== 0) return;
+    this.#isDeserted = true;
+    this.core.counters.callers_gone++;
+    this.#takeBack(CALLER_GONE);
+  }
+
+  #takeBack(reason: string | undefined): void {
     if (this.finalStatus !== 0 || this.cancelled) return;
     this.cancelled = true;
     if (this.branch === undefined) this.reject(487, "Request Terminated");
-    else this.branch.cancel(reasonOf(cancel));
+    else this.branch.cancel(reason);
   }
 
   /** A branch has failed: there is a response to be sent, if it is only our own. */

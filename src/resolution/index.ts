@@ -11,6 +11,7 @@ export {
   MAX_STALE_MS,
   MAX_TARGETS,
   MAX_TTL_MS,
+  MAX_WAIT_MS,
   MIN_TTL_MS,
   RETRY_MS,
 } from "./location-cache.ts";

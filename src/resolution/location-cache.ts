@@ -17,9 +17,11 @@ export const MAX_STALE_MS = 86_400_000;
 const REFRESH_AT = 0.8;
 /** Targets remembered besides those that are held. They come from Contact and Route headers, so from anybody who may call. */
 export const MAX_TARGETS = 1_000;
-/** Searches under way at once, and those that wait for their turn. */
+/** Searches under way at once: so many of held targets, and so many of others. */
 const PARALLEL_SEARCHES = 16;
+/** Searches of targets that are not held that wait for their turn, and how long they do, in milliseconds: the request behind each of them waits, too. */
 const MAX_WAITING = 500;
+export const MAX_WAIT_MS = 5_000;
 
 /** What is known of a target. */
 export interface Found {
@@ -36,7 +38,8 @@ export interface AddressChange extends Found {
 }
 
 export interface LocationCachePorts {
-  readonly locate: (target: SipTarget) => Promise<Location>;
+  /** @param isHeld it is of the table: its questions must not wait behind those for names that anybody may think up */
+  readonly locate: (target: SipTarget, isHeld: boolean) => Promise<Location>;
   /** Milliseconds that never go back. */
   readonly nowMs: () => number;
   /** Runs something once, later; what it answers takes it back. */
@@ -60,7 +63,7 @@ export class LocationCounters {
   negative_answers = 0;
   /** Times that a held target was found to have other addresses. */
   address_changes = 0;
-  /** Targets that were not searched for because too many others were. */
+  /** Targets that were not searched for because too many others were, or not in time. */
   refused = 0;
 }
 
@@ -79,6 +82,8 @@ interface Entry {
   isPartial: boolean;
   isHeld: boolean;
   search: Promise<Found> | undefined;
+  /** Begins the search that waits for its turn. */
+  begin: (turns: SearchTurns) => void;
   /** Takes the timer of a held target back. */
   stopTimer: (() => void) | undefined;
 }
@@ -96,10 +101,9 @@ export class LocationCache {
   /** In the order in which they were last used, held ones aside. */
   readonly #entries = new Map<string, Entry>();
   #held = new Map<string, Entry>();
-  #running = 0;
-  readonly #waiting: (() => void)[] = [];
-  /** Searches for held targets have their turn first. */
-  readonly #waitingHeld: (() => void)[] = [];
+  /** Those for names that callers think up, of zones that answer slowly, must not hold up destinations: each kind has its own turns. */
+  readonly #turnsOfHeld = new SearchTurns();
+  readonly #turns = new SearchTurns();
   #isClosed = false;
 
   constructor(ports: LocationCachePorts) {
@@ -109,7 +113,7 @@ export class LocationCache {
   /**
    * What is known of a target; a promise, which never rejects, while it must be searched for.
    *
-   * @param isInsisting ask again when it is known that there is nothing: somebody has mended the zone, perhaps
+   * @param isInsisting it is wanted for the table: ask again when it is known that there is nothing, as somebody has mended the zone, perhaps
    */
   get(target: SipTarget, isInsisting = false): Found | Promise<Found> {
     const key = targetKey(target);
@@ -117,17 +121,18 @@ export class LocationCache {
     const entry = this.#held.get(key) ?? this.#entries.get(key);
     if (entry === undefined) {
       this.counters.cache_misses++;
-      if (this.#waiting.length >= MAX_WAITING) {
+      if (!isInsisting && this.#turns.waiting >= MAX_WAITING) {
         this.counters.refused++;
         return BUSY;
       }
-      return this.#search(this.#remember(key, target));
+      return this.#search(this.#remember(key, target), isInsisting);
     }
     if (!entry.isHeld) this.#touch(entry);
     if (entry.untilMs <= now || (isInsisting && entry.found.addresses.length === 0)) {
       this.counters.cache_misses++;
       const isUsable = isUsableMeanwhile(entry, now);
-      const search = entry.search ?? this.#search(entry);
+      if (isInsisting) this.#hurry(entry);
+      const search = entry.search ?? this.#search(entry, isInsisting);
       if (!isUsable) return search;
       this.counters.stale_used++;
       return entry.found;
@@ -136,7 +141,7 @@ export class LocationCache {
     if (entry.found.reason !== undefined && entry.found.addresses.length > 0) this.counters.stale_used++;
     if (entry.refreshAtMs <= now && !entry.isHeld && entry.search === undefined) {
       this.counters.refreshes++;
-      void this.#search(entry);
+      void this.#search(entry, false);
     }
     return entry.found;
   }
@@ -152,6 +157,7 @@ export class LocationCache {
       held.set(key, entry);
       if (entry.isHeld) continue;
       entry.isHeld = true;
+      this.#hurry(entry);
       this.#setTimer(entry);
     }
     for (const [key, entry] of this.#held) {
@@ -190,32 +196,53 @@ export class LocationCache {
     this.#entries.set(entry.key, entry);
   }
 
-  #search(entry: Entry): Promise<Found> {
-    if (this.#waiting.length >= MAX_WAITING && !entry.isHeld) {
+  /** A search that waits among those for others has its turn among those for held targets. */
+  #hurry(entry: Entry): void {
+    if (!this.#turns.leave(entry)) return;
+    if (this.#turnsOfHeld.take()) entry.begin(this.#turnsOfHeld);
+    else this.#turnsOfHeld.wait(entry);
+  }
+
+  #search(entry: Entry, isForTable: boolean): Promise<Found> {
+    const isHeld = entry.isHeld || isForTable;
+    if (!isHeld && this.#turns.waiting >= MAX_WAITING) {
       this.counters.refused++;
       return Promise.resolve(entry.found.addresses.length > 0 ? entry.found : BUSY);
     }
-    entry.search = this.#searchInTurn(entry);
+    entry.search = this.#searchInTurn(entry, isHeld);
     return entry.search;
   }
 
-  async #searchInTurn(entry: Entry): Promise<Found> {
-    if (this.#running >= PARALLEL_SEARCHES) {
-      // Names that callers think up, of zones that answer slowly, must not hold up destinations.
-      await new Promise<void>((resolve) => (entry.isHeld ? this.#waitingHeld : this.#waiting).push(resolve));
-    } else this.#running++;
+  async #searchInTurn(entry: Entry, isHeld: boolean): Promise<Found> {
+    const turn = this.#turn(entry, isHeld);
+    const turns = turn instanceof Promise ? await turn : turn;
+    if (turns === undefined) {
+      this.counters.refused++;
+      entry.search = undefined;
+      return entry.found.addresses.length > 0 ? entry.found : BUSY;
+    }
     let location: Location;
     try {
-      location = await this.#ports.locate(entry.target);
+      location = await this.#ports.locate(entry.target, turns === this.#turnsOfHeld);
     } catch (error) {
       location = { outcome: "failed", reason: error instanceof Error ? error.message : String(error) };
     }
-    const next = this.#waitingHeld.shift() ?? this.#waiting.shift();
-    if (next === undefined) this.#running--;
-    else next();
+    turns.end();
     entry.search = undefined;
     if (!this.#isClosed) this.#conclude(entry, location);
     return entry.found;
+  }
+
+  /** A turn for a search, which must be ended; a promise of undefined when it does not come in time. */
+  #turn(entry: Entry, isHeld: boolean): SearchTurns | Promise<SearchTurns | undefined> {
+    const turns = isHeld ? this.#turnsOfHeld : this.#turns;
+    if (turns.take()) return turns;
+    const { promise, resolve } = Promise.withResolvers<SearchTurns | undefined>();
+    entry.begin = resolve;
+    turns.wait(entry);
+    if (isHeld) return promise;
+    const stop = this.#ports.after(MAX_WAIT_MS, () => this.#turns.leave(entry) && resolve(undefined));
+    return promise.finally(stop);
   }
 
   #conclude(entry: Entry, location: Location): void {
@@ -279,14 +306,64 @@ export class LocationCache {
       entry.stopTimer = undefined;
       if (entry.search !== undefined) return; // its end sets the timer again
       if (entry.untilMs > this.#ports.nowMs()) this.counters.refreshes++;
-      void this.#search(entry);
+      void this.#search(entry, true);
     });
   }
 }
 
+/** Lets {@link PARALLEL_SEARCHES} searches run, and others wait in the order in which they came. */
+class SearchTurns {
+  #running = 0;
+  readonly #waiting = new Set<Entry>();
+
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** Whether there is one at once. */
+  take(): boolean {
+    if (this.#running >= PARALLEL_SEARCHES) return false;
+    this.#running++;
+    return true;
+  }
+
+  wait(entry: Entry): void {
+    this.#waiting.add(entry);
+  }
+
+  /** Whether it was waiting: it does no more. */
+  leave(entry: Entry): boolean {
+    return this.#waiting.delete(entry);
+  }
+
+  /** Gives a turn that is over to who has waited longest. */
+  end(): void {
+    const [next] = this.#waiting;
+    if (next === undefined) {
+      this.#running--;
+      return;
+    }
+    this.#waiting.delete(next);
+    next.begin(this);
+  }
+}
+
 function makeEntry(key: string, target: SipTarget): Entry {
-  const [isHeld, isPartial, search, stopTimer] = [false, false, undefined, undefined];
-  return { key, target, found: UNKNOWN, untilMs: 0, refreshAtMs: 0, goodUntilMs: 0, failures: 0, isPartial, isHeld, search, stopTimer };
+  const [isHeld, isPartial, search, stopTimer, begin] = [false, false, undefined, undefined, () => undefined];
+  return {
+    key,
+    target,
+    found: UNKNOWN,
+    untilMs: 0,
+    refreshAtMs: 0,
+    goodUntilMs: 0,
+    failures: 0,
+    isPartial,
+    isHeld,
+    search,
+    begin,
+    stopTimer,
+  };
 }
 
 /**

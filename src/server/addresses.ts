@@ -10,13 +10,16 @@ import {
   parseNameServer,
   type SipTarget,
 } from "../resolution/index.ts";
-import { DnsClient } from "../transport/dns-client.ts";
+import { DnsClient, DnsCounters } from "../transport/dns-client.ts";
 import { HostsFile } from "../transport/hosts-file.ts";
 import { NameService, systemServers } from "../transport/name-service.ts";
 import { servedTransports } from "./served-transports.ts";
 
 /** Changes of addresses are put into use together: a change of the zone often concerns many names at once. */
 const GATHER_MS = 100;
+/** Look-ups by the system under way at once, for names of the table and for all others. */
+const LOOKUPS_OF_TABLE = 2;
+const LOOKUPS_OF_OTHERS = 1;
 
 export interface AddressesPorts {
   readonly config: Pick<Config, "sip">;
@@ -33,7 +36,8 @@ export class Addresses {
   /** Is told of targets of the table that have other addresses than before. */
   onChange: (changes: readonly AddressChange[]) => void = () => undefined;
   readonly #ports: AddressesPorts;
-  readonly #client: DnsClient;
+  /** Those that names of the table are asked for with, and others: who thinks up names of slow zones occupies the sockets of the second only. */
+  readonly #clients: readonly [ofTable: DnsClient, ofOthers: DnsClient];
   readonly #cache: LocationCache;
   readonly #failed: FailedAddresses;
   #changes: AddressChange[] = [];
@@ -43,11 +47,15 @@ export class Addresses {
     const configured = config.sip.dns_servers.flatMap((text) => parseNameServer(text) ?? []);
     const isSystem = configured.length === 0;
     this.#ports = ports;
-    this.#client = new DnsClient({ servers: isSystem ? systemServers(nowMs) : () => configured, below, nowMs });
-    const names = new NameService({ client: this.#client, hosts: new HostsFile(nowMs), isSystem });
+    const servers = isSystem ? systemServers(nowMs) : () => configured;
+    this.#clients = [new DnsClient({ servers, below, nowMs }), new DnsClient({ servers, below, nowMs })];
+    const hosts = new HostsFile(nowMs);
+    const [ofTable, ofOthers] = this.#clients;
+    const namesOfTable = new NameService({ client: ofTable, hosts, isSystem, parallelLookups: LOOKUPS_OF_TABLE });
+    const namesOfOthers = new NameService({ client: ofOthers, hosts, isSystem, parallelLookups: LOOKUPS_OF_OTHERS });
     const served = servedTransports(config.sip.listen);
     this.#cache = new LocationCache({
-      locate: (target) => locate(target, names, served),
+      locate: (target, isHeld) => locate(target, isHeld ? namesOfTable : namesOfOthers, served),
       nowMs,
       after,
       onChange: (change) => this.#gather(change),
@@ -92,7 +100,11 @@ export class Addresses {
 
   /** Plain counters, to be read anew each time. */
   get counters(): Record<string, number> {
-    return { ...this.#client.counters, ...this.#cache.counters };
+    const asked = new DnsCounters();
+    for (const { counters } of this.#clients) {
+      for (const name of Object.keys(asked) as (keyof DnsCounters)[]) asked[name] += counters[name];
+    }
+    return { ...asked, ...this.#cache.counters };
   }
 
   #gather(change: AddressChange): void {

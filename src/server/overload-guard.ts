@@ -25,7 +25,7 @@ export interface OverloadGuardPorts {
 export class OverloadGuard {
   readonly overload: Overload;
   readonly #ports: OverloadGuardPorts;
-  readonly #stopMonitor: () => void;
+  #stopMonitor: (() => void) | undefined = undefined;
   readonly #sweeping: NodeJS.Timeout;
   /** Tells how many INVITEs callers have to repeat; undefined until there is something that takes them. */
   traffic: Readonly<Pick<TransactionCounters, "received_requests" | "repeated_invites">> | undefined;
@@ -51,8 +51,14 @@ export class OverloadGuard {
         announcer.overloadChanged(change);
       },
     });
-    this.#stopMonitor = startLoopMonitor(SAMPLE_MS, (sample) => this.overload.sample({ ...sample, repeatedShare: this.#repeatedShare() }));
     this.#sweeping = setInterval(() => this.overload.sweep(), SWEEP_MS);
+  }
+
+  /** Looks at the event loop from now on: what a start keeps it busy with holds up no call. */
+  begin(): void {
+    this.#stopMonitor ??= startLoopMonitor(SAMPLE_MS, (sample) =>
+      this.overload.sample({ ...sample, repeatedShare: this.#repeatedShare() }),
+    );
   }
 
   /** What management offers of it. */
@@ -68,7 +74,7 @@ export class OverloadGuard {
   }
 
   close(): void {
-    this.#stopMonitor();
+    this.#stopMonitor?.();
     clearInterval(this.#sweeping);
   }
 

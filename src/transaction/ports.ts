@@ -14,9 +14,19 @@ export interface Endpoint {
   readonly insteadOf?: Endpoint;
 }
 
+/** Is told of the end of a connection. */
+export interface ConnectionWatcher {
+  connectionEnded(): void;
+}
+
 /** A connection of a reliable transport, as the core sees it. */
 export interface Connection {
   readonly isOpen: boolean;
+  /** Tells when it has ended, not during this call. Absent when its peer can be answered on another connection (RFC 3261 §18.2.2). */
+  watch?(watcher: ConnectionWatcher): void;
+  unwatch?(watcher: ConnectionWatcher): void;
+  /** Asks the peer whether it is there. Without an answer the connection ends before long. */
+  ask?(): void;
 }
 
 /** One listening socket of ours. */

@@ -1,6 +1,6 @@
 import { buildResponse, type SipRequest } from "../sip/index.ts";
 import type { TransactionLayer } from "./layer.ts";
-import type { Endpoint } from "./ports.ts";
+import type { ConnectionWatcher, Endpoint } from "./ports.ts";
 import { responseTarget, stampedVia } from "./response-routing.ts";
 import { Act, inviteServerStep, On, State, serverStep, stateOf } from "./step.ts";
 import type { Timer, TimerOwner } from "./timer-wheel.ts";
@@ -10,6 +10,8 @@ import { T1_MS, T2_MS, T4_MS, TIMER_64_T1_MS } from "./timers.ts";
 export interface ServerUser {
   /** A CANCEL for this INVITE came; it is answered 200 already (RFC 3261 §16.10). */
   cancel(cancel: SipRequest): void;
+  /** The connection that every answer to this INVITE would take has ended, and there is no final answer yet. What is answered from now on goes nowhere. */
+  callerGone?(): void;
   /** Timer H: the final response was never acknowledged. Nothing can be done but to know it. */
   ackTimeout?(): void;
 }
@@ -19,7 +21,7 @@ const TIMEOUT = 2;
 const LINGER = 3;
 
 /** One request that we received and the responses that we sent to it (RFC 3261 §17.2). */
-export class ServerTransaction implements TimerOwner {
+export class ServerTransaction implements TimerOwner, ConnectionWatcher {
   readonly request: SipRequest;
   readonly source: Endpoint;
   readonly key: string;
@@ -28,6 +30,7 @@ export class ServerTransaction implements TimerOwner {
   readonly #layer: TransactionLayer;
   #target: Endpoint;
   readonly #isInvite: boolean;
+  #isDeserted = false;
   #last = "";
   #toTag = "";
   #retransmitMs = T1_MS;
@@ -43,6 +46,7 @@ export class ServerTransaction implements TimerOwner {
     this.#target = responseTarget(request.topVia, source);
     this.#isInvite = request.method === "INVITE";
     this.state = this.#isInvite ? State.Proceeding : State.Trying;
+    if (this.#isInvite) source.connection?.watch?.(this);
   }
 
   /** A final response was sent. */
@@ -53,6 +57,10 @@ export class ServerTransaction implements TimerOwner {
   /** Answers with a response of our own. False when a final response was sent before. */
   reply(status: number, reason: string, headers?: readonly (readonly [string, string])[]): boolean {
     if (this.answered) return false;
+    if (this.#isDeserted) {
+      this.respond(status, "");
+      return true;
+    }
     const via = stampedVia(this.request, this.source);
     const toTag = status > 100 ? this.localTag() : undefined;
     const text = buildResponse(this.request, status, reason, { via, toTag, headers: this.#layer.ownHeaders(status, headers) });
@@ -74,7 +82,14 @@ export class ServerTransaction implements TimerOwner {
 
   /** Sends a response that is ready: one that came from a destination, without our Via. */
   respond(status: number, text: string): void {
-    this.#apply(status < 200 ? On.Provisional : status < 300 ? On.Success : On.Failure, text);
+    if (!this.#isDeserted) this.#apply(status < 200 ? On.Provisional : status < 300 ? On.Success : On.Failure, text);
+    else if (status >= 200) this.drop(); // RFC 3261 §17.2.4: nobody can acknowledge it
+  }
+
+  connectionEnded(): void {
+    if (this.answered) return;
+    this.#isDeserted = true;
+    this.user?.callerGone?.();
   }
 
   /**
@@ -104,6 +119,7 @@ export class ServerTransaction implements TimerOwner {
     if (this.answered) return;
     this.state = State.Completed;
     this.#last = "";
+    this.#unwatch();
     this.#linger = this.#layer.startTimer(TIMER_64_T1_MS, this, LINGER);
   }
 
@@ -116,6 +132,7 @@ export class ServerTransaction implements TimerOwner {
     const before = this.state;
     const step = (this.#isInvite ? inviteServerStep : serverStep)(before, event, this.#reliable);
     this.state = stateOf(step);
+    if (this.answered && before < State.Accepted) this.#unwatch();
     if (step & Act.Send) this.#send(text);
     if (step & Act.Resend && this.#last !== "") {
       this.#layer.counters.retransmitted_responses++;
@@ -155,8 +172,13 @@ export class ServerTransaction implements TimerOwner {
     else this.#linger = this.#layer.startTimer(ms, this, LINGER);
   }
 
+  #unwatch(): void {
+    if (this.#isInvite) this.source.connection?.unwatch?.(this);
+  }
+
   #terminate(): void {
     this.state = State.Terminated;
+    this.#unwatch();
     this.#retransmit = this.#layer.stopTimer(this.#retransmit);
     this.#timeout = this.#layer.stopTimer(this.#timeout);
     this.#linger = this.#layer.stopTimer(this.#linger);

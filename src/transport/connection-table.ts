@@ -170,10 +170,11 @@ export class ConnectionTable {
   /** Ends those whose time is over, and asks the silent ones whether they are there, where they can be asked. To be called about once a second. */
   sweep(nowMs: number): void {
     for (const connection of this.#all) {
-      const { isReady, heardAtMs = nowMs } = connection;
+      const { isReady, hasSpoken, heardAtMs = nowMs } = connection;
+      const { idleMs, firstMessageMs } = this.limits;
       const reason = this.#overdue(connection, nowMs);
       if (reason !== undefined) connection.end(reason);
-      else if (isReady && nowMs - heardAtMs > this.limits.idleMs / 2) connection.ping?.(nowMs);
+      else if (isReady && nowMs - heardAtMs > (hasSpoken ? idleMs / 2 : Math.min(idleMs / 2, firstMessageMs))) connection.ping?.(nowMs);
     }
   }
 
@@ -185,7 +186,9 @@ export class ConnectionTable {
     if (stalledSinceMs !== undefined && nowMs - stalledSinceMs > messageMs) return "not-reading";
     if (pingedAtMs !== undefined && nowMs - pingedAtMs > messageMs) return "no-pong";
     if (!connection.isInbound && unansweredSinceMs !== undefined && nowMs - unansweredSinceMs > answerMs) return "unresponsive";
-    if (connection.isInbound && !connection.hasSpoken && nowMs - openedAtMs > firstMessageMs) return "silent";
+    // Who can be asked need not speak: a telephone in a browser connects long before its first call.
+    if (connection.isInbound && !connection.hasSpoken && connection.ping === undefined && nowMs - openedAtMs > firstMessageMs)
+      return "silent";
     return nowMs - connection.activeAtMs > idleMs ? "idle" : undefined;
   }
 }

@@ -15,8 +15,6 @@ import { Turns } from "./turns.ts";
 
 /** How long an address is used that the system found, in seconds: it tells no time to live. */
 export const SYSTEM_TTL_S = 30;
-/** Look-ups by the system under way at once. It has four threads for them, which other work wants as well. */
-const PARALLEL_LOOKUPS = 3;
 const MAX_WAITING = 1_000;
 /** How long the system may take for one name, in milliseconds. */
 const LOOKUP_MS = 5_000;
@@ -31,16 +29,19 @@ export interface NameServiceOptions {
    * or by other services than DNS.
    */
   readonly isSystem: boolean;
+  /** Look-ups by the system under way at once. It has four threads for them, which other work wants as well. */
+  readonly parallelLookups: number;
   readonly lookup?: (host: string) => Promise<readonly string[]>;
 }
 
 /** Names as this machine finds them: by its hosts file, by the system for names of one label, else by name servers. */
 export class NameService implements Dns {
   readonly #options: NameServiceOptions;
-  readonly #turns = new Turns(PARALLEL_LOOKUPS, MAX_WAITING);
+  readonly #turns: Turns;
 
   constructor(options: NameServiceOptions) {
     this.#options = options;
+    this.#turns = new Turns(options.parallelLookups, MAX_WAITING);
   }
 
   naptr(name: string): Promise<DnsAnswer<NaptrRecord>> {

@@ -1,29 +1,45 @@
 import type { Socket } from "node:dgram";
 import { REFUSED, type SendOwner } from "../transaction/index.ts";
-import { createUdpSocket, enlargeBuffers } from "./udp-socket.ts";
+import { connectUdpSocket, enlargeBuffers, type Place } from "./udp-socket.ts";
 
 /** Requests of one second that are told of a refusal. The others find out when they are sent again. */
 const MAX_OWNERS = 1_000;
 /**
  * How long a refusal waits for a sign of life, in milliseconds. ICMP is easily forged, and may be about something that was sent before a restart: a peer that
- * says anything in this time is there.
+ * says anything in this time is there. Twice as long as it usually takes to answer, between these bounds, or the answers of a distant one would always come too
+ * late to prove a forgery.
  */
 export const GRACE_MS = 10;
+export const MAX_GRACE_MS = 100;
+/** The quickest answer tells how far a peer is, until it has moved away: with each answer that is slower the time grows by this factor at most. */
+const SLOWER = 1.05;
+/**
+ * How long a peer that nobody has told us anything of since has to say something, in milliseconds, before its silence is taken for a refusal. It may have been
+ * started a moment ago, with all the calls of the farm coming at once: much longer than a busy server takes for its first answer.
+ */
+export const SILENCE_MS = 200;
 /**
  * For how long after a refusal the requests to a peer that says nothing are taken for refused, too, in milliseconds. Systems send one ICMP message a second to
  * each address (`icmp_ratelimit` of Linux), however many datagrams they throw away.
  */
 export const REFUSED_MS = 1_000;
+/**
+ * What ICMP errors that keep everything from a peer become (Linux: port and protocol unreachable, host unknown, and those of firewalls that reject). All others
+ * are about one datagram or pass: EMSGSIZE is that of a router whose next link takes less, and the same request gets through when it is sent again, in pieces.
+ */
+const REFUSALS = new Set(["ECONNREFUSED", "ENOPROTOOPT", "EHOSTUNREACH", "EHOSTDOWN", "ENETUNREACH", "ENONET", "EACCES"]);
 
 export interface PeerSocketOptions {
   /** Address and port of the listener, a wildcard as such: the system chooses the address that leads to the peer. */
-  readonly local: { readonly address: string; readonly port: number };
-  readonly peer: { readonly address: string; readonly port: number };
+  readonly local: Place;
+  readonly peer: Place;
   readonly nowMs: () => number;
   /** From whomever: strangers come in as well until the socket is connected. */
   readonly received: (bytes: Buffer, address: string, port: number) => void;
-  /** The peer's host says that nobody listens there. */
+  /** The peer's host says that nobody listens there, or one on the way that nothing may go there. */
   readonly refused: () => void;
+  /** ICMP tells that something sent before did not arrive, which says nothing of the next. */
+  readonly lost: () => void;
   /** Something could not be sent here for a reason of our own: it has to go out another way. */
   readonly unsent: (bytes: Buffer, peer: PeerSocket, owner: SendOwner | undefined, error: NodeJS.ErrnoException) => void;
 }
@@ -44,34 +60,33 @@ export class PeerSocket {
   /** Datagrams that came. */
   #heard = 0;
   #refusedUntilMs = 0;
+  /** When a request went out that nothing has come after yet. */
+  #askedAtMs: number | undefined;
+  /** How long it takes the peer to say something, usually. */
+  #answerMs: number | undefined;
 
-  /** @throws Error when there can be no further socket, or there is no way to the peer */
+  /** @throws NodeJS.ErrnoException with `syscall` "bind" when there can be no further socket; another Error when there is no way to the peer */
   constructor(options: PeerSocketOptions) {
     const { local, nowMs, peer, received } = options;
     this.#options = options;
     this.address = peer.address;
     this.port = peer.port;
     this.usedAtMs = nowMs();
-    const socket = createUdpSocket(local.address, true);
-    let failure: Error | undefined;
+    // Until it is connected a socket on the port of the listener gets its share of what strangers send, and all of that is lost when it is closed. So whether
+    // it can be connected is tried on another port first.
+    connectUdpSocket({ address: local.address, port: 0 }, peer, false).close();
+    const socket = connectUdpSocket(local, peer, true);
     socket.on("error", (error: NodeJS.ErrnoException) => {
-      failure = error;
-      if (error.syscall === "recvmsg") this.#refused(error);
+      if (error.syscall === "recvmsg") this.#told(error);
     });
     socket.on("message", (bytes, source) => {
-      this.#heard++;
-      this.#refusedUntilMs = 0;
-      this.usedAtMs = nowMs();
+      this.#noteSign();
       received(bytes, source.address, source.port);
     });
     try {
-      socket.bind({ ...local, exclusive: true });
-      if (failure === undefined) socket.connect(peer.port, peer.address);
-      socket.remoteAddress(); // throws when it is not connected
       enlargeBuffers(socket);
-    } catch (error) {
-      socket.close();
-      throw failure ?? error;
+    } catch {
+      // It serves with the usual ones, too.
     }
     this.#socket = socket;
   }
@@ -82,9 +97,25 @@ export class PeerSocket {
     this.usedAtMs = now;
     if (owner !== undefined) {
       if (this.#owners.length < MAX_OWNERS) this.#owners.push(owner);
-      if (now < this.#refusedUntilMs) this.#tellUnlessHeard([owner], "ECONNREFUSED");
+      this.#askedAtMs ??= now;
+      if (now < this.#refusedUntilMs) this.#tellUnlessHeard([owner], "ECONNREFUSED", SILENCE_MS);
     }
-    this.#transmit(bytes, owner, true);
+    this.#transmit(bytes, owner);
+  }
+
+  /**
+   * Whether another address of ours leads to the peer by now. Behind a wildcard the system chooses one when it connects, and keeps it when routes change, where
+   * what is not connected leaves from the address that leads there at the moment.
+   */
+  isMisplaced(): boolean {
+    try {
+      const trial = connectUdpSocket({ address: this.#options.local.address, port: 0 }, this, false);
+      const { address } = trial.address();
+      trial.close();
+      return this.#socket !== undefined && this.#socket.address().address !== address;
+    } catch {
+      return false; // there is no way at all, or no further socket
+    }
   }
 
   /** To be called once a second: who sent something before the second that ends is not told any more. */
@@ -99,18 +130,36 @@ export class PeerSocket {
     this.#socket = undefined;
   }
 
-  #transmit(bytes: Buffer, owner: SendOwner | undefined, mayRepeat: boolean): void {
-    const { unsent } = this.#options;
-    if (this.#socket === undefined) return;
-    this.#socket.send(bytes, (error) => {
-      if (error === null) return;
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== "ECONNREFUSED") return unsent(bytes, this, owner, error);
-      // The error is of something that was sent before, and has kept this datagram from being sent.
-      this.#refused(error);
-      if (mayRepeat) this.#transmit(bytes, owner, false);
-      else unsent(bytes, this, owner, error);
+  /** @param before what sending it failed with the first time */
+  #transmit(bytes: Buffer, owner: SendOwner | undefined, before?: NodeJS.ErrnoException): void {
+    this.#socket?.send(bytes, (failure) => {
+      const error = failure as NodeJS.ErrnoException | null;
+      // What ICMP says of something that was sent before keeps the next datagram from being sent, once. It may look like an error of this one.
+      if (error === null) {
+        if (before !== undefined && !isRefusalForSure(before)) this.#told(before);
+        return;
+      }
+      if (isRefusalForSure(error)) this.#told(error);
+      if (before === undefined) this.#transmit(bytes, owner, error);
+      else this.#options.unsent(bytes, this, owner, error);
     });
+  }
+
+  #noteSign(): void {
+    const now = this.#options.nowMs();
+    this.#heard++;
+    this.#refusedUntilMs = 0;
+    this.usedAtMs = now;
+    if (this.#askedAtMs === undefined) return;
+    const tookMs = now - this.#askedAtMs;
+    this.#askedAtMs = undefined;
+    this.#answerMs = Math.min(tookMs, (this.#answerMs ?? tookMs) * SLOWER);
+  }
+
+  /** By ICMP, of something that was sent. */
+  #told(error: NodeJS.ErrnoException): void {
+    if (isRefusal(error)) this.#refused(error);
+    else this.#options.lost();
   }
 
   #refused({ code = "refused" }: NodeJS.ErrnoException): void {
@@ -122,7 +171,7 @@ export class PeerSocket {
     if (waiting.length > 0) this.#tellUnlessHeard(waiting, code);
   }
 
-  #tellUnlessHeard(owners: readonly SendOwner[], code: string): void {
+  #tellUnlessHeard(owners: readonly SendOwner[], code: string, graceMs = this.#graceMs): void {
     const heard = this.#heard;
     setTimeout(() => {
       if (this.#heard !== heard) {
@@ -131,6 +180,20 @@ export class PeerSocket {
         return;
       }
       for (const owner of owners) owner.transportError(`${REFUSED} (${code}): nobody listens at ${this.address} port ${this.port}`);
-    }, GRACE_MS).unref();
+    }, graceMs).unref();
   }
+
+  get #graceMs(): number {
+    return Math.min(MAX_GRACE_MS, Math.max(GRACE_MS, 2 * (this.#answerMs ?? 0)));
+  }
+}
+
+/** Whether an error of ICMP keeps everything from a peer. */
+export function isRefusal({ code = "" }: NodeJS.ErrnoException): boolean {
+  return REFUSALS.has(code);
+}
+
+/** The system says so for no other reason than ICMP. */
+function isRefusalForSure({ code }: NodeJS.ErrnoException): boolean {
+  return code === "ECONNREFUSED";
 }

@@ -10,12 +10,14 @@ export const MAX_PEER_SOCKETS = 512;
 export const ANSWER_MS = 32_000;
 /** After how long without use a socket is closed in any case. */
 export const IDLE_MS = 120_000;
-/** How long none is tried when the system gave none. */
-const PAUSE_MS = 10_000;
-/** Errors of the system that tell of our own shortage, not of the way to a peer. */
-const SHORTAGE = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EADDRINUSE", "EACCES", "EPERM"]);
+/** How long none is tried when the system gave none, and none for a peer that there was no way to. */
+export const PAUSE_MS = 10_000;
+/** Sockets behind a wildcard that are looked at once a second: whether they still have the address that leads to their peer. Each costs some 30 µs. */
+export const LOOKS = 32;
 /** Errors that say that the address of ours that a socket was connected from does not lead to its peer any more. */
 const NO_WAY = new Set(["EINVAL", "EADDRNOTAVAIL", "ENETUNREACH", "EHOSTUNREACH", "ENETDOWN"]);
+
+const WILDCARDS = new Set(["0.0.0.0", "::"]);
 
 /** What the sockets of peers need of the rest of the program. */
 export interface PeerSocketPorts {
@@ -26,7 +28,7 @@ export interface PeerSocketPorts {
 }
 
 export interface PeerSocketsOptions extends PeerSocketPorts, Pick<PeerSocketOptions, "local" | "received"> {
-  readonly counters: { icmp_refused: number; peer_sockets: number };
+  readonly counters: { icmp_refused: number; peer_sockets: number; send_errors: number };
   /** Sends from the listener itself. */
   readonly sendUnconnected: (bytes: Buffer, to: { readonly address: string; readonly port: number }, owner: SendOwner | undefined) => void;
   readonly fault: (error: unknown, action: string) => void;
@@ -45,6 +47,8 @@ export class PeerSockets {
   /** Peers that had no room since the last look. */
   #wanting = 0;
   #pausedUntilMs = 0;
+  /** Peers that no socket could be connected to, and until when none is tried: as many as the table has, at most. */
+  readonly #noWayUntilMs = new Map<string, number>();
   #closed = false;
 
   constructor(options: PeerSocketsOptions) {
@@ -61,10 +65,22 @@ export class PeerSockets {
     const known = this.#byAddress.get(address)?.get(port);
     if (known !== undefined || !wanted || this.#closed) return known;
     const { isLasting, nowMs } = this.#options;
-    if (nowMs() < this.#pausedUntilMs || !isLasting(address, port)) return undefined;
+    if (nowMs() < this.#pausedUntilMs || this.#isPaused(address, port) || !isLasting(address, port)) return undefined;
     if (this.#all.size < this.#max) return this.#open(address, port);
     this.#wanting++;
     return undefined;
+  }
+
+  /** Looks at some sockets each time, at those first that were not looked at for longest. */
+  #moveMisplaced(): void {
+    if (!WILDCARDS.has(this.#options.local.address)) return;
+    let left = Math.min(LOOKS, this.#all.size); // those looked at come last, and would come again
+    for (const peer of this.#all) {
+      if (left-- === 0) break;
+      this.#all.delete(peer);
+      this.#all.add(peer);
+      if (peer.isMisplaced()) this.#replace(peer);
+    }
   }
 
   /** Closes what is not in use any more. To be called once a second. */
@@ -84,11 +100,21 @@ export class PeerSockets {
       for (const peer of idle.slice(0, this.#wanting)) this.#retire(peer);
     }
     this.#wanting = 0;
+    this.#moveMisplaced();
+    for (const [place, untilMs] of this.#noWayUntilMs) if (untilMs <= now) this.#noWayUntilMs.delete(place);
   }
 
+  /** Closes all at once. What waits in them is lost, as is what waits in the listener that is closed with them. */
   close(): void {
     this.#closed = true;
-    for (const peer of this.#all) this.#remove(peer);
+    for (const peer of this.#all) {
+      this.#forget(peer);
+      peer.close();
+    }
+  }
+
+  #isPaused(address: string, port: number): boolean {
+    return this.#noWayUntilMs.size > 0 && (this.#noWayUntilMs.get(`${address} ${port}`) ?? 0) > this.#options.nowMs();
   }
 
   #open(address: string, port: number): PeerSocket | undefined {
@@ -99,19 +125,22 @@ export class PeerSockets {
         refused: () => {
           counters.icmp_refused++;
         },
+        lost: () => {
+          counters.send_errors++;
+        },
         unsent: (bytes, peer, owner, { code = "" }) => {
-          if (NO_WAY.has(code)) this.#remove(peer);
+          if (NO_WAY.has(code)) this.#replace(peer);
           sendUnconnected(bytes, peer, owner);
         },
       });
       this.#add(opened);
       return opened;
     } catch (error) {
-      // That there is no way to the peer is told to who sends there.
-      if (SHORTAGE.has((error as NodeJS.ErrnoException).code ?? "")) {
-        this.#pausedUntilMs = nowMs() + PAUSE_MS;
+      const untilMs = nowMs() + PAUSE_MS;
+      if ((error as NodeJS.ErrnoException).syscall === "bind") {
+        this.#pausedUntilMs = untilMs;
         fault(error, `open a socket for peer ${address} port ${port}, its messages go out from the listener`);
-      }
+      } else this.#noWayUntilMs.set(`${address} ${port}`, untilMs); // who sends there is told when it sends
       return undefined;
     }
   }
@@ -128,16 +157,23 @@ export class PeerSockets {
   #retire(peer: PeerSocket): void {
     const { usedAtMs } = peer;
     setImmediate(() => {
-      if (peer.usedAtMs === usedAtMs) this.#remove(peer);
+      if (peer.usedAtMs !== usedAtMs) return;
+      this.#forget(peer);
+      peer.close();
     });
   }
 
-  #remove(peer: PeerSocket): void {
+  /** Uses it no more. What has come to it is read, which may take until the reading after the one that is under way. */
+  #replace(peer: PeerSocket): void {
+    this.#forget(peer);
+    setImmediate(() => setImmediate(() => peer.close()));
+  }
+
+  #forget(peer: PeerSocket): void {
     if (!this.#all.delete(peer)) return;
     const ofAddress = this.#byAddress.get(peer.address);
     ofAddress?.delete(peer.port);
     if (ofAddress?.size === 0) this.#byAddress.delete(peer.address);
     this.#options.counters.peer_sockets--;
-    peer.close();
   }
 }

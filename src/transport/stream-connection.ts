@@ -66,15 +66,17 @@ export class StreamConnection extends PeerConnection {
     this.unansweredSinceMs = undefined;
     counters.received_bytes += chunk.length;
     this.#framer.push(chunk);
+    let isAsked = false;
     for (let frame = this.#framer.next(); frame !== undefined; frame = this.#framer.next()) {
       this.partialSinceMs = undefined;
       if (frame.kind === "ping") {
         counters.keepalives++;
-        const socket = this.#socket;
-        if (socket !== undefined && socket.writableLength === 0) socket.write(PONG);
+        isAsked = true;
       } else this.took(frame.text);
       if (!this.isOpen) return;
     }
+    // One answer for all pings of what was read, and none while the other side does not read: a packet can hold ten thousand.
+    if (isAsked && this.#socket?.writableLength === 0) this.#socket.write(PONG);
     if (this.#framer.fault !== undefined) this.end(this.#framer.fault);
     else if (!this.#framer.isPartial) this.partialSinceMs = undefined;
     else this.partialSinceMs ??= now;

@@ -28,6 +28,34 @@ export function createUdpSocket(address: string, isShared: boolean): Socket {
   return createSocket({ type: isIpv6 ? "udp6" : "udp4", ipv6Only: isIpv6, lookup: noLookup, reusePort: isShared });
 }
 
+export interface Place {
+  readonly address: string;
+  readonly port: number;
+}
+
+/**
+ * A bound socket that is connected to a peer.
+ *
+ * @param isShared see {@link createUdpSocket}
+ * @throws NodeJS.ErrnoException with `syscall` "bind" when there can be no such socket; another Error when there is no way from `local` to the peer
+ */
+export function connectUdpSocket(local: Place, peer: Place, isShared: boolean): Socket {
+  const socket = createUdpSocket(local.address, isShared);
+  let failure: Error | undefined;
+  socket.on("error", (error) => {
+    failure ??= error; // that of connect() comes later
+  });
+  try {
+    socket.bind({ ...local, exclusive: true });
+    if (failure === undefined) socket.connect(peer.port, peer.address);
+    socket.remoteAddress(); // throws when it is not connected
+    return socket;
+  } catch (error) {
+    socket.close();
+    throw failure ?? error;
+  }
+}
+
 /** Makes room for bursts. @throws Error when the system refuses */
 export function enlargeBuffers(socket: Socket): void {
   socket.setRecvBufferSize(SOCKET_BUFFER_BYTES);

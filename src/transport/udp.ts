@@ -18,7 +18,7 @@ export class TransportCounters {
   keepalives = 0;
   send_errors = 0;
   receive_faults = 0;
-  /** Times that the host of a destination said that nobody listens there (ICMP). */
+  /** Times that the host of a destination said that nobody listens there, or one on the way that nothing may go there (ICMP). */
   icmp_refused = 0;
   /** UDP sockets of destinations, now. */
   peer_sockets = 0;

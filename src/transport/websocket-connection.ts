@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import type { Socket } from "node:net";
 import type { RawData, WebSocket } from "ws";
+import type { ConnectionWatcher } from "../transaction/index.ts";
 import type { EndReason } from "./connection-table.ts";
 import { FrameWatch } from "./frame-watch.ts";
 import { FLUSH_MS, PeerConnection, type PeerConnectionOptions, PONG } from "./peer-connection.ts";
@@ -39,6 +40,11 @@ export class WebSocketConnection extends PeerConnection {
   pingedAtMs: number | undefined;
   readonly #admits: (bytes: Uint8Array) => boolean;
   readonly #watch = new FrameWatch();
+  readonly #watchers = new Set<ConnectionWatcher>();
+  /** A ping of the bytes that are being read. */
+  #ping: Buffer | undefined;
+  /** A double CRLF is among them. */
+  #isAsked = false;
   /** Both are gone when it has ended: a call that came this way may be remembered for hours. */
   #socket: Socket | undefined;
   #webSocket: WebSocket | undefined;
@@ -78,8 +84,7 @@ export class WebSocketConnection extends PeerConnection {
     webSocket.on("message", (data: RawData) => this.#received(data as Buffer)); // one buffer, as binaryType says
     webSocket.on("ping", (data: Buffer) => {
       this.counters.keepalives++;
-      // Any number of them gets one answer while the other side does not read (RFC 6455 §5.5.3).
-      if (socket.writableLength === 0 && this.isOpen) webSocket.pong(data);
+      this.#ping = data;
     });
     webSocket.on("close", () => this.end("closed-by-peer"));
   }
@@ -89,6 +94,19 @@ export class WebSocketConnection extends PeerConnection {
     if (!this.isOpen || this.pingedAtMs !== undefined) return;
     this.pingedAtMs = nowMs;
     this.#webSocket?.ping();
+  }
+
+  ask(): void {
+    this.ping(this.nowMs());
+  }
+
+  watch(watcher: ConnectionWatcher): void {
+    this.#watchers.add(watcher);
+    if (!super.isOpen) this.#tellWatchers();
+  }
+
+  unwatch(watcher: ConnectionWatcher): void {
+    this.#watchers.delete(watcher);
   }
 
   protected override get unsentBytes(): number {
@@ -103,6 +121,9 @@ export class WebSocketConnection extends PeerConnection {
   }
 
   protected override stop(reason: EndReason): void {
+    if (reason === "stopped")
+      this.#watchers.clear(); // the calls go down with us
+    else if (this.#watchers.size > 0) this.#tellWatchers();
     const [socket, webSocket] = [this.#socket, this.#webSocket];
     this.#socket = undefined;
     this.#webSocket = undefined;
@@ -129,12 +150,35 @@ export class WebSocketConnection extends PeerConnection {
     if (!this.#watch.isPartial) this.partialSinceMs = undefined;
     else if (hasEnded) this.partialSinceMs = now;
     else this.partialSinceMs ??= now;
+    this.#answerPings();
+  }
+
+  /**
+   * The last ping of what was read, by now through the frames of the library, stands for all before it (RFC 6455 §5.5.3): a packet can hold ten thousand. While
+   * the other side does not read it gets no more.
+   */
+  #answerPings(): void {
+    const [ping, isAsked, socket, webSocket] = [this.#ping, this.#isAsked, this.#socket, this.#webSocket];
+    this.#ping = undefined;
+    this.#isAsked = false;
+    if (!this.isOpen || socket === undefined || webSocket === undefined || socket.writableLength > 0) return;
+    if (ping !== undefined) webSocket.pong(ping);
+    if (isAsked) webSocket.send(PONG);
+  }
+
+  #tellWatchers(): void {
+    // Never during a call of theirs.
+    setImmediate(() => {
+      const watchers = [...this.#watchers];
+      this.#watchers.clear();
+      for (const watcher of watchers) watcher.connectionEnded();
+    });
   }
 
   #received(bytes: Buffer): void {
     if (isLineEnds(bytes)) {
       this.counters.keepalives++;
-      if (bytes.length >= PING_BYTES && this.#socket?.writableLength === 0) this.#webSocket?.send(PONG);
+      if (bytes.length >= PING_BYTES) this.#isAsked = true;
     } else if (this.#admits(bytes)) this.took(bytes.toString("latin1"));
   }
 }

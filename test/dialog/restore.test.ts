@@ -135,13 +135,32 @@ describe("DialogTable.restore()", () => {
   });
 });
 
+describe("the sources of a restored call", () => {
+  it("have an ongoing call, and have it no more when it has ended", () => {
+    const net = new SimNetwork();
+    const dialog = restored(net, record());
+    const places = [dialog.callerEndpoint.address, dialog.calleeEndpoint!.address];
+    assert.deepEqual(
+      places.map((address) => net.callPeers.has(address)),
+      [true, true],
+    );
+    net.dialogs.surrender(dialog);
+    assert.equal(net.callPeers.size, 0);
+    net.finish();
+  });
+});
+
 describe("DialogTable.surrender()", () => {
   it("gives the leases back, sends nothing and tells its end; what comes later is unknown", () => {
     const net = new SimNetwork();
     const call = established(net);
     const dialog = net.onlyDialog;
     const states: number[] = [];
-    net.dialogs.onState = (told) => states.push(told.state);
+    const listener = net.dialogs.onState;
+    net.dialogs.onState = (told, before) => {
+      states.push(told.state);
+      listener?.(told, before);
+    };
     assert.equal(net.dialogs.surrender(dialog), true);
     assert.equal(net.dialogs.surrender(dialog), false);
     assert.deepEqual([net.loads, dialog.endReason, states], [[0, 0], "Taken over", [5]]);

@@ -15,7 +15,8 @@ const NAMES: Record<string, string> = {
   net: "received_messages sent_messages received_bytes sent_bytes keepalives send_errors receive_faults icmp_refused peer_sockets",
   tm: `received_replies relayed_replies local_replies UAS_transactions UAC_transactions 2xx_transactions 3xx_transactions 4xx_transactions
     5xx_transactions 6xx_transactions inuse_transactions retransmission_req retransmission_rpl absorbed_req stray_replies stray_acks merged_requests
-    refused_overload timeout_finalresponse timeout_finalresponse_inv transport_errors large_over_tcp large_back_to_udp failovers address_failovers late_answers orphans_ended`,
+    refused_overload timeout_finalresponse timeout_finalresponse_inv transport_errors large_over_tcp large_back_to_udp failovers address_failovers late_answers orphans_ended
+    callers_gone`,
   dialog: `active_dialogs early_dialogs processed_dialogs expired_dialogs failed_dialogs unknown_dialog restored_dialogs surrendered_dialogs searches
     searches_refused searches_failed lost_replies`,
   load_balancer: `starts nexts selected no_capacity no_destination bad_resource internal_error resets disables disables_stale counted uncounted reloads faults

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MAX_SEARCHES, SEARCH_MS } from "../../src/proxy/elsewhere.ts";
+import type { ConnectionWatcher } from "../../src/transaction/index.ts";
 import { branchOf, delivered, established, requestUriOf, routeValues, uriOf } from "../support/sim-call.ts";
 import { type SimElsewhere, SimFailover } from "../support/sim-cluster.ts";
 import { PROXY, PROXY6, SimNetwork } from "../support/sim-network.ts";
@@ -162,6 +163,20 @@ describe("while the call is asked for", () => {
     call.caller.take(200);
     call.caller.assertSilent();
     net.finish();
+  });
+
+  it("a re-INVITE whose sender vanishes with its connection goes nowhere", async () => {
+    const { net, call, elsewhere } = lostCall();
+    elsewhere.waits = true;
+    const watchers: ConnectionWatcher[] = [];
+    call.caller.flow = { transport: "ws", connection: { isOpen: true, watch: (watcher) => watchers.push(watcher) } };
+    call.caller.send(call.fromCaller("INVITE", 2));
+    call.caller.take(100);
+    for (const watcher of watchers) watcher.connectionEnded();
+    await elsewhere.answer();
+    call.callee.assertSilent();
+    call.caller.assertSilent();
+    assert.deepEqual([watchers.length, net.core.counters.callers_gone, net.loads], [1, 1, [1, 0]]);
   });
 
   it("copies of a request are absorbed: it passes once", async () => {
@@ -358,31 +373,5 @@ describe("a did with Call-ID or tags of another call", () => {
     here.caller.send(here.fromCaller("BYE", 2));
     here.callee.take("BYE");
     assert.deepEqual(pair.net.loads, [0, 0]);
-  });
-});
-
-describe("a call that another node has and that is not up: a guest", () => {
-  it("PRACK, UPDATE and a BYE pass both ways; nothing is counted, listed or kept", async () => {
-    const pair = new SimFailover();
-    const early = delivered(pair.before, { headers: ["Supported: 100rel"] });
-    early.answerWith(183, { headers: ["Require: 100rel", "RSeq: 1"] });
-    const call = pair.moved(early, true);
-    const { net } = pair;
-    const changed: string[] = [];
-    net.dialogs.onChange = ({ did }) => changed.push(did);
-    for (const [from, to, text] of [
-      [call.caller, call.callee, call.fromCaller("PRACK", 2, { headers: ["RAck: 1 1 INVITE"] })],
-      [call.callee, call.caller, call.fromCallee("UPDATE", 1, { headers: ["Contact: <sip:new@203.0.113.1>"] })],
-      [call.caller, call.callee, call.fromCaller("BYE", 3)],
-    ] as const) {
-      from.send(text);
-      await net.runAsync(0);
-      to.send(responseTo(to.take(text.split(" ")[0]!), 200));
-      from.take(200);
-    }
-    assert.deepEqual(changed, []);
-    assert.equal(pair.elsewhere.asked.length, 3);
-    assert.deepEqual(net.loads, [0, 0]);
-    net.finish();
   });
 });

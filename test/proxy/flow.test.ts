@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { flowAfter, isGone, isReachedByFlow } from "../../src/proxy/flow.ts";
-import type { Endpoint } from "../../src/transaction/index.ts";
+import type { Connection, Endpoint } from "../../src/transaction/index.ts";
 import { established, requestUriOf, type SimCall } from "../support/sim-call.ts";
 import { SimNetwork } from "../support/sim-network.ts";
 import { headerOf, headersOf, responseTo } from "../support/sip-messages.ts";
@@ -69,10 +69,13 @@ describe("isGone() and flowAfter()", () => {
 const CONTACT = "sip:alice@df7jal23ls0d.invalid;transport=ws";
 
 /** A call of a WebSocket client that is up, and its connection. */
-function callOfClient(): { net: SimNetwork; call: SimCall; connection: { isOpen: boolean } } {
+function callOfClient(connection: Connection & { isOpen: boolean } = { isOpen: true }): {
+  net: SimNetwork;
+  call: SimCall;
+  connection: { isOpen: boolean };
+} {
   const names: string[] = [];
   const net = new SimNetwork({ resolve: (host) => void names.push(host) });
-  const connection = { isOpen: true };
   const caller = net.peer("198.51.100.1");
   caller.flow = { transport: "ws", connection };
   const call = established(net, { headers: [`Contact: <${CONTACT}>`] });
@@ -153,6 +156,30 @@ describe("requests towards a WebSocket client (RFC 5626 §5.3)", () => {
     call.callee.send(responseTo(call.callee.take("UPDATE"), 200));
     thief.take(200);
     assert.equal(net.onlyDialog.callerEndpoint.connection, connection);
+    call.callee.send(call.fromCallee("BYE", 1, { uri: CONTACT }));
+    call.caller.send(responseTo(call.caller.take("BYE"), 200));
+    thief.assertSilent();
+    net.finish();
+  });
+
+  it("a client that has changed its network is reached on its new connection as soon as the one that it left is found dead", () => {
+    let asked = 0;
+    const left = { isOpen: true, ask: () => void asked++ };
+    const { net, call } = callOfClient(left);
+    const again = net.peer("198.51.100.2");
+    again.flow = { transport: "ws", connection: { isOpen: true } };
+    again.send(call.fromCaller("UPDATE", 2, { headers: [`Contact: <${CONTACT}>`] }));
+    call.callee.send(responseTo(call.callee.take("UPDATE"), 200));
+    again.take(200);
+    assert.equal(asked, 1);
+    left.isOpen = false;
+    call.callee.send(call.fromCallee("INFO", 1, { uri: CONTACT }));
+    again.send(responseTo(again.take("INFO"), 200));
+    call.callee.take(200);
+    call.callee.send(call.fromCallee("BYE", 2, { uri: CONTACT }));
+    again.send(responseTo(again.take("BYE"), 200));
+    call.callee.take(200);
+    call.caller.assertSilent();
     net.finish();
   });
 });

@@ -8,6 +8,7 @@ import {
   MAX_STALE_MS,
   MAX_TARGETS,
   MAX_TTL_MS,
+  MAX_WAIT_MS,
   MIN_TTL_MS,
   RETRY_MS,
   type SipTarget,
@@ -28,12 +29,15 @@ const GONE: Location = { outcome: "none", reason: "it has no address", ttlS: 60 
 class Bench {
   nowMs = 0;
   readonly asked: string[] = [];
+  /** Those of them that the table wanted. */
+  readonly ofTable: string[] = [];
   readonly changes: AddressChange[] = [];
   answer: (host: string) => Location | Promise<Location> = () => found(100, "192.0.2.1");
   #timers: { atMs: number; run: () => void }[] = [];
   readonly cache = new LocationCache({
-    locate: async ({ host }) => {
+    locate: async ({ host }, isHeld) => {
       this.asked.push(host);
+      if (isHeld) this.ofTable.push(host);
       return this.answer(host);
     },
     nowMs: () => this.nowMs,
@@ -247,6 +251,20 @@ describe("LocationCache.get()", () => {
     assert.equal(await bench.get("one.test"), "192.0.2.1");
   });
 
+  it("lets nobody wait for a turn for long: what takes so long is not found now, and asked for again later", async () => {
+    const bench = new Bench();
+    const { promise, resolve } = Promise.withResolvers<Location>();
+    bench.answer = () => promise;
+    const waiting = Array.from({ length: 17 }, (_, i) => bench.get(`h${i}.test`));
+    await bench.pass(MAX_WAIT_MS);
+    assert.equal(await waiting[16], "too many names are being looked up");
+    assert.equal(bench.cache.counters.refused, 1);
+    resolve(found(100, "192.0.2.1"));
+    assert.deepEqual(new Set(await Promise.all(waiting.slice(0, 16))), new Set(["192.0.2.1"]));
+    assert.equal(await bench.get("h16.test"), "192.0.2.1");
+    assert.equal(bench.waiting, 0);
+  });
+
   it("remembers a thousand targets, and forgets those first that were not used for longest", async () => {
     const bench = new Bench();
     for (let i = 0; i < MAX_TARGETS; i++) await bench.get(`h${i}.test`);
@@ -311,17 +329,34 @@ describe("LocationCache.hold()", () => {
     });
   }
 
-  it("searches for it before all that callers have asked for and waits", async () => {
+  it("searches for it at once, whatever callers have asked for and wait for, with questions that are not among theirs", async () => {
     const bench = new Bench();
     const { promise, resolve } = Promise.withResolvers<Location>();
-    bench.answer = () => promise;
+    bench.answer = (host) => (host.startsWith("h") ? promise : found(100, "192.0.2.1"));
     const waiting = Array.from({ length: 100 }, (_, i) => bench.get(`h${i}.test`));
     bench.cache.hold([target("x.test")]);
     await bench.pass(0);
-    assert.equal(bench.asked.length, 16);
+    assert.deepEqual(bench.ofTable, ["x.test"]);
+    assert.equal(bench.asked.length, 17);
+    assert.equal((await bench.cache.get(target("loaded.test"), true)).addresses.length, 1);
+    assert.deepEqual(bench.ofTable, ["x.test", "loaded.test"]);
     resolve(found(100, "192.0.2.1"));
     await Promise.all(waiting);
-    assert.equal(bench.asked[16], "x.test");
+    assert.deepEqual(bench.ofTable, ["x.test", "loaded.test"]);
+  });
+
+  it("does not let it wait on among those of callers when one has asked for it before", async () => {
+    const bench = new Bench();
+    const { promise, resolve } = Promise.withResolvers<Location>();
+    bench.answer = (host) => (host.startsWith("h") ? promise : found(100, "192.0.2.1"));
+    const hosts = Array.from({ length: 20 }, (_, i) => `h${i}.test`);
+    const waiting = [...hosts, "x.test", "y.test"].map((host) => bench.get(host));
+    bench.cache.hold([target("x.test")]);
+    assert.equal(await waiting.at(-2), "192.0.2.1");
+    assert.equal((await bench.cache.get(target("y.test"), true)).addresses.length, 1);
+    assert.deepEqual(bench.ofTable, ["x.test", "y.test"]);
+    resolve(found(100, "192.0.2.1"));
+    await Promise.all(waiting);
   });
 
   it("searches for what nobody has asked for yet", async () => {

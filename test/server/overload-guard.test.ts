@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { performance } from "node:perf_hooks";
 import { describe, it } from "node:test";
 import { Balancer, parseResources } from "../../src/balancer/index.ts";
 import { parseConfig } from "../../src/config/load.ts";
+import { SAMPLE_MS } from "../../src/overload/index.ts";
 import { OverloadGuard } from "../../src/server/overload-guard.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 
@@ -60,6 +62,19 @@ describe("the limits of the configuration at work", () => {
     });
   }
 
+  it("looks at the event loop once it is told to begin, and not at what a start keeps it busy with", async () => {
+    const { guard } = guarded("overload: { max_lag: 0.01 }");
+    try {
+      await standStill();
+      assert.equal(guard.overload.counters.overloads, 0);
+      guard.begin();
+      await standStill();
+      assert.equal(guard.overload.counters.overloads, 1);
+    } finally {
+      guard.close();
+    }
+  });
+
   it("takes a new section: who is named now is let go, and sip.allow still holds", () => {
     const { guard, isBanned, told } = guarded(`{ sip: { allow: [192.0.2.0/24] }, overload: { ${LIMIT} } }`);
     try {
@@ -74,3 +89,12 @@ describe("the limits of the configuration at work", () => {
     }
   });
 });
+
+/** For some samples. */
+async function standStill(): Promise<void> {
+  for (let i = 0; i < 4; i++) {
+    const untilMs = performance.now() + SAMPLE_MS;
+    while (performance.now() < untilMs);
+    await new Promise((resolve) => setTimeout(resolve, 15));
+  }
+}

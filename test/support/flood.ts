@@ -5,6 +5,8 @@ export interface FloodOptions {
   readonly to: { readonly address: string; readonly port: number };
   /** Address that it comes from. */
   readonly from: string;
+  /** Ports that it comes from in turn; one when it is not said. What comes back is counted on the first. */
+  readonly sources?: number;
   readonly ratePerS: number;
   readonly durationMs: number;
   /** Sent in turn, one character a byte. */
@@ -23,8 +25,8 @@ export interface FloodResult {
 
 /** Sends a flood from a thread of its own, and tells what it sent. */
 export async function flood(options: FloodOptions): Promise<FloodResult> {
-  const { to, from, ratePerS, durationMs, datagrams } = options;
-  const workerData: FloodOptions = { to: { address: to.address, port: to.port }, from, ratePerS, durationMs, datagrams };
+  const { to, from, sources = 1, ratePerS, durationMs, datagrams } = options;
+  const workerData: FloodOptions = { to: { address: to.address, port: to.port }, from, sources, ratePerS, durationMs, datagrams };
   const worker = new Worker(new URL("./flood-worker.ts", import.meta.url), { workerData });
   return new Promise((resolve, reject) => {
     worker.once("message", resolve);

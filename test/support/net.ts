@@ -3,6 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { freeUdpPorts } from "../../src/demo/free-ports.ts";
 
 const POLL_MS = 20;
+/** How long a peer waits for a message that must come: the machine may be busy with other things. */
+export const MESSAGE_TIMEOUT_MS = 10_000;
 
 /** A UDP port of `address` that nobody uses. */
 export async function freeUdpPort(address: string): Promise<number> {

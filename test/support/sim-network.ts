@@ -16,6 +16,7 @@ import {
   type Wire,
 } from "../../src/transaction/index.ts";
 import { below, seededRandom } from "./random.ts";
+import { settled } from "./settled.ts";
 import { statusOf } from "./sip-messages.ts";
 
 /** Where the simulated proxy listens. */
@@ -133,6 +134,7 @@ export class SimNetwork implements Network, Wire {
       ...(options.maxDialogs === undefined ? {} : { maxDialogs: options.maxDialogs }),
     });
     this.dialogs.onState = (dialog) => this.callPeers.changed(dialog);
+    this.dialogs.onRestored = (dialog) => this.callPeers.changed(dialog);
     this.layer = new TransactionLayer({ serverHeader: "headroom", wire: this, wheel: this.wheel, chance, nowMs });
     this.outcomes = options.outcomes && this.#judge(options.outcomes);
     this.core = {
@@ -392,9 +394,4 @@ export function balancingRouter(balancer: Balancer): Router {
 
 function bracketed(address: string): string {
   return address.includes(":") ? `[${address}]` : address;
-}
-
-/** Lets promises that are resolved go on, also through several `await`s. */
-async function settled(): Promise<void> {
-  for (let i = 0; i < 8; i++) await undefined;
 }

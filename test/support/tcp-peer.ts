@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { StreamFramer } from "../../src/sip/index.ts";
-import { waitFor } from "./net.ts";
+import { MESSAGE_TIMEOUT_MS, waitFor } from "./net.ts";
 
 /** One connection of a SIP peer that does nothing by itself. */
 export class TcpPeer {
@@ -49,7 +49,7 @@ export class TcpPeer {
   }
 
   /** The next message, in order of arrival, that `wanted` accepts; those before it are passed over. */
-  async next(what: string, wanted: (message: string) => boolean, timeoutMs = 3_000): Promise<string> {
+  async next(what: string, wanted: (message: string) => boolean, timeoutMs = MESSAGE_TIMEOUT_MS): Promise<string> {
     return waitFor(what, timeoutMs, () => {
       while (this.#taken < this.received.length) {
         const message = this.received[this.#taken] as string;
@@ -92,7 +92,7 @@ export class TcpServer {
   }
 
   /** The connection of this number, from 0. */
-  async peer(at = 0, timeoutMs = 3_000): Promise<TcpPeer> {
+  async peer(at = 0, timeoutMs = MESSAGE_TIMEOUT_MS): Promise<TcpPeer> {
     return waitFor(`connection ${at}`, timeoutMs, () => this.peers[at]);
   }
 

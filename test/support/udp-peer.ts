@@ -1,7 +1,7 @@
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import { waitFor } from "./net.ts";
+import { MESSAGE_TIMEOUT_MS, waitFor } from "./net.ts";
 import { headerOf, statusOf } from "./sip-messages.ts";
 
 /** One end of SIP over UDP that does nothing by itself: for what sipp cannot be told to do, such as to lose a message. */
@@ -42,7 +42,7 @@ export class UdpPeer {
   }
 
   /** The next message, in order of arrival, that `wanted` accepts; those before it are passed over. */
-  async next(what: string, wanted: (message: string) => boolean, timeoutMs = 3_000): Promise<string> {
+  async next(what: string, wanted: (message: string) => boolean, timeoutMs = MESSAGE_TIMEOUT_MS): Promise<string> {
     return waitFor(`${what} (received: ${this.received.map(startLine).join(" | ") || "nothing"})`, timeoutMs, () => {
       while (this.#taken < this.received.length) {
         const message = this.received[this.#taken] as string;

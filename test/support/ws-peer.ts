@@ -1,4 +1,4 @@
-import { waitFor } from "./net.ts";
+import { MESSAGE_TIMEOUT_MS, waitFor } from "./net.ts";
 
 /** How its Via and Contact say where it is: nowhere, as scripts in browsers do not know their address (RFC 7118 §5). */
 export const NOWHERE = "df7jal23ls0d.invalid";
@@ -27,7 +27,7 @@ export class WsPeer {
 
   static async connect(url: string): Promise<WsPeer> {
     const peer = new WsPeer(url);
-    await waitFor("the WebSocket", 3_000, () => {
+    await waitFor("the WebSocket", MESSAGE_TIMEOUT_MS, () => {
       if (peer.closed !== undefined) throw new Error(`Cannot connect to ${url}: closed with ${peer.closed.code}`);
       return peer.socket.readyState === WebSocket.OPEN;
     });
@@ -44,7 +44,7 @@ export class WsPeer {
   }
 
   /** The next message, in order of arrival, that `wanted` accepts; those before it are passed over. */
-  async next(what: string, wanted: (message: string) => boolean, timeoutMs = 3_000): Promise<string> {
+  async next(what: string, wanted: (message: string) => boolean, timeoutMs = MESSAGE_TIMEOUT_MS): Promise<string> {
     return waitFor(what, timeoutMs, () => {
       while (this.#taken < this.received.length) {
         const message = this.received[this.#taken] as string;

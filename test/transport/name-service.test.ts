@@ -24,6 +24,7 @@ function service(
     client: { query: query as DnsClient["query"] },
     hosts: { addresses: async (host) => (host === "local.test" ? ["192.0.2.77"] : undefined) },
     isSystem,
+    parallelLookups: 3,
     lookup: async (host) => {
       lookedUp.push(host);
       return system[host] ?? Promise.reject(Object.assign(new Error("x"), { code: host.includes("down") ? "EAI_AGAIN" : "ENOTFOUND" }));
@@ -82,6 +83,7 @@ describe("NameService.addresses()", () => {
         client: { query: async () => down },
         hosts: { addresses: async () => undefined },
         isSystem: true,
+        parallelLookups: 3,
         lookup: () => new Promise((resolve) => ends.push(resolve)),
       });
       const asked = ["a", "b", "c", "d"].map((host) => names.addresses(host));
@@ -103,7 +105,12 @@ describe("NameService.addresses()", () => {
   });
 
   it("finds localhost on this machine", async () => {
-    const names = new NameService({ client: { query: async () => down }, hosts: new HostsFile(() => 0, "/nowhere"), isSystem: true });
+    const names = new NameService({
+      client: { query: async () => down },
+      hosts: new HostsFile(() => 0, "/nowhere"),
+      isSystem: true,
+      parallelLookups: 3,
+    });
     const answer = await names.addresses("localhost");
     assert.equal(answer.outcome === "found" && answer.records[0], "127.0.0.1");
   });

@@ -4,8 +4,8 @@ import { once } from "node:events";
 import { afterEach, describe, it } from "node:test";
 import type { Endpoint } from "../../src/transaction/index.ts";
 import { LocalAddresses } from "../../src/transport/local-address.ts";
-import { REFUSED_MS } from "../../src/transport/peer-socket.ts";
-import { ANSWER_MS, IDLE_MS, PeerSockets } from "../../src/transport/peer-sockets.ts";
+import { GRACE_MS, isRefusal, MAX_GRACE_MS, REFUSED_MS, SILENCE_MS } from "../../src/transport/peer-socket.ts";
+import { ANSWER_MS, IDLE_MS, LOOKS, PAUSE_MS, PeerSockets } from "../../src/transport/peer-sockets.ts";
 import { TransportCounters, UdpListener } from "../../src/transport/udp.ts";
 import { createUdpSocket, openListeningSocket } from "../../src/transport/udp-socket.ts";
 import { hasIpv6Loopback, loopbacks } from "../support/loopback.ts";
@@ -183,16 +183,68 @@ describe("a listener whose peers have sockets", () => {
     assert.deepEqual(third.reasons, []);
     assert.equal(counters.icmp_refused, 1);
   });
+
+  it("gives a peer that has been started since a moment to say something, as it may have much to do", async () => {
+    const { listener, clock } = await listen("127.0.0.1");
+    const place = await deserted("127.0.0.1");
+    const target = endpoint(listener, place);
+    const [first, second] = [new Owner(), new Owner()];
+    listener.send("refused", target, first);
+    await waitFor("the refusal", TIMEOUT_MS, () => first.reasons.length === 1);
+    const peer = await bound(place.address, place.port);
+    clock.nowMs += 100;
+    listener.send("question", target, second);
+    const [, { address, port }] = (await once(peer, "message")) as [Buffer, { address: string; port: number }];
+    setTimeout(() => peer.send("answer", port, address), 5 * GRACE_MS);
+    await new Promise((resolve) => setTimeout(resolve, SILENCE_MS + 5 * GRACE_MS));
+    assert.deepEqual(second.reasons, []);
+  });
+
+  it("waits longer for the sign of life of a peer whose answers take longer", async () => {
+    const { listener, clock, counters } = await listen("127.0.0.1");
+    const distant = await UdpPeer.open("127.0.0.1");
+    const target = endpoint(listener, distant);
+    listener.send("request", target, new Owner());
+    await distant.next("the request", () => true);
+    clock.nowMs += 60; // its answer was long under way
+    distant.send("an answer", listener);
+    await waitFor("the answer", TIMEOUT_MS, () => counters.received_messages === 1);
+    await distant.close();
+    const owner = new Owner();
+    const sinceMs = performance.now();
+    listener.send("request", target, owner);
+    await waitFor("the refusal", TIMEOUT_MS, () => owner.reasons.length > 0);
+    assert.ok(performance.now() - sinceMs >= MAX_GRACE_MS - 1);
+  });
+
+  it("fails a datagram that is too large by itself", async () => {
+    const { listener, counters } = await listen("127.0.0.1");
+    const target = endpoint(listener, await peer("127.0.0.1"));
+    const [usual, large] = [new Owner(), new Owner()];
+    listener.send("request", target, usual);
+    listener.send("x".repeat(65_508), target, large);
+    await waitFor("its failure", TIMEOUT_MS, () => large.reasons.length > 0);
+    assert.match(large.reasons[0] as string, /EMSGSIZE/);
+    assert.deepEqual([usual.reasons, counters.send_errors, counters.icmp_refused, counters.peer_sockets], [[], 1, 0, 1]);
+  });
+});
+
+describe("isRefusal()", () => {
+  const codes = { ECONNREFUSED: true, EHOSTUNREACH: true, EACCES: true, EMSGSIZE: false, EPROTO: false, ENOMEM: false };
+  for (const [code, want] of Object.entries(codes)) {
+    it(`says ${want} of ${code}`, () => assert.equal(isRefusal(Object.assign(new Error(code), { code })), want));
+  }
 });
 
 describe("PeerSockets", () => {
-  async function open(max = 3) {
-    const { socket } = await openListeningSocket("127.0.0.1", 0, true);
+  async function open(max = 3, address = "127.0.0.1") {
+    const { socket } = await openListeningSocket(address, 0, true);
     toClose.push(socket);
     const clock = { nowMs: 0 };
     const wanted = { lasting: true };
     const counters = new TransportCounters();
     const received: string[] = [];
+    const faults: string[] = [];
     const peers = new PeerSockets({
       local: socket.address(),
       isLasting: () => wanted.lasting,
@@ -200,7 +252,7 @@ describe("PeerSockets", () => {
       counters,
       received: (bytes) => received.push(bytes.toString()),
       sendUnconnected: () => undefined,
-      fault: (error) => assert.fail(String(error)),
+      fault: (error) => faults.push(String(error)),
       max,
     });
     toClose.push(peers);
@@ -211,7 +263,7 @@ describe("PeerSockets", () => {
       assert.equal(counters.peer_sockets, peers.size);
       return peers.size;
     };
-    return { peers, clock, wanted, received, sweep, port: socket.address().port };
+    return { peers, clock, wanted, received, faults, sweep, port: socket.address().port };
   }
 
   it("keeps a socket that is used, and closes one that is idle for long", async () => {
@@ -264,6 +316,28 @@ describe("PeerSockets", () => {
     await waitFor("the message", TIMEOUT_MS, () => received.length === 1);
     await new Promise(setImmediate);
     assert.equal(peers.size, 1);
+  });
+
+  it("gives a peer that no way leads to none for a while, which is no other peer's concern", async () => {
+    const { peers, clock, faults, sweep } = await open();
+    const unreachable = ["192.0.2.1", 5060, true] as const; // from 127.0.0.1
+    for (let i = 0; i < 3; i++) assert.equal(peers.find(...unreachable), undefined);
+    assert.ok(peers.find("127.0.0.9", 5060, true));
+    clock.nowMs = PAUSE_MS;
+    assert.equal(peers.find(...unreachable), undefined);
+    assert.equal(await sweep(), 1);
+    assert.deepEqual(faults, []);
+  });
+
+  it("keeps those behind a wildcard whose address still leads to their peer", async () => {
+    const { peers, sweep } = await open(2 * LOOKS, "0.0.0.0");
+    const opened = Array.from({ length: LOOKS + 3 }, (_, i) => peers.find("127.0.0.9", 5060 + i, true));
+    for (let i = 0; i < 3; i++) assert.equal(await sweep(), LOOKS + 3);
+    for (const [i, socket] of opened.entries()) {
+      assert.ok(socket);
+      assert.equal(socket, peers.find("127.0.0.9", 5060 + i, false));
+      assert.equal(socket.isMisplaced(), false);
+    }
   });
 
   it("opens none after close()", async () => {

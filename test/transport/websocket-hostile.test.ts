@@ -11,7 +11,7 @@ import { WsPeer } from "../support/ws-peer.ts";
 
 const TIMEOUT_MS = 3_000;
 const MIB = 1024 * 1024;
-const [CONTINUATION, PING, RESERVED] = [0, 9, 3];
+const [CONTINUATION, RESERVED, CLOSE, PING] = [0, 3, 8, 9];
 const toClose: { close(): unknown }[] = [];
 
 afterEach(async () => {
@@ -163,12 +163,16 @@ describe("a hostile WebSocket client", () => {
     await ended(bench, "slow_sender", peer);
   });
 
-  it("that says nothing at all, and then answers no ping, is ended for each", async () => {
-    const silent = await listen({ firstMessageMs: 30_000 });
-    const nobody = await opened(silent);
-    silent.table.sweep(30_001);
-    await ended(silent, "silent", nobody);
+  it("that says nothing at all is asked whether it is there when its first message is due, and ended without an answer", async () => {
+    const bench = await listen({ firstMessageMs: 30_000, messageMs: 10_000 });
+    const nobody = await opened(bench);
+    for (const nowMs of [30_001, 40_001]) bench.table.sweep(nowMs);
+    assert.equal(bench.table.size, 1);
+    bench.table.sweep(40_002);
+    await ended(bench, "no_pong", nobody);
+  });
 
+  it("that says nothing any more and answers no ping is ended", async () => {
     const bench = await listen({ idleMs: 60_000, messageMs: 10_000 });
     const dead = await opened(bench);
     dead.send(frame({ payload: INVITE }));
@@ -179,6 +183,26 @@ describe("a hostile WebSocket client", () => {
     bench.table.sweep(40_002);
     await ended(bench, "no_pong", dead);
     assert.match(dead.received, /\x89\x00/, "it was asked");
+  });
+
+  it("leaves nothing behind, however it comes and goes: the places of its source are free again", async () => {
+    const bench = await listen({ maxOfSource: 50 });
+    const ways: ((peer: RawWebSocket) => void)[] = [
+      (peer) => peer.socket.destroy(),
+      (peer) => peer.socket.resetAndDestroy(),
+      (peer) => peer.socket.end(),
+      (peer) => peer.send(frame({ opcode: CLOSE, payload: "\x03\xe8" })),
+      (peer) => peer.send(frame({ isMasked: false })),
+    ];
+    for (let round = 0; round < 4; round++) {
+      const peers = await Promise.all(Array.from({ length: 50 }, () => dial(bench)));
+      await waitFor("the connections", TIMEOUT_MS, () => bench.table.size === 50);
+      for (const [at, peer] of peers.entries()) if (at % 10 < 5) peer.shakeHands();
+      await waitFor("the handshakes", TIMEOUT_MS, () => peers.every(({ status }, at) => at % 10 >= 5 || status === 101));
+      for (const [at, peer] of peers.entries()) (at % 10 < 5 ? ways[at % 5] : ways[at % 3])?.(peer);
+      await waitFor("their ends", TIMEOUT_MS, () => bench.table.size === 0);
+    }
+    assert.deepEqual([bench.table.counts["connections_accepted"], bench.table.counts["connections_ended_too_many_of_source"]], [200, 0]);
   });
 
   it("that floods with pings and does not read gets no queue of pongs", async () => {
@@ -193,4 +217,21 @@ describe("a hostile WebSocket client", () => {
     assert.ok(process.memoryUsage().rss - before < 200 * MIB);
     assert.equal(bench.table.size, 1);
   });
+
+  for (const [name, bytes, answer] of [
+    ["pings", frame({ opcode: PING, payload: "a" }), "\x8a\x01a"],
+    ["double line ends", frame({ payload: "\r\n\r\n" }), "\x81\x02\r\n"],
+  ] as const) {
+    it(`that puts a thousand ${name} into a packet gets few answers`, async () => {
+      const bench = await listen();
+      const peer = await opened(bench);
+      peer.received = "";
+      peer.send(Buffer.concat([...Array.from({ length: 1_000 }, () => bytes), frame({ payload: INVITE })]));
+      await waitFor("the message", TIMEOUT_MS, () => bench.received.length === 1);
+      await waitFor("an answer", TIMEOUT_MS, () => peer.received !== "");
+      assert.equal(bench.counters.keepalives, 1_000);
+      const answers = peer.received.split(answer);
+      assert.ok(answers.length <= 10 && answers.join("") === "", `${answers.length} of ${JSON.stringify(peer.received.slice(0, 40))}`);
+    });
+  }
 });

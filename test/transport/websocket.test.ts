@@ -128,6 +128,28 @@ describe("WebSocketListener", () => {
     assert.equal(table.counts["connections_ended_closed_by_peer"], 1);
   });
 
+  it("tells who waits for the end of a connection, but not when we stop: then all end alike", async () => {
+    const { url, listener, received } = await listen();
+    const told: string[] = [];
+    const peers = [await connected(url), await connected(url), await connected(url)];
+    for (const [at, peer] of peers.entries()) {
+      peer.send(INVITE);
+      await waitFor("its message", TIMEOUT_MS, () => received.length === at + 1);
+    }
+    for (const [at, { source }] of received.entries()) source.connection?.watch?.({ connectionEnded: () => told.push(`${at}`) });
+    const calm = { connectionEnded: () => told.push("calm") };
+    received[0]?.source.connection?.watch?.(calm);
+    received[0]?.source.connection?.unwatch?.(calm);
+    const gone = received[0]?.source;
+    await peers[0]?.close();
+    await waitFor("one end", TIMEOUT_MS, () => told.length === 1);
+    gone?.connection?.watch?.({ connectionEnded: () => told.push("late") });
+    await waitFor("that of who comes late", TIMEOUT_MS, () => told.length === 2);
+    await listener.close();
+    await waitFor("the others", TIMEOUT_MS, () => peers.every(({ isClosed }) => isClosed));
+    assert.deepEqual(told, ["0", "late"]);
+  });
+
   it("gives up on a client that does not read, once too much waits for it", async () => {
     const { url, listener, table, received } = await listen();
     const peer = await connected(url);
