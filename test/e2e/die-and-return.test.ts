@@ -14,6 +14,7 @@ const CALLS_A_SECOND = 100;
 /** The load is stopped once all is seen, long before. */
 const MAX_CALLS = 4_000;
 const FR_TIMEOUT_S = 1;
+const FR_INV_TIMEOUT_S = 5;
 /** What a busy machine may take on top of what is measured. */
 const LENIENCE_MS = 1_500;
 /** The longest interval of a setting. Were it the second probe that brings a destination back, that would take nearly twice this: more than lenience allows. */
@@ -54,7 +55,7 @@ async function dieAndReturn({ probeMode, failoverOn, disableOn, intervalS }: Set
   const mortal = await startCallee({ scenario: "callee", address: MORTAL, answersProbes: true });
   const headroom = await startHeadroom(
     `
-tm: { fr_timeout: ${FR_TIMEOUT_S}, fr_inv_timeout: 5 }
+tm: { fr_timeout: ${FR_TIMEOUT_S}, fr_inv_timeout: ${FR_INV_TIMEOUT_S} }
 load_balancer: { probing_interval: ${intervalS}, probing_verbose: true }
 routing: { rules: [{ group: 1, resources: pstn, failover_on: ${failoverOn}, disable_on: ${disableOn} }] }`,
     [
@@ -76,7 +77,12 @@ routing: { rules: [{ group: 1, resources: pstn, failover_on: ${failoverOn}, disa
     const enabled = async (): Promise<string> => (await headroom.list()).map((destination) => destination.enabled).join();
     await waitFor("the dead one is disabled", (intervalS + FR_TIMEOUT_S) * 1_000 + LENIENCE_MS, async () => (await enabled()) === "no,yes");
     const disabledAtMs = Date.now();
-    await waitFor("the load of the dead one is gone", 4_000, async () => (await headroom.loads())[0] === 0);
+    // One that it had made ring, and not answered, is given up by Timer C.
+    await waitFor(
+      "the load of the dead one is gone",
+      FR_INV_TIMEOUT_S * 1_000 + LENIENCE_MS,
+      async () => (await headroom.loads())[0] === 0,
+    );
     const unanswered = await unansweredProbes(headroom);
     await waitFor(
       "a probe has had no answer",

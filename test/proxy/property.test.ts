@@ -56,6 +56,8 @@ const scenario = fc.record({
     { arbitrary: fc.array(fc.constantFrom<Handling>(...HANDLINGS), { minLength: 1, maxLength: 5 }), weight: 1 },
   ),
   unreachable: oneIn(6, fc.constantFrom(...DESTINATIONS)),
+  /** Its host says that nobody listens, though all arrives: ICMP of something before, or forged. */
+  refusing: oneIn(4, fc.constantFrom(...DESTINATIONS)),
   operatorEndsAt: oneIn(6, fc.nat(30 * SECOND)),
   reloadsAt: oneIn(6, fc.nat(30 * SECOND)),
 });
@@ -93,7 +95,7 @@ function unreliableRouter(balancer: Balancer, handling: readonly Handling[], wai
   };
 }
 
-function build({ seed, faults, capacity, handling, unreachable }: Scenario): SimNetwork {
+function build({ seed, faults, capacity, handling, unreachable, refusing }: Scenario): SimNetwork {
   const net: SimNetwork = new SimNetwork({
     seed,
     faults: faults as LinkFaults,
@@ -103,6 +105,7 @@ function build({ seed, faults, capacity, handling, unreachable }: Scenario): Sim
       unreliableRouter(balancer, handling, () => new Promise((resolve) => net.after(1 + Math.floor(net.random() * 400), resolve))),
   });
   if (unreachable !== undefined) net.unreachable.add(unreachable);
+  if (refusing !== undefined) net.refusing.add(refusing);
   return net;
 }
 
