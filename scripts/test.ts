@@ -4,6 +4,9 @@
  * Unit tests run two files at a time, and so do most end-to-end tests, which wait more than they work. Those that measure (calls a second, shares,
  * milliseconds) own the processor while they run: one file at a time and last. A skipped test, a test marked as to do and a run without any test all count as a failure: a green run means that
  * every test was executed.
+ *
+ * Most bounds of time fail when the machine has no time, whatever is tested. So a few files that failed are run once more, alone, and judged by that; the output
+ * names them all the same, as a failure that comes and goes may be one of the program.
  */
 import { globSync } from "node:fs";
 import { basename, relative, resolve } from "node:path";
@@ -18,6 +21,10 @@ interface Tally {
   notExecuted: string[];
   /** How long each file took. */
   took: { file: string; ms: number }[];
+  /** Failed tests by file. */
+  failures: Map<string, number>;
+  /** Files that failed and passed when they were run once more. */
+  unsteady: string[];
 }
 
 const SUITES = ["unit", "e2e", "all"] as const;
@@ -45,6 +52,8 @@ const UNIT: Manner = { concurrency: 2, timeout: 180_000 }; // files at a time; m
 const E2E: Manner = { concurrency: 2, timeout: 300_000, execArgv: ["--test-force-exit"] };
 const ALONE: Manner = { ...E2E, concurrency: 1 };
 
+/** Files with a failure that are run once more. With more of them it is no matter of time. */
+const MAX_AGAIN = 2;
 const SLOWEST_FILES = 15;
 /**
  * Every test file is a process of its own, and each program that is started another one: most of what short ones do is to strip types of the
@@ -61,14 +70,33 @@ async function runFiles(files: readonly string[], manner: Manner, tally: Tally):
   });
   events.on("test:summary", ({ file, counts, duration_ms }) => {
     if (file !== undefined) {
+      const failed = counts.tests - counts.passed - counts.skipped - counts.todo; // failed or cancelled
       tally.took.push({ file: relative(".", file), ms: duration_ms });
+      if (failed > 0) tally.failures.set(relative(".", file), failed);
       return; // one comes for each file, and the last one, for all of them, without a file
     }
     tally.passed += counts.passed;
-    tally.failed += counts.tests - counts.passed - counts.skipped - counts.todo; // failed or cancelled
+    tally.failed += counts.tests - counts.passed - counts.skipped - counts.todo;
   });
   const report = events.compose(new spec());
   for await (const chunk of report) process.stdout.write(chunk as string);
+}
+
+/** Runs what failed once more, and judges it by that. */
+async function runAgain(tally: Tally): Promise<void> {
+  const { failures } = tally;
+  const all = [...failures.values()].reduce((sum, failed) => sum + failed, 0);
+  if (failures.size === 0 || failures.size > MAX_AGAIN || all !== tally.failed) return; // what belongs to no file is not to be repeated
+  for (const [file, failed] of failures) {
+    process.stdout.write(`\n${failed} failed in ${file}, which is run once more, alone\n`);
+    const again: Tally = { passed: 0, failed: 0, notExecuted: [], took: [], failures: new Map(), unsteady: [] };
+    await runFiles([file], ALONE, again);
+    tally.notExecuted.push(...again.notExecuted);
+    if (again.failed > 0 || again.passed === 0) continue;
+    tally.passed += failed;
+    tally.failed -= failed;
+    tally.unsteady.push(`${file}: ${failed} failed beside other tests and passed alone`);
+  }
 }
 
 /** Where the time went, for whoever wants to make it less. */
@@ -92,7 +120,7 @@ async function main(): Promise<number> {
     return 1;
   }
   process.env.NODE_COMPILE_CACHE ??= COMPILE_CACHE;
-  const tally: Tally = { passed: 0, failed: 0, notExecuted: [], took: [] };
+  const tally: Tally = { passed: 0, failed: 0, notExecuted: [], took: [], failures: new Map(), unsteady: [] };
   const files = testFiles();
   if (suite !== "e2e") await runFiles(files.unit, UNIT, tally);
   if (suite !== "unit") {
@@ -100,7 +128,9 @@ async function main(): Promise<number> {
     await runFiles(files.measuring, ALONE, tally);
   }
 
+  await runAgain(tally);
   process.stdout.write(slowest(tally));
+  for (const line of tally.unsteady) process.stdout.write(`unsteady: ${line}\n`);
   for (const name of tally.notExecuted) process.stdout.write(`not executed: ${name}\n`);
   if (tally.passed + tally.failed === 0) process.stdout.write("no test was run\n");
   process.stdout.write(`${tally.passed} passed, ${tally.failed} failed\n`);
