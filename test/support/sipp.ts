@@ -9,6 +9,7 @@ import { freeUdpPort, isTcpUsed, isUdpBound, waitFor } from "./net.ts";
 const SCENARIOS = resolve(import.meta.dirname, "../e2e/scenarios");
 const START_TIMEOUT_MS = 5_000;
 const CALLEE_MAX_CALLS = 2_000; // at a time; sipp warns when this nears the limit of open files
+const MAX_STARTS = 3;
 const QUIT_TIMEOUT_MS = 3_000; // how long a callee may take to finish its last calls
 
 /** What one sipp did, from the last row of its statistics. */
@@ -102,11 +103,22 @@ export async function runCaller(options: CallerOptions): Promise<SippStatistics>
   return caller.ended;
 }
 
+/** Another program may be given one of the ports before sipp takes it: then others are tried. */
 async function start(options: SippOptions, more: readonly string[]): Promise<Sipp> {
+  for (let left = MAX_STARTS; ; left--) {
+    try {
+      return await startOnce(options, more);
+    } catch (error) {
+      if (left <= 1 || !String(error).includes("Address already in use")) throw error;
+    }
+  }
+}
+
+async function startOnce(options: SippOptions, more: readonly string[]): Promise<Sipp> {
   const { scenario, address, trace = false, status = 503, holdMs = 0, answersProbes = false, transport = "udp" } = options;
   const port = options.port ?? (await freeUdpPort(address));
   const mediaPort = await freeUdpPort(address);
-  const controlPort = await freeUdpPort("127.0.0.1");
+  const controlPort = await freeUdpPort("0.0.0.0"); // sipp takes it on every address
   const folder = mkdtempSync(join(tmpdir(), "headroom-sipp-"));
   const files = { statistics: join(folder, "statistics.csv"), errors: join(folder, "errors.log"), messages: join(folder, "messages.log") };
   const scenarioFile = join(folder, "scenario.xml");
