@@ -11,3 +11,7 @@ export const DIALOG_FILE_VERSION = 1;
  * one JSON text: it is always written and read as a whole.
  */
 export const CREATE_DIALOG_TABLE = "CREATE TABLE IF NOT EXISTS headroom_dialog (did TEXT PRIMARY KEY NOT NULL, record TEXT NOT NULL)";
+
+/** Makes the table of capacities that somebody has set otherwise than the rows say, by the identity of the destination. */
+export const CREATE_CAPACITY_TABLE =
+  "CREATE TABLE IF NOT EXISTS headroom_capacity (destination TEXT NOT NULL, resource TEXT NOT NULL, capacity INTEGER NOT NULL, row_capacity INTEGER NOT NULL, PRIMARY KEY (destination, resource))";

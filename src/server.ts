@@ -85,6 +85,7 @@ async function compose(
     onFault: (text) => log.error({}, text),
     onFedPick: (destination) => feeds?.picked(destination),
     onFedChange: (destination) => feeds?.loadChanged(destination),
+    onResized: () => keeper?.capacitiesChanged(),
     onWatchedEnd: (load, cell) => cluster?.leaseEnded(load, cell),
     onWatchedForced: (load, cell) => cluster?.leases.forced(load, cell),
     nowMs,
@@ -169,7 +170,7 @@ async function compose(
   cluster = startCluster();
   cluster?.seed(decided);
   const tableListeners: ((change: TableChange) => void)[] = [
-    () => keeper?.restore(), // with the first table: a drain that goes on has to see what calls there are
+    () => keeper?.tableChanged(), // with the first table: a drain that goes on has to see what calls there are
     (change) => operators.tableChanged(change),
     (change) => cluster?.tableChanged(change),
     () => feeds?.tableChanged(),

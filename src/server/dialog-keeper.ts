@@ -4,6 +4,7 @@ import { type Dialog, DialogState, type DialogTable, endpointsOf, snapshotOf } f
 import type { Log } from "../proxy/index.ts";
 import type { DialogChanges, DialogStore, SavedDialog } from "../store/index.ts";
 import type { Listener } from "../transaction/index.ts";
+import { type CapacityPorts, resizedCapacities, restoreCapacities } from "./kept-capacities.ts";
 
 /** How long a change waits for others to be written with it, ms. */
 const WRITE_DELAY_MS = 25;
@@ -27,7 +28,7 @@ const MAX_TOLD = 10;
 export interface KeeperPorts {
   readonly store: DialogStore;
   readonly dialogs: DialogTable;
-  readonly balancer: Pick<Balancer, "held" | "adopt">;
+  readonly balancer: Pick<Balancer, "held" | "adopt"> & CapacityPorts;
   readonly listeners: () => readonly Listener[];
   /** How long a call that is not up yet may stay so after a start, ms (`fr_inv_timeout`). */
   readonly earlyLifetimeMs: number;
@@ -50,6 +51,9 @@ export class DialogKeeper {
   #changed = new Map<string, number>();
   /** Dialogs that are, or may be, written down. */
   #stored = new Set<string>();
+  /** The capacities that are written down, or on their way. */
+  #capacities = "[]";
+  #haveCapacitiesChanged = false;
   readonly #counters = {
     persist_batches: 0,
     persist_written: 0,
@@ -90,7 +94,6 @@ export class DialogKeeper {
    */
   restore(): void {
     if (this.#isRestored) return;
-    this.#isRestored = true;
     const { dialogs, store, earlyLifetimeMs, log, nowMs } = this.#ports;
     dialogs.earlyLifetimeMs = earlyLifetimeMs;
     const sinceMs = nowMs();
@@ -107,13 +110,31 @@ export class DialogKeeper {
       faults.push(found);
       this.#mark(saved[0]);
     }
+    const { balancer } = this.#ports;
+    this.#capacities = JSON.stringify(store.capacities);
+    const resized = restoreCapacities(balancer, store.capacities);
+    if (resized > 0) log.info({ capacities: resized }, "Capacities that somebody has set were restored");
     dialogs.onChange = (dialog) => this.#mark(dialog.did);
+    this.#isRestored = true;
     const restored = this.#counters.persist_restored;
     if (store.found.length > 0) log.info({ calls: restored, ms: Math.round(nowMs() - sinceMs) }, "Ongoing calls were restored");
     if (strays > 0)
       log.warn({ calls: strays }, "Calls were restored whose destination is in the table no more: nothing shows what they count");
     for (const fault of faults.slice(0, MAX_TOLD)) log.warn({}, fault);
     if (faults.length > MAX_TOLD) log.warn({ calls: faults.length - MAX_TOLD }, "More calls were not restored");
+  }
+
+  /** To be called for each table, before calls are taken: restores with the first one, and sees which capacities still are others than those of the rows. */
+  tableChanged(): void {
+    this.restore();
+    this.capacitiesChanged();
+  }
+
+  /** To be called when somebody has set a capacity. */
+  capacitiesChanged(): void {
+    if (!this.#isRestored || JSON.stringify(resizedCapacities(this.#ports.balancer)) === this.#capacities) return;
+    this.#haveCapacitiesChanged = true;
+    this.#arm(WRITE_DELAY_MS);
   }
 
   /** To be called for each change of a state of a dialog (`DialogTable.onState`). */
@@ -126,7 +147,7 @@ export class DialogKeeper {
     this.#isClosed = true;
     this.#stopTimer?.();
     const untilMs = Date.now() + CLOSE_MS;
-    while (this.#changed.size > 0 && Date.now() < untilMs) {
+    while (this.#isWaiting && Date.now() < untilMs) {
       const worked = await Promise.race([this.#write(), sleep(Math.max(0, untilMs - Date.now())).then(() => false)]);
       if (!worked) await sleep(CLOSE_RETRY_MS);
     }
@@ -157,6 +178,10 @@ export class DialogKeeper {
     return dialog;
   }
 
+  get #isWaiting(): boolean {
+    return this.#changed.size > 0 || this.#haveCapacitiesChanged;
+  }
+
   #mark(did: string): void {
     if (this.#changed.has(did)) return;
     this.#changed.set(did, this.#ports.nowMs());
@@ -164,7 +189,7 @@ export class DialogKeeper {
   }
 
   #arm(waitMs: number): void {
-    if (this.#isClosed || this.#writing !== undefined || this.#changed.size === 0) return;
+    if (this.#isClosed || this.#writing !== undefined || !this.#isWaiting) return;
     this.#stopTimer ??= this.#ports.after(waitMs, () => {
       this.#stopTimer = undefined;
       void this.#write();
@@ -189,8 +214,10 @@ export class DialogKeeper {
   async #writeBatch(): Promise<boolean> {
     const { store, nowMs, log } = this.#ports;
     const batch = this.#takeBatch();
-    const changes = this.#changesOf(batch.keys());
-    if (changes.saved.length === 0 && changes.removed.length === 0) return true;
+    const capacities = this.#haveCapacitiesChanged ? resizedCapacities(this.#ports.balancer) : undefined;
+    this.#haveCapacitiesChanged = false;
+    const changes: DialogChanges = { ...this.#changesOf(batch.keys()), capacities };
+    if (changes.saved.length === 0 && changes.removed.length === 0 && capacities === undefined) return true;
     for (const [did] of changes.saved) this.#stored.add(did);
     const stopWatch = this.#ports.after(SLOW_WRITE_MS, () =>
       log.error(
@@ -201,12 +228,13 @@ export class DialogKeeper {
     try {
       this.#written(changes, await store.write(changes));
     } catch (error) {
+      this.#haveCapacitiesChanged ||= capacities !== undefined;
       this.#failed(batch, error);
       return false;
     } finally {
       stopWatch();
     }
-    const [sinceMs = 0] = batch.values();
+    const [sinceMs = nowMs()] = batch.values();
     if (nowMs() - sinceMs > LATE_MS) this.#counters.persist_late_batches++;
     return true;
   }
@@ -236,8 +264,9 @@ export class DialogKeeper {
     return { saved, removed };
   }
 
-  #written({ saved, removed }: DialogChanges, fileName: string): void {
+  #written({ saved, removed, capacities }: DialogChanges, fileName: string): void {
     for (const did of removed) this.#stored.delete(did);
+    if (capacities !== undefined) this.#capacities = JSON.stringify(capacities);
     this.#counters.persist_batches++;
     this.#counters.persist_written += saved.length;
     this.#counters.persist_removed += removed.length;
@@ -251,6 +280,7 @@ export class DialogKeeper {
   #startAnew(saved: readonly SavedDialog[]): void {
     this.#ports.log.warn({}, "The file of calls is another one now: all calls are written into it");
     this.#stored = new Set(saved.map(([did]) => did));
+    this.#haveCapacitiesChanged = true;
     for (const { did } of this.#ports.dialogs.list()) if (!this.#stored.has(did)) this.#mark(did);
   }
 

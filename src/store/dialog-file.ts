@@ -1,6 +1,6 @@
 import { renameSync, statSync } from "node:fs";
 import Database from "better-sqlite3";
-import { CREATE_DIALOG_TABLE, DIALOG_FILE_VERSION } from "../../migrations/index.ts";
+import { CREATE_CAPACITY_TABLE, CREATE_DIALOG_TABLE, DIALOG_FILE_VERSION } from "../../migrations/index.ts";
 import { asStoreError } from "./connection.ts";
 import { StoreError } from "./errors.ts";
 
@@ -14,11 +14,22 @@ const BROKEN = /^SQLITE_(?:NOTADB|CORRUPT)/;
 /** A call as it is written down: the name of its dialog, and a text that says all of it. */
 export type SavedDialog = readonly [did: string, record: string];
 
+/** A capacity that somebody has set, and the one that the row of the destination had then. */
+export type SavedCapacity = readonly [destination: string, resource: string, capacity: number, rowCapacity: number];
+
 /** What differs from what is written down. */
 export interface DialogChanges {
   readonly saved: readonly SavedDialog[];
   /** Names of dialogs that have ended. */
   readonly removed: readonly string[];
+  /** All that there are, in place of those before; left out: they stay. */
+  readonly capacities?: readonly SavedCapacity[] | undefined;
+}
+
+/** What a file has. Others may have written it; nothing is checked. */
+export interface KeptCalls {
+  readonly found: readonly SavedDialog[];
+  readonly capacities: readonly SavedCapacity[];
 }
 
 /**
@@ -50,7 +61,9 @@ export class DialogFile {
       database.pragma("journal_mode = WAL");
       database.pragma("synchronous = NORMAL");
       database.pragma(`journal_size_limit = ${LOG_BYTES}`);
-      database.exec(`BEGIN IMMEDIATE; ${CREATE_DIALOG_TABLE}; PRAGMA user_version = ${DIALOG_FILE_VERSION}; COMMIT`);
+      database.exec(
+        `BEGIN IMMEDIATE; ${CREATE_DIALOG_TABLE}; ${CREATE_CAPACITY_TABLE}; PRAGMA user_version = ${DIALOG_FILE_VERSION}; COMMIT`,
+      );
       this.#write = writerOf(database);
     } catch (cause) {
       database?.close();
@@ -66,15 +79,19 @@ export class DialogFile {
   }
 
   /**
-   * Every call that is written down, in no order. The whole file is looked through for damage first.
+   * Everything that is written down, in no order. The whole file is looked through for damage first.
    *
    * @throws {StoreError} `DAMAGED`
    */
-  read(): SavedDialog[] {
+  read(): KeptCalls {
     try {
       const fault: unknown = this.#database.pragma("quick_check(1)", { simple: true });
       if (fault !== "ok") throw damaged(this.#file, String(fault));
-      return this.#database.prepare("SELECT did, record FROM headroom_dialog").raw().all() as [string, string][];
+      const all = (query: string): unknown => this.#database.prepare(query).raw().all();
+      return {
+        found: all("SELECT did, record FROM headroom_dialog") as SavedDialog[],
+        capacities: all("SELECT destination, resource, capacity, row_capacity FROM headroom_capacity") as SavedCapacity[],
+      };
     } catch (cause) {
       throw faultOf(cause, this.#file);
     }
@@ -113,9 +130,14 @@ function writerOf(database: Database.Database): (changes: DialogChanges) => void
     "INSERT INTO headroom_dialog (did, record) VALUES (?, ?) ON CONFLICT (did) DO UPDATE SET record = excluded.record",
   );
   const remove = database.prepare("DELETE FROM headroom_dialog WHERE did = ?");
-  return database.transaction(({ saved, removed }: DialogChanges) => {
+  const forget = database.prepare("DELETE FROM headroom_capacity");
+  const keep = database.prepare("INSERT OR REPLACE INTO headroom_capacity VALUES (?, ?, ?, ?)");
+  return database.transaction(({ saved, removed, capacities }: DialogChanges) => {
     for (const [did, record] of saved) save.run(did, record);
     for (const did of removed) remove.run(did);
+    if (capacities === undefined) return;
+    forget.run();
+    for (const capacity of capacities) keep.run(...capacity);
   }).immediate;
 }
 

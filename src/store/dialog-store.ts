@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { extname } from "node:path";
 import { MEMORY, sqliteFile } from "./database-url.ts";
-import { type DialogChanges, DialogFile, moveAside, type SavedDialog } from "./dialog-file.ts";
+import { type DialogChanges, DialogFile, type KeptCalls, moveAside } from "./dialog-file.ts";
 import { StoreError } from "./errors.ts";
 import type { StateLog } from "./state-store.ts";
 import { WriterThread } from "./writer-thread.ts";
@@ -11,10 +11,8 @@ const BUSY_MS = 2_000;
 /** Sources run as TypeScript, a build as JavaScript. */
 const WORKER = new URL(`./dialog-worker${extname(import.meta.filename)}`, import.meta.url);
 
-/** Ongoing calls in a file. */
-export interface DialogStore {
-  /** What was written down when the store was opened. Others may have written it; nothing is checked. */
-  readonly found: readonly SavedDialog[];
+/** Ongoing calls in a file, and what was written down when it was opened. */
+export interface DialogStore extends KeptCalls {
   /**
    * All or none. A crash of the program does not lose what was written. The same may be written twice.
    *
@@ -46,15 +44,15 @@ export function openDialogStore(dbUrl: string, { forceEmpty, wallMs, log }: Dial
   const database = sqliteFile(dbUrl);
   if (database === MEMORY) return undefined;
   const file = `${database}.calls`;
-  let found: readonly SavedDialog[];
+  let kept: KeptCalls;
   try {
-    found = readAll(file);
+    kept = readAll(file);
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     if (error.code === "DAMAGED" && forceEmpty) {
       const aside = moveAside(file, wallMs());
       log.error({ aside }, `Started without the calls in "${file}", as it was told to: the file is damaged and was moved aside`);
-      found = readAll(file);
+      kept = readAll(file);
     } else if (error.code === "IN_USE" || statSync(file, { throwIfNoEntry: false }) === undefined) {
       log.error({}, `Calls are not written down, a restart will lose them: ${error.message}`);
       return undefined;
@@ -62,7 +60,7 @@ export function openDialogStore(dbUrl: string, { forceEmpty, wallMs, log }: Dial
   }
   const thread = new WriterThread({ file, table: "headroom_dialog" }, log, { worker: WORKER });
   return {
-    found,
+    ...kept,
     write: (changes) => thread.run("write dialogs", changes),
     get crashes() {
       return thread.crashes;
@@ -72,7 +70,7 @@ export function openDialogStore(dbUrl: string, { forceEmpty, wallMs, log }: Dial
 }
 
 /** The thread opens the file anew: the lock is free for a moment, in which no other program is expected to take it. */
-function readAll(file: string): readonly SavedDialog[] {
+function readAll(file: string): KeptCalls {
   const open = new DialogFile(file, BUSY_MS);
   try {
     return open.read();

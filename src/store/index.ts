@@ -1,6 +1,6 @@
 export type { StoredRow } from "./connection.ts";
 export { MEMORY, sqliteFile } from "./database-url.ts";
-export type { DialogChanges, SavedDialog } from "./dialog-file.ts";
+export type { DialogChanges, SavedCapacity, SavedDialog } from "./dialog-file.ts";
 export { type DialogStore, type DialogStoreOptions, openDialogStore } from "./dialog-store.ts";
 export { StoreError, type StoreErrorCode } from "./errors.ts";
 export type { RegistrationChanges, RegistrationTable, SavedRegistration } from "./registration-row.ts";

@@ -153,6 +153,17 @@ describe("a restart", () => {
     assert.deepEqual(await (await restart()).statuses(), ["enabled", "enabled"]);
   });
 
+  it("keeps a capacity that lb_resize has set", async () => {
+    const first = await fill();
+    assert.equal(await first.mi("lb_resize", 1, "pstn", 3), "OK");
+    const second = await restart();
+    const { Destinations } = (await second.mi("lb_list")) as { Destinations: { Resources: { max: number }[] }[] };
+    assert.deepEqual(
+      Destinations.map(({ Resources }) => Resources[0]?.max),
+      [3, 5],
+    );
+  });
+
   it("that nobody asked for finds what was decided: it is in the database at once", async () => {
     const first = await fill();
     await call(0);

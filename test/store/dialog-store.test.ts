@@ -52,8 +52,11 @@ describe("a file of calls", () => {
     assert.deepEqual(start()?.found, []);
     const saved = ["one", "two", "thrée\u0000"].map((text, i) => [`${i + 1}.a`, text] as const);
     await open?.write({ saved, removed: [] });
+    await open?.write({ saved: [], removed: [], capacities: [["1 1 sip:a", "pstn", 7, 10]] });
     await open?.write({ saved: [["1.a", "one again"]], removed: ["2.a", "never written"] });
-    assert.deepEqual([...(await restart()).found].sort(), [
+    const { found, capacities } = await restart();
+    assert.deepEqual(capacities, [["1 1 sip:a", "pstn", 7, 10]]);
+    assert.deepEqual([...found].sort(), [
       ["1.a", "one again"],
       ["3.a", "thrée\u0000"],
     ]);
