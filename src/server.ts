@@ -14,12 +14,14 @@ import { ClusterNode } from "./server/cluster.ts";
 import { ConfiguredDistribution } from "./server/distribution.ts";
 import { FreeswitchFeeds } from "./server/freeswitch-feeds.ts";
 import { freeswitchSettings } from "./server/freeswitch-settings.ts";
+import { keepDialogs, type StartOptions } from "./server/keep-dialogs.ts";
 import { keysForRestart } from "./server/keys-for-restart.ts";
 import { Listeners, listenText } from "./server/listeners.ts";
 import { logStatus, TableLoader } from "./server/load-table.ts";
 import { Operators } from "./server/operators.ts";
 import { OverloadGuard } from "./server/overload-guard.ts";
 import { ownAddresses } from "./server/own-addresses.ts";
+import { processesOf } from "./server/processes.ts";
 import { Registrations } from "./server/registrations.ts";
 import { createRouter, ReplaceableRouter } from "./server/routers.ts";
 import { sourceFilter } from "./server/source-filter.ts";
@@ -46,17 +48,22 @@ export interface RunningServer {
 }
 
 /** Starts everything that the configuration names. What was opened is closed again when a part of it cannot start. */
-export async function startServer(config: Config, log: Logger): Promise<RunningServer> {
+export async function startServer(config: Config, log: Logger, options: StartOptions = {}): Promise<RunningServer> {
   const opened: (() => Promise<void>)[] = [];
   try {
-    return await compose(config, log, opened);
+    return await compose(config, log, options, opened);
   } catch (error) {
     for (const close of opened.reverse()) await close().catch(() => undefined);
     throw error;
   }
 }
 
-async function compose(config: Config, log: Logger, opened: (() => Promise<void>)[]): Promise<RunningServer> {
+async function compose(
+  config: Config,
+  log: Logger,
+  { forceEmpty = false }: StartOptions,
+  opened: (() => Promise<void>)[],
+): Promise<RunningServer> {
   const startedAtMs = Date.now();
   const nowMs = (): number => performance.now();
   const chance = new RandomTokens();
@@ -78,6 +85,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     onFault: (text) => log.error({}, text),
     onFedPick: (destination) => feeds?.picked(destination),
     onFedChange: (destination) => feeds?.loadChanged(destination),
+    onResized: () => keeper?.capacitiesChanged(),
     onWatchedEnd: (load, cell) => cluster?.leaseEnded(load, cell),
     onWatchedForced: (load, cell) => cluster?.leases.forced(load, cell),
     nowMs,
@@ -96,6 +104,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   dialogs.onState = (dialog, before) => {
     announcer.dialogChanged(dialog, before);
     cluster?.dialogChanged(dialog);
+    keeper?.stateChanged(dialog);
     overload.callChanged(dialog);
   };
   dialogs.onRestored = (dialog) => overload.callChanged(dialog);
@@ -133,6 +142,8 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
     feeds: freeswitch && freeswitchFeeds(freeswitch.initialLoad),
   });
   opened.push(() => store.close());
+  const keeper = keepDialogs({ config, forceEmpty, dialogs, balancer, listeners: () => network.listeners, nowMs, after, log });
+  opened.push(async () => keeper?.close());
   const operators = new Operators({
     balancer,
     dialogs,
@@ -159,6 +170,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   cluster = startCluster();
   cluster?.seed(decided);
   const tableListeners: ((change: TableChange) => void)[] = [
+    () => keeper?.tableChanged(), // with the first table: a drain that goes on has to see what calls there are
     (change) => operators.tableChanged(change),
     (change) => cluster?.tableChanged(change),
     () => feeds?.tableChanged(),
@@ -286,6 +298,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
       return listeners.counters;
     },
     dialogs,
+    keeper,
     balancer,
     probing: watch.prober,
     outcomes: watch.outcomes?.counters,
@@ -364,15 +377,7 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
         ...guard.management,
         statistics: () => statistics.read(),
         resetStatistic: (group, name) => statistics.reset(group, name),
-        processes: () => [
-          { ID: 0, PID: process.pid, Type: "attendant" },
-          ...network.listeners.map((listener, i) => ({
-            ID: i + 1,
-            PID: process.pid,
-            Type: `SIP receiver ${listener.transport}:${listener.address}:${listener.port}`,
-          })),
-          { ID: network.listeners.length + 1, PID: process.pid, Type: `HTTPD ${config.mi_http.listen}` },
-        ],
+        processes: () => processesOf(network.listeners, config.mi_http.listen),
         startedAtMs,
         nowMs: Date.now,
         version: VERSION,
@@ -383,13 +388,9 @@ async function compose(config: Config, log: Logger, opened: (() => Promise<void>
   }
 
   async function stop(): Promise<void> {
-    await finishRequests({ proxy, layer, dialogs, timeoutMs: config.sip.stop_timeout * 1000, nowMs, wait });
+    await finishRequests({ proxy, layer, dialogs, timeoutMs: config.sip.stop_timeout * 1000, nowMs });
     // The timers of calls stop here, and what becomes of a call is told to the cluster no more: another node does better by what comes now.
     isReady = false;
     for (const close of opened.reverse()) await close().catch((error: unknown) => log.error({ err: error }, "cannot stop a part in order"));
   }
-}
-
-function wait(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -12,6 +12,8 @@ export interface BalancerOptions {
   onFedPick?(destination: Destination): void;
   /** Calls of a destination with a feed ended, or were counted there without choosing. */
   onFedChange?(destination: Destination): void;
+  /** Somebody has set a capacity. It must not throw. */
+  onResized?(): void;
   /** A lease in a cell of {@link Balancer.watchCells} has ended; the call may hold others there. What it throws is a fault; it changes nothing of the balancer. */
   onWatchedEnd?(call: CallLoad, cell: number): void;
   /** A call was counted in a cell of {@link Balancer.watchCells} without being chosen by start, next or reselect: it counts there whatever the capacity. */

@@ -104,6 +104,7 @@ export class Capacities {
     if (cell === undefined) return "no-resource";
     if (!Number.isInteger(capacity) || capacity < 0) return "bad-capacity";
     this.cells.resize(this.cells.slotCell(cell), capacity);
+    this.options.onResized?.();
     return "ok";
   }
 

@@ -10,10 +10,11 @@ export function register(program: Command): void {
     .command("start")
     .description("run the balancer until SIGTERM or SIGINT")
     .option("-c, --config <file>", "configuration file (default: ./headroom.yaml when there is one)")
-    .action(async (options: { config?: string }) => run(options.config));
+    .option("--force-empty", "when the file of ongoing calls is damaged, move it aside and start without them")
+    .action(async (options: { config?: string; forceEmpty?: boolean }) => run(options.config, options.forceEmpty === true));
 }
 
-async function run(file: string | undefined): Promise<void> {
+async function run(file: string | undefined, forceEmpty: boolean): Promise<void> {
   let config: Config;
   try {
     config = loadConfig(file, process.env);
@@ -55,7 +56,7 @@ async function run(file: string | undefined): Promise<void> {
   });
 
   try {
-    server = await startServer(config, log);
+    server = await startServer(config, log, { forceEmpty });
   } catch (error) {
     fail(error);
   }

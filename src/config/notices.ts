@@ -28,6 +28,7 @@ export function noticesOf(values: ConfigValues, set: Reading["set"], file: strin
   noticeBudgets(values, say);
   noticeHealth(values, set, say);
   noticeCluster(values, set, say);
+  noticePersistence(values, set, say);
   noticeOverload(values, set, say);
   return notices;
 
@@ -85,6 +86,13 @@ function noticeCluster({ cluster, load_balancer }: ConfigValues, set: Reading["s
   } else if (load_balancer.cluster_sharing_tag === null) {
     sayUnused("cluster.probe_without_redis", "without load_balancer.cluster_sharing_tag each node probes for itself", set, say);
   }
+}
+
+/** Calls are kept when nothing is said about it, so only who asks for it is told that they are not. */
+function noticePersistence({ load_balancer, cluster }: ConfigValues, set: Reading["set"], say: (path: string, text: string) => void): void {
+  if (set.get("dialog.persistence")?.value !== "sqlite") return;
+  if (cluster.redis_url !== null) say("dialog.persistence", "has no effect: the nodes of a cluster keep their calls in Redis");
+  else if (load_balancer.db_url === "sqlite::memory:") say("dialog.persistence", "has no effect: load_balancer.db_url is in memory");
 }
 
 /** Keys of limits that are switched off. */

@@ -117,9 +117,9 @@ const DialogSchema = Type.Object(
       unit: "seconds",
     }),
     persistence: Type.Enum(["off", "sqlite"], {
-      description: "Where calls and what they count are kept so that they survive a crash.",
-      default: "off",
-      unbuilt: "this version keeps calls in memory only",
+      description:
+        "Where calls and what they count are kept so that they survive a crash. `sqlite`: in a file beside that of `load_balancer.db_url`, with `.calls` behind its name. A node of a cluster keeps them in Redis instead.",
+      default: "sqlite",
     }),
   },
   { description: "Ongoing calls.", additionalProperties: false },

@@ -24,6 +24,8 @@ const GAUGES: ReadonlySet<string> = new Set([
   "core:timestamp",
   "dialog:active_dialogs",
   "dialog:early_dialogs",
+  "dialog:persist_lag_ms",
+  "dialog:persist_pending",
   "distributor:lists",
   "events:alerts_raised",
   "events:clients",

@@ -13,6 +13,8 @@ export interface StatisticsSources {
   /** Plain counters of the listeners. */
   readonly transport: object;
   readonly dialogs: DialogTable;
+  /** Plain counters of what keeps calls through a crash, to be read anew each time; absent when nothing does. */
+  readonly keeper?: { readonly counters: Record<string, number> } | undefined;
   readonly balancer: Balancer;
   readonly routing?: RoutingCounters | undefined;
   /** Absent when destinations are not judged by their calls. */
@@ -123,7 +125,7 @@ function readStatistics(sources: StatisticsSources): Values {
       orphans_ended: proxy.orphans_ended,
       callers_gone: proxy.callers_gone,
     },
-    dialog: { ...dialogs.counters, unknown_dialog: proxy.unknown_dialog },
+    dialog: { ...dialogs.counters, unknown_dialog: proxy.unknown_dialog, ...sources.keeper?.counters },
     load_balancer: {
       ...balancer.counters,
       destinations: destinations.length,

@@ -88,6 +88,7 @@ export async function connect({ file, table, mode, busyMs = BUSY_TIMEOUT_MS, dur
   try {
     await checkVersion(db, table, file);
     if (durable) database.pragma("synchronous = FULL");
+    if (mode === "migrate") await refuseNewer(db, table, file);
     const unwritable = mode === "migrate" ? await changeWhatIsMissing(database, db, table, file) : undefined;
     if (mode === "migrate") await checkVersion(db, table, file);
     await checkColumns(db, table, file);
@@ -215,6 +216,31 @@ async function checkVersion(db: Connection, table: string, file: string): Promis
   );
 }
 
+/** A migration that is not ours has been made by a newer program, and may have changed what the tables mean. */
+async function refuseNewer(db: Connection, table: string, file: string): Promise<void> {
+  const history = historyName(table);
+  if (!(await hasTable(db, history))) return;
+  const ours = new Set(Object.keys(migrationsOf(table)));
+  const made = await db
+    .selectFrom(history as never)
+    .select("name" as never)
+    .execute();
+  const newer = (made as { readonly name: unknown }[]).find(({ name }) => !ours.has(String(name)));
+  if (newer === undefined) return;
+  throw new StoreError(
+    "WRONG_VERSION",
+    `Cannot use database "${file}": a newer Headroom has changed its tables (${JSON.stringify(String(newer.name).slice(0, 64))}), want that version or a newer one`,
+  );
+}
+
+function historyName(table: string): string {
+  return `headroom_migration${suffixOf(table)}`;
+}
+
+function migrationsOf(table: string): ReturnType<typeof migrationsFor> {
+  return migrationsFor({ destinations: table, states: stateTableName(table), registrations: registrationTableName(table) });
+}
+
 async function checkColumns(db: Connection, table: string, file: string): Promise<void> {
   const found = (await db.introspection.getTables()).find(({ name }) => name === table);
   if (!found) throw new StoreError("NO_TABLE", `Cannot use database "${file}": it has no table "${table}"`);
@@ -233,10 +259,9 @@ async function migrate(database: Database.Database, db: Connection, table: strin
   const migrator = new Migrator({
     db,
     provider: {
-      getMigrations: async () =>
-        migrationsFor({ destinations: table, states: stateTableName(table), registrations: registrationTableName(table) }),
+      getMigrations: async () => migrationsOf(table),
     },
-    migrationTableName: `headroom_migration${suffix}`,
+    migrationTableName: historyName(table),
     migrationLockTableName: `headroom_migration_lock${suffix}`,
     disableTransactions: true, // it reads before it writes, which lets two of them begin with the same migration
   });

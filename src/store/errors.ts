@@ -5,6 +5,8 @@ export type StoreErrorCode =
   | "NO_TABLE"
   | "NO_DATABASE"
   | "CANNOT_OPEN"
+  | "DAMAGED"
+  | "IN_USE"
   | "WRONG_VERSION"
   | "BAD_ROW"
   | "TOO_MANY_ROWS"

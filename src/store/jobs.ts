@@ -1,5 +1,6 @@
 import type { DestinationState } from "../health/index.ts";
 import type { StoredRow } from "./connection.ts";
+import type { DialogChanges } from "./dialog-file.ts";
 import type { StoreErrorCode } from "./errors.ts";
 import type { RegistrationChanges } from "./registration-row.ts";
 
@@ -16,10 +17,14 @@ export interface Jobs {
   "write states": { readonly input: readonly DestinationState[]; readonly output: undefined };
   /** As above. */
   "write registrations": { readonly input: RegistrationChanges; readonly output: undefined };
+  /** All or none; a crash of the program does not lose them. The answer names the file that they are in: another name, another file. */
+  "write dialogs": { readonly input: DialogChanges; readonly output: string };
   "read destinations": { readonly input: undefined; readonly output: readonly StoredRow[] };
 }
 
 export type JobKind = keyof Jobs;
+/** What the thread of the calls does; the other thread does the rest. */
+export type DialogJobKind = "write dialogs";
 
 /** A job on its way to the thread. */
 export type JobRequest = {

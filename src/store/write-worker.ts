@@ -1,7 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { asStoreError, type Connection, connect } from "./connection.ts";
 import { readRows } from "./destination-rows.ts";
-import type { DatabasePlace, JobKind, JobReply, JobRequest, Jobs } from "./jobs.ts";
+import type { DatabasePlace, DialogJobKind, JobKind, JobReply, JobRequest, Jobs } from "./jobs.ts";
 import { writeRegistrations } from "./registration-row.ts";
 import { writeStates } from "./state-row.ts";
 
@@ -13,10 +13,11 @@ import { writeStates } from "./state-row.ts";
 /** How long a job waits for another program's write, ms. Whoever asked tries again; a stop waits as long for a thread that waits. */
 const BUSY_MS = 1_000;
 
+type Here = Exclude<JobKind, DialogJobKind>;
 type Work<Kind extends JobKind> = (db: Connection, input: Jobs[Kind]["input"]) => Promise<Jobs[Kind]["output"]>;
 
 const place = workerData as DatabasePlace;
-const work: { readonly [Kind in JobKind]: Work<Kind> } = {
+const work: { readonly [Kind in Here]: Work<Kind> } = {
   "write states": async (db, states) => void (await writeStates(db, place.table, states)),
   "write registrations": async (db, changes) => void (await writeRegistrations(db, place.table, changes)),
   "read destinations": (db) => readRows(db, place),
@@ -35,7 +36,7 @@ async function answer({ id, kind, input }: JobRequest): Promise<JobReply> {
   let db: Connection | undefined;
   try {
     ({ db } = await connect({ ...place, mode: "inspect", busyMs: BUSY_MS, durable: true }));
-    return { id, output: await (work[kind] as Work<JobKind>)(db, input) };
+    return { id, output: await (work[kind as Here] as Work<JobKind>)(db, input) };
   } catch (cause) {
     const { code, message } = asStoreError(cause, place.file);
     return { id, code, message };

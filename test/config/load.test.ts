@@ -38,7 +38,7 @@ describe("a configuration without any key", () => {
     assert.deepEqual(config.sip.listen, ["udp:0.0.0.0:5060"]);
     assert.deepEqual(config.tm, { fr_timeout: 5, fr_inv_timeout: 120 });
     assert.equal(config.load_balancer.db_url, "sqlite:headroom.db");
-    assert.deepEqual(config.dialog, { default_timeout: 43200, persistence: "off" });
+    assert.deepEqual(config.dialog, { default_timeout: 43200, persistence: "sqlite" });
     assert.deepEqual(config.routing.reject, { no_capacity: 503, no_destination: 503, bad_resource: 500 });
     assert.deepEqual(config.routing.rules, [
       {
@@ -342,7 +342,12 @@ describe("a notice", () => {
     ["sip: { listen: [udp:0.0.0.0:5060, ws:0.0.0.0:5080], websocket: { origins: 'https://a.example' } }", undefined],
     ["sip: { websocket: { origins: 'https://a.example' } }", /sip\.websocket\.origins has no effect: sip\.listen has no ws and no wss/],
     ["sip: { tls: { certificate: a.pem } }", /sip\.tls\.certificate has no effect/],
-    ["dialog: { persistence: sqlite }", /dialog\.persistence has no effect: this version keeps calls in memory/],
+    ["dialog: { persistence: sqlite }", undefined],
+    [
+      "{ dialog: { persistence: sqlite }, load_balancer: { db_url: 'sqlite::memory:' } }",
+      /dialog\.persistence has no effect: .* in memory/,
+    ],
+    ["{ dialog: { persistence: sqlite }, cluster: { redis_url: 'redis://127.0.0.1' } }", /dialog\.persistence has no effect: .* in Redis/],
     ["dispatcher: { list_file: a }", /dispatcher\.list_file has no effect/],
     ["distributor: { list_file: a }", undefined],
     ["freeswitch: { event_heartbeat_interval: 5 }", /freeswitch\.event_heartbeat_interval has no effect/],

@@ -133,15 +133,17 @@ describe("a restart", () => {
     await hangUp(await call(0), 0);
   });
 
-  it("goes on with a drain, and ends it when no call is known to be left", async () => {
+  it("goes on with a drain and its call, and ends it when that is over", async () => {
     const first = await fill();
-    await call(0);
+    const draining = await call(0);
     assert.equal(await first.mi("lb_drain", 1, 3600), "OK");
     assert.deepEqual(await first.statuses(), ["draining 1, enabled", "enabled"]);
 
     const second = await restart();
     assert.match(second.log(), /destination 1 <[^>]*> stays draining/);
     await hangUp(await call(1), 1);
+    assert.deepEqual(await second.statuses(), ["draining 1, enabled", "enabled"]);
+    await hangUp(draining, 0);
     await waitFor("the drain ends", 3_000, async () => (await second.statuses())[0] === "disabled off");
     assert.match(second.log(), /destination 1 <[^>]*> is drained/);
 
@@ -149,6 +151,17 @@ describe("a restart", () => {
     assert.deepEqual(await third.statuses(), ["disabled off", "enabled"]);
     assert.equal(await third.mi("lb_undrain", 1), "OK");
     assert.deepEqual(await (await restart()).statuses(), ["enabled", "enabled"]);
+  });
+
+  it("keeps a capacity that lb_resize has set", async () => {
+    const first = await fill();
+    assert.equal(await first.mi("lb_resize", 1, "pstn", 3), "OK");
+    const second = await restart();
+    const { Destinations } = (await second.mi("lb_list")) as { Destinations: { Resources: { max: number }[] }[] };
+    assert.deepEqual(
+      Destinations.map(({ Resources }) => Resources[0]?.max),
+      [3, 5],
+    );
   });
 
   it("that nobody asked for finds what was decided: it is in the database at once", async () => {

@@ -145,6 +145,16 @@ export function readRecord(wire: Wire, text: string, did: string, aheadMs: numbe
   return record;
 }
 
+/**
+ * Reads what {@link bodyOf} made, without what Redis needs around it. Never throws.
+ * @returns undefined when it is not what the schema says, or its parts do not fit together
+ */
+export function recordOfBody(body: unknown, did: string): DialogRecord | undefined {
+  if (!Array.isArray(body)) return undefined;
+  const whole: unknown = [0, 0, ...body];
+  return RECORD.Check(whole) ? recordOf(whole, did, 0) : undefined;
+}
+
 function recordOf(body: Body, did: string, aheadMs: number): DialogRecord | undefined {
   const [, , name, state, flags, guarded, callId, fromValue, toValue, fromUriPart, fromTagPart, toUriPart] = body;
   const [caller, callee, callerContact, callerRouteSet, callerCseq, inviteBranch, legs, startedAtMs, lifeMs, held] = body.slice(12) as Tail;

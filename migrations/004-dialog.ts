@@ -1,0 +1,17 @@
+/**
+ * The version of the file of calls, which stands in its `user_version`. A file of a newer one is refused.
+ *
+ * The calls have a file of their own beside the one of the destinations: it is written forty times a second and stays open, while that one is
+ * opened for each piece of work, so that an administrator may write it, or put another in its place, at any time.
+ */
+export const DIALOG_FILE_VERSION = 1;
+
+/**
+ * Makes the table of ongoing calls, one row a call, by the name of its dialog. What is known of the call, and what it holds at which destination, is
+ * one JSON text: it is always written and read as a whole.
+ */
+export const CREATE_DIALOG_TABLE = "CREATE TABLE IF NOT EXISTS headroom_dialog (did TEXT PRIMARY KEY NOT NULL, record TEXT NOT NULL)";
+
+/** Makes the table of capacities that somebody has set otherwise than the rows say, by the identity of the destination. */
+export const CREATE_CAPACITY_TABLE =
+  "CREATE TABLE IF NOT EXISTS headroom_capacity (destination TEXT NOT NULL, resource TEXT NOT NULL, capacity INTEGER NOT NULL, row_capacity INTEGER NOT NULL, PRIMARY KEY (destination, resource))";

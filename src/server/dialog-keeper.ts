@@ -1,0 +1,317 @@
+import type { Balancer } from "../balancer/index.ts";
+import { bodyOf, type DialogRecord, recordOfBody } from "../cluster/dialogs/dialog-record.ts";
+import { type Dialog, DialogState, type DialogTable, endpointsOf, snapshotOf } from "../dialog/index.ts";
+import type { Log } from "../proxy/index.ts";
+import type { DialogChanges, DialogStore, SavedDialog } from "../store/index.ts";
+import type { Listener } from "../transaction/index.ts";
+import { type CapacityPorts, resizedCapacities, restoreCapacities } from "./kept-capacities.ts";
+
+/** How long a change waits for others to be written with it, ms. */
+const WRITE_DELAY_MS = 25;
+/** A batch is late when it is written longer than this after the oldest change in it, ms. */
+const LATE_MS = 50;
+/** Calls of one batch: putting one into text takes some 10 µs of the thread that handles calls. */
+const MAX_BATCH = 250;
+/** Waits between attempts while writing fails, ms: the first, doubled up to the last. */
+const FIRST_RETRY_MS = 250;
+const LAST_RETRY_MS = 10_000;
+/** Failed attempts in a row of which the log tells. */
+const TOLD_FAILURES = 3;
+/** A write that takes longer than this hangs: the log tells of it, ms. */
+const SLOW_WRITE_MS = 5_000;
+/** How long the stop goes on writing, ms. */
+const CLOSE_MS = 2_000;
+const CLOSE_RETRY_MS = 50;
+/** Calls that were not restored of which the log tells one by one. */
+const MAX_TOLD = 10;
+
+export interface KeeperPorts {
+  readonly store: DialogStore;
+  readonly dialogs: DialogTable;
+  readonly balancer: Pick<Balancer, "held" | "adopt"> & CapacityPorts;
+  readonly listeners: () => readonly Listener[];
+  /** How long a call that is not up yet may stay so after a start, ms (`fr_inv_timeout`). */
+  readonly earlyLifetimeMs: number;
+  /** Monotonic milliseconds. */
+  readonly nowMs: () => number;
+  /** Runs something later; answers how to stop it. */
+  readonly after: (ms: number, run: () => void) => () => void;
+  readonly log: Log;
+}
+
+/**
+ * Writes calls and what they hold down behind the back of those who handle them, and restores them at the start.
+ *
+ * Only names of calls wait, and what is written is their state at that moment. So as many wait at most as there are calls, and calls that are written
+ * down; a disk that is slow or stuck holds up no call.
+ */
+export class DialogKeeper {
+  readonly #ports: KeeperPorts;
+  /** Dialogs that differ from what is written down, since when; the longest waiting first. */
+  #changed = new Map<string, number>();
+  /** Dialogs that are, or may be, written down. */
+  #stored = new Set<string>();
+  /** The capacities that are written down, or on their way. */
+  #capacities = "[]";
+  #haveCapacitiesChanged = false;
+  readonly #counters = {
+    persist_batches: 0,
+    persist_written: 0,
+    persist_removed: 0,
+    persist_failures: 0,
+    persist_late_batches: 0,
+    persist_restored: 0,
+    persist_unreadable: 0,
+    persist_unreachable: 0,
+    persist_lost: 0,
+  };
+  #stopTimer: (() => void) | undefined;
+  #writing: Promise<boolean> | undefined;
+  /** Failed attempts in a row. */
+  #failures = 0;
+  #fileName: string | undefined;
+  #isRestored = false;
+  #isClosed = false;
+
+  constructor(ports: KeeperPorts) {
+    this.#ports = ports;
+  }
+
+  /** How often each thing happened since the start; how many calls wait to be written, and how long the first has waited. */
+  get counters(): Record<string, number> {
+    const [sinceMs] = this.#changed.values();
+    return {
+      ...this.#counters,
+      persist_writer_crashes: this.#ports.store.crashes,
+      persist_pending: this.#changed.size,
+      persist_lag_ms: sinceMs === undefined ? 0 : Math.max(0, Math.round(this.#ports.nowMs() - sinceMs)),
+    };
+  }
+
+  /**
+   * Goes on with the calls that are written down, once: to be called when the destinations are there and before SIP is taken. From then on every change
+   * is written down. A call whose listener is gone cannot be reached and is forgotten; one whose destination is gone is counted out of sight.
+   */
+  restore(): void {
+    if (this.#isRestored) return;
+    const { dialogs, store, earlyLifetimeMs, log, nowMs } = this.#ports;
+    dialogs.earlyLifetimeMs = earlyLifetimeMs;
+    const sinceMs = nowMs();
+    const faults: string[] = [];
+    let strays = 0;
+    for (const saved of store.found) {
+      this.#stored.add(saved[0]);
+      const found = this.#restore(saved);
+      if (typeof found !== "string") {
+        this.#counters.persist_restored++;
+        if (!isAtDestination(found)) strays++;
+        continue;
+      }
+      faults.push(found);
+      this.#mark(saved[0]);
+    }
+    const { balancer } = this.#ports;
+    this.#capacities = JSON.stringify(store.capacities);
+    const resized = restoreCapacities(balancer, store.capacities);
+    if (resized > 0) log.info({ capacities: resized }, "Capacities that somebody has set were restored");
+    dialogs.onChange = (dialog) => this.#mark(dialog.did);
+    this.#isRestored = true;
+    const restored = this.#counters.persist_restored;
+    if (store.found.length > 0) log.info({ calls: restored, ms: Math.round(nowMs() - sinceMs) }, "Ongoing calls were restored");
+    if (strays > 0)
+      log.warn({ calls: strays }, "Calls were restored whose destination is in the table no more: nothing shows what they count");
+    for (const fault of faults.slice(0, MAX_TOLD)) log.warn({}, fault);
+    if (faults.length > MAX_TOLD) log.warn({ calls: faults.length - MAX_TOLD }, "More calls were not restored");
+  }
+
+  /** To be called for each table, before calls are taken: restores with the first one, and sees which capacities still are others than those of the rows. */
+  tableChanged(): void {
+    this.restore();
+    this.capacitiesChanged();
+  }
+
+  /** To be called when somebody has set a capacity. */
+  capacitiesChanged(): void {
+    if (!this.#isRestored || JSON.stringify(resizedCapacities(this.#ports.balancer)) === this.#capacities) return;
+    this.#haveCapacitiesChanged = true;
+    this.#arm(WRITE_DELAY_MS);
+  }
+
+  /** To be called for each change of a state of a dialog (`DialogTable.onState`). */
+  stateChanged({ did, state }: Dialog): void {
+    if (this.#isRestored && state === DialogState.Deleted) this.#mark(did);
+  }
+
+  /** Writes what waits, gives up after two seconds, and ends. Never rejects. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#stopTimer?.();
+    const untilMs = Date.now() + CLOSE_MS;
+    while (this.#isWaiting && Date.now() < untilMs) {
+      const worked = await Promise.race([this.#write(), sleep(Math.max(0, untilMs - Date.now())).then(() => false)]);
+      if (!worked) await sleep(CLOSE_RETRY_MS);
+    }
+    if (this.#changed.size > 0) this.#ports.log.error({ calls: this.#changed.size }, "Changes of calls are lost at the stop");
+    await this.#ports.store.close();
+  }
+
+  /** The call as it goes on here, or why it does not. */
+  #restore([did, text]: SavedDialog): Dialog | string {
+    const { dialogs, balancer, listeners } = this.#ports;
+    const record = recordOf(text, did);
+    if (record === undefined) {
+      this.#counters.persist_unreadable++;
+      return `Call "${quotable(did)}" is not restored: what is written of it cannot be read`;
+    }
+    const { snapshot, held } = record;
+    const endpoints = endpointsOf(snapshot, listeners());
+    if (endpoints === undefined) {
+      this.#counters.persist_unreachable++;
+      return `Call "${did}" is not restored: no listener reaches its parties any more`;
+    }
+    const dialog = dialogs.restore(snapshot, endpoints);
+    if (dialog === undefined) {
+      this.#counters.persist_lost++;
+      return `Call "${did}" is not restored: there is no room for it`;
+    }
+    balancer.adopt(dialog.load, held);
+    return dialog;
+  }
+
+  get #isWaiting(): boolean {
+    return this.#changed.size > 0 || this.#haveCapacitiesChanged;
+  }
+
+  #mark(did: string): void {
+    if (this.#changed.has(did)) return;
+    this.#changed.set(did, this.#ports.nowMs());
+    this.#arm(WRITE_DELAY_MS);
+  }
+
+  #arm(waitMs: number): void {
+    if (this.#isClosed || this.#writing !== undefined || !this.#isWaiting) return;
+    this.#stopTimer ??= this.#ports.after(waitMs, () => {
+      this.#stopTimer = undefined;
+      void this.#write();
+    });
+  }
+
+  /** Writes a batch, or waits for the one that is being written. Answers whether it worked. */
+  #write(): Promise<boolean> {
+    this.#writing ??= this.#writeBatch().finally(() => {
+      this.#writing = undefined;
+      this.#arm(this.#nextWaitMs());
+    });
+    return this.#writing;
+  }
+
+  #nextWaitMs(): number {
+    if (this.#failures > 0) return Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.#failures - 1, 16));
+    const [sinceMs = 0] = this.#changed.values();
+    return Math.max(0, sinceMs + WRITE_DELAY_MS - this.#ports.nowMs());
+  }
+
+  async #writeBatch(): Promise<boolean> {
+    const { store, nowMs, log } = this.#ports;
+    const batch = this.#takeBatch();
+    const capacities = this.#haveCapacitiesChanged ? resizedCapacities(this.#ports.balancer) : undefined;
+    this.#haveCapacitiesChanged = false;
+    const changes: DialogChanges = { ...this.#changesOf(batch.keys()), capacities };
+    if (changes.saved.length === 0 && changes.removed.length === 0 && capacities === undefined) return true;
+    for (const [did] of changes.saved) this.#stored.add(did);
+    const stopWatch = this.#ports.after(SLOW_WRITE_MS, () =>
+      log.error(
+        { calls: this.#changed.size },
+        `A write of calls takes longer than ${SLOW_WRITE_MS / 1000} s: a crash loses what changes meanwhile`,
+      ),
+    );
+    try {
+      this.#written(changes, await store.write(changes));
+    } catch (error) {
+      this.#haveCapacitiesChanged ||= capacities !== undefined;
+      this.#failed(batch, error);
+      return false;
+    } finally {
+      stopWatch();
+    }
+    const [sinceMs = nowMs()] = batch.values();
+    if (nowMs() - sinceMs > LATE_MS) this.#counters.persist_late_batches++;
+    return true;
+  }
+
+  #takeBatch(): Map<string, number> {
+    const batch = new Map<string, number>();
+    for (const [did, sinceMs] of this.#changed) {
+      if (batch.size === MAX_BATCH) break;
+      batch.set(did, sinceMs);
+      this.#changed.delete(did);
+    }
+    return batch;
+  }
+
+  /** A call that was over before it was written down needs no write at all. */
+  #changesOf(dids: Iterable<string>): DialogChanges {
+    const { dialogs, balancer } = this.#ports;
+    const saved: SavedDialog[] = [];
+    const removed: string[] = [];
+    for (const did of dids) {
+      const dialog = dialogs.byDid(did);
+      // Before its INVITE went anywhere nobody can send anything inside it, and after a crash nobody would ever answer it.
+      if (dialog?.calleeEndpoint !== undefined) {
+        saved.push([did, JSON.stringify(bodyOf({ snapshot: snapshotOf(dialog), held: balancer.held(dialog.load) }, 0))]);
+      } else if (this.#stored.has(did)) removed.push(did);
+    }
+    return { saved, removed };
+  }
+
+  #written({ saved, removed, capacities }: DialogChanges, fileName: string): void {
+    for (const did of removed) this.#stored.delete(did);
+    if (capacities !== undefined) this.#capacities = JSON.stringify(capacities);
+    this.#counters.persist_batches++;
+    this.#counters.persist_written += saved.length;
+    this.#counters.persist_removed += removed.length;
+    if (this.#failures >= TOLD_FAILURES) this.#ports.log.info({}, "Calls can be written down again");
+    this.#failures = 0;
+    if (this.#fileName !== undefined && this.#fileName !== fileName) this.#startAnew(saved);
+    this.#fileName = fileName;
+  }
+
+  /** Somebody took the file away: the new one has nothing but the last batch. */
+  #startAnew(saved: readonly SavedDialog[]): void {
+    this.#ports.log.warn({}, "The file of calls is another one now: all calls are written into it");
+    this.#stored = new Set(saved.map(([did]) => did));
+    this.#haveCapacitiesChanged = true;
+    for (const { did } of this.#ports.dialogs.list()) if (!this.#stored.has(did)) this.#mark(did);
+  }
+
+  #failed(batch: Map<string, number>, error: unknown): void {
+    // What has changed once more meanwhile has waited since the first time.
+    for (const [did, sinceMs] of this.#changed) if (!batch.has(did)) batch.set(did, sinceMs);
+    this.#changed = batch;
+    this.#counters.persist_failures++;
+    if (++this.#failures === TOLD_FAILURES)
+      this.#ports.log.error({ err: error }, "Cannot write calls down, trying again: a crash loses them");
+  }
+}
+
+function recordOf(text: string, did: string): DialogRecord | undefined {
+  try {
+    return recordOfBody(JSON.parse(text), did);
+  } catch {
+    return undefined;
+  }
+}
+
+function isAtDestination({ load }: Dialog): boolean {
+  return load.leases.length === 0 || load.currentDestination !== undefined;
+}
+
+function quotable(text: unknown): string {
+  return String(text)
+    .slice(0, 64)
+    .replace(/[^\x20-\x7e]/g, "?");
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,29 @@
+import type { Config } from "../config/index.ts";
+import type { Log } from "../proxy/index.ts";
+import { openDialogStore } from "../store/index.ts";
+import { DialogKeeper, type KeeperPorts } from "./dialog-keeper.ts";
+
+/** What holds for one start only. */
+export interface StartOptions {
+  /** Move a file of calls aside that is damaged, and start without them. */
+  readonly forceEmpty?: boolean;
+}
+
+export interface KeepDialogsPorts extends Omit<KeeperPorts, "store" | "earlyLifetimeMs"> {
+  readonly config: Pick<Config, "cluster" | "dialog" | "load_balancer" | "tm">;
+  /** Move a file of calls aside that is damaged, and start without them. */
+  readonly forceEmpty: boolean;
+  readonly log: Log;
+}
+
+/**
+ * Opens the calls that are written down; undefined when none are to be. In a cluster Redis has them, and says who goes on with a call: a file beside it
+ * would bring back calls that another node has taken meanwhile, and count them twice.
+ *
+ * @throws {StoreError} when there are calls that cannot be read
+ */
+export function keepDialogs({ config, forceEmpty, ...ports }: KeepDialogsPorts): DialogKeeper | undefined {
+  if (config.dialog.persistence === "off" || config.cluster.redis_url !== null) return undefined;
+  const store = openDialogStore(config.load_balancer.db_url, { forceEmpty, wallMs: Date.now, log: ports.log });
+  return store && new DialogKeeper({ ...ports, store, earlyLifetimeMs: config.tm.fr_inv_timeout * 1000 });
+}

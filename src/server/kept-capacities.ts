@@ -1,0 +1,35 @@
+import type { Balancer } from "../balancer/index.ts";
+import type { SavedCapacity } from "../store/index.ts";
+
+/** Most capacities that are kept: no table has more destinations. */
+const MAX_KEPT = 100_000;
+
+export type CapacityPorts = Pick<Balancer, "capacity" | "destinations" | "resize" | "rowCapacity" | "slotCell">;
+
+/** The capacities that are others than the rows say, of destinations whose capacity no feed tells. */
+export function resizedCapacities(balancer: CapacityPorts): SavedCapacity[] {
+  const resized: SavedCapacity[] = [];
+  for (const { isFed, key, resources } of balancer.destinations()) {
+    if (isFed) continue;
+    for (const { cell, name } of resources) {
+      const ofRow = balancer.rowCapacity(balancer.slotCell(cell));
+      const capacity = balancer.capacity(cell);
+      if (capacity !== ofRow && resized.length < MAX_KEPT) resized.push([key, name, capacity, ofRow]);
+    }
+  }
+  return resized;
+}
+
+/** Sets them again, each unless its row has another capacity than it had when somebody set it. What was written may be anything. Answers how many were set. */
+export function restoreCapacities(balancer: CapacityPorts, saved: readonly SavedCapacity[]): number {
+  const byKey = new Map(balancer.destinations().map((destination) => [destination.key, destination]));
+  let count = 0;
+  for (const [key, resource, capacity, rowCapacity] of saved.slice(0, MAX_KEPT)) {
+    const destination = byKey.get(key);
+    const cell = destination?.resources.find(({ name }) => name === resource)?.cell;
+    if (destination === undefined || destination.isFed || cell === undefined) continue;
+    if (balancer.rowCapacity(balancer.slotCell(cell)) !== rowCapacity) continue;
+    if (balancer.resize(destination.id, resource, capacity) === "ok") count++;
+  }
+  return count;
+}

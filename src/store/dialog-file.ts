@@ -1,0 +1,174 @@
+import { renameSync, statSync } from "node:fs";
+import Database from "better-sqlite3";
+import { CREATE_CAPACITY_TABLE, CREATE_DIALOG_TABLE, DIALOG_FILE_VERSION } from "../../migrations/index.ts";
+import { asStoreError } from "./connection.ts";
+import { StoreError } from "./errors.ts";
+
+/** A write-ahead log that has grown beyond this is cut back once it is in the file, bytes. */
+const LOG_BYTES = 16_777_216;
+/** What SQLite keeps beside a file. */
+const COMPANIONS = ["", "-wal", "-shm", "-journal"] as const;
+/** Codes of SQLite for a file that is no database, or a broken one. */
+const BROKEN = /^SQLITE_(?:NOTADB|CORRUPT)/;
+
+/** A call as it is written down: the name of its dialog, and a text that says all of it. */
+export type SavedDialog = readonly [did: string, record: string];
+
+/** A capacity that somebody has set, and the one that the row of the destination had then. */
+export type SavedCapacity = readonly [destination: string, resource: string, capacity: number, rowCapacity: number];
+
+/** What differs from what is written down. */
+export interface DialogChanges {
+  readonly saved: readonly SavedDialog[];
+  /** Names of dialogs that have ended. */
+  readonly removed: readonly string[];
+  /** All that there are, in place of those before; left out: they stay. */
+  readonly capacities?: readonly SavedCapacity[] | undefined;
+}
+
+/** What a file has. Others may have written it; nothing is checked. */
+export interface KeptCalls {
+  readonly found: readonly SavedDialog[];
+  readonly capacities: readonly SavedCapacity[];
+}
+
+/**
+ * The file of ongoing calls. It belongs to one program at a time, which holds a lock on it as long as it is open; the lock ends with the program, however
+ * it ends. What is written survives an end of the program at any moment. A power cut may take what was written in the seconds before it, and breaks
+ * nothing: waiting for the disk forty times a second is left out (`synchronous = NORMAL` with a write-ahead log).
+ */
+export class DialogFile {
+  /** Differs from one file to the next of the same path. */
+  readonly identity: string;
+  readonly #file: string;
+  readonly #database: Database.Database;
+  readonly #write: (changes: DialogChanges) => void;
+
+  /**
+   * Opens the file, and makes it when it is missing.
+   *
+   * @param busyMs how long another program that has it is waited for
+   * @throws {StoreError} `WRONG_VERSION`, `DAMAGED`, `IN_USE`, `CANNOT_OPEN`
+   */
+  constructor(file: string, busyMs: number) {
+    this.#file = file;
+    const wasThere = statSync(file, { throwIfNoEntry: false }) !== undefined;
+    let database: Database.Database | undefined;
+    try {
+      database = new Database(file, { timeout: busyMs });
+      database.pragma("locking_mode = EXCLUSIVE");
+      checkVersion(database, file, wasThere);
+      database.pragma("journal_mode = WAL");
+      database.pragma("synchronous = NORMAL");
+      database.pragma(`journal_size_limit = ${LOG_BYTES}`);
+      database.exec(
+        `BEGIN IMMEDIATE; ${CREATE_DIALOG_TABLE}; ${CREATE_CAPACITY_TABLE}; PRAGMA user_version = ${DIALOG_FILE_VERSION}; COMMIT`,
+      );
+      this.#write = writerOf(database);
+    } catch (cause) {
+      database?.close();
+      throw faultOf(cause, file);
+    }
+    this.#database = database;
+    this.identity = identityOf(file) ?? "";
+  }
+
+  /** Whether the path still leads to the file that is open: somebody may have removed it, or put another in its place. */
+  get isCurrent(): boolean {
+    return identityOf(this.#file) === this.identity;
+  }
+
+  /**
+   * Everything that is written down, in no order. The whole file is looked through for damage first.
+   *
+   * @throws {StoreError} `DAMAGED`
+   */
+  read(): KeptCalls {
+    try {
+      const fault: unknown = this.#database.pragma("quick_check(1)", { simple: true });
+      if (fault !== "ok") throw damaged(this.#file, String(fault));
+      const all = (query: string): unknown => this.#database.prepare(query).raw().all();
+      return {
+        found: all("SELECT did, record FROM headroom_dialog") as SavedDialog[],
+        capacities: all("SELECT destination, resource, capacity, row_capacity FROM headroom_capacity") as SavedCapacity[],
+      };
+    } catch (cause) {
+      throw faultOf(cause, this.#file);
+    }
+  }
+
+  /** All or none. @throws {StoreError} when it cannot be written */
+  write(changes: DialogChanges): void {
+    try {
+      this.#write(changes);
+    } catch (cause) {
+      throw faultOf(cause, this.#file);
+    }
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+}
+
+/**
+ * Puts a file that cannot be read out of the way, under its name with the time behind it.
+ *
+ * @param wallMs now, milliseconds since 1970
+ * @returns the new name
+ */
+export function moveAside(file: string, wallMs: number): string {
+  const aside = `${file}.damaged-${new Date(wallMs).toISOString().replace(/[:.]/g, "-")}`;
+  for (const companion of COMPANIONS) {
+    if (statSync(file + companion, { throwIfNoEntry: false }) !== undefined) renameSync(file + companion, aside + companion);
+  }
+  return aside;
+}
+
+function writerOf(database: Database.Database): (changes: DialogChanges) => void {
+  const save = database.prepare(
+    "INSERT INTO headroom_dialog (did, record) VALUES (?, ?) ON CONFLICT (did) DO UPDATE SET record = excluded.record",
+  );
+  const remove = database.prepare("DELETE FROM headroom_dialog WHERE did = ?");
+  const forget = database.prepare("DELETE FROM headroom_capacity");
+  const keep = database.prepare("INSERT OR REPLACE INTO headroom_capacity VALUES (?, ?, ?, ?)");
+  return database.transaction(({ saved, removed, capacities }: DialogChanges) => {
+    for (const [did, record] of saved) save.run(did, record);
+    for (const did of removed) remove.run(did);
+    if (capacities === undefined) return;
+    forget.run();
+    for (const capacity of capacities) keep.run(...capacity);
+  }).immediate;
+}
+
+function checkVersion(database: Database.Database, file: string, wasThere: boolean): void {
+  const version = Number(database.pragma("user_version", { simple: true }));
+  if (wasThere && version > DIALOG_FILE_VERSION) {
+    throw new StoreError(
+      "WRONG_VERSION",
+      `Cannot use the calls in "${file}": they are of version ${version}, which a newer Headroom has written, want version ${DIALOG_FILE_VERSION} or older`,
+    );
+  }
+}
+
+function identityOf(file: string): string | undefined {
+  const found = statSync(file, { throwIfNoEntry: false, bigint: true });
+  return found && `${found.dev}:${found.ino}`;
+}
+
+function faultOf(cause: unknown, file: string): StoreError {
+  if (cause instanceof StoreError) return cause;
+  const { code = "", message } = cause as NodeJS.ErrnoException;
+  if (BROKEN.test(code)) return damaged(file, message);
+  if (code.startsWith("SQLITE_BUSY")) {
+    return new StoreError("IN_USE", `Cannot use the calls in "${file}": another program has them open`, { cause });
+  }
+  return asStoreError(cause, file);
+}
+
+function damaged(file: string, reason: string): StoreError {
+  return new StoreError(
+    "DAMAGED",
+    `Cannot use the calls in "${file}": the file is damaged (${reason}); "headroom start --force-empty" moves it aside and starts without calls`,
+  );
+}

@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { closeSync, mkdtempSync, openSync, readdirSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import Database from "better-sqlite3";
+import { type DialogStore, openDialogStore, type StoreError } from "../../src/store/index.ts";
+
+let folder: string;
+let file: string;
+let lines: string[];
+let open: DialogStore | undefined;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "headroom-calls-"));
+  file = join(folder, "headroom.db.calls");
+  lines = [];
+});
+
+afterEach(async () => {
+  await open?.close();
+  open = undefined;
+  rmSync(folder, { recursive: true });
+});
+
+function start(forceEmpty = false): DialogStore | undefined {
+  const tell = (_: object, text: string) => void lines.push(text);
+  open = openDialogStore(`sqlite:${join(folder, "headroom.db")}`, { forceEmpty, wallMs: () => 0, log: { info: tell, error: tell } });
+  return open;
+}
+
+async function restart(forceEmpty = false): Promise<DialogStore> {
+  await open?.close();
+  return start(forceEmpty)!;
+}
+
+function sql<T>(work: (database: Database.Database) => T): T {
+  const database = new Database(file);
+  try {
+    return work(database);
+  } finally {
+    database.close();
+  }
+}
+
+function hasCode(code: string): (error: unknown) => boolean {
+  return (error) => (error as StoreError).code === code;
+}
+
+describe("a file of calls", () => {
+  it("has what was written last, and not what was removed", async () => {
+    assert.deepEqual(start()?.found, []);
+    const saved = ["one", "two", "thrée\u0000"].map((text, i) => [`${i + 1}.a`, text] as const);
+    await open?.write({ saved, removed: [] });
+    await open?.write({ saved: [], removed: [], capacities: [["1 1 sip:a", "pstn", 7, 10]] });
+    await open?.write({ saved: [["1.a", "one again"]], removed: ["2.a", "never written"] });
+    const { found, capacities } = await restart();
+    assert.deepEqual(capacities, [["1 1 sip:a", "pstn", 7, 10]]);
+    assert.deepEqual([...found].sort(), [
+      ["1.a", "one again"],
+      ["3.a", "thrée\u0000"],
+    ]);
+  });
+
+  it("is none for a database in memory", () => {
+    const log = { info: () => undefined, error: () => undefined };
+    assert.equal(openDialogStore("sqlite::memory:", { forceEmpty: false, wallMs: () => 0, log }), undefined);
+  });
+
+  it("of a newer version is refused, with --force-empty too", () => {
+    sql((database) => database.pragma("user_version = 2"));
+    for (const forceEmpty of [false, true]) {
+      assert.throws(() => start(forceEmpty), { message: /they are of version 2, which a newer Headroom has written, want version 1/ });
+    }
+  });
+
+  it("that is no database is refused, and moved aside when that is asked for", () => {
+    writeFileSync(file, "no database at all, ".repeat(100));
+    assert.throws(() => start(), hasCode("DAMAGED"));
+    assert.throws(() => start(), { message: /--force-empty/ });
+    assert.deepEqual(start(true)?.found, []);
+    assert.match(lines.join(), /was moved aside/);
+    assert.equal(readdirSync(folder).filter((name) => name === "headroom.db.calls.damaged-1970-01-01T00-00-00-000Z").length, 1);
+  });
+
+  it("with damage inside is refused", async () => {
+    start();
+    await open?.write({ saved: Array.from({ length: 200 }, (_, i) => [`${i}`, "x".repeat(1_000)] as const), removed: [] });
+    await open?.close();
+    open = undefined;
+    const { size } = statSync(file);
+    sql((database) => database.pragma("wal_checkpoint(TRUNCATE)"));
+    const bytes = Buffer.alloc(size - 8_192, 0xff);
+    const handle = openSync(file, "r+");
+    writeSync(handle, bytes, 0, bytes.length, 8_192);
+    closeSync(handle);
+    assert.throws(() => start(), hasCode("DAMAGED"));
+  });
+
+  it("that another program has open is left alone, and the log says so", async () => {
+    start();
+    await open?.write({ saved: [["1.a", "one"]], removed: [] });
+    const first = open;
+    try {
+      assert.equal(start(), undefined);
+      assert.match(lines.join(), /a restart will lose them: .*another program has them open/);
+    } finally {
+      await first?.close();
+    }
+  });
+
+  it("cannot be made where there is no directory, which the log says", () => {
+    const told: string[] = [];
+    const log = { info: () => undefined, error: (_: object, text: string) => void told.push(text) };
+    assert.equal(openDialogStore(`sqlite:${folder}/missing/headroom.db`, { forceEmpty: false, wallMs: () => 0, log }), undefined);
+    assert.match(told.join(), /Calls are not written down/);
+  });
+
+  it("that is replaced while the program runs has another name, and is written", async () => {
+    start();
+    const before = await open?.write({ saved: [["1.a", "one"]], removed: [] });
+    renameSync(file, `${file}.away`);
+    const after = await open?.write({ saved: [["2.b", "two"]], removed: [] });
+    assert.notEqual(after, before);
+    assert.equal(await open?.write({ saved: [], removed: [] }), after);
+    assert.deepEqual((await restart()).found, [["2.b", "two"]]);
+  });
+});
