@@ -144,3 +144,65 @@ describe("an audit in parts", () => {
     assert.deepEqual(found(balancer), ["1 pstn 1/2", "1 calls 1/2"]);
   });
 });
+
+describe("a load that a fault has changed", () => {
+  const FAULTS = [
+    {
+      name: "too much in a cell",
+      spoil: ({ load }: Spoilt, cell: number) => {
+        load[cell]! += 3;
+      },
+    },
+    {
+      name: "too little in a cell",
+      spoil: ({ load }: Spoilt, cell: number) => {
+        load[cell]! -= 2;
+      },
+    },
+    {
+      name: "below zero",
+      spoil: ({ load }: Spoilt, cell: number) => {
+        load[cell] = -5;
+      },
+    },
+    { name: "calls of the destination", spoil: ({ ownerCalls, owner }: Spoilt, cell: number) => void ownerCalls[owner[cell]!]!++ },
+    { name: "its pool", spoil: ({ load, pool }: Spoilt, cell: number) => void load[pool[cell]!]!++ },
+    { name: "a load among those of other nodes", spoil: ({ remote }: Spoilt, cell: number) => void remote[cell]!++ },
+  ];
+
+  interface Spoilt {
+    readonly load: Int32Array;
+    readonly remote: Int32Array;
+    readonly pool: Int32Array;
+    readonly owner: Int32Array;
+    readonly ownerCalls: Int32Array;
+  }
+
+  for (const { name, spoil } of FAULTS) {
+    for (const isUnderWay of [false, true]) {
+      it(`is found and healed: ${name}${isUnderWay ? ", while the audit is under way" : ""}`, () => {
+        const balancer = balancerOf(ROWS, { onFault: () => undefined });
+        const calls = occupy(balancer, 2, "pstn", 4);
+        const cell = cellOf(balancer.destination(2), "pstn");
+        const inside = balancer as unknown as { readonly cells: Spoilt };
+        const audit = (midway = (): void => undefined): ReturnType<Balancer["endTally"]>["differences"] => {
+          balancer.beginTally();
+          for (const call of calls.slice(0, 2)) balancer.tally(call);
+          midway();
+          for (const call of calls.slice(2)) balancer.tally(call);
+          return balancer.endTally().differences;
+        };
+        const fault = (): void => spoil(inside.cells, cell);
+        if (!isUnderWay) fault();
+        const differences = audit(isUnderWay ? fault : undefined);
+        assert.equal(differences.length, 1);
+        assert.equal(differences[0]!.actual, 4);
+        for (const difference of differences) balancer.heal(difference);
+        assert.deepEqual(audit(), []);
+        for (const call of calls) balancer.release(call);
+        assert.deepEqual(audit(), []);
+        assert.equal(balancer.load(cell), 0);
+      });
+    }
+  }
+});

@@ -11,7 +11,7 @@ import { freeUdpPort, waitFor } from "../support/net.ts";
 import { establish } from "../support/raw-call.ts";
 import { UdpPeer } from "../support/udp-peer.ts";
 
-const ADDRESS = "127.0.44.1";
+const ADDRESS = "127.0.60.1";
 
 let folder: string;
 let port: number;
@@ -22,8 +22,8 @@ let server: RunningServer;
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "headroom-audit-"));
   port = await freeUdpPort(ADDRESS);
-  caller = await UdpPeer.open("127.0.44.2");
-  callee = await UdpPeer.open("127.0.44.3");
+  caller = await UdpPeer.open("127.0.60.2");
+  callee = await UdpPeer.open("127.0.60.3");
   const db = `sqlite:${join(folder, "headroom.db")}`;
   const text = `
     sip: { listen: ["udp:${ADDRESS}:${port}"] }
