@@ -115,21 +115,21 @@ export class Ledger {
 
   /** Begins an audit in parts, in place of another one: {@link tally} each call, then {@link endTally}. */
   beginTally(): void {
-    this.#tally = new Tally();
+    this.#tally = new Tally(this.cells);
   }
 
   /** Counts what a call holds for the audit. */
   tally(call: CallLoad): void {
-    this.#tally?.count(call, this.cells.owner);
+    this.#tally?.count(call);
   }
 
   /** Ends the audit, once every call that has a dialog was counted, and answers how many calls there were, and what is counted otherwise. */
   endTally(): { readonly calls: number; readonly differences: readonly TallyDifference[] } {
     const tally = this.#tally;
     if (tally === undefined) return { calls: 0, differences: [] };
-    for (const call of this.#loose) tally.count(call, this.cells.owner);
+    for (const call of this.#loose) tally.count(call);
     this.#tally = undefined;
-    return { calls: tally.calls, differences: tally.differences(this.cells) };
+    return { calls: tally.calls, differences: tally.differences() };
   }
 
   /** Counts as the audit has found it. To be called in the same step as {@link endTally}. */

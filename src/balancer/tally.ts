@@ -30,18 +30,28 @@ export class Tally {
   /** Calls that were counted. */
   calls = 0;
   readonly #mark = ++lastMark;
-  readonly #held = new Map<number, number>();
-  readonly #callsOf = new Map<number, number>();
+  readonly #cells: CellTable;
+  /** Units, by cell. */
+  #held: Int32Array;
+  /** Calls, by number of an owner. */
+  #callsOf: Int32Array;
+
+  constructor(cells: CellTable) {
+    this.#cells = cells;
+    this.#held = new Int32Array(cells.load.length);
+    this.#callsOf = new Int32Array(cells.load.length);
+  }
 
   /** Counts what a call holds, unless it was counted. */
-  count(call: CallLoad, owner: Int32Array): void {
+  count(call: CallLoad): void {
     if (call.tallied === this.#mark) return;
     call.tallied = this.#mark;
     this.calls++;
     const { leases } = call;
+    const { owner } = this.#cells;
     for (let i = 0; i < leases.length; i++) {
-      add(this.#held, leases[i]!, 1);
-      if (isFirstOfOwner(leases, i, owner)) add(this.#callsOf, owner[leases[i]!]!, 1);
+      const cell = leases[i]!;
+      this.#add(cell, isFirstOfOwner(leases, i, owner) ? owner[cell]! : NO_OWNER, 1);
     }
   }
 
@@ -57,35 +67,50 @@ export class Tally {
   }
 
   /** Every place that is counted otherwise. To be asked in the same step as the last call was counted. */
-  differences(cells: CellTable): TallyDifference[] {
-    const found: TallyDifference[] = [];
-    const pools = new Map<number, number>();
-    const owners = new Set<number>();
-    for (let cell = 0; cell < cells.size; cell++) {
-      const shared = cells.pool[cell]!;
-      if (shared !== NO_POOL) add(pools, shared, this.#held.get(cell) ?? 0);
+  differences(): TallyDifference[] {
+    const { load, foreign, remote, pool, owner, ownerCalls, size } = this.#cells;
+    this.#fit();
+    const sums = this.#held.slice();
+    for (let cell = 0; cell < size; cell++) {
+      const shared = pool[cell]!;
+      if (shared !== NO_POOL) sums[shared]! += this.#held[cell]!;
     }
-    for (let number = 0; number < cells.size; number++) {
-      const ownerKey = cells.ownerKey(number);
-      const resource = cells.resourceName(number);
-      if (ownerKey === undefined || resource === undefined) continue; // free: the next who gets it begins at 0
-      const pool = poolOfKey(ownerKey);
-      const counted = cells.calls(number);
-      const actual = (pool === undefined ? this.#held : pools).get(number) ?? 0;
-      if (counted !== actual) found.push({ ownerKey, pool, resource, number, counted, actual });
-      const owner = cells.owner[number]!;
-      if (pool !== undefined || owners.has(owner)) continue;
-      owners.add(owner);
-      const calls = { counted: cells.ownerCalls[owner]!, actual: this.#callsOf.get(owner) ?? 0 };
-      if (calls.counted !== calls.actual) found.push({ ownerKey, pool, resource: undefined, number: owner, ...calls });
+    const found: TallyDifference[] = [];
+    const owners = new Uint8Array(load.length);
+    for (let cell = 0; cell < size; cell++) {
+      if (this.#cells.ownerKey(cell) === undefined) continue; // free: the next who gets it begins at 0
+      const counted = load[cell]! - foreign[cell]! - remote[cell]!;
+      if (counted !== sums[cell]!) found.push(this.#describe(cell, cell, this.#cells.resourceName(cell), counted, sums[cell]!));
+      const number = owner[cell]!;
+      if (owners[number] === 1) continue;
+      owners[number] = 1;
+      const calls = this.#callsOf[number]!;
+      if (ownerCalls[number] !== calls) found.push(this.#describe(cell, number, undefined, ownerCalls[number]!, calls));
     }
     return found;
   }
 
+  #describe(cell: number, number: number, resource: string | undefined, counted: number, actual: number): TallyDifference {
+    const ownerKey = this.#cells.ownerKey(cell)!;
+    return { ownerKey, pool: poolOfKey(ownerKey), resource, number, counted, actual };
+  }
+
   #change(call: CallLoad, cell: number, owner: number, by: number): void {
-    if (call.tallied !== this.#mark) return;
-    add(this.#held, cell, by);
-    if (owner !== NO_OWNER) add(this.#callsOf, owner, by);
+    if (call.tallied === this.#mark) this.#add(cell, owner, by);
+  }
+
+  #add(cell: number, owner: number, by: number): void {
+    if (cell >= this.#held.length) this.#fit();
+    this.#held[cell]! += by;
+    if (owner !== NO_OWNER) this.#callsOf[owner]! += by;
+  }
+
+  /** There may be more cells than at the beginning; there are no more owners than cells. */
+  #fit(): void {
+    const size = this.#cells.load.length;
+    if (size === this.#held.length) return;
+    this.#held = grown(this.#held, size);
+    this.#callsOf = grown(this.#callsOf, size);
   }
 }
 
@@ -94,6 +119,8 @@ function isFirstOfOwner(leases: readonly number[], at: number, owner: Int32Array
   return true;
 }
 
-function add(sums: Map<number, number>, key: number, by: number): void {
-  sums.set(key, (sums.get(key) ?? 0) + by);
+function grown(from: Int32Array, size: number): Int32Array {
+  const to = new Int32Array(size);
+  to.set(from);
+  return to;
 }

@@ -79,6 +79,18 @@ describe("an audit in parts", () => {
     }
   });
 
+  it("is exact though destinations are added until the load table has to grow", () => {
+    const balancer = balancerOf(ROWS);
+    const [first] = occupy(balancer, 1, "pstn", 1);
+    balancer.beginTally();
+    balancer.tally(first!);
+    const more = Array.from({ length: 200 }, (_, i) => ({ id: 10 + i, ip: `127.1.0.${i}`, resources: "pstn=5;conf=5" }));
+    balancer.replaceTable([...ROWS, ...more].map(row));
+    const late = occupy(balancer, 209, "pstn;conf", 3);
+    balancer.release(late[0]!);
+    assert.deepEqual(balancer.endTally(), { calls: 1, differences: [] });
+  });
+
   it("counts what requests without a dialog hold until they are answered", () => {
     const balancer = balancerOf(ROWS);
     const address = balancer.destination(1)!.addresses[0]!;
