@@ -6,6 +6,8 @@ import { parseIp } from "../routing/index.ts";
 
 /** Asked of the kernel for bursts; it may give less. */
 const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
+/** Ports that are tried when any will do: another program may be given the same one between two steps. */
+const MAX_PORTS = 8;
 /** The sockets of one family in this network namespace, bound or connected. */
 const TABLES = { 4: "/proc/net/udp", 6: "/proc/net/udp6" } as const;
 
@@ -76,6 +78,16 @@ export interface ListeningSocket {
  * @throws NodeJS.ErrnoException of the system, `EADDRINUSE` when somebody has the port
  */
 export async function openListeningSocket(address: string, port: number, wantShared: boolean): Promise<ListeningSocket> {
+  for (let left = port === 0 ? MAX_PORTS : 1; ; left--) {
+    try {
+      return await openOn(address, port, wantShared);
+    } catch (error) {
+      if (left <= 1 || (error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    }
+  }
+}
+
+async function openOn(address: string, port: number, wantShared: boolean): Promise<ListeningSocket> {
   const alone = await bindSocket(address, port, false);
   if (!wantShared || process.platform !== "linux") return { socket: alone, isShared: false };
   const own = alone.address();

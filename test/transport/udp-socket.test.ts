@@ -54,6 +54,12 @@ describe("openListeningSocket()", () => {
     }
   });
 
+  it("finds a port of its own for each of many that take any, at the same moment as others", async () => {
+    const others = Promise.all(Array.from({ length: 200 }, () => bindOther("127.0.0.1", 0, {})));
+    const ports = await Promise.all(Array.from({ length: 200 }, () => listen("127.0.0.1")));
+    assert.equal(new Set([...ports, ...(await others)]).size, 400);
+  });
+
   it("lets one of many that start at the same moment have the port, or none, but never two", async () => {
     const port = await listen("127.0.0.1");
     open.pop()?.close();
