@@ -17,6 +17,7 @@ import { freeswitchSettings } from "./server/freeswitch-settings.ts";
 import { keepDialogs, type StartOptions } from "./server/keep-dialogs.ts";
 import { keysForRestart } from "./server/keys-for-restart.ts";
 import { Listeners, listenText } from "./server/listeners.ts";
+import { LoadAudit } from "./server/load-audit.ts";
 import { logStatus, TableLoader } from "./server/load-table.ts";
 import { Operators } from "./server/operators.ts";
 import { OverloadGuard } from "./server/overload-guard.ts";
@@ -134,7 +135,9 @@ async function compose(
   await listeners.open();
 
   const freeswitch = freeswitchSettings(config);
-  const feeds = freeswitch && new FreeswitchFeeds({ settings: freeswitch, balancer, log });
+  const feeds = freeswitch && new FreeswitchFeeds({ settings: freeswitch, balancer, log, heard: (figures) => audit.heard(figures) });
+  const audit = new LoadAudit({ config, balancer, dialogs, feeds, told: announcer, after, nowMs, log });
+  opened.push(async () => audit.close());
   opened.push(async () => feeds?.stop());
   const store = await openStore(config.load_balancer.db_url, {
     table: config.load_balancer.db_table,
@@ -319,6 +322,7 @@ async function compose(
   opened.push(() => started.close());
   isReady = true;
   guard.begin();
+  audit.begin();
   cluster?.ready();
   return { sip, managementUrl: started.url, reload, stop };
 
@@ -375,6 +379,7 @@ async function compose(
         ...watch.management,
         ...announcer.management(balancer),
         ...guard.management,
+        audit: () => audit.run(),
         statistics: () => statistics.read(),
         resetStatistic: (group, name) => statistics.reset(group, name),
         processes: () => processesOf(network.listeners, config.mi_http.listen),

@@ -4,12 +4,13 @@ import { codeOf, FLAG_RANDOM, type LbCode, parseFlags } from "./codes.ts";
 import type { Destination } from "./destination.ts";
 import { Farm } from "./farm.ts";
 import { type HeldLease, heldBy, MAX_HELD_LEASES, placeOfHeld } from "./held-lease.ts";
-import type { LoadDifference } from "./ledger.ts";
+import type { Ledger, LoadDifference } from "./ledger.ts";
 import { lookAt } from "./look.ts";
 import { parseRequestedResources } from "./resources.ts";
 import { NOT_TRIED, select } from "./selection.ts";
 import { CLOSED, STATUS_DISABLED } from "./status.ts";
 import { EMPTY_VIEW, readLook, type TableView } from "./table-view.ts";
+import type { TallyDifference } from "./tally.ts";
 
 /**
  * The capacity-aware balancer of the OpenSIPS module load_balancer: destinations, their loads, and the choice for each call.
@@ -241,6 +242,35 @@ export class Balancer extends Farm {
   /** Audit: adds up the leases of all calls and answers each cell whose load differs. An empty answer is the only right one. */
   recount(calls: Iterable<CallLoad>): readonly LoadDifference[] {
     return this.ledger.recount(calls);
+  }
+
+  /** Begins an audit in parts, while calls begin and end: {@link tally} each call that has a dialog, a few at a time, then {@link endTally}. */
+  beginTally(): void {
+    this.ledger.beginTally();
+  }
+
+  /** Counts what a call holds for the audit; nothing happens when it was counted, or without an audit. */
+  tally(call: CallLoad): void {
+    this.ledger.tally(call);
+  }
+
+  /**
+   * Ends the audit: the calls that it has met, and each place that is counted otherwise than they hold it, as of this moment. Calls without a dialog are
+   * counted by itself. To be called in the same step as the last {@link tally}.
+   */
+  endTally(): ReturnType<Ledger["endTally"]> {
+    return this.ledger.endTally();
+  }
+
+  /** Counts as the audit has found it, in the same step. Whoever feeds the destination is told. */
+  heal(difference: TallyDifference): void {
+    this.ledger.heal(difference);
+    this.tellFedOf(difference.ownerKey);
+  }
+
+  /** The destination of an identity, {@link Destination.key}; `undefined` when the table holds it no more. */
+  destinationOfKey(key: string): Destination | undefined {
+    return this.table.destinations[this.table.rowOfKey(key)];
   }
 
   #chooseAgain(call: CallLoad, session: LbSession): LbCode {

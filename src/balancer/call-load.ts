@@ -39,6 +39,8 @@ export class CallLoad {
   pickedAt = 0;
   /** Set by the balancer: there is an LB session. */
   started = false;
+  /** Set by the balancer: the audit that has counted the call last. */
+  tallied = 0;
   /** Made with the call, so that a start allocates nothing. */
   readonly #session = new LbSession();
 

@@ -129,7 +129,7 @@ export class Capacities {
     const slotCell = this.cells.slotCell(cell);
     const before = this.cells.remote[slotCell] ?? 0;
     this.cells.setRemote(slotCell, Math.max(0, Math.trunc(calls)));
-    if (this.cells.remote[slotCell] !== before) this.#tellFedOf(slotCell);
+    if (this.cells.remote[slotCell] !== before) this.tellFedOf(this.cells.ownerKey(slotCell));
   }
 
   /**
@@ -172,8 +172,8 @@ export class Capacities {
   }
 
   /** Whoever feeds a capacity counts the calls of all nodes. */
-  #tellFedOf(slotCell: number): void {
-    for (const row of this.table.rowsOfOwner(this.cells.ownerKey(slotCell))) {
+  protected tellFedOf(ownerKey: string | undefined): void {
+    for (const row of this.table.rowsOfOwner(ownerKey)) {
       const destination = this.table.destinations[row]!;
       if (destination.isFed) this.tellFed(destination, false);
     }

@@ -24,6 +24,12 @@ export interface BalancerCounters {
   failed_open: number;
   /** Contradictions inside the balancer: any but 0 is a bug. */
   faults: number;
+  /** Audits that were completed. */
+  audits: number;
+  /** Loads that an audit found to be counted otherwise than the calls hold them: any but 0 is a bug. */
+  audit_differences: number;
+  /** FreeSWITCHes that were found to have fewer sessions than we count calls there, for several heartbeats. */
+  audit_missing_sessions: number;
 }
 
 /** All zero. */
@@ -44,5 +50,8 @@ export function newCounters(): BalancerCounters {
     reloads: 0,
     failed_open: 0,
     faults: 0,
+    audits: 0,
+    audit_differences: 0,
+    audit_missing_sessions: 0,
   };
 }

@@ -31,3 +31,4 @@ export {
   type ResourceSpec,
 } from "./resources.ts";
 export type { DestinationView, ResourceView, SkipReason, TableView } from "./table-view.ts";
+export type { TallyDifference } from "./tally.ts";

@@ -1,5 +1,6 @@
 import type { CallLoad } from "./call-load.ts";
 import { CellTable, NO_POOL } from "./cell-table.ts";
+import { NO_OWNER, Tally, type TallyDifference } from "./tally.ts";
 
 /** A cell whose load is not what the calls hold. */
 export interface LoadDifference {
@@ -27,6 +28,9 @@ export interface LedgerPorts {
 export class Ledger {
   readonly cells = new CellTable();
   readonly #ports: LedgerPorts;
+  /** Calls without a dialog that hold something: requests that a route counted and that have no answer yet. */
+  readonly #loose = new Set<CallLoad>();
+  #tally: Tally | undefined;
 
   constructor(ports: LedgerPorts) {
     this.#ports = ports;
@@ -35,7 +39,10 @@ export class Ledger {
   /** Counts the call once more in a cell. */
   lease(call: CallLoad, cell: number): void {
     const { load, owner, ownerCalls, pool } = this.cells;
-    if (!this.#holds(call, owner[cell]!)) ownerCalls[owner[cell]!]!++;
+    const isNew = !this.#holds(call, owner[cell]!);
+    if (isNew) ownerCalls[owner[cell]!]!++;
+    if (this.#tally !== undefined) this.#tally.leased(call, cell, isNew ? owner[cell]! : NO_OWNER);
+    if (!call.opened) this.#loose.add(call);
     call.leases.push(cell);
     load[cell]!++;
     const shared = pool[cell]!;
@@ -106,6 +113,32 @@ export class Ledger {
     return differences.sort((a, b) => a.cell - b.cell);
   }
 
+  /** Begins an audit in parts, in place of another one: {@link tally} each call, then {@link endTally}. */
+  beginTally(): void {
+    this.#tally = new Tally(this.cells);
+  }
+
+  /** Counts what a call holds for the audit. */
+  tally(call: CallLoad): void {
+    this.#tally?.count(call);
+  }
+
+  /** Ends the audit, once every call that has a dialog was counted, and answers how many calls there were, and what is counted otherwise. */
+  endTally(): { readonly calls: number; readonly differences: readonly TallyDifference[] } {
+    const tally = this.#tally;
+    if (tally === undefined) return { calls: 0, differences: [] };
+    for (const call of this.#loose) tally.count(call);
+    this.#tally = undefined;
+    return { calls: tally.calls, differences: tally.differences() };
+  }
+
+  /** Counts as the audit has found it. To be called in the same step as {@link endTally}. */
+  heal({ resource, number, counted, actual }: TallyDifference): void {
+    const { load, ownerCalls } = this.cells;
+    if (resource === undefined) ownerCalls[number]! += actual - counted;
+    else load[number]! += actual - counted;
+  }
+
   #end(call: CallLoad, cell: number): void {
     const { leases } = call;
     const at = leases.lastIndexOf(cell);
@@ -129,7 +162,10 @@ export class Ledger {
   #leaveOwner(call: CallLoad, cell: number): void {
     const { owner, ownerCalls } = this.cells;
     const number = owner[cell]!;
-    if (!this.#holds(call, number) && ownerCalls[number]! > 0) ownerCalls[number]!--;
+    const hasLeft = !this.#holds(call, number);
+    if (hasLeft && ownerCalls[number]! > 0) ownerCalls[number]!--;
+    if (this.#tally !== undefined) this.#tally.ended(call, cell, hasLeft ? number : NO_OWNER);
+    if (!call.opened && call.leases.length === 0) this.#loose.delete(call);
   }
 
   /** On the path of every call, so a cell without a pool costs one more look and no more. */

@@ -116,6 +116,13 @@ const DialogSchema = Type.Object(
     default_timeout: whole("Longest duration of a call, from its 2xx. It is then ended and no longer counted.", 43_200, 1, MAX_SECONDS, {
       unit: "seconds",
     }),
+    audit_interval: whole(
+      "Time between two audits, which recompute the loads from the calls and tell and heal what was counted otherwise. 0: only when asked (lb_audit).",
+      60,
+      0,
+      MAX_SECONDS,
+      { unit: "seconds" },
+    ),
     persistence: Type.Enum(["off", "sqlite"], {
       description:
         "Where calls and what they count are kept so that they survive a crash. `sqlite`: in a file beside that of `load_balancer.db_url`, with `.calls` behind its name. A node of a cluster keeps them in Redis instead.",

@@ -2,6 +2,8 @@ export { isLoopback } from "./access.ts";
 export { fromWire } from "./describe-dialog.ts";
 export { drainCalls } from "./drain-calls.ts";
 export type {
+  AuditDifference,
+  AuditView,
   ClusterCapability,
   ClusterNodeFigures,
   ClusterPort,

@@ -151,6 +151,30 @@ export interface ClusterPort {
   send(nodeId: number, method: string, params: MethodParams | undefined): Promise<MethodOutcome | undefined>;
 }
 
+/** Something that was counted otherwise than the calls hold it. */
+export interface AuditDifference {
+  /** Id, group and URI of the destination; absent for a pool. */
+  readonly id?: number;
+  readonly group?: number;
+  readonly uri?: string;
+  /** Name of the pool; absent for a destination. */
+  readonly pool?: string;
+  /** Its load; `undefined`: the number of calls that the destination has, each counted once. */
+  readonly resource: string | undefined;
+  readonly counted: number;
+  readonly actual: number;
+}
+
+/** What an audit of the loads has found. Each difference was healed. */
+export interface AuditView {
+  /** Calls that were gone through. */
+  readonly calls: number;
+  readonly durationMs: number;
+  readonly differences: readonly AuditDifference[];
+  /** What FreeSWITCHes say, as of now: `isShort` when they have had fewer sessions than we count calls there for several heartbeats. */
+  readonly freeswitch: readonly { url: string; sessions: number | undefined; calls: number; isShort: boolean }[];
+}
+
 /** What the management methods need of the rest of the program. */
 export interface ManagementPorts {
   readonly balancer: Pick<
@@ -199,6 +223,8 @@ export interface ManagementPorts {
   breakers?(): readonly BreakerFigures[];
   /** Sources that are banned, oldest first, and how to end a ban; false when there is none. Absent: `pike_list` and `pike_rm` are not offered. */
   readonly bans?: { list(): readonly BanView[]; lift(address: string): boolean } | undefined;
+  /** Recomputes the loads from the calls. Absent: `lb_audit` is not offered. */
+  audit?(): Promise<AuditView>;
   /** Ends the rest of a destination and closes its breaker. Absent: there are none. */
   forgive?(destination: Destination): void;
   /** What is remembered of the decisions for a call; `undefined` when that is nothing. Absent: `lb_explain` is not offered. */

@@ -4,11 +4,12 @@ import type { Config } from "../config/index.ts";
 import { type Dialog, DialogState } from "../dialog/index.ts";
 import { EventBus, EventStream, Webhook } from "../events/index.ts";
 import { ALERT_CHECK_MS, type BreakerChange, type DrainChange, explain, type GroupAlert, GroupAlerts, whatIf } from "../health/index.ts";
-import { fromWire, type ManagementPorts, type RedisState } from "../management/index.ts";
+import { type AuditDifference, fromWire, type ManagementPorts, type RedisState } from "../management/index.ts";
 import { logAlert } from "../observability/alert-log.ts";
 import type { BanChange, OverloadChange } from "../overload/index.ts";
 import type { Log } from "../proxy/index.ts";
 import { VERSION } from "../version.ts";
+import type { SessionGap } from "./load-audit.ts";
 
 /** Random characters in the ids of a run: a clock that was set back must not lead to ids that there have been. */
 const RUN_RANDOM_CHARS = 6;
@@ -185,6 +186,17 @@ export class Announcer {
       ...(deadlineMs > 0 && { deadline: Math.floor(deadlineMs / 1000), bye }),
       ...(reason !== undefined && { reason }),
     });
+  }
+
+  /** A load was counted otherwise than the calls hold it, and is healed. */
+  loadDiffered({ id, group, uri, pool, resource, counted, actual }: AuditDifference): void {
+    const where = pool === undefined ? { id: id ?? 0, group: group ?? 0, uri: uri ?? "" } : { pool };
+    this.#bus.publish("E_LOAD_BALANCER_AUDIT", { ...where, resource: resource ?? "", counted, true: actual, healed: true });
+  }
+
+  /** A FreeSWITCH has fewer sessions than we count calls there, or it is so no more. */
+  sessionsMissing({ state, url, calls, sessions }: SessionGap): void {
+    this.#bus.publish("E_LOAD_BALANCER_AUDIT", { freeswitch: url, state, calls, sessions, healed: false });
   }
 
   /** A node of the cluster came or went. */

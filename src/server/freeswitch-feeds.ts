@@ -20,6 +20,8 @@ export interface FreeswitchFeedsPorts extends Partial<Pick<FreeswitchPorts, "clo
   readonly balancer: FedCells &
     Pick<Balancer, "calls" | "cellsOf" | "destinations" | "ownLoad" | "remoteLoad" | "rowCapacity" | "setWithdrawn" | "slotCell">;
   readonly log: Log;
+  /** Is told of each thing that a FreeSWITCH says, once its capacities follow it. */
+  readonly heard?: (figures: FreeswitchFigures) => void;
 }
 
 /** What one FreeSWITCH feeds. */
@@ -248,7 +250,9 @@ export class FreeswitchFeeds {
   }
 
   #changed(freeswitch: Freeswitch): void {
-    if (this.pool.get(freeswitch.url) === freeswitch) this.#update(freeswitch);
+    if (this.pool.get(freeswitch.url) !== freeswitch) return;
+    this.#update(freeswitch);
+    this.#ports.heard?.(figuresOf(freeswitch, this.#fed.get(freeswitch.url.key)?.rows ?? []));
   }
 
   #update(freeswitch: Freeswitch): void {

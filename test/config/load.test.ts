@@ -38,7 +38,7 @@ describe("a configuration without any key", () => {
     assert.deepEqual(config.sip.listen, ["udp:0.0.0.0:5060"]);
     assert.deepEqual(config.tm, { fr_timeout: 5, fr_inv_timeout: 120 });
     assert.equal(config.load_balancer.db_url, "sqlite:headroom.db");
-    assert.deepEqual(config.dialog, { default_timeout: 43200, persistence: "sqlite" });
+    assert.deepEqual(config.dialog, { default_timeout: 43200, audit_interval: 60, persistence: "sqlite" });
     assert.deepEqual(config.routing.reject, { no_capacity: 503, no_destination: 503, bad_resource: 500 });
     assert.deepEqual(config.routing.rules, [
       {

@@ -20,7 +20,7 @@ const NAMES: Record<string, string> = {
   dialog: `active_dialogs early_dialogs processed_dialogs expired_dialogs failed_dialogs unknown_dialog restored_dialogs surrendered_dialogs searches
     searches_refused searches_failed lost_replies`,
   load_balancer: `starts nexts selected no_capacity no_destination bad_resource internal_error resets disables disables_stale counted uncounted reloads faults
-    failed_open destinations destinations_enabled`,
+    failed_open audits audit_differences audit_missing_sessions destinations destinations_enabled`,
   health: "", // its sources come with the program: see test/server/statistics.test.ts
 };
 

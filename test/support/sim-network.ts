@@ -248,6 +248,9 @@ export class SimNetwork implements Network, Wire {
     for (const load of this.loads) assert.ok(load >= 0, `load ${load} is negative`);
     const calls: CallLoad[] = [...this.dialogs.list()].map((dialog) => dialog.load);
     assert.deepEqual(this.balancer.recount(calls), [], "the loads are what the ongoing calls hold");
+    this.balancer.beginTally();
+    for (const call of calls) this.balancer.tally(call);
+    assert.deepEqual(this.balancer.endTally().differences, [], "an audit finds nothing");
   }
 
   /** Once every timer has run, nothing is left of any call. */

@@ -13,6 +13,7 @@ import { dlgList } from "./dlg-list.ts";
 import { dlgListCtx } from "./dlg-list-ctx.ts";
 import { getStatistics } from "./get-statistics.ts";
 import { help } from "./help.ts";
+import { lbAudit } from "./lb-audit.ts";
 import { lbBreakers } from "./lb-breakers.ts";
 import { lbDrain } from "./lb-drain.ts";
 import { lbExplain } from "./lb-explain.ts";
@@ -71,6 +72,7 @@ export const allMethods: readonly Method[] = [
   lbDrain,
   lbUndrain,
   lbProbes,
+  lbAudit,
   lbBreakers,
   lbFreeswitch,
   lbRegistrations,
