@@ -160,7 +160,13 @@ class SidePings implements ClientUser {
       return;
     }
     if (this.#isAsking || this.#isOver) return;
-    this.#isAsking = this.#round.send(this.#side, this, () => this.#settle("transport-error"));
+    this.#isAsking = true; // before it is sent: that it cannot be may be told at once
+    let isSent = false;
+    try {
+      isSent = this.#round.send(this.#side, this, () => this.#settle("transport-error"));
+    } finally {
+      if (!isSent) this.#isAsking = false;
+    }
   }
 
   stop(): void {
