@@ -249,6 +249,7 @@ async function compose(
     router,
     outcomes: feeds?.outcomes(watch.outcomes) ?? watch.outcomes,
     registrar: registrations?.registrar,
+    pings: { optionsMs: config.dialog.options_ping_interval * 1000, reinviteMs: config.dialog.reinvite_ping_interval * 1000 },
     timeouts: { frMs: config.tm.fr_timeout * 1000, frInviteMs: config.tm.fr_inv_timeout * 1000 },
     defaultMaxForwards: config.sip.max_forwards,
     log,

@@ -1,5 +1,6 @@
 import { isIPv4, isIPv6 } from "node:net";
 import { parseRequestedResources } from "../balancer/index.ts";
+import { DIALOG_FLAG_WORDS, parseDialogFlags } from "../dialog/index.ts";
 import { EVENT_NAMES, isEventName } from "../event-names.ts";
 import { compileReplyCodes, parseBlacklist } from "../health/index.ts";
 import { parseNameServer } from "../resolution/index.ts";
@@ -128,6 +129,12 @@ export function checkResourceList(text: string): string | undefined {
 
 export function checkFlags(text: string): string | undefined {
   return /^[nrs]*$/.test(text) ? undefined : 'letters out of "n", "r" and "s"';
+}
+
+export function checkDialogFlags(text: string): string | undefined {
+  return parseDialogFlags(text) === undefined
+    ? `words out of ${[...DIALOG_FLAG_WORDS.keys()].join(", ")}, with commas between them`
+    : undefined;
 }
 
 export function checkTableName(text: string): string | undefined {

@@ -4,6 +4,7 @@ import {
   checkBearerToken,
   checkCidr,
   checkDatabaseUrl,
+  checkDialogFlags,
   checkFlags,
   checkHeaderText,
   checkHost,
@@ -123,6 +124,18 @@ const DialogSchema = Type.Object(
       MAX_SECONDS,
       { unit: "seconds" },
     ),
+    options_ping_interval: whole("From one OPTIONS ping of a party to the next, in calls whose route asks for them.", 30, 1, MAX_SECONDS, {
+      unit: "seconds",
+    }),
+    reinvite_ping_interval: whole(
+      "From one re-INVITE ping of a party to the next, in calls whose route asks for them.",
+      300,
+      1,
+      MAX_SECONDS,
+      {
+        unit: "seconds",
+      },
+    ),
     persistence: Type.Enum(["off", "sqlite"], {
       description:
         "Where calls and what they count are kept so that they survive a crash. `sqlite`: in a file beside that of `load_balancer.db_url`, with `.calls` behind its name. A node of a cluster keeps them in Redis instead.",
@@ -158,6 +171,11 @@ const RuleSchema = Type.Object(
     flags: text("n: go over capacity rather than refuse. r: compare free percentages. s: choose at random among equals.", "", {
       check: checkFlags,
     }),
+    dialog_flags: text(
+      "What is asked for its calls, words with commas between them: options-ping-caller, options-ping-callee, reinvite-ping-caller, reinvite-ping-callee; bye-on-timeout changes nothing, as BYE is always sent. The letters P, p, R, r and B say the same.",
+      "",
+      { check: checkDialogFlags },
+    ),
     failover_on: list(
       "Failures after which the next destination is tried: final replies, x standing for any digit, and the words timeout (no reply in time, which counts as 408 too) and transport (nothing could be sent, which counts as 503 too). That the host of a destination says over UDP that nobody listens there is a failure of both words, and counts as 408.",
       item({ check: checkStatusPattern, numberIsText: true }),

@@ -1,7 +1,9 @@
 import type { CallLoad } from "../balancer/index.ts";
 import type { SipRequest, SipResponse } from "../sip/index.ts";
 import type { Chance, Endpoint, TimerWheel } from "../transaction/index.ts";
+import { DialogCounters, type EndReason } from "./counters.ts";
 import { type CalleeLeg, Dialog, DialogState, type Direction, originOf } from "./dialog.ts";
+import { sessionLifeMs } from "./session-timer.ts";
 import { type DialogEndpoints, type DialogSnapshot, revive } from "./snapshot.ts";
 
 /** Ongoing calls at a time; beyond it new calls are refused. A dialog costs some 3 KB. */
@@ -20,39 +22,6 @@ export const PUT_OFF_MS = 5_000;
 const MAX_LIFETIME_MS = 2 ** 32 * 10;
 /** As `fr_inv_timeout` unless the proxy says another one. */
 const EARLY_LIFETIME_MS = 120_000;
-
-/** Why calls end, in the words of the OpenSIPS dialog module; the last two are ours. Unanswered: the INVITE was lost with the node that handled it. */
-export type EndReason =
-  | "Upstream BYE"
-  | "Downstream BYE"
-  | "Lifetime Timeout"
-  | "MI Termination"
-  | "Cancelled"
-  | "Rejected"
-  | "Shutdown"
-  | "Unanswered"
-  | "Taken over";
-
-/** Statistics of the OpenSIPS dialog module, under its names, and of the calls that change their node. */
-export class DialogCounters {
-  active_dialogs = 0;
-  early_dialogs = 0;
-  processed_dialogs = 0;
-  expired_dialogs = 0;
-  failed_dialogs = 0;
-  /** Calls of other nodes that are here now. */
-  restored_dialogs = 0;
-  /** Calls that another node has now. */
-  surrendered_dialogs = 0;
-  /** Messages whose call was asked for in the cluster. */
-  searches = 0;
-  /** Messages that were refused because too many calls were asked for already. */
-  searches_refused = 0;
-  /** Messages whose call nobody knew, or that nobody told in time. */
-  searches_failed = 0;
-  /** Responses to INVITEs of nodes that are gone, passed on without a transaction. */
-  lost_replies = 0;
-}
 
 export interface DialogTableOptions {
   readonly wheel: TimerWheel;
@@ -90,6 +59,8 @@ export class DialogTable {
    * is false again the call is forgotten without a word to its parties.
    */
   mayExpire: ((dialog: Dialog) => boolean) | undefined = undefined;
+  /** Is told of each call that is up, restored ones too, and of the end of each. Neither may throw. */
+  pings: { began(dialog: Dialog): void; ended(dialog: Dialog): void } | undefined = undefined;
   /** How long a restored call may still be unanswered, in milliseconds: as long as the INVITE that was lost (`fr_inv_timeout`). */
   earlyLifetimeMs = EARLY_LIFETIME_MS;
   readonly #options: DialogTableOptions;
@@ -161,6 +132,7 @@ export class DialogTable {
       this.#startTimer(dialog, Math.min(Math.max(0, dialog.expiresAtMs - this.#options.wallMs()), MAX_LIFETIME_MS));
     }
     this.onRestored?.(dialog);
+    if (dialog.state >= DialogState.ConfirmedNoAck) this.pings?.began(dialog);
     this.changed(dialog);
     return dialog;
   }
@@ -251,12 +223,38 @@ export class DialogTable {
     this.changed(dialog);
   }
 
-  /** A 2xx passed: the call is up, its lifetime starts. Later 2xx of forks add legs. A leg that was sent BYE before has ended already. */
-  confirmed(dialog: Dialog, response: SipResponse): void {
+  /**
+   * A 2xx passed: the call is up, its lifetime starts. Later 2xx of forks add legs. A leg that was sent BYE before has ended already.
+   * @param invite what it answers; undefined when that was lost with its node
+   */
+  confirmed(dialog: Dialog, response: SipResponse, invite?: SipRequest): void {
     if (dialog.isGuest || dialog.state === DialogState.Deleted) return;
     const leg = dialog.learnLeg(response, "confirmed");
-    if (dialog.state < DialogState.ConfirmedNoAck) this.#comeUp(dialog, leg);
+    if (dialog.state < DialogState.ConfirmedNoAck) {
+      if (invite !== undefined) dialog.noteSessions(invite, response);
+      this.#comeUp(dialog, leg, response);
+    }
     this.changed(dialog);
+  }
+
+  /** A 2xx to a re-INVITE or UPDATE passed: its Session-Expires bounds the lifetime from now on; without one only the default does (RFC 4028 §7.2, §8). */
+  refreshed(dialog: Dialog, response: SipResponse): void {
+    if (dialog.isGuest || dialog.state < DialogState.ConfirmedNoAck || dialog.state === DialogState.Deleted) return;
+    if (dialog.leg?.earlyBye !== undefined) return; // it is being hung up
+    const expiresAtMs = this.#endOf(dialog, response);
+    if (expiresAtMs === dialog.expiresAtMs) return;
+    dialog.expiresAtMs = expiresAtMs;
+    this.#startTimer(dialog, Math.max(0, expiresAtMs - this.#options.wallMs()));
+    this.changed(dialog);
+  }
+
+  /** Notes whether the parties keep a session timer, and answers when the lifetime ends, by the wall clock. */
+  #endOf(dialog: Dialog, response: SipResponse): number {
+    const { wallMs, defaultTimeoutMs } = this.#options;
+    const sessionMs = sessionLifeMs(response);
+    dialog.hasSessionTimer = sessionMs !== undefined;
+    const endMs = dialog.startedAtMs + defaultTimeoutMs;
+    return sessionMs === undefined ? endMs : Math.min(endMs, wallMs() + sessionMs);
   }
 
   /** The INVITE of a call whose transaction was lost was answered 3xx to 6xx: the call ends, and its ACK is waited for (RFC 3261 §17.1.1.3). */
@@ -267,13 +265,13 @@ export class DialogTable {
     this.end(dialog, "Rejected");
   }
 
-  #comeUp(dialog: Dialog, leg: CalleeLeg | undefined): void {
+  #comeUp(dialog: Dialog, leg: CalleeLeg | undefined, response: SipResponse): void {
     dialog.load.closed = true; // what the call counts is settled: a route handler that is still busy must not count it elsewhere
     this.#setState(dialog, DialogState.ConfirmedNoAck);
-    const { wallMs, defaultTimeoutMs } = this.#options;
-    dialog.startedAtMs = wallMs();
-    dialog.expiresAtMs = dialog.startedAtMs + defaultTimeoutMs;
-    this.#startTimer(dialog, defaultTimeoutMs);
+    dialog.startedAtMs = this.#options.wallMs();
+    dialog.expiresAtMs = this.#endOf(dialog, response);
+    this.#startTimer(dialog, dialog.expiresAtMs - dialog.startedAtMs);
+    this.pings?.began(dialog);
     if (leg?.state !== "ended") return;
     if (leg.earlyBye === "downstream") {
       this.end(dialog, "Downstream BYE");
@@ -328,6 +326,7 @@ export class DialogTable {
     this.#setState(dialog, DialogState.Deleted);
     this.#ongoing--;
     dialog.load.closed = true;
+    this.pings?.ended(dialog);
     this.#options.release(dialog.load);
   }
 
@@ -361,7 +360,7 @@ export class DialogTable {
       return;
     }
     const isHungUp = dialog.leg?.earlyBye === "upstream";
-    const isOurs = isHungUp || this.#mayEnd(dialog);
+    const isOurs = isHungUp || this.mayEnd(dialog);
     if (!isOurs && !dialog.isPutOff) {
       dialog.isPutOff = true;
       this.#startTimer(dialog, PUT_OFF_MS);
@@ -374,7 +373,8 @@ export class DialogTable {
     }
   }
 
-  #mayEnd(dialog: Dialog): boolean {
+  /** Whether this node may end the call for want of a word from its parties: see {@link mayExpire}. */
+  mayEnd(dialog: Dialog): boolean {
     try {
       return this.mayExpire?.(dialog) ?? true;
     } catch {

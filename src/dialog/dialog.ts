@@ -1,6 +1,8 @@
 import { CallLoad } from "../balancer/index.ts";
 import { H, parseNameAddr, type SipMessage, type SipRequest, type SipResponse } from "../sip/index.ts";
 import type { Endpoint, Timer, TimerOwner } from "../transaction/index.ts";
+import { REINVITE_PINGS } from "./flags.ts";
+import { sessionOf } from "./session-timer.ts";
 
 /** States as the OpenSIPS dialog module numbers them (`dlg_hash.h`). */
 export const DialogState = { Unconfirmed: 1, Early: 2, ConfirmedNoAck: 3, Confirmed: 4, Deleted: 5 } as const;
@@ -68,7 +70,15 @@ export class Dialog implements TimerOwner {
   startedAtMs = 0;
   /** Wall clock, milliseconds, when the lifetime ends; 0 before the 2xx. */
   expiresAtMs = 0;
+  /** What was asked for it: bits of `DialogFlag`. */
   flags = 0;
+  /** The parties refresh the session in time, or end it (RFC 4028). */
+  hasSessionTimer = false;
+  /** What each party offered or answered last, to be told again by a ping; "" when no ping needs it, when it is not known, and of a call that was restored. */
+  callerSession = "";
+  calleeSession = "";
+  /** What pings its parties while it is up. */
+  pinged: { stop(): void } | undefined = undefined;
   /** Lifetime, or the wait before an ended dialog is forgotten. */
   timer: Timer | undefined = undefined;
   endReason = "";
@@ -152,6 +162,13 @@ export class Dialog implements TimerOwner {
     if (message.callId !== this.callId) return false;
     if (message.kind === "request") return this.directionOf(message as SipRequest) !== undefined;
     return message.fromTag === this.fromTag && this.inviteBranch !== "" && message.topVia.branch === this.inviteBranch;
+  }
+
+  /** What caller and callee said of their sessions has been agreed on. undefined: nothing new. Kept only when a ping will need it. */
+  noteSessions(caller: SipMessage | undefined, callee: SipMessage | undefined): void {
+    if ((this.flags & REINVITE_PINGS) === 0) return;
+    if (caller !== undefined) this.callerSession = sessionOf(caller) ?? this.callerSession;
+    if (callee !== undefined) this.calleeSession = sessionOf(callee) ?? this.calleeSession;
   }
 
   /** A response to the INVITE passes: its To tag becomes a leg, or the leg learns its remote target (RFC 3261 §12.1.2). */

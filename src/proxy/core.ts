@@ -37,6 +37,12 @@ export interface ProxyTimeouts {
   readonly frInviteMs: number;
 }
 
+/** From one ping of a party to the next (`options_ping_interval`, `reinvite_ping_interval`), in milliseconds. */
+export interface PingIntervals {
+  readonly optionsMs: number;
+  readonly reinviteMs: number;
+}
+
 /** Messages that the proxy itself refused or dropped, and what it forwarded. */
 export class ProxyCounters {
   fwd_requests = 0;
@@ -92,6 +98,8 @@ export interface ProxyCore {
   readonly overload?: OverloadGate | undefined;
   /** Sends what is too large for UDP over TCP; absent when everything goes as its URI says. */
   readonly large?: LargeRequests | undefined;
+  /** How often calls are pinged whose route asked for it; absent when none are. */
+  readonly pings?: PingIntervals | undefined;
   readonly timeouts: ProxyTimeouts;
   readonly defaultMaxForwards: number;
   readonly log: Log;

@@ -4,7 +4,7 @@ import type { Endpoint } from "../transaction/index.ts";
 import { type ProxyCore, uriPort } from "./core.ts";
 import { callerFlow } from "./flow.ts";
 import { uriTransport } from "./forward.ts";
-import { routeUriOf } from "./hangup.ts";
+import { routeUriOf } from "./inside-request.ts";
 import { isOwnUri, isStrictRouter, type RoutePlan } from "./loose-route.ts";
 import { type Hops, nextHop, nextHopsInDialog } from "./next-hop.ts";
 import { isGuarded, mayName } from "./target-guard.ts";

@@ -52,6 +52,7 @@ export function forwardAck(core: ProxyCore, request: SipRequest, source: Endpoin
       core.counters.drop_requests++;
       return;
     }
+    noteSession(match, request, undefined); // it answers what the 2xx offered (RFC 3261 §13.2.1)
     if (match.direction === "downstream") core.dialogs.acknowledged(match.dialog);
     const branch = makeBranch(loopFingerprint(request), core.layer.chance.token());
     core.counters.fwd_requests++;
@@ -73,6 +74,11 @@ export function forwardAckOfRefusal(core: ProxyCore, request: SipRequest, source
   const { requestUri, popRoutes } = route;
   const plan = { requestUri, popRoutes, appendRoute: undefined, pushRoutes: NONE };
   core.layer.wire.send(forwardedRequest(request, source, forwardPlan(core, route, plan, dialog.inviteBranch, target)), target);
+}
+
+function noteSession({ dialog, direction }: DialogMatch, request: SipRequest, response: SipResponse | undefined): void {
+  if (direction === "downstream") dialog.noteSessions(request, response);
+  else dialog.noteSessions(response, request);
 }
 
 /** A request inside a dialog, on its way to the other side (RFC 3261 §16.12). */
@@ -223,7 +229,11 @@ export class InDialogContext extends ResponseContext {
     const method = this.transaction.request.method;
     const target = branch.target.insteadOf ?? branch.target;
     if (target !== this.#hops?.first) this.#movePeer(target);
-    if (method === "INVITE" || method === "UPDATE") this.#refreshTargets(response);
+    if (method === "INVITE" || method === "UPDATE") {
+      this.#refreshTargets(response);
+      noteSession(this.#match, this.transaction.request, response);
+      this.core.dialogs.refreshed(this.#match.dialog, response);
+    }
     if (method !== "BYE") return;
     this.#endCall();
     this.#settle();

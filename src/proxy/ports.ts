@@ -47,8 +47,8 @@ export interface ProxyCall {
   readonly callId: string;
   /** What this call counts: its leases and its load-balancing session. */
   readonly load: CallLoad;
-  /** Makes the dialog that owns the leases. Idempotent; to be called before the first lease is taken. No effect for a request other than INVITE. */
-  openDialog(): void;
+  /** Makes the dialog that owns the leases. Idempotent; to be called before the first lease is taken. No effect for a request other than INVITE. @param flags bits of DialogFlag, added to those that it has */
+  openDialog(flags?: number): void;
   /** Request-URI of what relay() sends (OpenSIPS `$ru`). */
   requestUri: string;
   /** Where relay() sends, when set (OpenSIPS `$du`); else the Request-URI decides. */

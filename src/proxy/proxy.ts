@@ -16,6 +16,7 @@ import { hangUpBoth } from "./hangup.ts";
 import { forwardAck, forwardAckOfRefusal, InDialogContext } from "./in-dialog.ts";
 import { isOwnUri, planRoute, type RoutePlan } from "./loose-route.ts";
 import { LostAnswers } from "./lost-answers.ts";
+import { Pinger } from "./pinger.ts";
 import { RequestContext } from "./request-context.ts";
 import { checkLimits, type Refusal, validate } from "./validate.ts";
 
@@ -45,6 +46,7 @@ export class SipProxy implements TransactionUser {
     core.dialogs.earlyLifetimeMs = core.timeouts.frInviteMs;
     core.layer.user = this;
     core.dialogs.onExpired = (dialog) => hangUpBoth(core, dialog);
+    if (core.pings !== undefined) core.dialogs.pings = new Pinger(core, core.pings);
   }
 
   /** New calls are refused from now on; ongoing ones go on. */

@@ -97,10 +97,12 @@ export class RequestContext extends ResponseContext implements HandledRequest {
     this.#decide("request");
   }
 
-  openDialog(): void {
-    if (this.dialog !== undefined || this.request.method !== "INVITE" || this.finalStatus !== 0) return;
-    this.dialog = this.core.dialogs.create(this.request, this.source);
-    this.dialog.pending = this;
+  openDialog(flags = 0): void {
+    if (this.dialog === undefined && this.request.method === "INVITE" && this.finalStatus === 0) {
+      this.dialog = this.core.dialogs.create(this.request, this.source);
+      this.dialog.pending = this;
+    }
+    if (this.dialog !== undefined) this.dialog.flags |= flags;
   }
 
   setTarget(destination: Destination | undefined): void {
@@ -224,7 +226,7 @@ export class RequestContext extends ResponseContext implements HandledRequest {
       dialog.inviteBranch = branch.id;
       dialog.pending = undefined;
     }
-    if (dialog !== undefined) core.dialogs.confirmed(dialog, response);
+    if (dialog !== undefined) core.dialogs.confirmed(dialog, response, this.request);
     this.#observe(response);
   }
 
@@ -238,8 +240,7 @@ export class RequestContext extends ResponseContext implements HandledRequest {
   }
 
   protected override onFailure(response: SipResponse | undefined, cause: FailureCause): void {
-    [this.response, this.failureCause] = [response, cause];
-    this.status = response?.status ?? statusOfFailure(cause);
+    [this.response, this.failureCause, this.status] = [response, cause, response?.status ?? statusOfFailure(cause)];
     this.failovers++;
     if (this.dialog !== undefined) {
       this.dialog.forgetEarlyLegs();

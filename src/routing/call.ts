@@ -1,13 +1,15 @@
 import type { LbCode } from "../balancer/index.ts";
+import { parseDialogFlags } from "../dialog/index.ts";
 import type { FailureCause } from "../proxy/ports.ts";
 import { type NameAddr, nameAddrParam, type SipResponse } from "../sip/index.ts";
 import { type CallContext, mayAct } from "./call-context.ts";
 import { type DistributeOptions, distributedNode } from "./distribute.ts";
+import { RoutingError } from "./errors.ts";
 import { type LbDestination, LoadBalancing } from "./load-balancing.ts";
 import { replaceUser, splitUri } from "./request-uri.ts";
 import { guardWith, isBlacklisted } from "./script-blacklists.ts";
 import { distributeAgain, distributeCall } from "./script-distribution.ts";
-import { checkHeaderName, checkReply, checkUri, checkWait } from "./script-values.ts";
+import { checkHeaderName, checkReply, checkString, checkUri, checkWait } from "./script-values.ts";
 import { decodeText, encodeLine, encodeText } from "./text.ts";
 
 /** Where a request came from. */
@@ -148,6 +150,21 @@ export class Call {
   /** `$rb`: the body of the request. */
   get body(): string {
     return decodeText(this.#context.proxyCall.request.body);
+  }
+
+  /**
+   * `create_dialog(flags)`: the call's dialog is made anyway; this says what is asked for it, such as pings. Flags add up. Without effect for a request other
+   * than INVITE.
+   *
+   * @param flags words with commas between them, such as "options-ping-caller, options-ping-callee", or the letters P, p, R, r, B
+   * @throws {RoutingError} for a flag that is not known
+   */
+  createDialog(flags = ""): void {
+    checkString("createDialog", "flags", flags);
+    const bits = parseDialogFlags(flags);
+    if (bits === undefined)
+      throw new RoutingError(`Cannot createDialog("${flags}"): want words such as "options-ping-caller, options-ping-callee"`);
+    if (mayAct(this.#context, "createDialog")) this.#context.proxyCall.openDialog(bits);
   }
 
   /** Adds a header to what relay() sends; line breaks in the value become spaces. */

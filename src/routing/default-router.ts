@@ -89,7 +89,7 @@ function startCall(context: Context, call: ProxyCall): void | Promise<void> {
     call.reply(404, "No route");
     return;
   }
-  call.openDialog();
+  call.openDialog(rule.dialogFlags);
   const attempt: Attempt = { rule, refreshed: false, failovers: 0, progressed: false, hadMedia: false };
   call.variables.set(ATTEMPT, attempt);
   return beginAttempt(context, call, attempt);

@@ -1,4 +1,5 @@
 import { parseRequestedResources } from "../balancer/index.ts";
+import { parseDialogFlags } from "../dialog/index.ts";
 import { compileCidr, type IpWords } from "./cidr.ts";
 import { RoutingError } from "./errors.ts";
 import { compilePattern } from "./pattern.ts";
@@ -24,6 +25,8 @@ export interface RoutingRuleSpec {
   readonly group: number;
   readonly resources: string;
   readonly flags: string;
+  /** Words or letters of `parseDialogFlags`; none when absent. */
+  readonly dialog_flags?: string;
   readonly failover_on: readonly (string | number)[];
   readonly max_failovers: number;
   readonly disable_on: readonly (string | number)[];
@@ -60,6 +63,8 @@ export interface Rule {
   readonly group: number;
   readonly resources: string;
   readonly flags: string;
+  /** Bits of `DialogFlag`. */
+  readonly dialogFlags: number;
   readonly failoverOn: StatusSet;
   readonly disableOn: StatusSet;
   readonly maxFailovers: number;
@@ -112,6 +117,12 @@ function compileRule(spec: RoutingRuleSpec, index: number): Rule {
   if (!(Number.isFinite(failover_budget) && failover_budget >= 0)) {
     throw new RoutingError(`Cannot use ${key}.failover_budget ${failover_budget}: want seconds from 0`);
   }
+  const dialogFlags = parseDialogFlags(spec.dialog_flags ?? "");
+  if (dialogFlags === undefined) {
+    throw new RoutingError(
+      `Cannot use ${key}.dialog_flags "${spec.dialog_flags}": want words such as "options-ping-caller, options-ping-callee"`,
+    );
+  }
   if (spec.distribute === undefined || spec.resources !== "") checkResources(`${key}.resources`, spec.resources);
   return {
     number: index + 1,
@@ -123,6 +134,7 @@ function compileRule(spec: RoutingRuleSpec, index: number): Rule {
     group: spec.group,
     resources: spec.resources,
     flags: spec.flags,
+    dialogFlags,
     failoverOn: compileStatusList(`${key}.failover_on`, spec.failover_on),
     disableOn: compileStatusList(`${key}.disable_on`, spec.disable_on),
     maxFailovers: spec.max_failovers,

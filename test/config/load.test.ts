@@ -38,7 +38,13 @@ describe("a configuration without any key", () => {
     assert.deepEqual(config.sip.listen, ["udp:0.0.0.0:5060"]);
     assert.deepEqual(config.tm, { fr_timeout: 5, fr_inv_timeout: 120 });
     assert.equal(config.load_balancer.db_url, "sqlite:headroom.db");
-    assert.deepEqual(config.dialog, { default_timeout: 43200, audit_interval: 60, persistence: "sqlite" });
+    assert.deepEqual(config.dialog, {
+      default_timeout: 43200,
+      audit_interval: 60,
+      options_ping_interval: 30,
+      reinvite_ping_interval: 300,
+      persistence: "sqlite",
+    });
     assert.deepEqual(config.routing.reject, { no_capacity: 503, no_destination: 503, bad_resource: 500 });
     assert.deepEqual(config.routing.rules, [
       {
@@ -46,6 +52,7 @@ describe("a configuration without any key", () => {
         group: 1,
         resources: "pstn",
         flags: "",
+        dialog_flags: "",
         failover_on: ["408", "5xx"],
         max_failovers: 3,
         failover_budget: 0,
@@ -99,6 +106,7 @@ routing:
         group: 1,
         resources: "transcoding;conference/s",
         flags: "rs",
+        dialog_flags: "",
         failover_on: ["408", "5xx", "50X"],
         max_failovers: 0,
         failover_budget: 0,

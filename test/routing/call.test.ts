@@ -347,3 +347,21 @@ describe("Call: decisions", () => {
     call.end();
   });
 });
+
+describe("Call: createDialog", () => {
+  it("asks for what the flags say, and flags add up", () => {
+    const { call } = inRequest((it) => {
+      it.createDialog();
+      it.createDialog("Pp");
+      it.createDialog("reinvite-ping-callee, bye-on-timeout");
+    });
+    assert.equal(call.dialogFlags, 1 | 2 | 8 | 16);
+  });
+
+  it("refuses what it does not know", () => {
+    inRequest((it) => {
+      assert.throws(() => it.createDialog("Z"), /createDialog\("Z"\): want words/);
+      assert.throws(() => it.createDialog(7 as never));
+    });
+  });
+});

@@ -74,7 +74,10 @@ export class FakeCall implements ProxyCall {
     return this.#load;
   }
 
-  openDialog(): void {
+  dialogFlags = 0;
+
+  openDialog(flags = 0): void {
+    this.dialogFlags |= flags;
     if (this.dialogOpened || this.request.method !== "INVITE") return;
     this.dialogOpened = true;
     this.#load = new CallLoad();

@@ -61,6 +61,8 @@ export interface SimOptions {
   readonly tokens?: string;
   /** Limits of what is taken; there are none without it. */
   readonly overload?: ProxyCore["overload"];
+  /** How often calls are pinged that ask for it; none are without it. */
+  readonly pings?: ProxyCore["pings"];
   /** Breakers and rests; nobody judges calls without it. */
   readonly outcomes?: OutcomeSettings;
 }
@@ -149,6 +151,7 @@ export class SimNetwork implements Network, Wire {
       registrar: options.registrar,
       elsewhere: options.elsewhere,
       overload: options.overload,
+      pings: options.pings,
       timeouts: { frMs: FR_MS, frInviteMs: FR_INVITE_MS },
       defaultMaxForwards: 70,
       log: this.#log(),

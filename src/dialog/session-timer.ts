@@ -1,0 +1,24 @@
+import { ownText } from "../balancer/index.ts";
+import { H, type SipMessage, type SipResponse } from "../sip/index.ts";
+
+/** Shortest session that may be agreed on (RFC 4028 §5), seconds: what says less would end calls that are fine. */
+const MIN_SESSION_S = 90;
+/** Who sees the session end sends BYE or a last refresh then: as long as that may be repeated (64 * T1) the call is kept. */
+const GRACE_MS = 32_000;
+/** Longest session description that is kept for a ping, in bytes. */
+const MAX_SESSION_BYTES = 4_096;
+
+/** How long a call may last without another refresh, in milliseconds, by a 2xx to INVITE or UPDATE; undefined when the parties keep no session timer (RFC 4028 §4, §8). */
+export function sessionLifeMs(response: SipResponse): number | undefined {
+  const value = response.value(H.SessionExpires);
+  const digits = /^\s*(\d{1,10})\s*(?:;|$)/.exec(value ?? "")?.[1];
+  return digits === undefined ? undefined : Math.max(Number(digits), MIN_SESSION_S) * 1000 + GRACE_MS;
+}
+
+/** The session description that a message carries; undefined without one, "" for one that is not kept. */
+export function sessionOf(message: SipMessage): string | undefined {
+  const { body } = message;
+  if (body === "") return undefined;
+  const isSdp = /^\s*application\/sdp\s*(?:;|$)/i.test(message.header("Content-Type") ?? "");
+  return isSdp && body.length <= MAX_SESSION_BYTES ? ownText(body) : "";
+}
