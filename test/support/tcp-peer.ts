@@ -1,19 +1,18 @@
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { StreamFramer } from "../../src/sip/index.ts";
+import { Inbox } from "./inbox.ts";
 import { MESSAGE_TIMEOUT_MS, waitFor } from "./net.ts";
 
 /** One connection of a SIP peer that does nothing by itself. */
-export class TcpPeer {
+export class TcpPeer extends Inbox {
   readonly socket: Socket;
-  /** Messages that came, in order, and everything else as it came. */
-  readonly received: string[] = [];
   /** All bytes that came. */
   raw = "";
   isClosed = false;
-  #taken = 0;
 
   constructor(socket: Socket) {
+    super();
     this.socket = socket;
     const framer = new StreamFramer();
     socket.setEncoding("latin1");
@@ -46,18 +45,6 @@ export class TcpPeer {
 
   send(text: string): void {
     this.socket.write(text, "latin1");
-  }
-
-  /** The next message, in order of arrival, that `wanted` accepts; those before it are passed over. */
-  async next(what: string, wanted: (message: string) => boolean, timeoutMs = MESSAGE_TIMEOUT_MS): Promise<string> {
-    return waitFor(what, timeoutMs, () => {
-      while (this.#taken < this.received.length) {
-        const message = this.received[this.#taken] as string;
-        this.#taken += 1;
-        if (wanted(message)) return message;
-      }
-      return undefined;
-    });
   }
 
   async close(): Promise<void> {

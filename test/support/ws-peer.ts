@@ -1,18 +1,18 @@
+import { Inbox } from "./inbox.ts";
 import { MESSAGE_TIMEOUT_MS, waitFor } from "./net.ts";
 
 /** How its Via and Contact say where it is: nowhere, as scripts in browsers do not know their address (RFC 7118 §5). */
 export const NOWHERE = "df7jal23ls0d.invalid";
 
 /** A SIP client of a browser: the WebSocket that Node.js has from undici, which the server's library knows nothing of. */
-export class WsPeer {
+export class WsPeer extends Inbox {
   readonly socket: WebSocket;
-  readonly received: string[] = [];
   /** Kinds of the messages that came. */
   readonly kinds: ("text" | "binary")[] = [];
   closed: { readonly code: number; readonly reason: string } | undefined;
-  #taken = 0;
 
   constructor(url: string, protocols: string | readonly string[] = "sip") {
+    super();
     this.socket = new WebSocket(url, protocols as string | string[]);
     this.socket.binaryType = "arraybuffer";
     this.socket.addEventListener("message", ({ data }: { data: string | ArrayBuffer }) => {
@@ -41,18 +41,6 @@ export class WsPeer {
   /** Sends as text; as binary when it is bytes. */
   send(message: string | Uint8Array<ArrayBuffer>): void {
     this.socket.send(message);
-  }
-
-  /** The next message, in order of arrival, that `wanted` accepts; those before it are passed over. */
-  async next(what: string, wanted: (message: string) => boolean, timeoutMs = MESSAGE_TIMEOUT_MS): Promise<string> {
-    return waitFor(what, timeoutMs, () => {
-      while (this.#taken < this.received.length) {
-        const message = this.received[this.#taken] as string;
-        this.#taken += 1;
-        if (wanted(message)) return message;
-      }
-      return undefined;
-    });
   }
 
   async close(): Promise<void> {
