@@ -52,7 +52,7 @@ export class ClusterDialogs implements Elsewhere {
       isAdopter: () => this.#isAdopter(),
       onAdopted: releaseLoads,
     });
-    dialogs.onChange = (dialog) => this.replica.changed(dialog.did);
+    dialogs.changeListeners.push((dialog) => this.replica.changed(dialog.did));
     dialogs.mayExpire = (dialog) => this.#mayExpire(dialog);
   }
 

@@ -114,7 +114,7 @@ export class DialogKeeper {
     this.#capacities = JSON.stringify(store.capacities);
     const resized = restoreCapacities(balancer, store.capacities);
     if (resized > 0) log.info({ capacities: resized }, "Capacities that somebody has set were restored");
-    dialogs.onChange = (dialog) => this.#mark(dialog.did);
+    dialogs.changeListeners.push((dialog) => this.#mark(dialog.did));
     this.#isRestored = true;
     const restored = this.#counters.persist_restored;
     if (store.found.length > 0) log.info({ calls: restored, ms: Math.round(nowMs() - sinceMs) }, "Ongoing calls were restored");

@@ -119,6 +119,8 @@ describe("a kept call", () => {
     await pass(net, FR_INVITE_MS - 1_000);
     assert.deepEqual(net.loads, [1]);
     await pass(net, 2_000);
+    net.peer("203.0.113.1").take("CANCEL");
+    await pass(net, 40_000); // its answer, and then that of the question whether it is up, are waited for
     assert.deepEqual(net.loads, [0]);
     assert.equal(store.rows.size, 0);
   });
