@@ -2,7 +2,7 @@ import type { Balancer } from "../balancer/index.ts";
 import { bodyOf, type DialogRecord, recordOfBody } from "../cluster/dialogs/dialog-record.ts";
 import { type Dialog, DialogState, type DialogTable, endpointsOf, snapshotOf } from "../dialog/index.ts";
 import type { Log } from "../proxy/index.ts";
-import type { DialogChanges, DialogStore, SavedDialog } from "../store/index.ts";
+import { type DialogChanges, type DialogStore, type SavedDialog, StoreError } from "../store/index.ts";
 import type { Listener } from "../transaction/index.ts";
 import { type CapacityPorts, resizedCapacities, restoreCapacities } from "./kept-capacities.ts";
 
@@ -69,12 +69,13 @@ export class DialogKeeper {
   #writing: Promise<boolean> | undefined;
   /** Failed attempts in a row. */
   #failures = 0;
-  #fileName: string | undefined;
+  #fileName: string;
   #isRestored = false;
   #isClosed = false;
 
   constructor(ports: KeeperPorts) {
     this.#ports = ports;
+    this.#fileName = ports.store.identity;
   }
 
   /** How often each thing happened since the start; how many calls wait to be written, and how long the first has waited. */
@@ -272,7 +273,7 @@ export class DialogKeeper {
     this.#counters.persist_removed += removed.length;
     if (this.#failures >= TOLD_FAILURES) this.#ports.log.info({}, "Calls can be written down again");
     this.#failures = 0;
-    if (this.#fileName !== undefined && this.#fileName !== fileName) this.#startAnew(saved);
+    if (this.#fileName !== fileName) this.#startAnew(saved);
     this.#fileName = fileName;
   }
 
@@ -289,6 +290,7 @@ export class DialogKeeper {
     for (const [did, sinceMs] of this.#changed) if (!batch.has(did)) batch.set(did, sinceMs);
     this.#changed = batch;
     this.#counters.persist_failures++;
+    if (error instanceof StoreError && error.code === "DAMAGED") this.#ports.log.error({}, error.message);
     if (++this.#failures === TOLD_FAILURES)
       this.#ports.log.error({ err: error }, "Cannot write calls down, trying again: a crash loses them");
   }

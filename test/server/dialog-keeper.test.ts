@@ -15,6 +15,8 @@ class MemoryDialogs implements DialogStore {
   readonly rows: Map<string, string>;
   readonly found: readonly SavedDialog[];
   readonly crashes = 0;
+  readonly identity = "first";
+  aliveAtMs: number | undefined = undefined;
   capacities: readonly SavedCapacity[] = [];
   /** Number of calls that each write had. */
   readonly batches: number[] = [];
