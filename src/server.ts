@@ -11,6 +11,7 @@ import { RoutingCounters, type RoutingPorts } from "./routing/index.ts";
 import { Addresses } from "./server/addresses.ts";
 import { Announcer } from "./server/announcer.ts";
 import { ClusterNode } from "./server/cluster.ts";
+import type { SharedCalls } from "./server/dialog-keeper.ts";
 import { ConfiguredDistribution } from "./server/distribution.ts";
 import { FreeswitchFeeds } from "./server/freeswitch-feeds.ts";
 import { freeswitchSettings } from "./server/freeswitch-settings.ts";
@@ -145,7 +146,18 @@ async function compose(
     feeds: freeswitch && freeswitchFeeds(freeswitch.initialLoad),
   });
   opened.push(() => store.close());
-  const keeper = keepDialogs({ config, forceEmpty, dialogs, balancer, listeners: () => network.listeners, nowMs, after, log });
+  const shared: SharedCalls = {
+    stillOwn: (dids) => cluster?.dialogs?.stillOwn(dids) ?? Promise.resolve(dids),
+    regained: (dialog) => {
+      cluster?.dialogs?.regained(dialog);
+      operators.drains.adopted(dialog.did, dialog.load, dialog.startedAtMs);
+    },
+  };
+  const keeper = keepDialogs({
+    ...{ config, forceEmpty, shared, dialogs, balancer, nowMs, after, log },
+    listeners: () => network.listeners,
+    wallMs: Date.now,
+  });
   opened.push(async () => keeper?.close());
   const operators = new Operators({
     balancer,
@@ -298,6 +310,7 @@ async function compose(
     uptimeS: () => Math.trunc((Date.now() - startedAtMs) / 1000),
   });
   await cluster?.start();
+  await keeper?.restoreShared();
   const started = await startManagement();
   management = started;
   opened.push(() => started.close());

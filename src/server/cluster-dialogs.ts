@@ -94,6 +94,16 @@ export class ClusterDialogs implements Elsewhere {
     return dialog?.owns(message) ? { dialog, isGuest: false } : undefined;
   }
 
+  /** Of calls that this node had before it started, those that no other node has, or had, since. Rejects when nobody can be asked. */
+  stillOwn(dids: readonly string[]): Promise<string[]> {
+    return this.replica.stillOwn(dids);
+  }
+
+  /** Such a call goes on here. */
+  regained({ did }: Dialog): void {
+    this.replica.regained(did);
+  }
+
   hungUp({ did }: Dialog): void {
     this.replica.hungUp(did);
   }

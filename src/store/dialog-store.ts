@@ -84,16 +84,16 @@ function readAll(file: string, wallMs: () => number): ReadCalls {
   const open = new DialogFile(file, BUSY_MS);
   try {
     const read = { ...open.read(), identity: open.identity };
-    const fault = faultOfWriting(open, wallMs);
+    const fault = faultOfWriting(open, read.aliveAtMs ?? wallMs());
     return fault === undefined ? read : { ...read, fault };
   } finally {
     open.close();
   }
 }
 
-function faultOfWriting(open: DialogFile, wallMs: () => number): StoreError | undefined {
+function faultOfWriting(open: DialogFile, aliveAtMs: number): StoreError | undefined {
   try {
-    open.write({ saved: [], removed: [], aliveAtMs: wallMs() });
+    open.write({ saved: [], removed: [], aliveAtMs });
     return undefined;
   } catch (error) {
     return error as StoreError;
