@@ -27,6 +27,7 @@ import { Registrations } from "./server/registrations.ts";
 import { Reloads } from "./server/reloads.ts";
 import { createRouter, ReplaceableRouter } from "./server/routers.ts";
 import { sourceFilter } from "./server/source-filter.ts";
+import { steadyWallMs } from "./server/steady-clock.ts";
 import { finishRequests } from "./server/stopping.ts";
 import { Watch } from "./server/watch.ts";
 import { openStore } from "./store/index.ts";
@@ -99,7 +100,7 @@ async function compose(
     wheel,
     chance,
     nowMs,
-    wallMs: Date.now,
+    wallMs: steadyWallMs,
     defaultTimeoutMs: config.dialog.default_timeout * 1000,
     release: (load) => balancer.release(load),
   });
