@@ -29,6 +29,15 @@ export interface CalleeLeg {
   earlyBye?: Direction;
 }
 
+/** What pings the parties of one call. */
+export interface Pings {
+  stop(): void;
+  /** Whether that side is asked by OPTIONS anyway. */
+  asks(side: "caller" | "callee"): boolean;
+  /** A request is about to go to that side that may change the session: whether a re-INVITE of ours, which is taken back, is in its way (RFC 3261 §14.2). */
+  giveWay(side: "caller" | "callee"): boolean;
+}
+
 /** What the INVITE of a call says of it. */
 export interface DialogOrigin {
   readonly callId: string;
@@ -78,7 +87,9 @@ export class Dialog implements TimerOwner {
   callerSession = "";
   calleeSession = "";
   /** What pings its parties while it is up. */
-  pinged: { stop(): void } | undefined = undefined;
+  pinged: Pings | undefined = undefined;
+  /** Requests inside it that may change the session and are not answered yet. */
+  negotiations = 0;
   /** Lifetime, or the wait before an ended dialog is forgotten. */
   timer: Timer | undefined = undefined;
   endReason = "";
