@@ -136,6 +136,17 @@ const DialogSchema = Type.Object(
         unit: "seconds",
       },
     ),
+    ping_outage_timeout: whole(
+      "How long calls are kept whose parties do not answer pings, once 10 of them have ended so and nothing at all was answered meanwhile by their address, or by anybody: it may be the network. 0: they are not kept.",
+      300,
+      0,
+      MAX_SECONDS,
+      { unit: "seconds" },
+    ),
+    ping_missing_sessions: flag(
+      "Ask a FreeSWITCH that has had fewer sessions than we count calls there for each of these calls, by OPTIONS, also where the route asks for no pings.",
+      true,
+    ),
     persistence: Type.Enum(["off", "sqlite"], {
       description:
         "Where calls and what they count are kept so that they survive a crash. `sqlite`: in a file beside that of `load_balancer.db_url`, with `.calls` behind its name. A node of a cluster keeps them in Redis instead.",
