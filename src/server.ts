@@ -104,6 +104,7 @@ async function compose(
     defaultTimeoutMs: config.dialog.default_timeout * 1000,
     release: (load) => balancer.release(load),
   });
+  dialogs.raceConditionMs = config.dialog.race_condition_timeout * 1000;
   dialogs.onState = (dialog, before) => {
     announcer.dialogChanged(dialog, before);
     cluster?.dialogChanged(dialog);

@@ -9,6 +9,7 @@ export type EndReason =
   | "Shutdown"
   | "Ping Timeout"
   | "ReINVITE Ping Timeout"
+  | "SIP Race Condition"
   | "Unanswered"
   | "Taken over";
 

@@ -1,6 +1,7 @@
 import { CallLoad } from "../balancer/index.ts";
 import { H, parseNameAddr, type SipMessage, type SipRequest, type SipResponse } from "../sip/index.ts";
 import type { Endpoint, Timer, TimerOwner } from "../transaction/index.ts";
+import type { EndReason } from "./counters.ts";
 import { REINVITE_PINGS } from "./flags.ts";
 import { sessionOf } from "./session-timer.ts";
 
@@ -93,6 +94,8 @@ export class Dialog implements TimerOwner {
   /** Lifetime, or the wait before an ended dialog is forgotten. */
   timer: Timer | undefined = undefined;
   endReason = "";
+  /** Why it ends when its lifetime does. */
+  expiryReason: EndReason = "Lifetime Timeout";
   /** The INVITE that is not answered yet: how to end the call before it is up. */
   pending: { abort(status: number, reason: string): void } | undefined = undefined;
   /** What was put on this call to keep targets from its parties, besides what holds for all calls. */

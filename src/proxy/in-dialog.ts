@@ -83,6 +83,7 @@ function noteSession({ dialog, direction }: DialogMatch, request: SipRequest, re
 
 /** A request inside a dialog, on its way to the other side (RFC 3261 §16.12). */
 export class InDialogContext extends ResponseContext {
+  override readonly dialog = undefined;
   readonly #match: DialogMatch;
   readonly #route: RoutePlan;
   /** What the call gives back is kept until this BYE is answered. */
