@@ -70,7 +70,7 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
     if (branch !== this.branch) this.branch?.cancel('SIP;cause=200;text="Call completed elsewhere"');
     this.branch = branch;
     this.onSuccess(branch, response);
-    if (this.cancelled && this.dialog !== undefined) this.core.dialogs.raced(this.dialog);
+    if (this.cancelled) this.cancelledLate();
     if (this.finalStatus === 0) this.core.counters.requests_2xx++;
     this.finalStatus = response.status;
     this.#forward(response);
@@ -98,8 +98,11 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
 
   /** RFC 3261 §16.10. The CANCEL itself is answered by the transaction layer. */
   cancel(cancel: SipRequest): void {
-    if (this.dialog !== undefined) this.core.dialogs.raced(this.dialog); // if it is up
     this.#takeBack(reasonOf(cancel));
+  }
+
+  cancelledLate(): void {
+    if (this.dialog !== undefined) this.core.dialogs.raced(this.dialog);
   }
 
   /**

@@ -49,6 +49,19 @@ describe("OPTIONS pings", () => {
     none.call.caller.assertSilent();
   });
 
+  it("do not go to a side that is asked by re-INVITE, as in OpenSIPS", () => {
+    const { net, call } = pinged(OptionsPingCaller | OptionsPingCallee | ReinvitePingCallee);
+    untilPing(net);
+    call.caller.send(responseTo(call.caller.take("OPTIONS"), 200));
+    call.callee.assertSilent();
+    untilPing(net);
+    call.callee.take("INVITE");
+    const both = pinged(OptionsPingCallee | ReinvitePingCallee);
+    untilPing(both.net);
+    both.call.callee.take("INVITE");
+    assert.equal(both.net.dialogs.counters.options_pings, 0);
+  });
+
   for (const status of [481, 408]) {
     it(`${status}: the call ends, BYE goes to both sides, the slot is free, once`, () => {
       const { net, call, ended } = pinged(OptionsPingCallee | OptionsPingCaller);
