@@ -190,7 +190,7 @@ const RuleSchema = Type.Object(
       check: checkFlags,
     }),
     dialog_flags: text(
-      "What is asked for its calls, words with commas between them: options-ping-caller, options-ping-callee, reinvite-ping-caller, reinvite-ping-callee; end-on-race-condition; bye-on-timeout changes nothing, as BYE is always sent. The letters P, p, R, r, E and B say the same.",
+      "What is asked for its calls, words with commas between them: options-ping-caller, options-ping-callee, reinvite-ping-caller, reinvite-ping-callee, end-on-race-condition; bye-on-timeout changes nothing, as BYE is always sent. The letters P, p, R, r, E and B say the same.",
       "",
       { check: checkDialogFlags },
     ),
