@@ -1,4 +1,6 @@
+import type { Balancer } from "../../src/balancer/index.ts";
 import { DialogState } from "../../src/dialog/index.ts";
+import type { Router } from "../../src/proxy/index.ts";
 import { delivered, type SimCall } from "./sim-call.ts";
 import { balancingRouter, SimNetwork } from "./sim-network.ts";
 import type { SimOptions } from "./sim-options.ts";
@@ -9,20 +11,25 @@ export const SDP = ["Content-Type: application/sdp"];
 export const offer = (who: string): string => `v=0\r\no=${who} 1 1 IN IP4 192.0.2.9\r\ns=-\r\n`;
 export const bodyOf = (text: string): string => text.slice(text.indexOf("\r\n\r\n") + 4);
 
+/** Routes as {@link balancingRouter}, and asks for these pings. */
+export function pingingRouter(flags: number): (balancer: Balancer) => Router {
+  return (balancer) => {
+    const router = balancingRouter(balancer);
+    return {
+      ...router,
+      request: (call) => {
+        call.openDialog(flags);
+        return router.request(call);
+      },
+    };
+  };
+}
+
 /** A network whose route asks for these pings. */
 export function pingingNetwork(flags: number, options: SimOptions = {}): SimNetwork {
   return new SimNetwork({
     pings: { optionsMs: OPTIONS_MS, reinviteMs: REINVITE_MS },
-    router: (balancer) => {
-      const router = balancingRouter(balancer);
-      return {
-        ...router,
-        request: (call) => {
-          call.openDialog(flags);
-          return router.request(call);
-        },
-      };
-    },
+    router: pingingRouter(flags),
     ...options,
   });
 }
