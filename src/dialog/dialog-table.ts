@@ -1,9 +1,10 @@
-import type { CallLoad } from "../balancer/index.ts";
 import type { SipRequest, SipResponse } from "../sip/index.ts";
-import type { Chance, Endpoint, TimerWheel } from "../transaction/index.ts";
+import type { Endpoint } from "../transaction/index.ts";
 import { DialogCounters, type EndReason } from "./counters.ts";
 import { type CalleeLeg, Dialog, DialogState, originOf } from "./dialog.ts";
 import { DialogIndex, type DialogMatch } from "./dialog-index.ts";
+import { DialogFlag } from "./flags.ts";
+import type { DialogTableOptions } from "./ports.ts";
 import { sessionLifeMs } from "./session-timer.ts";
 import { type DialogEndpoints, type DialogSnapshot, revive } from "./snapshot.ts";
 
@@ -23,20 +24,8 @@ export const PUT_OFF_MS = 5_000;
 const MAX_LIFETIME_MS = 2 ** 32 * 10;
 /** As `fr_inv_timeout` unless the proxy says another one. */
 const EARLY_LIFETIME_MS = 120_000;
-
-export interface DialogTableOptions {
-  readonly wheel: TimerWheel;
-  readonly chance: Chance;
-  /** Monotonic milliseconds. */
-  readonly nowMs: () => number;
-  /** Wall clock, milliseconds since 1970. */
-  readonly wallMs: () => number;
-  /** Lifetime from the 2xx, milliseconds (`default_timeout`). */
-  readonly defaultTimeoutMs: number;
-  /** Gives back what the call counts. */
-  readonly release: (load: CallLoad) => void;
-  readonly maxDialogs?: number;
-}
+/** As OpenSIPS. */
+const RACE_CONDITION_MS = 5_000;
 
 /** All ongoing calls, found by `did` or by Call-ID and tags (OpenSIPS `dlg_match_mode` 1, DID_FALLBACK). */
 export class DialogTable extends DialogIndex {
@@ -63,6 +52,8 @@ export class DialogTable extends DialogIndex {
    * call is over.
    */
   onUnanswered: ((dialog: Dialog) => number | undefined) | undefined = undefined;
+  /** How long a call goes on that {@link raced} is told of, in milliseconds (`race_condition_timeout`). */
+  raceConditionMs = RACE_CONDITION_MS;
   readonly #options: DialogTableOptions;
   readonly #onTimer = (dialog: Dialog): void => this.#timerFired(dialog);
   #serial = 0;
@@ -180,8 +171,8 @@ export class DialogTable extends DialogIndex {
 
   /** A 2xx to a re-INVITE or UPDATE passed: its Session-Expires bounds the lifetime from now on; without one only the default does (RFC 4028 §7.2, §8). */
   refreshed(dialog: Dialog, response: SipResponse): void {
-    if (dialog.isGuest || dialog.state < DialogState.ConfirmedNoAck || dialog.state === DialogState.Deleted) return;
-    if (dialog.leg?.earlyBye !== undefined) return; // it is being hung up
+    if (dialog.isGuest || !isUp(dialog)) return;
+    if (dialog.expiryReason !== "Lifetime Timeout") return; // it is being hung up
     const expiresAtMs = this.#endOf(dialog, response);
     if (expiresAtMs === dialog.expiresAtMs) return;
     dialog.expiresAtMs = expiresAtMs;
@@ -247,7 +238,18 @@ export class DialogTable extends DialogIndex {
     }
     // The callee's BYE has overtaken its 2xx, and the caller knew no call that it could have ended: it is hung up when it does.
     leg.state = "confirmed";
-    this.#startTimer(dialog, OVERTAKEN_BYE_MS);
+    this.#hangUpSoon(dialog, OVERTAKEN_BYE_MS, "Upstream BYE");
+  }
+
+  /** Its caller has cancelled it, and it was answered all the same: who does not hang up then is hung up, where the route has asked for that (RFC 5407 §3.1.2). */
+  raced(dialog: Dialog): void {
+    const isWanted = !dialog.isGuest && (dialog.flags & DialogFlag.EndOnRaceCondition) !== 0 && dialog.expiryReason === "Lifetime Timeout";
+    if (isWanted && isUp(dialog)) this.#hangUpSoon(dialog, this.raceConditionMs, "SIP Race Condition");
+  }
+
+  #hangUpSoon(dialog: Dialog, ms: number, reason: EndReason): void {
+    dialog.expiryReason = reason;
+    this.#startTimer(dialog, ms);
   }
 
   /** The ACK of the 2xx passed. */
@@ -319,8 +321,7 @@ export class DialogTable extends DialogIndex {
       this.#unanswered(dialog);
       return;
     }
-    const isHungUp = dialog.leg?.earlyBye === "upstream";
-    const isOurs = isHungUp || this.mayEnd(dialog);
+    const isOurs = dialog.expiryReason === "Upstream BYE" || this.mayEnd(dialog);
     if (!isOurs && !dialog.isPutOff) {
       dialog.isPutOff = true;
       this.#startTimer(dialog, PUT_OFF_MS);
@@ -329,7 +330,7 @@ export class DialogTable extends DialogIndex {
     try {
       if (isOurs) this.onExpired?.(dialog);
     } finally {
-      this.end(dialog, isHungUp ? "Upstream BYE" : "Lifetime Timeout");
+      this.end(dialog, dialog.expiryReason);
     }
   }
 
@@ -356,4 +357,8 @@ export class DialogTable extends DialogIndex {
     dialog.timer = this.#options.wheel.cancel(dialog.timer);
     this.remove(dialog);
   }
+}
+
+function isUp({ state }: Dialog): boolean {
+  return state >= DialogState.ConfirmedNoAck && state !== DialogState.Deleted;
 }

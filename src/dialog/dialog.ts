@@ -1,6 +1,7 @@
 import { CallLoad } from "../balancer/index.ts";
 import { H, parseNameAddr, type SipMessage, type SipRequest, type SipResponse } from "../sip/index.ts";
 import type { Endpoint, Timer, TimerOwner } from "../transaction/index.ts";
+import type { EndReason } from "./counters.ts";
 import { REINVITE_PINGS } from "./flags.ts";
 import { sessionOf } from "./session-timer.ts";
 
@@ -27,6 +28,15 @@ export interface CalleeLeg {
   state: "early" | "confirmed" | "ended";
   /** Who sent BYE before the 2xx had passed. */
   earlyBye?: Direction;
+}
+
+/** What pings the parties of one call. */
+export interface Pings {
+  stop(): void;
+  /** Whether that side is asked by OPTIONS anyway. */
+  asks(side: "caller" | "callee"): boolean;
+  /** A request is about to go to that side that may change the session: whether a re-INVITE of ours, which is taken back, is in its way (RFC 3261 §14.2). */
+  giveWay(side: "caller" | "callee"): boolean;
 }
 
 /** What the INVITE of a call says of it. */
@@ -78,10 +88,14 @@ export class Dialog implements TimerOwner {
   callerSession = "";
   calleeSession = "";
   /** What pings its parties while it is up. */
-  pinged: { stop(): void } | undefined = undefined;
+  pinged: Pings | undefined = undefined;
+  /** Requests inside it that may change the session and are not answered yet. */
+  negotiations = 0;
   /** Lifetime, or the wait before an ended dialog is forgotten. */
   timer: Timer | undefined = undefined;
   endReason = "";
+  /** Why it ends when its lifetime does. */
+  expiryReason: EndReason = "Lifetime Timeout";
   /** The INVITE that is not answered yet: how to end the call before it is up. */
   pending: { abort(status: number, reason: string): void } | undefined = undefined;
   /** What was put on this call to keep targets from its parties, besides what holds for all calls. */

@@ -39,6 +39,7 @@ export class SipProxy implements TransactionUser {
   readonly #searches: Searches;
   readonly #lost: LostAnswers;
   readonly #lostInvites: LostInvites;
+  readonly #pinger: Pinger | undefined;
   #acceptsCalls = true;
 
   constructor(core: ProxyCore) {
@@ -49,7 +50,8 @@ export class SipProxy implements TransactionUser {
     core.dialogs.earlyLifetimeMs = core.timeouts.frInviteMs;
     core.layer.user = this;
     core.dialogs.onExpired = (dialog) => hangUpBoth(core, dialog);
-    if (core.pings !== undefined) core.dialogs.pings = new Pinger(core, core.pings);
+    this.#pinger = core.pings && new Pinger(core, core.pings);
+    core.dialogs.pings = this.#pinger;
   }
 
   /** New calls are refused from now on; ongoing ones go on. */
@@ -124,6 +126,14 @@ export class SipProxy implements TransactionUser {
     const branch = this.#core.abandoned.get(response.topVia.branch);
     if (branch !== undefined && response.cseqMethod === "INVITE") branch.lateAnswer(response);
     else this.#lost.receive(response);
+  }
+
+  /**
+   * Has the callee of a call asked once, after some time, whether it still has the call. False, and nothing is done, when it is asked anyway, and when the
+   * call is not up.
+   */
+  verify(dialog: Dialog, afterMs: number): boolean {
+    return this.#pinger?.verify(dialog, afterMs) ?? false;
   }
 
   /** Ends a call from our side (OpenSIPS `dlg_end_dlg`): BYE to both when it is up, else CANCEL and 487. */

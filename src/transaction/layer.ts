@@ -238,7 +238,8 @@ export class TransactionLayer {
     }
     cancel.useTag(invite.localTag());
     cancel.reply(200, "canceling");
-    if (!invite.answered) invite.user?.cancel(cancel.request);
+    if (invite.answered) invite.user?.cancelledLate?.();
+    else invite.user?.cancel(cancel.request);
   }
 
   /** RFC 3261 §8.2.2.2. A request that comes back to us with another Request-URI is a spiral, which is legal (§16.3). */
