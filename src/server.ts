@@ -11,7 +11,6 @@ import { RoutingCounters, type RoutingPorts } from "./routing/index.ts";
 import { Addresses } from "./server/addresses.ts";
 import { Announcer } from "./server/announcer.ts";
 import { ClusterNode } from "./server/cluster.ts";
-import type { SharedCalls } from "./server/dialog-keeper.ts";
 import { ConfiguredDistribution } from "./server/distribution.ts";
 import { FreeswitchFeeds } from "./server/freeswitch-feeds.ts";
 import { freeswitchSettings } from "./server/freeswitch-settings.ts";
@@ -154,17 +153,11 @@ async function compose(
     feeds: freeswitch && freeswitchFeeds(freeswitch.initialLoad),
   });
   opened.push(() => store.close());
-  const shared: SharedCalls = {
-    stillOwn: (dids) => cluster?.dialogs?.stillOwn(dids) ?? Promise.resolve(dids),
-    regained: (dialog) => {
-      cluster?.dialogs?.regained(dialog);
-      operators.drains.adopted(dialog.did, dialog.load, dialog.startedAtMs);
-    },
-  };
   const keeper = keepDialogs({
-    ...{ config, forceEmpty, shared, dialogs, balancer, nowMs, after, log },
+    ...{ config, forceEmpty, dialogs, balancer, nowMs, after, log, wallMs: Date.now },
     listeners: () => network.listeners,
-    wallMs: Date.now,
+    replicated: () => cluster?.dialogs,
+    drains: () => operators.drains,
   });
   opened.push(async () => keeper?.close());
   const operators = new Operators({
