@@ -11,13 +11,14 @@ import { RoutingCounters, type RoutingPorts } from "./routing/index.ts";
 import { Addresses } from "./server/addresses.ts";
 import { Announcer } from "./server/announcer.ts";
 import { ClusterNode } from "./server/cluster.ts";
+import type { SharedCalls } from "./server/dialog-keeper.ts";
 import { ConfiguredDistribution } from "./server/distribution.ts";
 import { FreeswitchFeeds } from "./server/freeswitch-feeds.ts";
 import { freeswitchSettings } from "./server/freeswitch-settings.ts";
-import { GapPings, type GapPingsPorts } from "./server/gap-pings.ts";
+import { GapPings } from "./server/gap-pings.ts";
 import { keepDialogs, type StartOptions } from "./server/keep-dialogs.ts";
 import { Listeners, listenText } from "./server/listeners.ts";
-import { LoadAudit, type SessionGap } from "./server/load-audit.ts";
+import { LoadAudit } from "./server/load-audit.ts";
 import { logStatus, TableLoader } from "./server/load-table.ts";
 import { Operators } from "./server/operators.ts";
 import { OverloadGuard } from "./server/overload-guard.ts";
@@ -139,11 +140,8 @@ async function compose(
 
   const freeswitch = freeswitchSettings(config);
   const feeds = freeswitch && new FreeswitchFeeds({ settings: freeswitch, balancer, log, heard: (figures) => audit.heard(figures) });
-  const verify: GapPingsPorts["verify"] = (dialog, afterMs) => proxy.verify(dialog, afterMs);
-  const gapPings = new GapPings({ config, balancer, dialogs, verify, after, log });
-  opened.push(async () => gapPings.close());
-  const gapChanged = (gap: SessionGap): void => gapPings.gapChanged(gap);
-  const audit = new LoadAudit({ config, balancer, dialogs, feeds, told: announcer, gapChanged, after, nowMs, log });
+  const gapPings = new GapPings({ config, balancer, dialogs, verify: (...call) => proxy.verify(...call), after, log });
+  const audit = new LoadAudit({ config, balancer, dialogs, feeds, told: announcer, gaps: gapPings, after, nowMs, log });
   opened.push(async () => audit.close());
   opened.push(async () => feeds?.stop());
   const store = await openStore(config.load_balancer.db_url, {
@@ -152,7 +150,18 @@ async function compose(
     feeds: freeswitch && freeswitchFeeds(freeswitch.initialLoad),
   });
   opened.push(() => store.close());
-  const keeper = keepDialogs({ config, forceEmpty, dialogs, balancer, listeners: () => network.listeners, nowMs, after, log });
+  const shared: SharedCalls = {
+    stillOwn: (dids) => cluster?.dialogs?.stillOwn(dids) ?? Promise.resolve(dids),
+    regained: (dialog) => {
+      cluster?.dialogs?.regained(dialog);
+      operators.drains.adopted(dialog.did, dialog.load, dialog.startedAtMs);
+    },
+  };
+  const keeper = keepDialogs({
+    ...{ config, forceEmpty, shared, dialogs, balancer, nowMs, after, log },
+    listeners: () => network.listeners,
+    wallMs: Date.now,
+  });
   opened.push(async () => keeper?.close());
   const operators = new Operators({
     balancer,
@@ -305,6 +314,7 @@ async function compose(
     uptimeS: () => Math.trunc((Date.now() - startedAtMs) / 1000),
   });
   await cluster?.start();
+  await keeper?.restoreShared();
   const started = await startManagement();
   management = started;
   opened.push(() => started.close());

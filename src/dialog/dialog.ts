@@ -102,12 +102,17 @@ export class Dialog implements TimerOwner {
   guard: { accepts(target: Omit<Endpoint, "listener" | "transport"> & { readonly transport: string }): boolean } | undefined = undefined;
   /** Branch of our Via in the INVITE that went out last: an answer to it is known by that when the transaction was lost with its node. "" before. */
   inviteBranch = "";
+  /** Request-URI and CSeq number of that INVITE, for a CANCEL of it when its transaction was lost; "" and 0 once the call is up. */
+  inviteUri = "";
+  inviteCseq = 0;
   /** Another node handled its INVITE, or handles it still. */
   isRestored = false;
   /** Another node has this call: what is known of it serves one message, and nothing of the call is changed here. */
   isGuest = false;
   /** A negative answer to an INVITE whose transaction was lost has passed: its ACK has to pass too. */
   isRefused = false;
+  /** How far it has got to find out what became of an INVITE whose transaction was lost: see `LostInvites`. */
+  lostSteps = 0;
   /** The end of its lifetime was put off once, for another node to end the call. */
   isPutOff = false;
   readonly #onTimer: (dialog: Dialog) => void;
@@ -203,6 +208,20 @@ export class Dialog implements TimerOwner {
       leg.contact = contactUri(response) || leg.contact;
       leg.routeSet = this.#calleeRoutes(response);
     }
+    return leg;
+  }
+
+  /** The leg with this tag, as one whose 2xx was not seen. Undefined: there is no room for another one. */
+  confirmLeg(tag: string, contact: string): CalleeLeg | undefined {
+    const leg = this.findLeg(tag);
+    if (leg === undefined) {
+      if (!this.#makeRoomFor("confirmed")) return undefined;
+      const added: CalleeLeg = { tag, contact, routeSet: NO_ROUTES, cseq: 0, state: "confirmed" };
+      this.legs.push(added);
+      return added;
+    }
+    if (leg.state === "early") leg.state = "confirmed";
+    leg.contact = contact || leg.contact;
     return leg;
   }
 

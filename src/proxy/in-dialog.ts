@@ -261,6 +261,7 @@ export class InDialogContext extends ResponseContext {
     }
     if (method !== "BYE") return;
     this.#endCall();
+    this.core.dialogs.byeAnswered(this.#match);
     this.#settle();
     this.#endElsewhere();
   }
