@@ -47,13 +47,13 @@ export class DialogTable extends DialogIndex {
   pings: { began(dialog: Dialog): void; ended(dialog: Dialog): void } | undefined = undefined;
   /** How long a restored call may still be unanswered, in milliseconds: as long as the INVITE that was lost (`fr_inv_timeout`). */
   earlyLifetimeMs = EARLY_LIFETIME_MS;
-  /** How long a call goes on that {@link raced} is told of, in milliseconds (`race_condition_timeout`). */
-  raceConditionMs = RACE_CONDITION_MS;
   /**
    * Is asked when a restored call was not answered in time, or its INVITE was taken back: whether to ask once more in so many milliseconds. Undefined: the
    * call is over.
    */
   onUnanswered: ((dialog: Dialog) => number | undefined) | undefined = undefined;
+  /** How long a call goes on that {@link raced} is told of, in milliseconds (`race_condition_timeout`). */
+  raceConditionMs = RACE_CONDITION_MS;
   readonly #options: DialogTableOptions;
   readonly #onTimer = (dialog: Dialog): void => this.#timerFired(dialog);
   #serial = 0;

@@ -38,8 +38,8 @@ export class SipProxy implements TransactionUser {
   readonly malformed = new Map<string, number>();
   readonly #searches: Searches;
   readonly #lost: LostAnswers;
-  readonly #pinger: Pinger | undefined;
   readonly #lostInvites: LostInvites;
+  readonly #pinger: Pinger | undefined;
   #acceptsCalls = true;
 
   constructor(core: ProxyCore) {
