@@ -74,6 +74,12 @@ export class ChaosCaller extends ChaosParty {
     return count;
   }
 
+  /** What it still waits for, in words. */
+  get waiting(): string[] {
+    const calls = [...this.#calls.values()].filter(({ state }) => state !== "over").map(({ callId, state }) => `${callId} is ${state}`);
+    return [...calls, ...this.unansweredKeys];
+  }
+
   call(plan: CallPlan, callId: string): void {
     if (!this.isAlive) return;
     this.counts.begun++;
@@ -160,6 +166,7 @@ export class ChaosCaller extends ChaosParty {
     call.legs.push(leg);
     this.send(leg.ack, this.#balancer);
     if (!isWanted) {
+      if (call.state !== "up") call.state = "over";
       this.#endLeg(call, leg);
       return;
     }

@@ -63,6 +63,10 @@ export abstract class ChaosParty {
     return this.#repeated.size;
   }
 
+  get unansweredKeys(): string[] {
+    return [...this.#repeated.keys()];
+  }
+
   /** Comes to life, at the same place as before. */
   async open(): Promise<void> {
     const socket = createSocket({ type: "udp4", recvBufferSize: 4_194_304 });

@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
@@ -47,6 +47,8 @@ export class ChaosRig {
   readonly destinations: readonly ChaosDestination[];
   readonly callers: readonly ChaosCaller[];
   readonly kills: Kill[] = [];
+  /** Where the log of the balancer goes at the end. */
+  logFile: string | undefined = process.env["CHAOS_LOG"];
   readonly #options: RigOptions;
   readonly #run: string;
   readonly #clockFile: string;
@@ -189,6 +191,8 @@ export class ChaosRig {
   async close(): Promise<void> {
     this.stopCalling();
     for (const party of this.parties) party.die();
+    rmSync(this.#clockFile, { force: true });
+    if (this.logFile !== undefined) writeFileSync(this.logFile, this.headroom.log());
     await this.headroom.stop();
   }
 }
