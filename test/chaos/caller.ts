@@ -74,10 +74,9 @@ export class ChaosCaller extends ChaosParty {
     return count;
   }
 
-  /** What it still waits for, in words. */
-  get waiting(): string[] {
-    const calls = [...this.#calls.values()].filter(({ state }) => state !== "over").map(({ callId, state }) => `${callId} is ${state}`);
-    return [...calls, ...this.unansweredKeys];
+  override get waiting(): string[] {
+    const calls = [...this.#calls.values()].filter(({ state }) => state === "calling" || state === "proceeding");
+    return [...calls.map(({ callId, state }) => `${callId} is ${state}`), ...super.waiting];
   }
 
   call(plan: CallPlan, callId: string): void {

@@ -54,6 +54,11 @@ export class ChaosDestination extends ChaosParty {
     return count;
   }
 
+  override get waiting(): string[] {
+    const legs = [...this.#legs.values()].filter(({ state }) => state === "ringing" || state === "answered");
+    return [...legs.map(({ callId, state }) => `${callId} is ${state}`), ...super.waiting];
+  }
+
   /** Hangs up all calls that are up. */
   hangUpAll(): void {
     for (const leg of [...this.#legs.values()]) if (leg.state === "up") this.#hangUp(leg, "destination hung up at the end");

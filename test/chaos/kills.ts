@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { waitFor } from "../support/net.ts";
 import type { CallChange } from "./call-book.ts";
 import { compareCalls, compareLoads } from "./comparison.ts";
 import { ChaosRig, type Kill } from "./rig.ts";
+import { untilZero } from "./settled.ts";
 
 /** What was on its way when the balancer died arrives within this, ms. */
 const ARRIVAL_MS = 150;
@@ -71,7 +71,7 @@ export async function runKills(options: KillsOptions): Promise<string[]> {
     await sleep(betweenMs[0]);
     rig.stopCalling();
     await calling;
-    faults.push(...(await untilZero(rig)));
+    faults.push(...(await untilZero(rig, END_MS)));
     say(
       `BYEs of restored calls: ${byes.counted} answered with 200, ${byes.refused} otherwise because the destination had hung up or had no such call any more`,
     );
@@ -126,27 +126,4 @@ async function compare(rig: ChaosRig, kill: Kill, held: ReturnType<ChaosRig["boo
   );
   for (const { text } of explained) options.say(`  ${text}`);
   return faults.map((fault) => `After kill ${number}: ${fault}`);
-}
-
-/** Waits until every call is over, and nothing is counted. */
-async function untilZero(rig: ChaosRig): Promise<string[]> {
-  const faults: string[] = [];
-  await waitFor("every caller is done", END_MS, () => rig.callers.every(({ ongoing, unfinished, unanswered }) => ongoing + unfinished + unanswered === 0)).catch(
-    (error: unknown) => faults.push(`${String(error)}; ${rig.callers.flatMap(({ name, waiting }) => waiting.map((what) => `${name}: ${what}`)).join(", ")}`),
-  );
-  for (const destination of rig.destinations) destination.hangUpAll();
-  await rig.headroom.untilIdle(END_MS).catch((error: unknown) => faults.push(String(error).split("\n")[0] ?? ""));
-  const loads = await rig.loads();
-  for (const [name, byResource] of loads) {
-    for (const [resource, load] of Object.entries(byResource)) if (load !== 0) faults.push(`Load of ${resource} at ${name} is ${load} at the end, want 0`);
-  }
-  for (const { callId } of await rig.counted()) faults.push(`Call is still there: ${rig.book.tell(callId, performance.now())}`);
-  for (const destination of rig.destinations) {
-    const left = [...rig.book.held(destination.name)];
-    if (left.length > 0) faults.push(`${destination.name} still has ${left.length} calls: ${left.slice(0, 10).join(", ")}`);
-  }
-  const audit = (await rig.headroom.mi("lb_audit")) as { Differences: unknown[] };
-  if (audit.Differences.length > 0) faults.push(`The audit finds differences: ${JSON.stringify(audit.Differences)}`);
-  if (/this is a bug/.test(rig.headroom.log())) faults.push("An audit has found a difference: see the log");
-  return faults;
 }

@@ -63,8 +63,9 @@ export abstract class ChaosParty {
     return this.#repeated.size;
   }
 
-  get unansweredKeys(): string[] {
-    return [...this.#repeated.keys()];
+  /** What it still waits for, in words. */
+  get waiting(): string[] {
+    return [...this.#repeated.keys()].map((key) => `no answer to ${key}`);
   }
 
   /** Comes to life, at the same place as before. */

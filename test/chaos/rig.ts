@@ -97,6 +97,11 @@ export class ChaosRig {
     return [...this.destinations, ...this.callers];
   }
 
+  /** Calls that were made, or would have been, had their callers lived. */
+  get made(): number {
+    return this.#made;
+  }
+
   planOf(callId: string): CallPlan {
     return callPlan(this.#options.seed, numberOf(callId) ?? 0, this.#options.bounds);
   }
