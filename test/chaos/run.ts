@@ -110,7 +110,10 @@ async function compare(rig: ChaosRig, faults: Faults, say: (text: string) => voi
   }
   const has = [...held.values()].reduce((sum, calls) => sum + calls.size, 0);
   say(`quiet: destinations have ${has} calls, ${differences.missing.length} of them are not counted, ${differences.surplus.length} others are`);
-  for (const [why, calls] of explained) say(`  ${calls.length} because ${why}: ${calls.join(", ")}`);
+  for (const [why, calls] of explained) {
+    say(`  ${calls.length} because ${why}:`);
+    for (const callId of calls) say(`    ${rig.book.tell(callId, nowMs)}`);
+  }
   return wrong;
 }
 

@@ -3,7 +3,7 @@ import { freeUdpPort } from "../support/net.ts";
 import { type Sipp, startCallee, startCaller } from "../support/sipp.ts";
 
 /** Its callers make as many calls a second, held this long. */
-const RATE = 5;
+const RATE = 3;
 const HOLD_MS = 2_000;
 /** More than any run makes. */
 const CALLS = 100_000;
