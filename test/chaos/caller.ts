@@ -112,7 +112,8 @@ export class ChaosCaller extends ChaosParty {
     const [, method = ""] = soakHeader(text, "CSeq").split(" ");
     if (method === "INVITE") this.#answered(call, status, text);
     else if (method === "BYE" && status >= 200) this.#byeAnswered(call, tagOf(text, "To"), status);
-    else if (method === "CANCEL" && status >= 200) this.settle(`${call.callId} CANCEL`);
+    else if (method === "CANCEL" && status >= 200 && this.settle(`${call.callId} CANCEL`))
+      this.#book.note(this.name, call.callId, `CANCEL answered with ${status}`);
   }
 
   #asked(call: PlacedCall | undefined, text: string, from: Place): void {
@@ -215,6 +216,7 @@ export class ChaosCaller extends ChaosParty {
     if (call.state === "up" || call.state === "over") return;
     call.state = "over";
     this.counts.unanswered++;
+    this.#book.note(this.name, call.callId, "INVITE never answered");
   }
 }
 

@@ -3,7 +3,7 @@ import { freeUdpPort } from "../support/net.ts";
 import { type Sipp, startCallee, startCaller } from "../support/sipp.ts";
 
 /** Its callers make as many calls a second, held this long. */
-const RATE = 3;
+export const SIPP_RATE = 3;
 const HOLD_MS = 2_000;
 /** More than any run makes. */
 const CALLS = 100_000;
@@ -46,7 +46,7 @@ export class SippPair {
 
   async startCaller(): Promise<void> {
     this.#caller ??= await startCaller({
-      ...{ scenario: "caller-patient", ...this.#callerPlace, target: this.#relay.front, calls: CALLS, rate: RATE, holdMs: HOLD_MS },
+      ...{ scenario: "caller-patient", ...this.#callerPlace, target: this.#relay.front, calls: CALLS, rate: SIPP_RATE, holdMs: HOLD_MS },
       ...{ inviteRetransmissions: 9, timeoutMs: TIMEOUT_MS, answersProbes: true },
     });
   }
