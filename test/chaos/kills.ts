@@ -111,8 +111,7 @@ async function compare(rig: ChaosRig, kill: Kill, held: ReturnType<ChaosRig["boo
   }
   for (const { callId } of differences.surplus.filter(isNew)) {
     lost.add(callId);
-    const changes = rig.book.changes(callId).filter(({ at }) => at.startsWith("destination"));
-    take("still counted", callId, changes.findLast(({ atMs }) => atMs <= kill.atMs) ?? changes.at(-1));
+    take("still counted", callId, rig.book.changes(callId).findLast(({ at }) => at.startsWith("destination")));
   }
   restored.clear();
   const surplus = new Set(differences.surplus.map(({ callId }) => callId));

@@ -210,7 +210,7 @@ function configText(pingIntervalS: number): string {
   const rule = `failover_on: ["408", "5xx", timeout, transport], disable_on: [], dialog_flags: "options-ping-caller, options-ping-callee"`;
   return `
 tm: { fr_timeout: 3, fr_inv_timeout: 12 }
-dialog: { options_ping_interval: ${pingIntervalS}, audit_interval: 5 }
+dialog: { options_ping_interval: ${pingIntervalS}, audit_interval: 5, ping_outage_timeout: 4 }
 overload: { max_lag: 0, max_utilization: 0, reqs_density_per_unit: 0 }
 routing:
   rules:

@@ -13,6 +13,9 @@ export interface LinkQuality {
 /** Every datagram arrives, at once. */
 export const PERFECT: LinkQuality = { loss: 0, duplication: 0, reordering: 0, delayMs: 0 };
 const OVERTAKEN_MS = 60;
+/** What was held is let go in portions: so many, each so many ms. */
+const PORTION = 3;
+const PORTION_MS = 5;
 
 /** One way of a network between two peers, which loses, repeats, delays and reorders as chance says. It carries anything that can be done later. */
 export class ChaosLink {
@@ -23,6 +26,7 @@ export class ChaosLink {
   readonly #random: () => number;
   readonly #timers = new Set<NodeJS.Timeout>();
   #held: (() => void)[] | undefined;
+  #releasing: NodeJS.Timeout | undefined;
   #isCut = false;
 
   /** @param random uniform in [0, 1) */
@@ -49,13 +53,19 @@ export class ChaosLink {
 
   /** From now on everything waits, in its order, until {@link release}. */
   hold(): void {
+    clearTimeout(this.#releasing);
     this.#held ??= [];
   }
 
+  /** Lets go of what was held, some hundred datagrams a second, so that the end of a hold is no flood; what comes meanwhile waits behind. */
   release(): void {
     const held = this.#held ?? [];
-    this.#held = undefined;
-    for (const deliver of held) deliver();
+    for (const deliver of held.splice(0, PORTION)) deliver();
+    if (held.length === 0) {
+      this.#held = undefined;
+      return;
+    }
+    this.#releasing = setTimeout(() => this.release(), PORTION_MS);
   }
 
   /** What is on its way is lost. */
@@ -67,6 +77,7 @@ export class ChaosLink {
 
   /** Drops what is on its way, and all that comes. */
   close(): void {
+    clearTimeout(this.#releasing);
     this.drop();
     this.#isCut = true;
   }
