@@ -30,14 +30,35 @@ async function main(): Promise<number> {
     const callsPerSecond = numberOf("cps", values.cps ?? KILLS_CPS, 1, 10_000);
     const windowMs = numberOf("window", values.window ?? "50", 1, 60_000);
     say(`seed ${seed}: ${kills} kills during ${callsPerSecond} calls a second`);
-    wrong.push(...(await runKills({ seed, kills, callsPerSecond, windowMs, net: NET, holdMs: [2_000, 5_000], betweenMs: [2_500, 4_000], say })));
+    wrong.push(
+      ...(await runKills({
+        seed,
+        kills,
+        callsPerSecond,
+        windowMs,
+        net: NET,
+        holdMs: [2_000, 5_000],
+        pingIntervalS: 8,
+        betweenMs: [3_000, 4_500],
+        say,
+      })),
+    );
   } else {
     const runs = numberOf("runs", values.runs ?? "10", 1, 10_000);
     const seconds = numberOf("seconds", values.seconds ?? "60", 1, 86_400);
     const callsPerSecond = numberOf("cps", values.cps ?? CHAOS_CPS, 1, 10_000);
     for (let run = 0; run < runs; run++) {
       say(`run ${run + 1} of ${runs}, seed ${seed + run}: ${seconds} s with ${callsPerSecond} calls a second`);
-      const found = await runChaos({ seed: seed + run, seconds, callsPerSecond, net: NET, hasSipp: values.sipp !== "off", pingIntervalS: 2, say });
+      const found = await runChaos({
+        seed: seed + run,
+        seconds,
+        callsPerSecond,
+        net: NET,
+        hasSipp: values.sipp !== "off",
+        pingIntervalS: 2,
+        holdMs: [500, 5_000],
+        say,
+      });
       for (const fault of found) say(`WRONG  ${fault}`);
       say(found.length === 0 ? `run ${run + 1}: all is well, and ends at zero` : `run ${run + 1}: ${found.length} things are wrong`);
       wrong.push(...found);

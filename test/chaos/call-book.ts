@@ -32,14 +32,6 @@ export class CallBook {
     return this.#changes.get(callId) ?? [];
   }
 
-  /** Calls with a change at or after this time, with the last one. */
-  *changedSince(atMs: number): IterableIterator<readonly [callId: string, last: CallChange]> {
-    for (const [callId, changes] of this.#changes) {
-      const last = changes.at(-1);
-      if (last !== undefined && last.atMs >= atMs) yield [callId, last];
-    }
-  }
-
   begins(destination: string, callId: string): void {
     this.begun++;
     this.#of(destination).add(callId);
@@ -65,7 +57,10 @@ export class CallBook {
 
   #of(destination: string): Set<string> {
     let calls = this.#held.get(destination);
-    if (calls === undefined) this.#held.set(destination, (calls = new Set()));
+    if (calls === undefined) {
+      calls = new Set();
+      this.#held.set(destination, calls);
+    }
     return calls;
   }
 }

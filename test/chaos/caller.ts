@@ -161,7 +161,14 @@ export class ChaosCaller extends ChaosParty {
     const to = soakHeader(text, "To");
     const routes = soakRoutes(text).reverse();
     const inside = { uri, sentBy: this.sentBy, from: call.from, to, callId, routes };
-    const leg: CallerLeg = { tag, uri, to, routes, ack: soakRequest({ ...inside, method: "ACK", branch: `a${tag}`, cseq: 1 }), isOver: false };
+    const leg: CallerLeg = {
+      tag,
+      uri,
+      to,
+      routes,
+      ack: soakRequest({ ...inside, method: "ACK", branch: `a${tag}`, cseq: 1 }),
+      isOver: false,
+    };
     const isWanted = call.legs.length === 0 && call.state !== "over" && plan.kind !== "cancelled";
     call.legs.push(leg);
     this.send(leg.ack, this.#balancer);
@@ -187,7 +194,17 @@ export class ChaosCaller extends ChaosParty {
     if (leg.isOver) return;
     leg.isOver = true;
     const { tag, uri, to, routes } = leg;
-    const bye = soakRequest({ method: "BYE", uri, sentBy: this.sentBy, branch: `b${this.#serial++}${tag}`, from, to, callId, routes, cseq: 2 });
+    const bye = soakRequest({
+      method: "BYE",
+      uri,
+      sentBy: this.sentBy,
+      branch: `b${this.#serial++}${tag}`,
+      from,
+      to,
+      callId,
+      routes,
+      cseq: 2,
+    });
     this.#book.note(this.name, callId, "BYE sent");
     this.#byesSent.set(tag, performance.now());
     this.repeat(`BYE ${tag}`, bye, this.#balancer, { over: () => this.#count(callId, 0, tag) });

@@ -65,5 +65,5 @@ export function compareLoads(
 }
 
 function sentence(destination: string, resource: string, load: number, expected: number, has: number): string {
-  return `Load of ${resource} at ${destination} is ${load}, want ${expected}: it has ${has} calls`;
+  return `Load of ${resource} at ${destination} is ${load}, want ${expected}: it has ${has} of such calls`;
 }

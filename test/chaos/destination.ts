@@ -32,7 +32,10 @@ export class ChaosDestination extends ChaosParty {
   /** Its calls are ended by callers alone. */
   isPatient = false;
 
-  constructor(name: string, options: { address: string; seed: number; residue: number; book: CallBook; planOf: ChaosDestination["planOf"] }) {
+  constructor(
+    name: string,
+    options: { address: string; seed: number; residue: number; book: CallBook; planOf: ChaosDestination["planOf"] },
+  ) {
     super(name, options.address, seededRandom(options.seed));
     this.#book = options.book;
     this.#planOf = options.planOf;

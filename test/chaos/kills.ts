@@ -6,10 +6,10 @@ import { untilZero } from "./settled.ts";
 
 /** What was on its way when the balancer died arrives within this, ms. */
 const ARRIVAL_MS = 150;
+/** Calls need as long to become as many as they will be. */
 const FIRST_CALLS_MS = 3_000;
 /** For the calls that are up at the end to be hung up, and for pings to find those whose end was lost. */
 const END_MS = 40_000;
-const PING_INTERVAL_S = 8;
 
 export interface KillsOptions {
   readonly seed: number;
@@ -19,6 +19,8 @@ export interface KillsOptions {
   readonly windowMs: number;
   readonly net: string;
   readonly holdMs: readonly [number, number];
+  /** From one ping of a party to the next, s: they end the calls whose end the balancer did not live to write down. */
+  readonly pingIntervalS: number;
   /** From the restart to the next kill, at least and at most, ms. */
   readonly betweenMs: readonly [number, number];
   readonly say: (text: string) => void;
@@ -36,8 +38,8 @@ interface Explained {
  * calls that destinations have. Resolves to what is wrong, one sentence each.
  */
 export async function runKills(options: KillsOptions): Promise<string[]> {
-  const { seed, kills, callsPerSecond, net, holdMs, betweenMs, say } = options;
-  const rig = await ChaosRig.open({ seed, net, bounds: { ringMs: [10, 400], holdMs }, pingIntervalS: PING_INTERVAL_S });
+  const { seed, kills, callsPerSecond, net, holdMs, betweenMs, pingIntervalS, say } = options;
+  const rig = await ChaosRig.open({ seed, net, bounds: { ringMs: [10, 400], holdMs }, pingIntervalS });
   const faults: string[] = [];
   const restored = new Set<string>();
   const lost = new Set<string>();
@@ -107,11 +109,19 @@ async function compare(rig: ChaosRig, kill: Kill, held: ReturnType<ChaosRig["boo
   };
   for (const { callId, destination } of differences.missing.filter(isNew)) {
     lost.add(callId);
-    take("not counted", callId, rig.book.changes(callId).findLast(({ at, what }) => at === destination && what === "INVITE came"));
+    take(
+      "not counted",
+      callId,
+      rig.book.changes(callId).findLast(({ at, what }) => at === destination && what === "INVITE came"),
+    );
   }
   for (const { callId } of differences.surplus.filter(isNew)) {
     lost.add(callId);
-    take("still counted", callId, rig.book.changes(callId).findLast(({ at }) => at.startsWith("destination")));
+    take(
+      "still counted",
+      callId,
+      rig.book.changes(callId).findLast(({ at }) => at.startsWith("destination")),
+    );
   }
   restored.clear();
   const surplus = new Set(differences.surplus.map(({ callId }) => callId));

@@ -67,7 +67,12 @@ export class ChaosRig {
     this.#clockFile = parts.clockFile;
     const { net, seed } = options;
     this.callers = Array.from({ length: CALLERS }, (_, i) => {
-      return new ChaosCaller(`caller${i + 1}`, { address: `${net}.${21 + i}`, seed: seed + 100 + i, balancer: parts.headroom, book: parts.book });
+      return new ChaosCaller(`caller${i + 1}`, {
+        address: `${net}.${21 + i}`,
+        seed: seed + 100 + i,
+        balancer: parts.headroom,
+        book: parts.book,
+      });
     });
   }
 
@@ -79,7 +84,13 @@ export class ChaosRig {
       return number === undefined ? undefined : callPlan(seed, number, bounds);
     };
     const destinations = Array.from({ length: DESTINATIONS }, (_, residue) => {
-      return new ChaosDestination(`destination${residue + 1}`, { address: `${net}.${11 + residue}`, seed: seed + residue, residue, book, planOf });
+      return new ChaosDestination(`destination${residue + 1}`, {
+        address: `${net}.${11 + residue}`,
+        seed: seed + residue,
+        residue,
+        book,
+        planOf,
+      });
     });
     await Promise.all(destinations.map((destination) => destination.open()));
     const table: Row[] = destinations.map(({ uri }) => ({ uri, resources: "pstn=100000;transcoding=100000" }));

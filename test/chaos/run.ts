@@ -22,16 +22,17 @@ export interface ChaosOptions {
   readonly net: string;
   readonly hasSipp: boolean;
   readonly pingIntervalS: number;
+  readonly holdMs: readonly [number, number];
   readonly say: (text: string) => void;
 }
 
 /** One run: traffic and faults, then quiet, then everybody compares. Resolves to what is wrong, one sentence each. */
 export async function runChaos(options: ChaosOptions): Promise<string[]> {
-  const { seed, seconds, callsPerSecond, net, hasSipp, pingIntervalS, say } = options;
+  const { seed, seconds, callsPerSecond, net, hasSipp, pingIntervalS, holdMs, say } = options;
   const sippAddress = `${net}.33`;
   const sippPort = await freeUdpPort(sippAddress);
   const rows = hasSipp ? [{ group: 2, uri: `sip:${sippAddress}:${sippPort}`, resources: "pstn=1000" }] : [];
-  const rig = await ChaosRig.open({ seed, net, rows, bounds: { ringMs: [10, 1_500], holdMs: [500, 5_000] }, pingIntervalS });
+  const rig = await ChaosRig.open({ seed, net, rows, bounds: { ringMs: [10, 1_500], holdMs }, pingIntervalS });
   const sipp = hasSipp ? await SippPair.open(net, seed, rig.headroom, sippPort) : undefined;
   try {
     await sipp?.startCallee();
@@ -40,7 +41,12 @@ export async function runChaos(options: ChaosOptions): Promise<string[]> {
     const calling = rig.makeCalls(callsPerSecond);
     const watch = watchLoads(rig);
     const beganMs = performance.now();
-    for (const { atMs, fault } of scheduleOf(seed, { seconds, destinations: rig.destinations.length, callers: rig.callers.length, hasSipp })) {
+    for (const { atMs, fault } of scheduleOf(seed, {
+      seconds,
+      destinations: rig.destinations.length,
+      callers: rig.callers.length,
+      hasSipp,
+    })) {
       await sleep(Math.max(0, beganMs + atMs - performance.now()));
       say(`${(atMs / 1000).toFixed(1).padStart(5)} s  ${describeFault(fault)}`);
       faults.begin(fault);
@@ -56,7 +62,13 @@ export async function runChaos(options: ChaosOptions): Promise<string[]> {
     wrong.push(...(await compare(rig, faults, say)));
     if (sipp !== undefined) wrong.push(...(await compareSipp(rig, sipp, mostLost(rig, faults))));
     wrong.push(...(await untilZero(rig, SETTLE_MS)));
-    const counts = rig.callers.map(({ counts: { begun, up, refused, unanswered, byes } }) => ({ begun, up, refused, unanswered, byes: [...byes] }));
+    const counts = rig.callers.map(({ counts: { begun, up, refused, unanswered, byes } }) => ({
+      begun,
+      up,
+      refused,
+      unanswered,
+      byes: [...byes],
+    }));
     say(`callers: ${JSON.stringify(counts)}; calls that came to destinations: ${rig.book.begun}`);
     const carried = rig.parties.reduce((sum, party) => sum + party.in.carried + party.out.carried, 0);
     const lost = rig.parties.reduce((sum, party) => sum + party.in.lost + party.out.lost, 0);
@@ -109,7 +121,9 @@ async function compare(rig: ChaosRig, faults: Faults, say: (text: string) => voi
     wrong.push(`Call is counted at ${destination}, which does not have it: ${rig.book.tell(callId, nowMs)}`);
   }
   const has = [...held.values()].reduce((sum, calls) => sum + calls.size, 0);
-  say(`quiet: destinations have ${has} calls, ${differences.missing.length} of them are not counted, ${differences.surplus.length} others are`);
+  say(
+    `quiet: destinations have ${has} calls, ${differences.missing.length} of them are not counted, ${differences.surplus.length} others are`,
+  );
   for (const [why, calls] of explained) {
     say(`  ${calls.length} because ${why}:`);
     for (const callId of calls) say(`    ${rig.book.tell(callId, nowMs)}`);
@@ -123,7 +137,10 @@ function whyMissing(rig: ChaosRig, faults: Faults, callId: string, destination: 
   const cameMs = changes.findLast(({ at, what }) => at === destination && what === "INVITE came")?.atMs ?? 0;
   if (rig.kills.some(({ atMs, upMs }) => cameMs > atMs - BEHIND_MS && cameMs < upMs)) return "the balancer was killed when it began";
   if (faults.blind.some(({ fromMs, toMs }) => cameMs > fromMs - BEHIND_MS && cameMs < toMs)) return "the disk was full when it began";
-  if (rig.headroom.log().includes(`"callId":"${callId}"`) && new RegExp(`"callId":"${callId}"[^\n]*did not answer a ping`).test(rig.headroom.log()))
+  if (
+    rig.headroom.log().includes(`"callId":"${callId}"`) &&
+    new RegExp(`"callId":"${callId}"[^\n]*did not answer a ping`).test(rig.headroom.log())
+  )
     return "a party did not answer pings, and BYE was lost";
   // The balancer has passed its BYE on, and has seen the call end; what was lost after that is for the two sides.
   if (changes.some(({ what }) => what === "BYE sent")) return "its BYE was lost behind the balancer";

@@ -57,7 +57,8 @@ export function scheduleOf(seed: number, bounds: ScheduleBounds): ScheduledFault
     const [least, most] = BETWEEN[kind];
     const wait = (): number => Math.round(least + random() * (most - least));
     // The first of each kind may come early, so that a short run has some of all.
-    for (let atMs = FIRST_MS + Math.round(random() * most * 0.5); atMs < endMs; atMs += wait()) faults.push({ atMs, fault: draw(kind, random, bounds) });
+    for (let atMs = FIRST_MS + Math.round(random() * most * 0.5); atMs < endMs; atMs += wait())
+      faults.push({ atMs, fault: draw(kind, random, bounds) });
   }
   return faults.sort((a, b) => a.atMs - b.atMs);
 }

@@ -30,7 +30,12 @@ export class SippPair {
   }
 
   /** Takes places for both. @param net first three numbers of loopback addresses */
-  static async open(net: string, seed: number, balancer: { readonly address: string; readonly port: number }, port: number): Promise<SippPair> {
+  static async open(
+    net: string,
+    seed: number,
+    balancer: { readonly address: string; readonly port: number },
+    port: number,
+  ): Promise<SippPair> {
     const callerPlace = { address: `${net}.31`, port: await freeUdpPort(`${net}.31`) };
     const relay = await ChaosRelay.open({ address: `${net}.32`, target: balancer, port: callerPlace.port, quality: QUALITY, seed });
     return new SippPair(relay, callerPlace, { address: `${net}.33`, port });
