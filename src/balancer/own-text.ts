@@ -2,5 +2,6 @@
  * The text without the message that it was cut from: a text that is remembered would keep all of that in memory, which is up to a whole datagram.
  */
 export function ownText(text: string): string {
-  return ` ${text}`.slice(1);
+  // Joined texts are written into one new piece; a template would keep its parts, and a slice the text that it was cut from.
+  return text.length < 2 ? text : [text.slice(0, 1), text.slice(1)].join("");
 }
