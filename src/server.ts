@@ -15,7 +15,6 @@ import { ConfiguredDistribution } from "./server/distribution.ts";
 import { FreeswitchFeeds } from "./server/freeswitch-feeds.ts";
 import { freeswitchSettings } from "./server/freeswitch-settings.ts";
 import { keepDialogs, type StartOptions } from "./server/keep-dialogs.ts";
-import { keysForRestart } from "./server/keys-for-restart.ts";
 import { Listeners, listenText } from "./server/listeners.ts";
 import { LoadAudit } from "./server/load-audit.ts";
 import { logStatus, TableLoader } from "./server/load-table.ts";
@@ -24,6 +23,7 @@ import { OverloadGuard } from "./server/overload-guard.ts";
 import { ownAddresses } from "./server/own-addresses.ts";
 import { processesOf } from "./server/processes.ts";
 import { Registrations } from "./server/registrations.ts";
+import { Reloads } from "./server/reloads.ts";
 import { createRouter, ReplaceableRouter } from "./server/routers.ts";
 import { sourceFilter } from "./server/source-filter.ts";
 import { finishRequests } from "./server/stopping.ts";
@@ -269,30 +269,10 @@ async function compose(
   opened.push(() => watch.stop());
   const sip = network.listeners.map(listenText);
 
-  // One reload at a time: the last one asked for is the one that stays.
-  let reloading: Promise<void> = Promise.resolve();
-  let current = config;
-  function reload(next?: Config): Promise<void> {
-    const turn = reloading.then(() => reloadNow(next));
-    reloading = turn.catch(() => undefined);
-    return turn;
-  }
-
-  async function reloadNow(next?: Config): Promise<void> {
-    const nextLists = next === undefined ? undefined : readDistributorSetup(next);
-    const nextRouter = next === undefined ? undefined : await createRouter(next, routingPorts);
-    await loader.load(next ?? current);
-    if (next === undefined || nextRouter === undefined || nextLists === undefined) return;
-    listeners.reload();
-    router.current = nextRouter;
-    distribution.use(next, nextLists);
-    current = next;
-    announcer.routingChanged(next.routing);
-    guard.use(next.overload);
-    log.level = next.log.level;
-    for (const notice of next.notices) log.warn({}, notice);
-    for (const key of keysForRestart(config, next)) log.warn({ key }, `${key} has changed: that takes effect at the next start`);
-  }
+  const reloads = new Reloads({
+    ...{ config, loader, listeners, router, distribution, announcer, guard, log },
+    routerOf: (next) => createRouter(next, routingPorts),
+  });
 
   const statistics = new Statistics({
     layer,
@@ -325,7 +305,7 @@ async function compose(
   guard.begin();
   audit.begin();
   cluster?.ready();
-  return { sip, managementUrl: started.url, reload, stop };
+  return { sip, managementUrl: started.url, reload: (next) => reloads.reload(next), stop };
 
   /** What is being put into force was decided in the cluster a while ago: the world is not told. */
   function isOldNews(): boolean {
@@ -368,7 +348,7 @@ async function compose(
       {
         balancer,
         dialogs,
-        reload: () => reload(),
+        reload: () => reloads.reload(),
         endDialog,
         drains: operators.drains,
         settled: () => operators.settled(),

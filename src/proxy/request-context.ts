@@ -1,6 +1,6 @@
 import { CallLoad, type Destination } from "../balancer/index.ts";
 import { type Dialog, DialogState } from "../dialog/index.ts";
-import { reasonPhrase, type SipRequest, type SipResponse, uriScheme } from "../sip/index.ts";
+import { reasonPhrase, type SipRequest, type SipResponse } from "../sip/index.ts";
 import type { Endpoint, ServerTransaction } from "../transaction/index.ts";
 import { admit, CLOSED_RETRY_AFTER_S } from "./admission.ts";
 import { Branch } from "./branch.ts";
@@ -11,14 +11,12 @@ import { type HandledRequest, type Handler, HandlerRun, runReply } from "./handl
 import { endOrphan } from "./hangup.ts";
 import { HopList, isTooLarge, noteUnreachable } from "./hop-list.ts";
 import type { RoutePlan } from "./loose-route.ts";
-import { endpointsOf, type Hops, isSecure, nextHops } from "./next-hop.ts";
+import { endpointsOf, type Hops, nextHops } from "./next-hop.ts";
 import { type Admission, type FailureCause, MAX_BRANCHES, type TargetGuard } from "./ports.ts";
 import { ResponseContext, statusOfFailure } from "./response-context.ts";
-import { mayBegin } from "./target-guard.ts";
+import { refusalOf } from "./target-guard.ts";
 
 const NO_CELLS: readonly number[] = [];
-/** RFC 5630 §5.3: a sips request never goes on without TLS, and its caller learns why. */
-const SIPS_NOT_ALLOWED = ["Warning", '380 headroom "SIPS Not Allowed"'] as const;
 /** A dropped request counts as refused. */
 const DROPPED_STATUS = 403;
 
@@ -322,16 +320,15 @@ export class RequestContext extends ResponseContext implements HandledRequest {
       this.onFailure(undefined, "transport-error");
       return;
     }
-    if (uriScheme(this.requestUri) === "sips" && !targets.every(isSecure)) {
-      this.reject(480, "Temporarily Unavailable", [SIPS_NOT_ALLOWED]);
-      return;
-    }
-    const { core, guard, load, answerWithinMs } = this;
-    const denied = guard === undefined || this.#isExempt ? undefined : targets.find((target) => !mayBegin(guard, target, this.requestUri));
-    if (denied !== undefined) {
-      const { address, port } = denied;
-      this.core.log.info({ callId: this.callId, requestUri: this.requestUri, address, port }, "Request refused: its target is not allowed");
-      this.reject(403, "Target Not Allowed");
+    const { core, load, answerWithinMs } = this;
+    const refusal = refusalOf(targets, this.requestUri, this.#isExempt ? undefined : this.guard);
+    if (refusal !== undefined) {
+      const { target, status, reason, headers } = refusal;
+      if (status === 403) {
+        const { address, port } = target;
+        core.log.info({ callId: this.callId, requestUri: this.requestUri, address, port }, "Request refused: its target is not allowed");
+      }
+      this.reject(status, reason, headers);
       return;
     }
     if (this.failovers > 0) core.counters.failovers++;

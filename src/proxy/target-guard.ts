@@ -1,9 +1,14 @@
 import { canonicalIp } from "../balancer/index.ts";
 import type { Dialog } from "../dialog/index.ts";
+import { uriScheme } from "../sip/index.ts";
 import type { Endpoint } from "../transaction/index.ts";
 import type { ProxyCore } from "./core.ts";
+import { isSecure } from "./next-hop.ts";
 import type { TargetGuard } from "./ports.ts";
 import { type UriTarget, uriTargets } from "./uri-targets.ts";
+
+/** RFC 5630 §5.3: a sips request never goes on without TLS, and its caller learns why. */
+const SIPS_NOT_ALLOWED = ["Warning", '380 headroom "SIPS Not Allowed"'] as const;
 
 /** Where a message inside a dialog is about to go, its host name resolved. */
 export interface Reach {
@@ -60,14 +65,22 @@ function accepts(core: ProxyCore, dialog: Dialog, target: UriTarget): boolean {
   return (core.router.guard?.accepts(target) ?? true) && (dialog.guard?.accepts(target) ?? true);
 }
 
-/** Whether an initial request with this Request-URI may go there: a `maddr` in it would take it further. */
-export function mayBegin(guard: TargetGuard, target: Endpoint, requestUri: string): boolean {
-  return (
-    guard.accepts(target) &&
-    uriTargets(requestUri)
-      .slice(1)
-      .every((further) => guard.accepts(further))
-  );
+/** Why an initial request does not go to its targets, and because of which. */
+export interface Refusal {
+  readonly target: Endpoint;
+  readonly status: number;
+  readonly reason: string;
+  readonly headers?: readonly (readonly [string, string])[];
+}
+
+/** What keeps an initial request with this Request-URI from these targets; undefined: it may go. A guard does not let a `maddr` take it further either. */
+export function refusalOf(targets: readonly Endpoint[], requestUri: string, guard: TargetGuard | undefined): Refusal | undefined {
+  const insecure = uriScheme(requestUri) === "sips" ? targets.find((target) => !isSecure(target)) : undefined;
+  if (insecure !== undefined) return { target: insecure, status: 480, reason: "Temporarily Unavailable", headers: [SIPS_NOT_ALLOWED] };
+  if (guard === undefined) return undefined;
+  const beyond = uriTargets(requestUri).slice(1);
+  const denied = targets.find((target) => !guard.accepts(target) || !beyond.every((further) => guard.accepts(further)));
+  return denied && { target: denied, status: 403, reason: "Target Not Allowed" };
 }
 
 /** Whether there is anything that the parties of this call cannot reach. */

@@ -4,7 +4,8 @@ import type { OutcomeSettings } from "../../src/health/index.ts";
 import type { ProxyCall, Router } from "../../src/proxy/index.ts";
 import { createScriptRouter } from "../../src/routing/index.ts";
 import { delivered, established, invite, type SimCall } from "../support/sim-call.ts";
-import { balancingRouter, FR_INVITE_MS, FR_MS, SimNetwork, type SimOptions } from "../support/sim-network.ts";
+import { balancingRouter, FR_INVITE_MS, FR_MS, SimNetwork } from "../support/sim-network.ts";
+import type { SimOptions } from "../support/sim-options.ts";
 import { request, responseTo } from "../support/sip-messages.ts";
 
 const FIRST = "203.0.113.1";

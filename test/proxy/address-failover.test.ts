@@ -3,7 +3,8 @@ import { describe, it } from "node:test";
 import type { Address } from "../../src/balancer/index.ts";
 import type { Endpoint } from "../../src/transaction/index.ts";
 import { invite, type SimCall } from "../support/sim-call.ts";
-import { FR_INVITE_MS, FR_MS, SimNetwork, type SimOptions } from "../support/sim-network.ts";
+import { FR_INVITE_MS, FR_MS, SimNetwork } from "../support/sim-network.ts";
+import type { SimOptions } from "../support/sim-options.ts";
 import { headerOf, responseTo } from "../support/sip-messages.ts";
 
 const [A, B, OTHER] = ["203.0.113.1", "203.0.113.11", "203.0.113.2"] as const;

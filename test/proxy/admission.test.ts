@@ -5,7 +5,8 @@ import { CLOSED_RETRY_AFTER_S, MAX_RESERVATIONS } from "../../src/proxy/admissio
 import type { Admission, ProxyCall, Router } from "../../src/proxy/index.ts";
 import { createDefaultRouter } from "../../src/routing/index.ts";
 import { invite, type SimCall } from "../support/sim-call.ts";
-import { balancingRouter, SimNetwork, type SimOptions } from "../support/sim-network.ts";
+import { balancingRouter, SimNetwork } from "../support/sim-network.ts";
+import type { SimOptions } from "../support/sim-options.ts";
 import { headerOf, responseTo } from "../support/sip-messages.ts";
 
 type Answer = "reserved" | "full" | "closed";

@@ -3,7 +3,8 @@ import { describe, it } from "node:test";
 import type { CallLoad } from "../../src/balancer/index.ts";
 import type { Admission } from "../../src/proxy/index.ts";
 import { established, type SimCall } from "../support/sim-call.ts";
-import { FR_MS, SimNetwork, type SimOptions } from "../support/sim-network.ts";
+import { FR_MS, SimNetwork } from "../support/sim-network.ts";
+import type { SimOptions } from "../support/sim-options.ts";
 import { responseTo } from "../support/sip-messages.ts";
 
 /** Notes what is kept for BYEs; nothing has to be asked for. */

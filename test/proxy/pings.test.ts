@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { DialogFlag, DialogState, endpointsOf, snapshotOf } from "../../src/dialog/index.ts";
 import { delivered, requestUriOf, type SimCall, uriOf } from "../support/sim-call.ts";
-import { balancingRouter, FR_MS, LIFETIME_MS, SimNetwork, type SimOptions } from "../support/sim-network.ts";
+import { balancingRouter, FR_MS, LIFETIME_MS, SimNetwork } from "../support/sim-network.ts";
+import type { SimOptions } from "../support/sim-options.ts";
 import { headerOf, responseTo } from "../support/sip-messages.ts";
 
 const OPTIONS_MS = 30_000;

@@ -3,7 +3,8 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { Balancer } from "../../src/balancer/index.ts";
 import type { ProxyCall, Router } from "../../src/proxy/index.ts";
-import { balancingRouter, LIFETIME_MS, type LinkFaults, SimNetwork } from "../support/sim-network.ts";
+import { balancingRouter, LIFETIME_MS, SimNetwork } from "../support/sim-network.ts";
+import type { LinkFaults } from "../support/sim-options.ts";
 import { type CalleePlan, type CallerPlan, SimCallee, SimCaller } from "../support/sim-ua.ts";
 
 const RUNS = 200;

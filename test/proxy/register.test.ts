@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Source } from "../../src/registrar/index.ts";
 import type { SipRequest } from "../../src/sip/index.ts";
-import { balancingRouter, PROXY, SimNetwork, type SimOptions } from "../support/sim-network.ts";
+import { balancingRouter, PROXY, SimNetwork } from "../support/sim-network.ts";
+import type { SimOptions } from "../support/sim-options.ts";
 import { headerOf, headersOf, request, statusOf } from "../support/sip-messages.ts";
 
 const SERVER = "198.51.100.7";

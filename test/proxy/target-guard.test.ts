@@ -13,7 +13,8 @@ import {
 } from "../../src/routing/index.ts";
 import { ReplaceableRouter } from "../../src/server/routers.ts";
 import { delivered, established, type SimCall } from "../support/sim-call.ts";
-import { balancingRouter, PROXY, SimNetwork, type SimOptions, type SimPeer } from "../support/sim-network.ts";
+import { balancingRouter, PROXY, SimNetwork, type SimPeer } from "../support/sim-network.ts";
+import type { SimOptions } from "../support/sim-options.ts";
 import { headersOf, request, responseTo, statusOf } from "../support/sip-messages.ts";
 
 /** Destinations of group 1: the first one gets the calls, the other one is what nobody may reach past the balancer. */

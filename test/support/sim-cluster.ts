@@ -3,7 +3,8 @@ import { type Dialog, type DialogSnapshot, endpointsOf, snapshotOf } from "../..
 import type { Elsewhere, Found, FoundDialog } from "../../src/proxy/index.ts";
 import type { SipRequest, SipResponse } from "../../src/sip/index.ts";
 import { SimCall } from "./sim-call.ts";
-import { SimNetwork, type SimOptions } from "./sim-network.ts";
+import { SimNetwork } from "./sim-network.ts";
+import type { SimOptions } from "./sim-options.ts";
 
 /** What a node keeps for the others of one call. */
 interface Kept {

@@ -1,5 +1,6 @@
 import fc from "fast-check";
-import { LIFETIME_MS, SimNetwork, type SimOptions, type SimPeer } from "../support/sim-network.ts";
+import { LIFETIME_MS, SimNetwork, type SimPeer } from "../support/sim-network.ts";
+import type { SimOptions } from "../support/sim-options.ts";
 import { type CalleePlan, type CallerPlan, SimCallee, SimCaller } from "../support/sim-ua.ts";
 import { restartNames } from "../support/sip-messages.ts";
 import { type Mutation, mutated, mutation } from "./mutations.ts";

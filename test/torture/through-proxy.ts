@@ -3,7 +3,8 @@ import type { Router } from "../../src/proxy/index.ts";
 import { H, parseMessage, type SipRequest } from "../../src/sip/index.ts";
 import type { Endpoint, SendOwner } from "../../src/transaction/index.ts";
 import { request, response } from "../sip/messages.ts";
-import { SimNetwork, type SimOptions } from "../support/sim-network.ts";
+import { SimNetwork } from "../support/sim-network.ts";
+import type { SimOptions } from "../support/sim-options.ts";
 import { headersOf, statusOf } from "../support/sip-messages.ts";
 
 /** Where everything goes that the proxy forwards. */
