@@ -101,6 +101,7 @@ async function compose(
     wallMs: Date.now,
     defaultTimeoutMs: config.dialog.default_timeout * 1000,
     release: (load) => balancer.release(load),
+    settle: (load) => balancer.settle(load),
   });
   dialogs.onState = (dialog, before) => {
     announcer.dialogChanged(dialog, before);

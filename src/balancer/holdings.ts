@@ -1,4 +1,4 @@
-import { Holding } from "./call-load.ts";
+import type { Holding } from "./call-load.ts";
 
 /** Most kinds of holdings that are remembered: destinations times ways to get there. A call of another kind has its own. */
 const MAX_KINDS = 4_096;

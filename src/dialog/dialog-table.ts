@@ -1,8 +1,12 @@
 import type { CallLoad } from "../balancer/index.ts";
 import type { SipRequest, SipResponse } from "../sip/index.ts";
 import type { Chance, Endpoint, TimerWheel } from "../transaction/index.ts";
+import { CallIndex } from "./call-index.ts";
 import { DialogCounters, type EndReason } from "./counters.ts";
-import { type CalleeLeg, Dialog, DialogState, type Direction, originOf } from "./dialog.ts";
+import { Dialog, DialogState } from "./dialog.ts";
+import { EndpointPool } from "./endpoint-pool.ts";
+import type { CalleeLeg, Direction } from "./leg.ts";
+import { originOf } from "./origin.ts";
 import { sessionLifeMs } from "./session-timer.ts";
 import { type DialogEndpoints, type DialogSnapshot, revive } from "./snapshot.ts";
 
@@ -34,6 +38,8 @@ export interface DialogTableOptions {
   readonly defaultTimeoutMs: number;
   /** Gives back what the call counts. */
   readonly release: (load: CallLoad) => void;
+  /** Is told that the call is up, and counts what it counts until it ends. */
+  readonly settle?: (load: CallLoad) => void;
   readonly maxDialogs?: number;
 }
 
@@ -65,8 +71,8 @@ export class DialogTable {
   earlyLifetimeMs = EARLY_LIFETIME_MS;
   readonly #options: DialogTableOptions;
   readonly #byDid = new Map<string, Dialog>();
-  /** Usually one dialog a Call-ID; a spiral through us makes a second one. */
-  readonly #byCallId = new Map<string, Dialog[]>();
+  readonly #byCallId = new CallIndex();
+  readonly #endpoints = new EndpointPool();
   readonly #onTimer = (dialog: Dialog): void => this.#timerFired(dialog);
   #serial = 0;
   #ongoing = 0;
@@ -100,9 +106,10 @@ export class DialogTable {
   }
 
   byCallId(callId: string, fromTag?: string): Dialog | undefined {
-    return this.#byCallId
-      .get(callId)
-      ?.find((dialog) => dialog.state !== DialogState.Deleted && (fromTag === undefined || dialog.fromTag === fromTag));
+    for (const dialog of this.#byCallId.all(callId)) {
+      if (dialog.state !== DialogState.Deleted && (fromTag === undefined || dialog.fromTag === fromTag)) return dialog;
+    }
+    return undefined;
   }
 
   create(invite: SipRequest, source: Endpoint): Dialog {
@@ -129,6 +136,7 @@ export class DialogTable {
     if (dialog.state < DialogState.ConfirmedNoAck) this.#startTimer(dialog, this.earlyLifetimeMs);
     else {
       dialog.load.closed = true;
+      this.#endpoints.share(dialog);
       this.#startTimer(dialog, Math.min(Math.max(0, dialog.expiresAtMs - this.#options.wallMs()), MAX_LIFETIME_MS));
     }
     this.onRestored?.(dialog);
@@ -179,18 +187,15 @@ export class DialogTable {
         if (direction !== undefined) return { dialog, direction };
       }
     }
-    const others = this.#byCallId.get(request.callId);
-    if (others === undefined) return undefined;
     // A call whose legs are these goes before one that rings and would take any tag.
-    for (const dialog of others) {
+    let second: DialogMatch | undefined;
+    for (const dialog of this.#byCallId.candidates(request.callId, request)) {
       const direction = dialog.directionOf(request);
-      if (direction !== undefined && dialog.hasLegOf(request, direction)) return { dialog, direction };
+      if (direction === undefined) continue;
+      if (dialog.hasLegOf(request, direction)) return { dialog, direction };
+      second ??= { dialog, direction };
     }
-    for (const dialog of others) {
-      const direction = dialog.directionOf(request);
-      if (direction !== undefined) return { dialog, direction };
-    }
-    return undefined;
+    return second;
   }
 
   /** The call of a response to an INVITE that no transaction waits for, also for some seconds after its end. */
@@ -201,7 +206,7 @@ export class DialogTable {
 
   /** Restored calls that are or were up and that a response to a request inside them may belong to, with the way that the request took. */
   *matchInside(response: SipResponse): IterableIterator<DialogMatch> {
-    for (const dialog of this.#byCallId.get(response.callId) ?? []) {
+    for (const dialog of this.#byCallId.candidates(response.callId, response)) {
       if (!dialog.isRestored || dialog.state < DialogState.ConfirmedNoAck || dialog.owns(response)) continue;
       const { fromTag, toTag } = response;
       if (fromTag === dialog.fromTag && dialog.findLeg(toTag) !== undefined) yield { dialog, direction: "downstream" };
@@ -218,6 +223,7 @@ export class DialogTable {
   provisional(dialog: Dialog, response: SipResponse): void {
     if (dialog.isGuest || dialog.state >= DialogState.ConfirmedNoAck) return;
     dialog.learnLeg(response, "early");
+    this.#byCallId.learned(dialog);
     this.#setState(dialog, DialogState.Early);
     if (dialog.isRestored) this.#startTimer(dialog, this.earlyLifetimeMs); // as Timer C of the INVITE would (RFC 3261 §16.8)
     this.changed(dialog);
@@ -230,6 +236,7 @@ export class DialogTable {
   confirmed(dialog: Dialog, response: SipResponse, invite?: SipRequest): void {
     if (dialog.isGuest || dialog.state === DialogState.Deleted) return;
     const leg = dialog.learnLeg(response, "confirmed");
+    this.#byCallId.learned(dialog);
     if (dialog.state < DialogState.ConfirmedNoAck) {
       if (invite !== undefined) dialog.noteSessions(invite, response);
       this.#comeUp(dialog, leg, response);
@@ -261,12 +268,15 @@ export class DialogTable {
   refused(dialog: Dialog, response: SipResponse): void {
     if (dialog.isGuest || dialog.state >= DialogState.ConfirmedNoAck) return;
     dialog.learnLeg(response, "early"); // its ACK has this tag
+    this.#byCallId.learned(dialog);
     dialog.isRefused = true;
     this.end(dialog, "Rejected");
   }
 
   #comeUp(dialog: Dialog, leg: CalleeLeg | undefined, response: SipResponse): void {
     dialog.load.closed = true; // what the call counts is settled: a route handler that is still busy must not count it elsewhere
+    this.#options.settle?.(dialog.load);
+    this.#endpoints.share(dialog);
     this.#setState(dialog, DialogState.ConfirmedNoAck);
     dialog.startedAtMs = this.#options.wallMs();
     dialog.expiresAtMs = this.#endOf(dialog, response);
@@ -315,9 +325,7 @@ export class DialogTable {
 
   #insert(dialog: Dialog): void {
     this.#byDid.set(dialog.did, dialog);
-    const others = this.#byCallId.get(dialog.callId);
-    if (others === undefined) this.#byCallId.set(dialog.callId, [dialog]);
-    else others.push(dialog);
+    this.#byCallId.add(dialog);
     this.#ongoing++;
   }
 
@@ -385,9 +393,6 @@ export class DialogTable {
   #forget(dialog: Dialog): void {
     dialog.timer = this.#options.wheel.cancel(dialog.timer);
     this.#byDid.delete(dialog.did);
-    const others = this.#byCallId.get(dialog.callId);
-    if (others === undefined) return;
-    if (others.length === 1) this.#byCallId.delete(dialog.callId);
-    else others.splice(others.indexOf(dialog), 1);
+    this.#byCallId.remove(dialog);
   }
 }

@@ -64,6 +64,7 @@ export class QuietProxy {
       wallMs: () => 1_790_000_000_000 + this.#nowMs,
       defaultTimeoutMs: 43_200_000,
       release: (load) => balancer.release(load),
+      settle: (load) => balancer.settle(load),
     });
     const network: Network = {
       isOwn: (host, port) => host === "192.0.2.1" && port === 5060,
