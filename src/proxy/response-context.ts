@@ -69,6 +69,7 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
     this.onSuccess(branch, response);
     if (this.finalStatus === 0) this.core.counters.requests_2xx++;
     this.finalStatus = response.status;
+    this.#forgetOthers();
     this.#forward(response);
   }
 
@@ -139,6 +140,7 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
     this.finalStatus = status;
     this.#count(status);
     this.transaction.reply(status, reason, headers);
+    this.#forgetOthers();
     if (status >= 300) this.onRejected(status);
     return true;
   }
@@ -158,7 +160,14 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
     this.finalStatus = response.status;
     this.#count(response.status);
     this.#forward(response);
+    this.#forgetOthers();
     this.onRejected(response.status);
+  }
+
+  /** The best answer has been chosen: no other is kept until the last timer ends. */
+  #forgetOthers(): void {
+    this.#best = undefined;
+    this.#challenged = undefined;
   }
 
   /** What the callee itself said of a cancelled request passes (RFC 3261 §16.7 step 6); silence and server failures are 487 to the caller. */
