@@ -11,16 +11,19 @@ import { RoutingCounters, type RoutingPorts } from "./routing/index.ts";
 import { Addresses } from "./server/addresses.ts";
 import { Announcer } from "./server/announcer.ts";
 import type { ClusterNode } from "./server/cluster.ts";
+import type { SharedCalls } from "./server/dialog-keeper.ts";
 import { ConfiguredDistribution } from "./server/distribution.ts";
 import { FreeswitchFeeds } from "./server/freeswitch-feeds.ts";
 import { freeswitchSettings } from "./server/freeswitch-settings.ts";
+import { GapPings, type GapPingsPorts } from "./server/gap-pings.ts";
 import { keepDialogs, type StartOptions } from "./server/keep-dialogs.ts";
 import { Listeners, listenText } from "./server/listeners.ts";
-import { LoadAudit } from "./server/load-audit.ts";
+import { LoadAudit, type SessionGap } from "./server/load-audit.ts";
 import { logStatus, TableLoader } from "./server/load-table.ts";
 import { Operators } from "./server/operators.ts";
 import { OverloadGuard } from "./server/overload-guard.ts";
 import { ownAddresses } from "./server/own-addresses.ts";
+import { pingSettings } from "./server/ping-settings.ts";
 import { processesOf } from "./server/processes.ts";
 import { Registrations } from "./server/registrations.ts";
 import { Reloads } from "./server/reloads.ts";
@@ -103,6 +106,7 @@ async function compose(
     release: (load) => balancer.release(load),
     settle: (load) => balancer.settle(load),
   });
+  dialogs.raceConditionMs = config.dialog.race_condition_timeout * 1000;
   dialogs.onState = (dialog, before) => {
     announcer.dialogChanged(dialog, before);
     cluster?.dialogChanged(dialog);
@@ -137,7 +141,11 @@ async function compose(
 
   const freeswitch = freeswitchSettings(config);
   const feeds = freeswitch && new FreeswitchFeeds({ settings: freeswitch, balancer, log, heard: (figures) => audit.heard(figures) });
-  const audit = new LoadAudit({ config, balancer, dialogs, feeds, told: announcer, after, nowMs, log });
+  const verify: GapPingsPorts["verify"] = (dialog, afterMs) => proxy.verify(dialog, afterMs);
+  const gapPings = new GapPings({ config, balancer, dialogs, verify, after, log });
+  opened.push(async () => gapPings.close());
+  const gapChanged = (gap: SessionGap): void => gapPings.gapChanged(gap);
+  const audit = new LoadAudit({ config, balancer, dialogs, feeds, told: announcer, gapChanged, after, nowMs, log });
   opened.push(async () => audit.close());
   opened.push(async () => feeds?.stop());
   const store = await openStore(config.load_balancer.db_url, {
@@ -146,7 +154,18 @@ async function compose(
     feeds: freeswitch && freeswitchFeeds(freeswitch.initialLoad),
   });
   opened.push(() => store.close());
-  const keeper = keepDialogs({ config, forceEmpty, dialogs, balancer, listeners: () => network.listeners, nowMs, after, log });
+  const shared: SharedCalls = {
+    stillOwn: (dids) => cluster?.dialogs?.stillOwn(dids) ?? Promise.resolve(dids),
+    regained: (dialog) => {
+      cluster?.dialogs?.regained(dialog);
+      operators.drains.adopted(dialog.did, dialog.load, dialog.startedAtMs);
+    },
+  };
+  const keeper = keepDialogs({
+    ...{ config, forceEmpty, shared, dialogs, balancer, nowMs, after, log },
+    listeners: () => network.listeners,
+    wallMs: Date.now,
+  });
   opened.push(async () => keeper?.close());
   const operators = new Operators({
     balancer,
@@ -250,7 +269,7 @@ async function compose(
     router,
     outcomes: feeds?.outcomes(watch.outcomes) ?? watch.outcomes,
     registrar: registrations?.registrar,
-    pings: { optionsMs: config.dialog.options_ping_interval * 1000, reinviteMs: config.dialog.reinvite_ping_interval * 1000 },
+    pings: pingSettings(config, announcer),
     timeouts: { frMs: config.tm.fr_timeout * 1000, frInviteMs: config.tm.fr_inv_timeout * 1000 },
     defaultMaxForwards: config.sip.max_forwards,
     log,
@@ -299,6 +318,7 @@ async function compose(
     uptimeS: () => Math.trunc((Date.now() - startedAtMs) / 1000),
   });
   await cluster?.start();
+  await keeper?.restoreShared();
   const started = await startManagement();
   management = started;
   opened.push(() => started.close());
@@ -327,11 +347,7 @@ async function compose(
     if (config.cluster.redis_url === null) return undefined;
     const { ClusterNode } = await import("./server/cluster.ts"); // memory that a node alone does not need
     const node = new ClusterNode({
-      config,
-      balancer,
-      dialogs,
-      operators,
-      announcer,
+      ...{ config, balancer, dialogs, operators, announcer },
       listeners: () => network.listeners,
       sip: ownAddresses(network.listeners, config.sip.advertised_address),
       setPeers: (addresses) => network.setPeers(addresses),

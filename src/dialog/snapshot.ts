@@ -28,6 +28,9 @@ export interface DialogSnapshot {
   readonly callerRouteSet: readonly string[];
   readonly callerCseq: number;
   readonly inviteBranch: string;
+  /** "" and 0 once the call is up. */
+  readonly inviteUri: string;
+  readonly inviteCseq: number;
   readonly legs: readonly Readonly<CalleeLeg>[];
   /** From Unconfirmed to Confirmed. */
   readonly state: DialogState;
@@ -66,6 +69,8 @@ export function snapshotOf(dialog: Dialog): DialogSnapshot {
     callerRouteSet: dialog.callerRouteSet,
     callerCseq: dialog.callerCseq,
     inviteBranch: dialog.inviteBranch,
+    inviteUri: dialog.inviteUri,
+    inviteCseq: dialog.inviteCseq,
     legs: dialog.legs.map(({ tag, contact, routeSet, cseq, state, earlyBye }) => ({
       ...{ tag, contact, routeSet, cseq, state },
       ...(earlyBye !== undefined && { earlyBye }),
@@ -98,6 +103,8 @@ export function revive(snapshot: DialogSnapshot, { caller, callee }: DialogEndpo
   dialog.isRestored = true;
   dialog.calleeEndpoint = callee;
   dialog.inviteBranch = snapshot.inviteBranch;
+  dialog.inviteUri = snapshot.inviteUri;
+  dialog.inviteCseq = snapshot.inviteCseq;
   dialog.restoreLegs(snapshot.legs);
   dialog.state = snapshot.state;
   dialog.startedAtMs = snapshot.startedAtMs;

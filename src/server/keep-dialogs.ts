@@ -17,13 +17,15 @@ export interface KeepDialogsPorts extends Omit<KeeperPorts, "store" | "earlyLife
 }
 
 /**
- * Opens the calls that are written down; undefined when none are to be. In a cluster Redis has them, and says who goes on with a call: a file beside it
- * would bring back calls that another node has taken meanwhile, and count them twice.
+ * Opens the calls that are written down; undefined when none are to be. Where nodes share their calls, Redis says who goes on with each.
  *
  * @throws {StoreError} when there are calls that cannot be read
  */
-export function keepDialogs({ config, forceEmpty, ...ports }: KeepDialogsPorts): DialogKeeper | undefined {
-  if (config.dialog.persistence === "off" || config.cluster.redis_url !== null) return undefined;
-  const store = openDialogStore(config.load_balancer.db_url, { forceEmpty, wallMs: Date.now, log: ports.log });
-  return store && new DialogKeeper({ ...ports, store, earlyLifetimeMs: config.tm.fr_inv_timeout * 1000 });
+export function keepDialogs({ config, forceEmpty, shared, ...ports }: KeepDialogsPorts): DialogKeeper | undefined {
+  if (config.dialog.persistence === "off") return undefined;
+  const store = openDialogStore(config.load_balancer.db_url, { forceEmpty, wallMs: ports.wallMs, log: ports.log });
+  const isShared = config.cluster.redis_url !== null && config.cluster.replicate_dialogs;
+  return (
+    store && new DialogKeeper({ ...ports, shared: isShared ? shared : undefined, store, earlyLifetimeMs: config.tm.fr_inv_timeout * 1000 })
+  );
 }

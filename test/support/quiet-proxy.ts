@@ -90,6 +90,8 @@ export class QuietProxy {
       found,
       capacities: [],
       crashes: 0,
+      identity: "file",
+      aliveAtMs: undefined,
       async write(changes) {
         changed?.(changes);
         return "file";
@@ -97,7 +99,7 @@ export class QuietProxy {
       async close() {},
     };
     const keeper = new DialogKeeper({
-      ...{ store, dialogs, balancer, nowMs, log: QUIET, earlyLifetimeMs: 120_000, listeners: () => [listener] },
+      ...{ store, dialogs, balancer, nowMs, wallMs: nowMs, log: QUIET, earlyLifetimeMs: 120_000, listeners: () => [listener] },
       after: (ms, run) => {
         const timer = wheel.schedule(ms, { timerFired: run }, 0, this.#nowMs);
         return () => void wheel.cancel(timer);
