@@ -10,7 +10,7 @@ import { endpointAt, LargeRequests, type ProxyCore, ProxyCounters, SendFailures,
 import { RoutingCounters, type RoutingPorts } from "./routing/index.ts";
 import { Addresses } from "./server/addresses.ts";
 import { Announcer } from "./server/announcer.ts";
-import { ClusterNode } from "./server/cluster.ts";
+import type { ClusterNode } from "./server/cluster.ts";
 import { ConfiguredDistribution } from "./server/distribution.ts";
 import { FreeswitchFeeds } from "./server/freeswitch-feeds.ts";
 import { freeswitchSettings } from "./server/freeswitch-settings.ts";
@@ -104,6 +104,7 @@ async function compose(
     wallMs: steadyWallMs,
     defaultTimeoutMs: config.dialog.default_timeout * 1000,
     release: (load) => balancer.release(load),
+    settle: (load) => balancer.settle(load),
   });
   dialogs.raceConditionMs = config.dialog.race_condition_timeout * 1000;
   dialogs.onState = (dialog, before) => {
@@ -180,7 +181,7 @@ async function compose(
   operators.drainListeners.push((change) => cluster?.status.drainChanged(change));
   operators.overruleListeners.push((destination) => cluster?.status.drainOverruled(destination));
   const decided = await operators.load();
-  cluster = startCluster();
+  cluster = await startCluster();
   cluster?.seed(decided);
   const tableListeners: ((change: TableChange) => void)[] = [
     () => keeper?.tableChanged(), // with the first table: a drain that goes on has to see what calls there are
@@ -333,14 +334,11 @@ async function compose(
     if (dialog !== undefined) proxy.endDialog(dialog, headers);
   }
 
-  function startCluster(): ClusterNode | undefined {
+  async function startCluster(): Promise<ClusterNode | undefined> {
     if (config.cluster.redis_url === null) return undefined;
+    const { ClusterNode } = await import("./server/cluster.ts"); // memory that a node alone does not need
     const node = new ClusterNode({
-      config,
-      balancer,
-      dialogs,
-      operators,
-      announcer,
+      ...{ config, balancer, dialogs, operators, announcer },
       listeners: () => network.listeners,
       sip: ownAddresses(network.listeners, config.sip.advertised_address),
       setPeers: (addresses) => network.setPeers(addresses),
