@@ -10,14 +10,14 @@ import { endpointAt, LargeRequests, type ProxyCore, ProxyCounters, SendFailures,
 import { RoutingCounters, type RoutingPorts } from "./routing/index.ts";
 import { Addresses } from "./server/addresses.ts";
 import { Announcer } from "./server/announcer.ts";
-import { ClusterNode } from "./server/cluster.ts";
+import type { ClusterNode } from "./server/cluster.ts";
 import { ConfiguredDistribution } from "./server/distribution.ts";
 import { FreeswitchFeeds } from "./server/freeswitch-feeds.ts";
 import { freeswitchSettings } from "./server/freeswitch-settings.ts";
-import { GapPings, type GapPingsPorts } from "./server/gap-pings.ts";
+import { GapPings } from "./server/gap-pings.ts";
 import { keepDialogs, type StartOptions } from "./server/keep-dialogs.ts";
 import { Listeners, listenText } from "./server/listeners.ts";
-import { LoadAudit, type SessionGap } from "./server/load-audit.ts";
+import { LoadAudit } from "./server/load-audit.ts";
 import { logStatus, TableLoader } from "./server/load-table.ts";
 import { Operators } from "./server/operators.ts";
 import { OverloadGuard } from "./server/overload-guard.ts";
@@ -104,6 +104,7 @@ async function compose(
     wallMs: steadyWallMs,
     defaultTimeoutMs: config.dialog.default_timeout * 1000,
     release: (load) => balancer.release(load),
+    settle: (load) => balancer.settle(load),
   });
   dialogs.raceConditionMs = config.dialog.race_condition_timeout * 1000;
   dialogs.onState = (dialog, before) => {
@@ -140,11 +141,8 @@ async function compose(
 
   const freeswitch = freeswitchSettings(config);
   const feeds = freeswitch && new FreeswitchFeeds({ settings: freeswitch, balancer, log, heard: (figures) => audit.heard(figures) });
-  const verify: GapPingsPorts["verify"] = (dialog, afterMs) => proxy.verify(dialog, afterMs);
-  const gapPings = new GapPings({ config, balancer, dialogs, verify, after, log });
-  opened.push(async () => gapPings.close());
-  const gapChanged = (gap: SessionGap): void => gapPings.gapChanged(gap);
-  const audit = new LoadAudit({ config, balancer, dialogs, feeds, told: announcer, gapChanged, after, nowMs, log });
+  const gapPings = new GapPings({ config, balancer, dialogs, verify: (...call) => proxy.verify(...call), after, log });
+  const audit = new LoadAudit({ config, balancer, dialogs, feeds, told: announcer, gaps: gapPings, after, nowMs, log });
   opened.push(async () => audit.close());
   opened.push(async () => feeds?.stop());
   const store = await openStore(config.load_balancer.db_url, {
@@ -183,7 +181,7 @@ async function compose(
   operators.drainListeners.push((change) => cluster?.status.drainChanged(change));
   operators.overruleListeners.push((destination) => cluster?.status.drainOverruled(destination));
   const decided = await operators.load();
-  cluster = startCluster();
+  cluster = await startCluster();
   cluster?.seed(decided);
   const tableListeners: ((change: TableChange) => void)[] = [
     () => keeper?.tableChanged(), // with the first table: a drain that goes on has to see what calls there are
@@ -336,14 +334,11 @@ async function compose(
     if (dialog !== undefined) proxy.endDialog(dialog, headers);
   }
 
-  function startCluster(): ClusterNode | undefined {
+  async function startCluster(): Promise<ClusterNode | undefined> {
     if (config.cluster.redis_url === null) return undefined;
+    const { ClusterNode } = await import("./server/cluster.ts"); // memory that a node alone does not need
     const node = new ClusterNode({
-      config,
-      balancer,
-      dialogs,
-      operators,
-      announcer,
+      ...{ config, balancer, dialogs, operators, announcer },
       listeners: () => network.listeners,
       sip: ownAddresses(network.listeners, config.sip.advertised_address),
       setPeers: (addresses) => network.setPeers(addresses),

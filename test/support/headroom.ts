@@ -90,12 +90,14 @@ function merge(base: Settings, over: Settings): Settings {
  * @param rows what its table holds
  * @param address its loopback address; sipp and other peers take others
  * @param nodeOptions what Node.js itself is told, such as `--inspect`
+ * @param main the program: as its sources are, or as they were compiled
  */
 export async function startHeadroom(
   configText = "",
   rows: readonly Row[] = [],
   address = "127.0.0.2",
   nodeOptions: readonly string[] = [],
+  main = MAIN,
 ): Promise<Headroom> {
   const folder = mkdtempSync(join(tmpdir(), "headroom-e2e-"));
   const port = await freeUdpPort(address);
@@ -117,7 +119,7 @@ export async function startHeadroom(
 
   let log = "";
   const run = (): { child: ChildProcess; exited: Promise<unknown> } => {
-    const started = spawn(process.execPath, [...nodeOptions, MAIN, "start", "--config", configFile], {
+    const started = spawn(process.execPath, [...nodeOptions, main, "start", "--config", configFile], {
       cwd: folder,
       stdio: ["ignore", "pipe", "pipe"],
     });
