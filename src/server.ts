@@ -14,6 +14,7 @@ import { ClusterNode } from "./server/cluster.ts";
 import { ConfiguredDistribution } from "./server/distribution.ts";
 import { FreeswitchFeeds } from "./server/freeswitch-feeds.ts";
 import { freeswitchSettings } from "./server/freeswitch-settings.ts";
+import { HotRestart } from "./server/handover/hot-restart.ts";
 import { keepDialogs, type StartOptions } from "./server/keep-dialogs.ts";
 import { Listeners, listenText } from "./server/listeners.ts";
 import { LoadAudit } from "./server/load-audit.ts";
@@ -44,6 +45,8 @@ export interface RunningServer {
   readonly managementUrl: string;
   /** Loads the destinations again, and the parts of a new configuration that can change while running. Rejects and changes nothing when they cannot be used. */
   reload(config?: Config): Promise<void>;
+  /** Has a new process take over. Answers its id; rejects with a sentence, and nothing has changed, when it cannot. */
+  restart(): Promise<number>;
   /** Refuses new calls, waits up to `sip.stop_timeout` for requests in flight, closes everything. */
   stop(): Promise<void>;
 }
@@ -62,7 +65,7 @@ export async function startServer(config: Config, log: Logger, options: StartOpt
 async function compose(
   config: Config,
   log: Logger,
-  { forceEmpty = false }: StartOptions,
+  { forceEmpty = false, former, spawn, leave = () => undefined }: StartOptions,
   opened: (() => Promise<void>)[],
 ): Promise<RunningServer> {
   const startedAtMs = Date.now();
@@ -126,7 +129,7 @@ async function compose(
   });
   opened.push(() => network.close());
   const listeners = new Listeners({
-    ...{ config, network, overload, locals, balancer, nowMs, log },
+    ...{ config, network, overload, locals, balancer, nowMs, log, awaited: former?.listeners },
     receive: (message, source) => {
       if (isReady) proxy.receive(message, source);
     },
@@ -145,7 +148,8 @@ async function compose(
     feeds: freeswitch && freeswitchFeeds(freeswitch.initialLoad),
   });
   opened.push(() => store.close());
-  const keeper = keepDialogs({ config, forceEmpty, dialogs, balancer, listeners: () => network.listeners, nowMs, after, log });
+  await former?.copy({ dialogs, balancer, network, listeners, names: store.loadDestinations(), log });
+  const keeper = keepDialogs({ config, forceEmpty, former, dialogs, balancer, listeners: () => network.listeners, nowMs, after, log });
   opened.push(async () => keeper?.close());
   const operators = new Operators({
     balancer,
@@ -173,7 +177,8 @@ async function compose(
   cluster = startCluster();
   cluster?.seed(decided);
   const tableListeners: ((change: TableChange) => void)[] = [
-    () => keeper?.tableChanged(), // with the first table: a drain that goes on has to see what calls there are
+    () => keeper?.tableChanged(),
+    () => former?.tableChanged(), // with the first table: a drain that goes on has to see what calls there are
     (change) => operators.tableChanged(change),
     (change) => cluster?.tableChanged(change),
     () => feeds?.tableChanged(),
@@ -263,8 +268,6 @@ async function compose(
   };
   const proxy = new SipProxy(core);
 
-  const stopTicker = startTicker(wheel, nowMs);
-  opened.push(async () => stopTicker());
   await watch.start(network.listeners.flatMap(({ address, transport }) => (transport === "udp" ? [address] : [])));
   opened.push(() => watch.stop());
   const sip = network.listeners.map(listenText);
@@ -274,6 +277,17 @@ async function compose(
     routerOf: (next) => createRouter(next, routingPorts),
   });
 
+  const hotRestart = new HotRestart({
+    ...{ config, dialogs, balancer, layer, core, listeners, proxy, nowMs, log, spawn, former, leave },
+    management: { listen: config.mi_http.listen, server: () => management?.server },
+    settle: async () => void (await Promise.all([operators.settled(), registrations?.settled()])),
+    retire: async () => {
+      const parts = [keeper, operators, registrations, announcer, audit].map(async (part) => part?.close());
+      await Promise.allSettled([...parts, watch.stop(), feeds?.stop()]);
+    },
+    finish: () => finishRequests({ proxy, layer, dialogs, timeoutMs: config.sip.stop_timeout * 1000, nowMs }),
+  });
+  statusListeners.push((change) => hotRestart.statusChanged(change));
   const statistics = new Statistics({
     layer,
     proxy,
@@ -301,15 +315,22 @@ async function compose(
   const started = await startManagement();
   management = started;
   opened.push(() => started.close());
-  isReady = true;
+  if (former === undefined) begin();
+  else await former.takeOver({ core, proxy, config, management: started, begin });
   guard.begin();
   audit.begin();
   cluster?.ready();
-  return { sip, managementUrl: started.url, reload: (next) => reloads.reload(next), stop };
+  return { sip, managementUrl: started.url, reload: (next) => reloads.reload(next), restart: () => hotRestart.restart(), stop };
+
+  function begin(): void {
+    isReady = true;
+    const stopTicker = startTicker(wheel, nowMs);
+    opened.push(async () => stopTicker());
+  }
 
   /** What is being put into force was decided in the cluster a while ago: the world is not told. */
   function isOldNews(): boolean {
-    return cluster?.status.isQuiet === true;
+    return cluster?.status.isQuiet === true || former?.isApplying === true;
   }
 
   function after(ms: number, run: () => void): () => void {
@@ -349,6 +370,8 @@ async function compose(
         balancer,
         dialogs,
         reload: () => reloads.reload(),
+        ...(spawn && { restart: () => hotRestart.restart() }),
+        elsewhere: (...request) => hotRestart.manage(...request),
         endDialog,
         drains: operators.drains,
         settled: () => operators.settled(),
@@ -369,12 +392,17 @@ async function compose(
         version: VERSION,
         log,
       },
-      { host: address, port, root: config.mi_http.root, bearerTokens: config.mi_http.auth.bearer_tokens },
+      {
+        ...{ host: address, port, root: config.mi_http.root, bearerTokens: config.mi_http.auth.bearer_tokens },
+        isAwaited: former?.management === config.mi_http.listen,
+      },
     );
   }
 
   async function stop(): Promise<void> {
-    await finishRequests({ proxy, layer, dialogs, timeoutMs: config.sip.stop_timeout * 1000, nowMs });
+    const timeoutMs = config.sip.stop_timeout * 1000;
+    await Promise.all([finishRequests({ proxy, layer, dialogs, timeoutMs, nowMs }), former?.stop()]);
+    if (hotRestart.hasSwitched) return; // all the rest is the new process's
     // The timers of calls stop here, and what becomes of a call is told to the cluster no more: another node does better by what comes now.
     isReady = false;
     for (const close of opened.reverse()) await close().catch((error: unknown) => log.error({ err: error }, "cannot stop a part in order"));

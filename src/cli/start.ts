@@ -1,6 +1,9 @@
+import { type ChildProcess, spawn } from "node:child_process";
 import type { Command } from "commander";
 import { type Config, ConfigError, loadConfig } from "../config/index.ts";
 import { createLog } from "../observability/log.ts";
+import { FormerProcess } from "../server/handover/former-process.ts";
+import { HANDOVER_VARIABLE } from "../server/handover/messages.ts";
 import { type RunningServer, startServer } from "../server.ts";
 import { VERSION } from "../version.ts";
 
@@ -14,7 +17,12 @@ export function register(program: Command): void {
     .action(async (options: { config?: string; forceEmpty?: boolean }) => run(options.config, options.forceEmpty === true));
 }
 
+/** Holds for one start only. */
+const FORCE_EMPTY = "--force-empty";
+
 async function run(file: string | undefined, forceEmpty: boolean): Promise<void> {
+  const isHandover = process.env[HANDOVER_VARIABLE] === String(process.ppid) && process.connected;
+  delete process.env[HANDOVER_VARIABLE];
   let config: Config;
   try {
     config = loadConfig(file, process.env);
@@ -55,8 +63,14 @@ async function run(file: string | undefined, forceEmpty: boolean): Promise<void>
     );
   });
 
+  process.on("SIGUSR2", () => {
+    if (server === undefined) return;
+    server.restart().catch((error: unknown) => log.error({}, textOf(error)));
+  });
+
   try {
-    server = await startServer(config, log, { forceEmpty });
+    const former = isHandover ? await FormerProcess.greet(process, config.cluster.redis_url !== null) : undefined;
+    server = await startServer(config, log, { forceEmpty, former, spawn: spawnNext, leave: (code) => process.exit(code) });
   } catch (error) {
     fail(error);
   }
@@ -64,6 +78,15 @@ async function run(file: string | undefined, forceEmpty: boolean): Promise<void>
     { version: VERSION, node: process.version, sip: server.sip, management: server.managementUrl, config: config.file ?? "defaults" },
     "headroom is running",
   );
+}
+
+/** The program as it is on the disk now, started as this one was. */
+function spawnNext(): ChildProcess {
+  return spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1).filter((argument) => argument !== FORCE_EMPTY)], {
+    env: { ...process.env, [HANDOVER_VARIABLE]: String(process.pid) },
+    stdio: ["inherit", "inherit", "inherit", "ipc"],
+    serialization: "advanced",
+  });
 }
 
 async function reload(server: RunningServer, file: string | undefined): Promise<void> {

@@ -1,10 +1,10 @@
-import type { CallLoad } from "../balancer/index.ts";
 import type { SipRequest, SipResponse } from "../sip/index.ts";
-import type { Chance, Endpoint, TimerWheel } from "../transaction/index.ts";
+import type { Endpoint } from "../transaction/index.ts";
 import { DialogCounters, type EndReason } from "./counters.ts";
-import { type CalleeLeg, Dialog, DialogState, type Direction, originOf } from "./dialog.ts";
+import { type CalleeLeg, Dialog, DialogState, originOf } from "./dialog.ts";
+import type { DialogMatch, DialogTableOptions } from "./dialog-table-options.ts";
 import { sessionLifeMs } from "./session-timer.ts";
-import { type DialogEndpoints, type DialogSnapshot, revive } from "./snapshot.ts";
+import { catchUp, type DialogEndpoints, type DialogSnapshot, revive } from "./snapshot.ts";
 
 /** Ongoing calls at a time; beyond it new calls are refused. A dialog costs some 3 KB. */
 export const MAX_DIALOGS = 1_000_000;
@@ -22,26 +22,6 @@ export const PUT_OFF_MS = 5_000;
 const MAX_LIFETIME_MS = 2 ** 32 * 10;
 /** As `fr_inv_timeout` unless the proxy says another one. */
 const EARLY_LIFETIME_MS = 120_000;
-
-export interface DialogTableOptions {
-  readonly wheel: TimerWheel;
-  readonly chance: Chance;
-  /** Monotonic milliseconds. */
-  readonly nowMs: () => number;
-  /** Wall clock, milliseconds since 1970. */
-  readonly wallMs: () => number;
-  /** Lifetime from the 2xx, milliseconds (`default_timeout`). */
-  readonly defaultTimeoutMs: number;
-  /** Gives back what the call counts. */
-  readonly release: (load: CallLoad) => void;
-  readonly maxDialogs?: number;
-}
-
-/** A request and the dialog that it belongs to. */
-export interface DialogMatch {
-  readonly dialog: Dialog;
-  readonly direction: Direction;
-}
 
 /** All ongoing calls, found by `did` or by Call-ID and tags (OpenSIPS `dlg_match_mode` 1, DID_FALLBACK). */
 export class DialogTable {
@@ -135,6 +115,28 @@ export class DialogTable {
     if (dialog.state >= DialogState.ConfirmedNoAck) this.pings?.began(dialog);
     this.changed(dialog);
     return dialog;
+  }
+
+  /**
+   * Notes what another process of this program tells of a call that is here too, and of which it still handles a request. What it counts is another matter.
+   * No effect when it has ended here.
+   */
+  follow(dialog: Dialog, snapshot: DialogSnapshot, endpoints: DialogEndpoints): void {
+    if (dialog.state === DialogState.Deleted) return;
+    const [wasUp, expiredAtMs] = [dialog.state >= DialogState.ConfirmedNoAck, dialog.expiresAtMs];
+    catchUp(dialog, snapshot, endpoints);
+    if (snapshot.state > dialog.state) this.#setState(dialog, snapshot.state);
+    if (dialog.state >= DialogState.ConfirmedNoAck) {
+      dialog.load.closed = true;
+      if (dialog.expiresAtMs !== expiredAtMs) this.#startTimer(dialog, Math.max(0, dialog.expiresAtMs - this.#options.wallMs()));
+      if (!wasUp) this.pings?.began(dialog);
+    }
+    this.changed(dialog);
+  }
+
+  /** The process that handled its INVITE is gone: a call that is not up ends after {@link earlyLifetimeMs} unless an answer passes. */
+  orphaned(dialog: Dialog): void {
+    if (dialog.state < DialogState.ConfirmedNoAck) this.#startTimer(dialog, this.earlyLifetimeMs);
   }
 
   /**

@@ -1,5 +1,5 @@
 import { type Endpoint, facingListener, type Listener } from "../transaction/index.ts";
-import { type CalleeLeg, Dialog, type DialogState, MAX_LEGS, MAX_ROUTE_SET } from "./dialog.ts";
+import { type CalleeLeg, Dialog, DialogState, MAX_LEGS, MAX_ROUTE_SET } from "./dialog.ts";
 
 /** Where a party of a call was last seen, and through which listener, as plain data. */
 export interface EndpointSnapshot {
@@ -101,6 +101,40 @@ export function revive(snapshot: DialogSnapshot, { caller, callee }: DialogEndpo
   dialog.flags = snapshot.flags;
   if (snapshot.isGuarded) dialog.guard = REFUSE_ALL;
   return dialog;
+}
+
+/**
+ * Brings a call up to what a later snapshot of it says. Of a call that is up, both may know something new: the higher numbers and the longer life hold, an
+ * ended leg stays ended, and no leg is forgotten. Its state stays.
+ */
+export function catchUp(dialog: Dialog, snapshot: DialogSnapshot, { caller, callee }: DialogEndpoints): void {
+  const isUp = dialog.state >= DialogState.ConfirmedNoAck;
+  dialog.callerEndpoint = sameOr(dialog.callerEndpoint, caller);
+  dialog.calleeEndpoint = callee && sameOr(dialog.calleeEndpoint, callee);
+  dialog.callerContact = snapshot.callerContact;
+  dialog.callerCseq = Math.max(dialog.callerCseq, snapshot.callerCseq);
+  dialog.inviteBranch = snapshot.inviteBranch;
+  dialog.flags = snapshot.flags;
+  if (snapshot.isGuarded) dialog.guard ??= REFUSE_ALL;
+  if (dialog.startedAtMs === 0) dialog.startedAtMs = snapshot.startedAtMs;
+  dialog.expiresAtMs = Math.max(dialog.expiresAtMs, snapshot.expiresAtMs);
+  if (!isUp) dialog.legs.length = 0;
+  for (const leg of snapshot.legs) {
+    const known = dialog.findLeg(leg.tag);
+    if (known === undefined) {
+      if (dialog.legs.length < MAX_LEGS) dialog.legs.push({ ...leg, routeSet: leg.routeSet.slice(0, MAX_ROUTE_SET) });
+      continue;
+    }
+    known.contact = leg.contact;
+    known.cseq = Math.max(known.cseq, leg.cseq);
+    if (known.state === "early" || leg.state === "ended") known.state = leg.state;
+  }
+}
+
+/** The place as it was, with its connection, unless the party has moved. */
+function sameOr(before: Endpoint | undefined, after: Endpoint): Endpoint {
+  const isSame = before?.transport === after.transport && before.address === after.address && before.port === after.port;
+  return isSame ? before : after;
 }
 
 function plain({ transport, address, port, listener }: Endpoint): EndpointSnapshot {

@@ -1,0 +1,23 @@
+import type { CallLoad } from "../balancer/index.ts";
+import type { Chance, TimerWheel } from "../transaction/index.ts";
+import type { Dialog, Direction } from "./dialog.ts";
+
+export interface DialogTableOptions {
+  readonly wheel: TimerWheel;
+  readonly chance: Chance;
+  /** Monotonic milliseconds. */
+  readonly nowMs: () => number;
+  /** Wall clock, milliseconds since 1970. */
+  readonly wallMs: () => number;
+  /** Lifetime from the 2xx, milliseconds (`default_timeout`). */
+  readonly defaultTimeoutMs: number;
+  /** Gives back what the call counts. */
+  readonly release: (load: CallLoad) => void;
+  readonly maxDialogs?: number;
+}
+
+/** A request and the dialog that it belongs to. */
+export interface DialogMatch {
+  readonly dialog: Dialog;
+  readonly direction: Direction;
+}
