@@ -280,34 +280,23 @@ async function compose(
   const hotRestart = new HotRestart({
     ...{ config, dialogs, balancer, layer, core, listeners, proxy, nowMs, log, spawn, former, leave },
     management: { listen: config.mi_http.listen, server: () => management?.server },
-    settle: async () => void (await Promise.all([operators.settled(), registrations?.settled()])),
-    retire: async () => {
-      const parts = [keeper, operators, registrations, announcer, audit].map(async (part) => part?.close());
-      await Promise.allSettled([...parts, watch.stop(), feeds?.stop()]);
-    },
+    settle: () => [operators.settled(), registrations?.settled()],
+    retire: () => [...[keeper, operators, registrations, announcer, audit].map((part) => part?.close()), watch.stop(), feeds?.stop()],
     finish: () => finishRequests({ proxy, layer, dialogs, timeoutMs: config.sip.stop_timeout * 1000, nowMs }),
   });
   statusListeners.push((change) => hotRestart.statusChanged(change));
   const statistics = new Statistics({
-    layer,
-    proxy,
+    ...{ layer, proxy, dialogs, keeper, balancer, operators, registrations, cluster, overload },
     proxyCounters: counters,
     get transport() {
       return listeners.counters;
     },
-    dialogs,
-    keeper,
-    balancer,
     probing: watch.prober,
     outcomes: watch.outcomes?.counters,
     freeswitch: feeds,
-    operators,
     routing: routingCounters,
-    registrations,
     distributor: distribution,
     events: announcer,
-    cluster,
-    overload,
     resolution: addresses,
     uptimeS: () => Math.trunc((Date.now() - startedAtMs) / 1000),
   });

@@ -1,5 +1,5 @@
 import type { Server } from "node:net";
-import { type Balancer, type Destination } from "../../balancer/index.ts";
+import type { Balancer, Destination } from "../../balancer/index.ts";
 import { recordOfBody } from "../../cluster/dialogs/dialog-record.ts";
 import type { Config } from "../../config/index.ts";
 import { type Dialog, DialogState, type DialogTable, type EndReason, endpointsOf } from "../../dialog/index.ts";
@@ -7,10 +7,10 @@ import type { ManagementServer } from "../../management/index.ts";
 import { type Log, type ProxyCore, ShareOfFormer, type SipProxy } from "../../proxy/index.ts";
 import type { SavedCapacity } from "../../store/index.ts";
 import type { Endpoint } from "../../transaction/index.ts";
-import { LentConnection } from "../../transport/lent-connection.ts";
 import type { SipNetwork } from "../../transport/network.ts";
 import { type CapacityPorts, restoreCapacities } from "../kept-capacities.ts";
 import type { ListenerPlace, Listeners } from "../listeners.ts";
+import { LentConnections } from "./lent-connections.ts";
 import {
   type CallNote,
   type FromFormer,
@@ -61,7 +61,7 @@ export class FormerProcess {
   #notes: Map<string, CallNote> | undefined = new Map();
   #capacities: readonly SavedCapacity[] = [];
   #statuses: readonly StatusNote[] = [];
-  readonly #lent = new Map<number, { readonly connection: LentConnection; readonly endpoint: Endpoint }>();
+  readonly #lent = new LentConnections((connection, text) => this.#link.send({ kind: "write", connection, text }));
   #management: TakeOverPorts["management"] | undefined;
   /** Wait for a step, by its name; they are told undefined when it was done, else why not. */
   readonly #waiting = new Map<string, (reason: string | undefined) => void>();
@@ -118,7 +118,7 @@ export class FormerProcess {
   async copy({ names, ...ports }: FormerProcessPorts & { readonly names: Promise<unknown> }): Promise<void> {
     await names; // what has to be looked up is known then, and the table is read in no time later
     this.#ports = ports;
-    ports.network.lent = (transport, address, port) => this.#lentAt(transport, address, port);
+    ports.network.lent = (transport, address, port) => this.#lent.at(transport, address, port);
     this.#link.send({ kind: "copy" });
     await this.#step("copied");
   }
@@ -232,8 +232,7 @@ export class FormerProcess {
         this.#released.resolve();
         return;
       case "gone":
-        this.#lent.get(message.connection)?.connection.end();
-        this.#lent.delete(message.connection);
+        this.#lent.ended(message.connection);
         return;
       case "refused":
         for (const done of [...this.#waiting.values()]) done(message.reason);
@@ -263,7 +262,7 @@ export class FormerProcess {
   }
 
   #apply(note: CallNote): void {
-    const { dialogs, balancer, listeners, network, log } = this.#ports!;
+    const { dialogs, balancer, network, log } = this.#ports!;
     const { did } = note;
     const known = dialogs.byDid(did);
     if ("endReason" in note) {
@@ -283,8 +282,8 @@ export class FormerProcess {
     const { snapshot, held } = record;
     const wasTheirs = this.#share === undefined || this.#share.calls.has(did);
     const places = {
-      caller: this.#on(note.callerConnection, endpoints.caller, listeners),
-      callee: endpoints.callee && this.#on(note.calleeConnection, endpoints.callee, listeners),
+      caller: this.#on(note.callerConnection, endpoints.caller),
+      callee: endpoints.callee && this.#on(note.calleeConnection, endpoints.callee),
     };
     if (known === undefined) {
       const dialog = dialogs.restore(snapshot, places);
@@ -303,24 +302,8 @@ export class FormerProcess {
   }
 
   /** The place of a party, with the connection that leads there. */
-  #on(id: number | undefined, endpoint: Endpoint, _listeners: Listeners): Endpoint {
-    return id === undefined ? endpoint : this.#lend(id, endpoint);
-  }
-
-  #lend(id: number, endpoint: Endpoint): Endpoint {
-    const known = this.#lent.get(id);
-    if (known !== undefined) return known.endpoint;
-    const connection = new LentConnection((text) => this.#link.send({ kind: "write", connection: id, text }));
-    const lent = { connection, endpoint: { ...endpoint, connection } };
-    this.#lent.set(id, lent);
-    return lent.endpoint;
-  }
-
-  #lentAt(transport: Endpoint["transport"], address: string, port: number): Endpoint | undefined {
-    for (const { endpoint, connection } of this.#lent.values()) {
-      if (connection.isOpen && endpoint.transport === transport && endpoint.address === address && endpoint.port === port) return endpoint;
-    }
-    return undefined;
+  #on(id: number | undefined, endpoint: Endpoint): Endpoint {
+    return id === undefined ? endpoint : this.#lent.lend(id, endpoint);
   }
 
   #adoptStatuses(): void {
@@ -357,12 +340,12 @@ export class FormerProcess {
     const found = listeners.find(listener) ?? network.listeners[0];
     if (found === undefined) return;
     const endpoint: Endpoint = { transport: found.transport, address, port, listener: found };
-    this.#proxy?.receive(text, connection === undefined ? endpoint : this.#lend(connection, endpoint), isReturned);
+    this.#proxy?.receive(text, this.#on(connection, endpoint), isReturned);
   }
 
   #pass(text: string, source: Endpoint, isReturned: boolean): void {
     const { listener, address, port, connection } = source;
-    const id = [...this.#lent].find(([, lent]) => lent.connection === connection)?.[0];
+    const id = this.#lent.idOf(connection);
     this.#link.send({
       kind: "message",
       text,
@@ -390,8 +373,7 @@ export class FormerProcess {
     for (const done of [...this.#waiting.values()]) done("the former process has ended");
     this.#released.resolve();
     this.#over.resolve();
-    for (const { connection } of this.#lent.values()) connection.end();
-    this.#lent.clear();
+    this.#lent.endAll();
     const share = this.#share;
     if (share === undefined || this.#ports === undefined) return;
     const { dialogs, log } = this.#ports;
@@ -401,11 +383,7 @@ export class FormerProcess {
     if (left.length > 0)
       log.warn({ calls: left.length }, "The former process has ended before calls that it had begun were answered: they go on without it");
     else log.info({}, "The former process has ended: everything is handled here now");
-    this.onOver();
   }
-
-  /** Is told once when it has ended after the take-over. */
-  onOver: () => void = () => undefined;
 }
 
 function keepSessions(dialog: Dialog, note: Extract<CallNote, { isPending: boolean }>): void {

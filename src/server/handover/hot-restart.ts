@@ -17,8 +17,8 @@ export interface HotRestartPorts extends NextProcessPorts {
   readonly spawn: (() => ChildProcess) | undefined;
   /** The process that this one has taken over from. */
   readonly former: Pick<FormerProcess, "isThere"> | undefined;
-  /** Closes all that the next process does from now on. Never rejects. */
-  readonly retire: () => Promise<void>;
+  /** Closes all that the next process does from now on. */
+  readonly retire: () => readonly unknown[];
   /** Refuses the requests that are left. Never rejects. */
   readonly finish: () => Promise<void>;
   /** Nothing is left to do here. @param code exit code */
@@ -139,7 +139,7 @@ export class HotRestart {
     });
     next.onStop = () => void finish().then(() => leave(0));
     const sinceMs = nowMs();
-    await retire();
+    await Promise.allSettled(retire());
     next.released();
     const isDone = await next.untilDone(config.sip.restart_timeout * 1000);
     const s = Math.round((nowMs() - sinceMs) / 1000);

@@ -43,7 +43,7 @@ export interface NextProcessPorts {
   readonly proxy: Pick<SipProxy, "receive">;
   readonly management: { readonly listen: string; readonly server: () => Server | undefined };
   /** Writes down what a start reads before it takes calls. */
-  readonly settle: () => Promise<void>;
+  readonly settle: () => readonly unknown[];
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
   readonly log: Log;
@@ -282,7 +282,7 @@ export class NextProcess {
   async #copy(): Promise<void> {
     const { core, settle, dialogs, balancer } = this.#ports;
     core.divide = this.#share;
-    await settle();
+    await Promise.allSettled(settle());
     this.#isCopying = true;
     let rest = CHUNK;
     for (const { did } of dialogs.list()) {
