@@ -6,6 +6,7 @@ import { FormerProcess } from "../server/handover/former-process.ts";
 import { HANDOVER_VARIABLE } from "../server/handover/messages.ts";
 import { type RunningServer, startServer } from "../server.ts";
 import { VERSION } from "../version.ts";
+import { announceProcess, removePidFile } from "./service.ts";
 
 /** `headroom start`: runs the balancer until it is told to stop. */
 export function register(program: Command): void {
@@ -14,13 +15,20 @@ export function register(program: Command): void {
     .description("run the balancer until SIGTERM or SIGINT")
     .option("-c, --config <file>", "configuration file (default: ./headroom.yaml when there is one)")
     .option("--force-empty", "when the file of ongoing calls is damaged, move it aside and start without them")
-    .action(async (options: { config?: string; forceEmpty?: boolean }) => run(options.config, options.forceEmpty === true));
+    .option("--pid-file <file>", "write the number of the process there, also after a restart without a stop (SIGUSR2)")
+    .action(async (options: StartCommand) => run(options));
 }
 
 /** Holds for one start only. */
 const FORCE_EMPTY = "--force-empty";
 
-async function run(file: string | undefined, forceEmpty: boolean): Promise<void> {
+interface StartCommand {
+  readonly config?: string;
+  readonly forceEmpty?: boolean;
+  readonly pidFile?: string;
+}
+
+async function run({ config: file, forceEmpty = false, pidFile }: StartCommand): Promise<void> {
   const isHandover = process.env[HANDOVER_VARIABLE] === String(process.ppid) && process.connected;
   delete process.env[HANDOVER_VARIABLE];
   let config: Config;
@@ -53,6 +61,7 @@ async function run(file: string | undefined, forceEmpty: boolean): Promise<void>
       },
     );
   };
+  process.on("exit", () => removePidFile(pidFile));
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
   process.on("SIGHUP", () => {
@@ -78,6 +87,7 @@ async function run(file: string | undefined, forceEmpty: boolean): Promise<void>
     { version: VERSION, node: process.version, sip: server.sip, management: server.managementUrl, config: config.file ?? "defaults" },
     "headroom is running",
   );
+  announceProcess({ pidFile, log });
 }
 
 /** The program as it is on the disk now, started as this one was. */

@@ -63,6 +63,8 @@ export interface Headroom {
   restart(signal: "SIGTERM" | "SIGKILL"): Promise<void>;
   /** Has a new process take over (SIGUSR2), and waits until it has. @throws Error when it is refused, or takes too long */
   restartHot(): Promise<void>;
+  /** A process with this id has taken over. */
+  follow(pid: number): void;
   /** Ends it at once (SIGKILL), as a power cut does; `stop` then only clears away. */
   kill(): Promise<void>;
   /** Asks it to stop (SIGTERM). @throws Error when it does not, or its exit code is not 0 */
@@ -91,6 +93,7 @@ function merge(base: Settings, over: Settings): Settings {
  *   refusals because the event loop is late)
  * @param rows what its table holds
  * @param address its loopback address; sipp and other peers take others
+ * @param options of `headroom start`
  * @param nodeOptions what Node.js itself is told, such as `--inspect`
  */
 export async function startHeadroom(
@@ -98,6 +101,7 @@ export async function startHeadroom(
   rows: readonly Row[] = [],
   address = "127.0.0.2",
   nodeOptions: readonly string[] = [],
+  options: readonly string[] = [],
 ): Promise<Headroom> {
   const folder = mkdtempSync(join(tmpdir(), "headroom-e2e-"));
   const port = await freeUdpPort(address);
@@ -119,7 +123,7 @@ export async function startHeadroom(
 
   let log = "";
   const run = (): { child: ChildProcess; exited: Promise<unknown> } => {
-    const started = spawn(process.execPath, [...nodeOptions, MAIN, "start", "--config", configFile], {
+    const started = spawn(process.execPath, [...nodeOptions, MAIN, "start", "--config", configFile, ...options], {
       cwd: folder,
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -211,6 +215,9 @@ export async function startHeadroom(
     },
     signal(name) {
       process.kill(headroom.pid, name);
+    },
+    follow(pid) {
+      nextPid = pid;
     },
     async restartHot() {
       const from = log.length;
