@@ -268,6 +268,8 @@ async function compose(
   };
   const proxy = new SipProxy(core);
 
+  let stopTicker = former === undefined ? startTicker(wheel, nowMs) : undefined; // no timer runs in two processes
+  opened.push(async () => stopTicker?.());
   await watch.start(network.listeners.flatMap(({ address, transport }) => (transport === "udp" ? [address] : [])));
   opened.push(() => watch.stop());
   const sip = network.listeners.map(listenText);
@@ -304,18 +306,16 @@ async function compose(
   const started = await startManagement();
   management = started;
   opened.push(() => started.close());
+  const begin = (): void => {
+    isReady = true;
+    stopTicker ??= startTicker(wheel, nowMs);
+  };
   if (former === undefined) begin();
   else await former.takeOver({ core, proxy, config, management: started, begin });
   guard.begin();
   audit.begin();
   cluster?.ready();
   return { sip, managementUrl: started.url, reload: (next) => reloads.reload(next), restart: () => hotRestart.restart(), stop };
-
-  function begin(): void {
-    isReady = true;
-    const stopTicker = startTicker(wheel, nowMs);
-    opened.push(async () => stopTicker());
-  }
 
   /** What is being put into force was decided in the cluster a while ago: the world is not told. */
   function isOldNews(): boolean {

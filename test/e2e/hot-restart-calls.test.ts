@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Headroom, startHeadroom } from "../support/headroom.ts";
 import { establish, type RawCall, routesOf } from "../support/raw-call.ts";
 import { headerOf, request, responseTo, statusOf, unique } from "../support/sip-messages.ts";
@@ -25,7 +26,7 @@ describe("calls that are under way at a restart without a stop", () => {
     open.push(caller, first, second);
     headroom = await startHeadroom("{ tm: { fr_timeout: 10 }, sip: { restart_timeout: 60 } }", [
       { uri: `sip:${first.sentBy}`, resources: "pstn=100" },
-      { uri: `sip:${second.sentBy}`, resources: "pstn=5" },
+      { uri: `sip:${second.sentBy}`, resources: "pstn=1" },
     ]);
   });
 
@@ -83,17 +84,18 @@ describe("calls that are under way at a restart without a stop", () => {
     const cancelled = await ring();
     const refused = await ring();
     const moved = await ring();
+    const without = await ring();
     const acknowledged = await ring(["Supported: 100rel"]);
     const invited = await ring();
-    assert.deepEqual(await headroom.loads(), [8, 0]);
+    assert.deepEqual(await headroom.loads(), [9, 0]);
     // A BYE is on its way, and its destination has not answered it yet.
     caller.send(talking[1].fromCaller("BYE", 2), headroom);
     const bye = await first.nextRequest("BYE");
-    assert.deepEqual(await headroom.loads(), [7, 0]);
+    assert.deepEqual(await headroom.loads(), [8, 0]);
     const before = headroom.pid;
     await headroom.restartHot();
     assert.notEqual(headroom.pid, before);
-    assert.deepEqual(await headroom.loads(), [7, 0]);
+    assert.deepEqual(await headroom.loads(), [8, 0]);
     await assert.rejects(headroom.restartHot(), /the process before this one still has requests under way/);
 
     first.send(responseTo(bye, 200), headroom);
@@ -125,9 +127,24 @@ describe("calls that are under way at a restart without a stop", () => {
     // The process before still chooses another destination for a call that it has begun; the one after counts it there.
     first.send(responseTo(moved.delivered, 500, { toTag: moved.toTag }), headroom);
     const elsewhere = await second.nextRequest("INVITE");
-    assert.deepEqual(await headroom.loads(), [4, 1]);
+    assert.deepEqual(await headroom.loads(), [5, 1]);
     second.send(responseTo(elsewhere, 603, { toTag: unique("t") }), headroom);
     assert.equal(statusOf(await response(moved.callId, (status) => status >= 200)), 603);
+
+    // It gives away no place that the one after it has given away: the second destination has one place, which a new call takes.
+    await headroom.mi("lb_status", ["1", "0"]);
+    const fresh = request({ uri: `sip:service@${headroom.address}:${headroom.port}`, sentBy: caller.sentBy });
+    caller.send(fresh, headroom);
+    const place = await second.next(
+      "the new INVITE",
+      (text) => text.startsWith("INVITE ") && headerOf(text, "Call-ID") === headerOf(fresh, "Call-ID"),
+    );
+    await sleep(300); // loads are told ten times a second
+    first.send(responseTo(without.delivered, 500, { toTag: without.toTag }), headroom);
+    assert.equal(statusOf(await response(without.callId, (status) => status >= 200)), 500);
+    second.send(responseTo(place, 486, { toTag: unique("t") }), headroom);
+    assert.equal(statusOf(await response(headerOf(fresh, "Call-ID"), (status) => status >= 200)), 486);
+    await headroom.mi("lb_status", ["1", "1"]);
 
     // Inside a call that still rings.
     const progress = responseTo(acknowledged.delivered, 183, {

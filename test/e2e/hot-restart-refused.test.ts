@@ -115,7 +115,7 @@ describe("a restart without a stop", () => {
     const callee = await peer();
     const tcpPort = await freeTcpPort("127.0.0.2");
     const headroom = await start(
-      `{ sip: { listen: ["udp:127.0.0.2:${await freeTcpPort("127.0.0.2")}", "tcp:127.0.0.2:${tcpPort}"] } }`,
+      `{ tm: { fr_timeout: 10 }, sip: { listen: ["udp:127.0.0.2:${await freeTcpPort("127.0.0.2")}", "tcp:127.0.0.2:${tcpPort}"] } }`,
       callee,
     );
     const udpPort = Number(/udp:127\.0\.0\.2:(\d+)/.exec(readFileSync(join(headroom.folder, "headroom.yaml"), "utf8"))?.[1]);
@@ -129,8 +129,10 @@ describe("a restart without a stop", () => {
     const invite = inviteOver(before);
     before.send(invite);
     const delivered = await inviteOf(callee, invite);
+    callee.send(responseTo(delivered, 180, { toTag: unique("t"), headers: [`Contact: <sip:callee@${callee.sentBy}>`] }), udp);
+    await before.next("the 180", (text) => statusOf(text) === 180);
     await headroom.restartHot();
-    assert.deepEqual(await headroom.loads(), [2]);
+    assert.deepEqual(await headroom.loads(), [2], headroom.log());
 
     const rings = await answerOver(before, callee, invite, delivered, udp);
     const later = await callOver(before, callee, udp);

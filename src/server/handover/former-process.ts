@@ -66,6 +66,7 @@ export class FormerProcess {
   /** Wait for a step, by its name; they are told undefined when it was done, else why not. */
   readonly #waiting = new Map<string, (reason: string | undefined) => void>();
   #begin: () => void = () => undefined;
+  #undivide: () => void = () => undefined;
   #loadsTimer: NodeJS.Timeout | undefined;
   readonly #released = Promise.withResolvers<void>();
   readonly #over = Promise.withResolvers<void>();
@@ -138,7 +139,7 @@ export class FormerProcess {
   /**
    * Takes the sockets and everything that comes from now on.
    *
-   * @throws Error when the former process could not give them, and goes on itself
+   * @throws Error when the former process does not give them, and goes on itself
    */
   async takeOver({ core, proxy, config, management, begin }: TakeOverPorts): Promise<void> {
     this.#proxy = proxy;
@@ -147,10 +148,15 @@ export class FormerProcess {
     this.#share = share;
     for (const did of this.#pending) share.calls.add(did);
     core.divide = share;
+    this.#undivide = () => {
+      core.divide = undefined;
+    };
     const hasManagement = config.mi_http.listen === this.management;
     const names = this.listeners.map(({ configured }) => configured).filter((configured) => config.sip.listen.includes(configured));
     const wanted = hasManagement ? [...names, MANAGEMENT] : names;
-    const sockets = wanted.map((name) => this.#step(name));
+    const sockets = wanted.map((name) =>
+      this.#step(name).catch((error: unknown) => this.#ports?.log.error({ err: error }, `the socket of ${name} has not come`)),
+    );
     this.#management = management;
     this.#link.send({ kind: "ready", wanted });
     await this.#step("switched");
@@ -374,6 +380,7 @@ export class FormerProcess {
     this.#released.resolve();
     this.#over.resolve();
     this.#lent.endAll();
+    this.#undivide();
     const share = this.#share;
     if (share === undefined || this.#ports === undefined) return;
     const { dialogs, log } = this.#ports;

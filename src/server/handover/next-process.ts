@@ -321,7 +321,8 @@ export class NextProcess {
       try {
         await this.link.sendHandle({ kind: "handle", name }, handle as SendHandle);
       } catch (error) {
-        log.error({ err: error }, `cannot give the socket of ${name} to the next process`);
+        log.error({ err: error }, `cannot give the socket of ${name} to the next process: what comes there is handed on`);
+        continue;
       }
       // Closed only now: until the other one has it, what comes is read here and handed on.
       if (name === MANAGEMENT) (handle as Server).close();
