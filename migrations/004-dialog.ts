@@ -8,10 +8,14 @@ export const DIALOG_FILE_VERSION = 1;
 
 /**
  * Makes the table of ongoing calls, one row a call, by the name of its dialog. What is known of the call, and what it holds at which destination, is
- * one JSON text: it is always written and read as a whole.
+ * one JSON text: it is always written and read as a whole. Its sum shows when a disk has changed it, which SQLite does not.
  */
-export const CREATE_DIALOG_TABLE = "CREATE TABLE IF NOT EXISTS headroom_dialog (did TEXT PRIMARY KEY NOT NULL, record TEXT NOT NULL)";
+export const CREATE_DIALOG_TABLE =
+  "CREATE TABLE IF NOT EXISTS headroom_dialog (did TEXT PRIMARY KEY NOT NULL, record TEXT NOT NULL, sum INTEGER NOT NULL)";
 
 /** Makes the table of capacities that somebody has set otherwise than the rows say, by the identity of the destination. */
 export const CREATE_CAPACITY_TABLE =
-  "CREATE TABLE IF NOT EXISTS headroom_capacity (destination TEXT NOT NULL, resource TEXT NOT NULL, capacity INTEGER NOT NULL, row_capacity INTEGER NOT NULL, PRIMARY KEY (destination, resource))";
+  "CREATE TABLE IF NOT EXISTS headroom_capacity (destination TEXT NOT NULL, resource TEXT NOT NULL, capacity INTEGER NOT NULL, row_capacity INTEGER NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY (destination, resource))";
+
+/** Makes the table of one row that says when the program that writes was last known to live, milliseconds since 1970. */
+export const CREATE_LIFE_TABLE = "CREATE TABLE IF NOT EXISTS headroom_life (id INTEGER PRIMARY KEY CHECK (id = 1), at_ms INTEGER NOT NULL)";

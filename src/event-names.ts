@@ -1,7 +1,8 @@
-/** Names of the events, as the configuration and clients may ask for them: those of OpenSIPS, and ours about destinations, Redis, bans and overload. */
+/** Names of the events, as the configuration and clients may ask for them: those of OpenSIPS, and ours about destinations, pings, Redis, bans and overload. */
 export const EVENT_NAMES = [
   "E_LOAD_BALANCER_STATUS",
   "E_DLG_STATE_CHANGED",
+  "E_DLG_PING_OUTAGE",
   "E_LOAD_BALANCER_BREAKER",
   "E_LOAD_BALANCER_REST",
   "E_LOAD_BALANCER_DRAIN",

@@ -11,17 +11,20 @@ import { RoutingCounters, type RoutingPorts } from "./routing/index.ts";
 import { Addresses } from "./server/addresses.ts";
 import { Announcer } from "./server/announcer.ts";
 import { ClusterNode } from "./server/cluster.ts";
+import type { SharedCalls } from "./server/dialog-keeper.ts";
 import { ConfiguredDistribution } from "./server/distribution.ts";
 import { FreeswitchFeeds } from "./server/freeswitch-feeds.ts";
 import { freeswitchSettings } from "./server/freeswitch-settings.ts";
+import { GapPings, type GapPingsPorts } from "./server/gap-pings.ts";
 import { HotRestart } from "./server/handover/hot-restart.ts";
 import { keepDialogs, type StartOptions } from "./server/keep-dialogs.ts";
 import { Listeners, listenText } from "./server/listeners.ts";
-import { LoadAudit } from "./server/load-audit.ts";
+import { LoadAudit, type SessionGap } from "./server/load-audit.ts";
 import { logStatus, TableLoader } from "./server/load-table.ts";
 import { Operators } from "./server/operators.ts";
 import { OverloadGuard } from "./server/overload-guard.ts";
 import { ownAddresses } from "./server/own-addresses.ts";
+import { pingSettings } from "./server/ping-settings.ts";
 import { processesOf } from "./server/processes.ts";
 import { Registrations } from "./server/registrations.ts";
 import { Reloads } from "./server/reloads.ts";
@@ -105,6 +108,7 @@ async function compose(
     defaultTimeoutMs: config.dialog.default_timeout * 1000,
     release: (load) => balancer.release(load),
   });
+  dialogs.raceConditionMs = config.dialog.race_condition_timeout * 1000;
   dialogs.onState = (dialog, before) => {
     announcer.dialogChanged(dialog, before);
     cluster?.dialogChanged(dialog);
@@ -139,7 +143,11 @@ async function compose(
 
   const freeswitch = freeswitchSettings(config);
   const feeds = freeswitch && new FreeswitchFeeds({ settings: freeswitch, balancer, log, heard: (figures) => audit.heard(figures) });
-  const audit = new LoadAudit({ config, balancer, dialogs, feeds, told: announcer, after, nowMs, log });
+  const verify: GapPingsPorts["verify"] = (dialog, afterMs) => proxy.verify(dialog, afterMs);
+  const gapPings = new GapPings({ config, balancer, dialogs, verify, after, log });
+  opened.push(async () => gapPings.close());
+  const gapChanged = (gap: SessionGap): void => gapPings.gapChanged(gap);
+  const audit = new LoadAudit({ config, balancer, dialogs, feeds, told: announcer, gapChanged, after, nowMs, log });
   opened.push(async () => audit.close());
   opened.push(async () => feeds?.stop());
   const store = await openStore(config.load_balancer.db_url, {
@@ -149,7 +157,18 @@ async function compose(
   });
   opened.push(() => store.close());
   await former?.copy({ dialogs, balancer, network, listeners, names: store.loadDestinations(), log });
-  const keeper = keepDialogs({ config, forceEmpty, former, dialogs, balancer, listeners: () => network.listeners, nowMs, after, log });
+  const shared: SharedCalls = {
+    stillOwn: (dids) => cluster?.dialogs?.stillOwn(dids) ?? Promise.resolve(dids),
+    regained: (dialog) => {
+      cluster?.dialogs?.regained(dialog);
+      operators.drains.adopted(dialog.did, dialog.load, dialog.startedAtMs);
+    },
+  };
+  const keeper = keepDialogs({
+    ...{ config, forceEmpty, former, shared, dialogs, balancer, nowMs, after, log },
+    listeners: () => network.listeners,
+    wallMs: Date.now,
+  });
   opened.push(async () => keeper?.close());
   const operators = new Operators({
     balancer,
@@ -191,15 +210,9 @@ async function compose(
   const registrations =
     registered &&
     new Registrations({
-      config,
-      balancer,
-      loader,
+      ...{ config, balancer, loader, nowMs, after, chance, log },
       saved: store.registrations(log),
       isOwn: (host, port) => network.isOwn(host, port),
-      nowMs,
-      after,
-      chance,
-      log,
     });
   opened.push(async () => registrations?.close());
   await registrations?.load();
@@ -223,21 +236,13 @@ async function compose(
   guard.traffic = layer.counters;
   const counters = new ProxyCounters();
   const watch = new Watch({
-    config,
-    balancer,
-    announcer,
+    ...{ config, balancer, announcer, locals, chance, wheel, nowMs, after, log },
     breakerChanged: (change) => {
       if (!isOldNews()) announcer.breakerChanged(change);
       cluster?.breakerChanged(change);
     },
     mayProbe: () => cluster?.mayProbe() ?? true,
     streams: { layer, endpoint: (address, uri) => endpointAt(network, address, uri) },
-    locals,
-    chance,
-    wheel,
-    nowMs,
-    after,
-    log,
   });
   cluster?.useOutcomes(watch.outcomes);
   statusListeners.push((change) => watch.statusChanged(change));
@@ -245,26 +250,16 @@ async function compose(
   tableListeners.push(() => watch.tableChanged());
   const large = new LargeRequests({ network, limitBytes: config.sip.udp_mtu, nowMs });
   const core: ProxyCore = {
-    layer,
-    wheel,
-    nowMs,
-    dialogs,
-    balancer,
-    network,
-    router,
+    ...{ layer, wheel, nowMs, dialogs, balancer, network, router, log, counters, overload, large },
     outcomes: feeds?.outcomes(watch.outcomes) ?? watch.outcomes,
     registrar: registrations?.registrar,
-    pings: { optionsMs: config.dialog.options_ping_interval * 1000, reinviteMs: config.dialog.reinvite_ping_interval * 1000 },
+    pings: pingSettings(config, announcer),
     timeouts: { frMs: config.tm.fr_timeout * 1000, frInviteMs: config.tm.fr_inv_timeout * 1000 },
     defaultMaxForwards: config.sip.max_forwards,
-    log,
-    counters,
     sendFailures: new SendFailures(log, nowMs),
     abandoned: new Map(),
     admission: cluster?.leases,
     elsewhere: cluster?.dialogs,
-    overload,
-    large,
   };
   const proxy = new SipProxy(core);
 
@@ -283,7 +278,11 @@ async function compose(
     ...{ config, dialogs, balancer, layer, core, listeners, proxy, nowMs, log, spawn, former, leave },
     management: { listen: config.mi_http.listen, server: () => management?.server },
     settle: () => [operators.settled(), registrations?.settled()],
-    retire: () => [...[keeper, operators, registrations, announcer, audit].map((part) => part?.close()), watch.stop(), feeds?.stop()],
+    retire: () => [
+      ...[keeper, operators, registrations, announcer, audit, gapPings].map((part) => part?.close()),
+      watch.stop(),
+      feeds?.stop(),
+    ],
     finish: () => finishRequests({ proxy, layer, dialogs, timeoutMs: config.sip.stop_timeout * 1000, nowMs }),
   });
   statusListeners.push((change) => hotRestart.statusChanged(change));
@@ -303,6 +302,7 @@ async function compose(
     uptimeS: () => Math.trunc((Date.now() - startedAtMs) / 1000),
   });
   await cluster?.start();
+  await keeper?.restoreShared();
   const started = await startManagement();
   management = started;
   opened.push(() => started.close());

@@ -89,10 +89,9 @@ function noticeCluster({ cluster, load_balancer }: ConfigValues, set: Reading["s
 }
 
 /** Calls are kept when nothing is said about it, so only who asks for it is told that they are not. */
-function noticePersistence({ load_balancer, cluster }: ConfigValues, set: Reading["set"], say: (path: string, text: string) => void): void {
+function noticePersistence({ load_balancer }: ConfigValues, set: Reading["set"], say: (path: string, text: string) => void): void {
   if (set.get("dialog.persistence")?.value !== "sqlite") return;
-  if (cluster.redis_url !== null) say("dialog.persistence", "has no effect: the nodes of a cluster keep their calls in Redis");
-  else if (load_balancer.db_url === "sqlite::memory:") say("dialog.persistence", "has no effect: load_balancer.db_url is in memory");
+  if (load_balancer.db_url === "sqlite::memory:") say("dialog.persistence", "has no effect: load_balancer.db_url is in memory");
 }
 
 /** Keys of limits that are switched off. */

@@ -143,6 +143,24 @@ const DialogSchema = Type.Object(
         unit: "seconds",
       },
     ),
+    race_condition_timeout: whole(
+      "A call that was answered while its caller was cancelling it, and whose route asks for end-on-race-condition, is ended after this time unless a party has done it.",
+      5,
+      0,
+      MAX_SECONDS,
+      { unit: "seconds" },
+    ),
+    ping_outage_timeout: whole(
+      "How long calls are kept whose parties do not answer pings, once 10 of them have ended so and nothing at all was answered meanwhile by their address, or by anybody: it may be the network. 0: they are not kept.",
+      300,
+      0,
+      MAX_SECONDS,
+      { unit: "seconds" },
+    ),
+    ping_missing_sessions: flag(
+      "Ask a FreeSWITCH that has had fewer sessions than we count calls there for each of these calls, by OPTIONS, also where the route asks for no pings.",
+      true,
+    ),
     persistence: Type.Enum(["off", "sqlite"], {
       description:
         "Where calls and what they count are kept so that they survive a crash. `sqlite`: in a file beside that of `load_balancer.db_url`, with `.calls` behind its name. A node of a cluster keeps them in Redis instead.",
@@ -179,7 +197,7 @@ const RuleSchema = Type.Object(
       check: checkFlags,
     }),
     dialog_flags: text(
-      "What is asked for its calls, words with commas between them: options-ping-caller, options-ping-callee, reinvite-ping-caller, reinvite-ping-callee; bye-on-timeout changes nothing, as BYE is always sent. The letters P, p, R, r and B say the same.",
+      "What is asked for its calls, words with commas between them: options-ping-caller, options-ping-callee, reinvite-ping-caller, reinvite-ping-callee, end-on-race-condition; bye-on-timeout changes nothing, as BYE is always sent. The letters P, p, R, r, E and B say the same.",
       "",
       { check: checkDialogFlags },
     ),

@@ -9,6 +9,7 @@ export type EndReason =
   | "Shutdown"
   | "Ping Timeout"
   | "ReINVITE Ping Timeout"
+  | "SIP Race Condition"
   | "Unanswered"
   | "Taken over";
 
@@ -36,4 +37,8 @@ export class DialogCounters {
   reinvite_pings = 0;
   /** Calls that ended because a party did not answer a ping, or knew no such call. */
   ping_timeouts = 0;
+  /** Times that nobody at an address, or nobody at all, answered any more, and that calls were kept for that. */
+  ping_outages = 0;
+  /** Times that a call was kept for that. */
+  ping_holds = 0;
 }

@@ -2,7 +2,9 @@ import type { SipRequest, SipResponse } from "../sip/index.ts";
 import type { Endpoint } from "../transaction/index.ts";
 import { DialogCounters, type EndReason } from "./counters.ts";
 import { type CalleeLeg, Dialog, DialogState, originOf } from "./dialog.ts";
-import type { DialogMatch, DialogTableOptions } from "./dialog-table-options.ts";
+import { DialogIndex, type DialogMatch } from "./dialog-index.ts";
+import { DialogFlag } from "./flags.ts";
+import type { DialogTableOptions } from "./ports.ts";
 import { sessionLifeMs } from "./session-timer.ts";
 import { catchUp, type DialogEndpoints, type DialogSnapshot, revive } from "./snapshot.ts";
 
@@ -22,16 +24,18 @@ export const PUT_OFF_MS = 5_000;
 const MAX_LIFETIME_MS = 2 ** 32 * 10;
 /** As `fr_inv_timeout` unless the proxy says another one. */
 const EARLY_LIFETIME_MS = 120_000;
+/** As OpenSIPS. */
+const RACE_CONDITION_MS = 5_000;
 
 /** All ongoing calls, found by `did` or by Call-ID and tags (OpenSIPS `dlg_match_mode` 1, DID_FALLBACK). */
-export class DialogTable {
+export class DialogTable extends DialogIndex {
   readonly counters = new DialogCounters();
   /** Is told when a lifetime ends, before the leases are given back: the shell then ends the call on both sides. */
   onExpired: ((dialog: Dialog) => void) | undefined = undefined;
   /** Is told of each change of a state, when it is done. It must not throw. */
   onState: ((dialog: Dialog, before: DialogState) => void) | undefined = undefined;
-  /** Is told of each call that is new or of which something may have changed that its snapshot or its leases show, but for its end. It must not throw. */
-  onChange: ((dialog: Dialog) => void) | undefined = undefined;
+  /** Are told of each call that is new or of which something may have changed that its snapshot or its leases show, but for its end. They must not throw. */
+  readonly changeListeners: ((dialog: Dialog) => void)[] = [];
   /** Is told of each call of another node that goes on here, with the state that it has. It must not throw. */
   onRestored: ((dialog: Dialog) => void) | undefined = undefined;
   /**
@@ -43,15 +47,20 @@ export class DialogTable {
   pings: { began(dialog: Dialog): void; ended(dialog: Dialog): void } | undefined = undefined;
   /** How long a restored call may still be unanswered, in milliseconds: as long as the INVITE that was lost (`fr_inv_timeout`). */
   earlyLifetimeMs = EARLY_LIFETIME_MS;
+  /**
+   * Is asked when a restored call was not answered in time, or its INVITE was taken back: whether to ask once more in so many milliseconds. Undefined: the
+   * call is over.
+   */
+  onUnanswered: ((dialog: Dialog) => number | undefined) | undefined = undefined;
+  /** How long a call goes on that {@link raced} is told of, in milliseconds (`race_condition_timeout`). */
+  raceConditionMs = RACE_CONDITION_MS;
   readonly #options: DialogTableOptions;
-  readonly #byDid = new Map<string, Dialog>();
-  /** Usually one dialog a Call-ID; a spiral through us makes a second one. */
-  readonly #byCallId = new Map<string, Dialog[]>();
   readonly #onTimer = (dialog: Dialog): void => this.#timerFired(dialog);
   #serial = 0;
   #ongoing = 0;
 
   constructor(options: DialogTableOptions) {
+    super();
     this.#options = options;
   }
 
@@ -60,36 +69,16 @@ export class DialogTable {
     return this.#ongoing;
   }
 
-  /** Places in its indexes, those of calls that have just ended among them: 0 once all are over and forgotten. */
-  get places(): number {
-    return this.#byDid.size + this.#byCallId.size;
-  }
-
   get full(): boolean {
-    return this.#byDid.size >= (this.#options.maxDialogs ?? MAX_DIALOGS);
-  }
-
-  /** Calls that have not ended, oldest first. */
-  *list(): IterableIterator<Dialog> {
-    for (const dialog of this.#byDid.values()) if (dialog.state !== DialogState.Deleted) yield dialog;
-  }
-
-  byDid(did: string): Dialog | undefined {
-    const dialog = this.#byDid.get(did);
-    return dialog?.state === DialogState.Deleted ? undefined : dialog;
-  }
-
-  byCallId(callId: string, fromTag?: string): Dialog | undefined {
-    return this.#byCallId
-      .get(callId)
-      ?.find((dialog) => dialog.state !== DialogState.Deleted && (fromTag === undefined || dialog.fromTag === fromTag));
+    return this.count >= (this.#options.maxDialogs ?? MAX_DIALOGS);
   }
 
   create(invite: SipRequest, source: Endpoint): Dialog {
     this.#serial++;
     const did = `${this.#serial.toString(36)}.${this.#options.chance.token()}`;
     const dialog = new Dialog(did, originOf(invite, source), this.#onTimer);
-    this.#insert(dialog);
+    this.insert(dialog);
+    this.#ongoing++;
     this.counters.processed_dialogs++;
     this.changed(dialog);
     return dialog;
@@ -97,13 +86,14 @@ export class DialogTable {
 
   /**
    * Goes on with a call of another node, as its snapshot says. Its leases are another matter: the balancer adopts them. A call that is not up ends
-   * after {@link earlyLifetimeMs} unless a 1xx or a 2xx of it passes. One whose lifetime is over ends on the next tick, if {@link mayExpire} allows it.
+   * after {@link earlyLifetimeMs} unless a 1xx or a 2xx of it passes, see {@link onUnanswered}. One whose lifetime is over ends on the next tick, if {@link mayExpire} allows it.
    * Undefined when this node has a call of that `did`, or had one a moment ago, and when there is no room.
    */
   restore(snapshot: DialogSnapshot, endpoints: DialogEndpoints): Dialog | undefined {
-    if (this.full || this.#byDid.has(snapshot.did) || snapshot.state === DialogState.Deleted) return undefined;
+    if (this.full || this.knows(snapshot.did) || snapshot.state === DialogState.Deleted) return undefined;
     const dialog = revive(snapshot, endpoints, this.#onTimer);
-    this.#insert(dialog);
+    this.insert(dialog);
+    this.#ongoing++;
     this.#countState(dialog.state, 1);
     this.counters.restored_dialogs++;
     if (dialog.state < DialogState.ConfirmedNoAck) this.#startTimer(dialog, this.earlyLifetimeMs);
@@ -130,7 +120,7 @@ export class DialogTable {
       dialog.load.closed = true;
       if (dialog.expiresAtMs !== expiredAtMs) this.#startTimer(dialog, Math.max(0, dialog.expiresAtMs - this.#options.wallMs()));
       if (!wasUp) this.pings?.began(dialog);
-    }
+    } else this.#startTimer(dialog, this.earlyLifetimeMs); // that of the other process counts, and is no longer
     this.changed(dialog);
   }
 
@@ -162,53 +152,9 @@ export class DialogTable {
     return true;
   }
 
-  /** Whether the call is known here, also for some seconds after its end. */
-  knows(did: string): boolean {
-    return this.#byDid.has(did);
-  }
-
   /** To be called when something in the snapshot of a call was changed from outside. */
   changed(dialog: Dialog): void {
-    if (!dialog.isGuest && dialog.state !== DialogState.Deleted) this.onChange?.(dialog);
-  }
-
-  /** The dialog of an in-dialog request, also for some seconds after its end. The `did` counts only when Call-ID and tags agree. */
-  match(did: string | undefined, request: SipRequest): DialogMatch | undefined {
-    if (did !== undefined) {
-      const dialog = this.#byDid.get(did);
-      if (dialog !== undefined && dialog.callId === request.callId) {
-        const direction = dialog.directionOf(request);
-        if (direction !== undefined) return { dialog, direction };
-      }
-    }
-    const others = this.#byCallId.get(request.callId);
-    if (others === undefined) return undefined;
-    // A call whose legs are these goes before one that rings and would take any tag.
-    for (const dialog of others) {
-      const direction = dialog.directionOf(request);
-      if (direction !== undefined && dialog.hasLegOf(request, direction)) return { dialog, direction };
-    }
-    for (const dialog of others) {
-      const direction = dialog.directionOf(request);
-      if (direction !== undefined) return { dialog, direction };
-    }
-    return undefined;
-  }
-
-  /** The call of a response to an INVITE that no transaction waits for, also for some seconds after its end. */
-  matchResponse(did: string, response: SipResponse): Dialog | undefined {
-    const dialog = this.#byDid.get(did);
-    return dialog?.owns(response) ? dialog : undefined;
-  }
-
-  /** Restored calls that are or were up and that a response to a request inside them may belong to, with the way that the request took. */
-  *matchInside(response: SipResponse): IterableIterator<DialogMatch> {
-    for (const dialog of this.#byCallId.get(response.callId) ?? []) {
-      if (!dialog.isRestored || dialog.state < DialogState.ConfirmedNoAck || dialog.owns(response)) continue;
-      const { fromTag, toTag } = response;
-      if (fromTag === dialog.fromTag && dialog.findLeg(toTag) !== undefined) yield { dialog, direction: "downstream" };
-      else if (toTag === dialog.fromTag && dialog.findLeg(fromTag) !== undefined) yield { dialog, direction: "upstream" };
-    }
+    if (!dialog.isGuest && dialog.state !== DialogState.Deleted) for (const tell of this.changeListeners) tell(dialog);
   }
 
   /** Keeps an ended call longer: its BYE was refused and may come again (RFC 3261 §22.2). */
@@ -221,7 +167,7 @@ export class DialogTable {
     if (dialog.isGuest || dialog.state >= DialogState.ConfirmedNoAck) return;
     dialog.learnLeg(response, "early");
     this.#setState(dialog, DialogState.Early);
-    if (dialog.isRestored) this.#startTimer(dialog, this.earlyLifetimeMs); // as Timer C of the INVITE would (RFC 3261 §16.8)
+    if (dialog.isRestored && dialog.lostSteps === 0) this.#startTimer(dialog, this.earlyLifetimeMs); // as Timer C of the INVITE would (RFC 3261 §16.8)
     this.changed(dialog);
   }
 
@@ -241,8 +187,8 @@ export class DialogTable {
 
   /** A 2xx to a re-INVITE or UPDATE passed: its Session-Expires bounds the lifetime from now on; without one only the default does (RFC 4028 §7.2, §8). */
   refreshed(dialog: Dialog, response: SipResponse): void {
-    if (dialog.isGuest || dialog.state < DialogState.ConfirmedNoAck || dialog.state === DialogState.Deleted) return;
-    if (dialog.leg?.earlyBye !== undefined) return; // it is being hung up
+    if (dialog.isGuest || !isUp(dialog)) return;
+    if (dialog.expiryReason !== "Lifetime Timeout") return; // it is being hung up
     const expiresAtMs = this.#endOf(dialog, response);
     if (expiresAtMs === dialog.expiresAtMs) return;
     dialog.expiresAtMs = expiresAtMs;
@@ -251,9 +197,9 @@ export class DialogTable {
   }
 
   /** Notes whether the parties keep a session timer, and answers when the lifetime ends, by the wall clock. */
-  #endOf(dialog: Dialog, response: SipResponse): number {
+  #endOf(dialog: Dialog, response: SipResponse | undefined): number {
     const { wallMs, defaultTimeoutMs } = this.#options;
-    const sessionMs = sessionLifeMs(response);
+    const sessionMs = response && sessionLifeMs(response);
     dialog.hasSessionTimer = sessionMs !== undefined;
     const endMs = dialog.startedAtMs + defaultTimeoutMs;
     return sessionMs === undefined ? endMs : Math.min(endMs, wallMs() + sessionMs);
@@ -267,7 +213,34 @@ export class DialogTable {
     this.end(dialog, "Rejected");
   }
 
-  #comeUp(dialog: Dialog, leg: CalleeLeg | undefined, response: SipResponse): void {
+  /**
+   * A message shows that the INVITE of a restored call was answered 2xx, by one that passed when nobody was there to see it.
+   * @param tag of the callee
+   * @param contact its remote target; "" when that is not known
+   */
+  foundUp(dialog: Dialog, tag: string, contact = ""): void {
+    if (dialog.isGuest || !dialog.isRestored || dialog.state >= DialogState.ConfirmedNoAck) return;
+    const leg = dialog.confirmLeg(tag, contact);
+    this.#comeUp(dialog, leg, undefined);
+    this.changed(dialog);
+  }
+
+  /** The INVITE of a restored call is being taken back: its answer is waited for this long. */
+  takenBack(dialog: Dialog, waitMs: number): void {
+    if (!dialog.isGuest && dialog.state < DialogState.ConfirmedNoAck) this.#startTimer(dialog, waitMs);
+  }
+
+  /** A BYE was answered 2xx. One that has ended the last leg of a restored call ends the call, as its INVITE may have been answered before. */
+  byeAnswered({ dialog, direction }: DialogMatch): void {
+    if (dialog.isGuest || !dialog.isRestored || dialog.state >= DialogState.ConfirmedNoAck) return;
+    if (dialog.legs.some((leg) => leg.state !== "ended")) return;
+    dialog.isRefused = true; // 487 may come, and its ACK
+    this.end(dialog, direction === "downstream" ? "Downstream BYE" : "Upstream BYE");
+  }
+
+  #comeUp(dialog: Dialog, leg: CalleeLeg | undefined, response: SipResponse | undefined): void {
+    dialog.inviteUri = "";
+    dialog.inviteCseq = 0;
     dialog.load.closed = true; // what the call counts is settled: a route handler that is still busy must not count it elsewhere
     this.#setState(dialog, DialogState.ConfirmedNoAck);
     dialog.startedAtMs = this.#options.wallMs();
@@ -281,7 +254,18 @@ export class DialogTable {
     }
     // The callee's BYE has overtaken its 2xx, and the caller knew no call that it could have ended: it is hung up when it does.
     leg.state = "confirmed";
-    this.#startTimer(dialog, OVERTAKEN_BYE_MS);
+    this.#hangUpSoon(dialog, OVERTAKEN_BYE_MS, "Upstream BYE");
+  }
+
+  /** Its caller has cancelled it, and it was answered all the same: who does not hang up then is hung up, where the route has asked for that (RFC 5407 §3.1.2). */
+  raced(dialog: Dialog): void {
+    const isWanted = !dialog.isGuest && (dialog.flags & DialogFlag.EndOnRaceCondition) !== 0 && dialog.expiryReason === "Lifetime Timeout";
+    if (isWanted && isUp(dialog)) this.#hangUpSoon(dialog, this.raceConditionMs, "SIP Race Condition");
+  }
+
+  #hangUpSoon(dialog: Dialog, ms: number, reason: EndReason): void {
+    dialog.expiryReason = reason;
+    this.#startTimer(dialog, ms);
   }
 
   /** The ACK of the 2xx passed. */
@@ -313,14 +297,6 @@ export class DialogTable {
     if (wasUp) this.#startTimer(dialog, ENDED_LINGER_MS);
     else if (dialog.isRefused) this.#startTimer(dialog, REFUSED_LINGER_MS);
     else this.#forget(dialog);
-  }
-
-  #insert(dialog: Dialog): void {
-    this.#byDid.set(dialog.did, dialog);
-    const others = this.#byCallId.get(dialog.callId);
-    if (others === undefined) this.#byCallId.set(dialog.callId, [dialog]);
-    else others.push(dialog);
-    this.#ongoing++;
   }
 
   #close(dialog: Dialog, reason: EndReason): void {
@@ -358,11 +334,10 @@ export class DialogTable {
       return;
     }
     if (dialog.state < DialogState.ConfirmedNoAck) {
-      this.end(dialog, "Unanswered");
+      this.#unanswered(dialog);
       return;
     }
-    const isHungUp = dialog.leg?.earlyBye === "upstream";
-    const isOurs = isHungUp || this.mayEnd(dialog);
+    const isOurs = dialog.expiryReason === "Upstream BYE" || this.mayEnd(dialog);
     if (!isOurs && !dialog.isPutOff) {
       dialog.isPutOff = true;
       this.#startTimer(dialog, PUT_OFF_MS);
@@ -371,7 +346,17 @@ export class DialogTable {
     try {
       if (isOurs) this.onExpired?.(dialog);
     } finally {
-      this.end(dialog, isHungUp ? "Upstream BYE" : "Lifetime Timeout");
+      this.end(dialog, dialog.expiryReason);
+    }
+  }
+
+  #unanswered(dialog: Dialog): void {
+    let waitMs: number | undefined;
+    try {
+      waitMs = dialog.isRestored ? this.onUnanswered?.(dialog) : undefined;
+    } finally {
+      if (waitMs === undefined) this.end(dialog, "Unanswered");
+      else if (dialog.state < DialogState.ConfirmedNoAck) this.#startTimer(dialog, waitMs);
     }
   }
 
@@ -386,10 +371,10 @@ export class DialogTable {
 
   #forget(dialog: Dialog): void {
     dialog.timer = this.#options.wheel.cancel(dialog.timer);
-    this.#byDid.delete(dialog.did);
-    const others = this.#byCallId.get(dialog.callId);
-    if (others === undefined) return;
-    if (others.length === 1) this.#byCallId.delete(dialog.callId);
-    else others.splice(others.indexOf(dialog), 1);
+    this.remove(dialog);
   }
+}
+
+function isUp({ state }: Dialog): boolean {
+  return state >= DialogState.ConfirmedNoAck && state !== DialogState.Deleted;
 }

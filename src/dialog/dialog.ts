@@ -1,6 +1,7 @@
 import { CallLoad } from "../balancer/index.ts";
 import { H, parseNameAddr, type SipMessage, type SipRequest, type SipResponse } from "../sip/index.ts";
 import type { Endpoint, Timer, TimerOwner } from "../transaction/index.ts";
+import type { EndReason } from "./counters.ts";
 import { REINVITE_PINGS } from "./flags.ts";
 import { sessionOf } from "./session-timer.ts";
 
@@ -27,6 +28,15 @@ export interface CalleeLeg {
   state: "early" | "confirmed" | "ended";
   /** Who sent BYE before the 2xx had passed. */
   earlyBye?: Direction;
+}
+
+/** What pings the parties of one call. */
+export interface Pings {
+  stop(): void;
+  /** Whether that side is asked by OPTIONS anyway. */
+  asks(side: "caller" | "callee"): boolean;
+  /** A request is about to go to that side that may change the session: whether a re-INVITE of ours, which is taken back, is in its way (RFC 3261 §14.2). */
+  giveWay(side: "caller" | "callee"): boolean;
 }
 
 /** What the INVITE of a call says of it. */
@@ -78,22 +88,31 @@ export class Dialog implements TimerOwner {
   callerSession = "";
   calleeSession = "";
   /** What pings its parties while it is up. */
-  pinged: { stop(): void } | undefined = undefined;
+  pinged: Pings | undefined = undefined;
+  /** Requests inside it that may change the session and are not answered yet. */
+  negotiations = 0;
   /** Lifetime, or the wait before an ended dialog is forgotten. */
   timer: Timer | undefined = undefined;
   endReason = "";
+  /** Why it ends when its lifetime does. */
+  expiryReason: EndReason = "Lifetime Timeout";
   /** The INVITE that is not answered yet: how to end the call before it is up. */
   pending: { abort(status: number, reason: string): void } | undefined = undefined;
   /** What was put on this call to keep targets from its parties, besides what holds for all calls. */
   guard: { accepts(target: Omit<Endpoint, "listener" | "transport"> & { readonly transport: string }): boolean } | undefined = undefined;
   /** Branch of our Via in the INVITE that went out last: an answer to it is known by that when the transaction was lost with its node. "" before. */
   inviteBranch = "";
+  /** Request-URI and CSeq number of that INVITE, for a CANCEL of it when its transaction was lost; "" and 0 once the call is up. */
+  inviteUri = "";
+  inviteCseq = 0;
   /** Another node handled its INVITE, or handles it still. */
   isRestored = false;
   /** Another node has this call: what is known of it serves one message, and nothing of the call is changed here. */
   isGuest = false;
   /** A negative answer to an INVITE whose transaction was lost has passed: its ACK has to pass too. */
   isRefused = false;
+  /** How far it has got to find out what became of an INVITE whose transaction was lost: see `LostInvites`. */
+  lostSteps = 0;
   /** The end of its lifetime was put off once, for another node to end the call. */
   isPutOff = false;
   readonly #onTimer: (dialog: Dialog) => void;
@@ -189,6 +208,20 @@ export class Dialog implements TimerOwner {
       leg.contact = contactUri(response) || leg.contact;
       leg.routeSet = this.#calleeRoutes(response);
     }
+    return leg;
+  }
+
+  /** The leg with this tag, as one whose 2xx was not seen. Undefined: there is no room for another one. */
+  confirmLeg(tag: string, contact: string): CalleeLeg | undefined {
+    const leg = this.findLeg(tag);
+    if (leg === undefined) {
+      if (!this.#makeRoomFor("confirmed")) return undefined;
+      const added: CalleeLeg = { tag, contact, routeSet: NO_ROUTES, cseq: 0, state: "confirmed" };
+      this.legs.push(added);
+      return added;
+    }
+    if (leg.state === "early") leg.state = "confirmed";
+    leg.contact = contact || leg.contact;
     return leg;
   }
 

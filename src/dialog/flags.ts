@@ -6,6 +6,8 @@ export const DialogFlag = {
   ReinvitePingCallee: 8,
   /** Asks for nothing here: BYE always goes to both sides when a lifetime ends. */
   ByeOnTimeout: 16,
+  /** Ends a call whose caller has cancelled it, and that was answered all the same (RFC 5407 §3.1.2). */
+  EndOnRaceCondition: 32,
 } as const;
 
 export const OPTIONS_PINGS = DialogFlag.OptionsPingCaller | DialogFlag.OptionsPingCallee;
@@ -18,6 +20,7 @@ export const DIALOG_FLAG_WORDS: ReadonlyMap<string, number> = new Map([
   ["reinvite-ping-caller", DialogFlag.ReinvitePingCaller],
   ["reinvite-ping-callee", DialogFlag.ReinvitePingCallee],
   ["bye-on-timeout", DialogFlag.ByeOnTimeout],
+  ["end-on-race-condition", DialogFlag.EndOnRaceCondition],
 ]);
 /** The letters before that: capitals for the caller. */
 const LETTERS: ReadonlyMap<string, number> = new Map([
@@ -26,6 +29,7 @@ const LETTERS: ReadonlyMap<string, number> = new Map([
   ["R", DialogFlag.ReinvitePingCaller],
   ["r", DialogFlag.ReinvitePingCallee],
   ["B", DialogFlag.ByeOnTimeout],
+  ["E", DialogFlag.EndOnRaceCondition],
 ]);
 
 /** Bits of words with commas between them, or of letters without; undefined when one of them is not known. "" is none. */

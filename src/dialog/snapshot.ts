@@ -27,6 +27,9 @@ export interface DialogSnapshot {
   readonly callerRouteSet: readonly string[];
   readonly callerCseq: number;
   readonly inviteBranch: string;
+  /** "" and 0 once the call is up. */
+  readonly inviteUri: string;
+  readonly inviteCseq: number;
   readonly legs: readonly Readonly<CalleeLeg>[];
   /** From Unconfirmed to Confirmed. */
   readonly state: DialogState;
@@ -65,6 +68,8 @@ export function snapshotOf(dialog: Dialog): DialogSnapshot {
     callerRouteSet: dialog.callerRouteSet,
     callerCseq: dialog.callerCseq,
     inviteBranch: dialog.inviteBranch,
+    inviteUri: dialog.inviteUri,
+    inviteCseq: dialog.inviteCseq,
     legs: dialog.legs.map((leg) => ({ ...leg })),
     state: dialog.state,
     startedAtMs: dialog.startedAtMs,
@@ -94,6 +99,8 @@ export function revive(snapshot: DialogSnapshot, { caller, callee }: DialogEndpo
   dialog.isRestored = true;
   dialog.calleeEndpoint = callee;
   dialog.inviteBranch = snapshot.inviteBranch;
+  dialog.inviteUri = snapshot.inviteUri;
+  dialog.inviteCseq = snapshot.inviteCseq;
   for (const leg of snapshot.legs.slice(0, MAX_LEGS)) dialog.legs.push({ ...leg, routeSet: leg.routeSet.slice(0, MAX_ROUTE_SET) });
   dialog.state = snapshot.state;
   dialog.startedAtMs = snapshot.startedAtMs;
@@ -114,6 +121,8 @@ export function catchUp(dialog: Dialog, snapshot: DialogSnapshot, { caller, call
   dialog.callerContact = snapshot.callerContact;
   dialog.callerCseq = Math.max(dialog.callerCseq, snapshot.callerCseq);
   dialog.inviteBranch = snapshot.inviteBranch;
+  dialog.inviteUri = snapshot.inviteUri;
+  dialog.inviteCseq = snapshot.inviteCseq;
   dialog.flags = snapshot.flags;
   if (snapshot.isGuarded) dialog.guard ??= REFUSE_ALL;
   if (dialog.startedAtMs === 0) dialog.startedAtMs = snapshot.startedAtMs;

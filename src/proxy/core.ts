@@ -1,5 +1,5 @@
 import type { Address, Balancer } from "../balancer/index.ts";
-import type { DialogTable } from "../dialog/index.ts";
+import type { DialogTable, PingOutage } from "../dialog/index.ts";
 import type { OutcomePort } from "../health/index.ts";
 import type { OverloadGate } from "../overload/index.ts";
 import type { Registrar } from "../registrar/index.ts";
@@ -42,6 +42,13 @@ export interface ProxyTimeouts {
 export interface PingIntervals {
   readonly optionsMs: number;
   readonly reinviteMs: number;
+}
+
+/** How calls are pinged. */
+export interface PingSettings extends PingIntervals {
+  /** How long calls are kept when nobody answers any more (`ping_outage_timeout`), in milliseconds; not at all without it. */
+  readonly outageMs?: number;
+  readonly outageChanged?: (outage: PingOutage) => void;
 }
 
 /** Messages that the proxy itself refused or dropped, and what it forwarded. */
@@ -100,7 +107,7 @@ export interface ProxyCore {
   /** Sends what is too large for UDP over TCP; absent when everything goes as its URI says. */
   readonly large?: LargeRequests | undefined;
   /** How often calls are pinged whose route asked for it; absent when none are. */
-  readonly pings?: PingIntervals | undefined;
+  readonly pings?: PingSettings | undefined;
   readonly timeouts: ProxyTimeouts;
   readonly defaultMaxForwards: number;
   readonly log: Log;

@@ -1,4 +1,4 @@
-import type { Dialog } from "../dialog/index.ts";
+import type { CalleeLeg, Dialog } from "../dialog/index.ts";
 import type { SipResponse } from "../sip/index.ts";
 import type { Endpoint } from "../transaction/index.ts";
 import type { ProxyCore } from "./core.ts";
@@ -8,11 +8,13 @@ type Headers = NonNullable<InsideRequest["headers"]>;
 
 /** Sends BYE to both sides of a call (OpenSIPS `dlg_end_dlg`). Lost or refused BYEs change nothing: the dialog has ended for us. */
 export function hangUpBoth(core: ProxyCore, dialog: Dialog, headers: Headers = []): void {
-  for (const leg of dialog.legs) {
-    if (leg.state !== "confirmed") continue;
-    sendInside(core, dialog, { method: "BYE", inside: towardsCallee(dialog, leg, dialog.callerCseq + 1), headers });
-    sendInside(core, dialog, { method: "BYE", inside: towardsCaller(dialog, leg, leg.cseq + 1), headers });
-  }
+  for (const leg of dialog.legs) if (leg.state === "confirmed") hangUpLeg(core, dialog, leg, headers);
+}
+
+/** Sends BYE to the caller and to one of the callees that have answered it. */
+export function hangUpLeg(core: ProxyCore, dialog: Dialog, leg: CalleeLeg, headers: Headers = []): void {
+  sendInside(core, dialog, { method: "BYE", inside: towardsCallee(dialog, leg, dialog.callerCseq + 1), headers });
+  sendInside(core, dialog, { method: "BYE", inside: towardsCaller(dialog, leg, leg.cseq + 1), headers });
 }
 
 /**

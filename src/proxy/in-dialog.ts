@@ -83,10 +83,12 @@ function noteSession({ dialog, direction }: DialogMatch, request: SipRequest, re
 
 /** A request inside a dialog, on its way to the other side (RFC 3261 §16.12). */
 export class InDialogContext extends ResponseContext {
+  override readonly dialog = undefined;
   readonly #match: DialogMatch;
   readonly #route: RoutePlan;
   /** What the call gives back is kept until this BYE is answered. */
   #isHolding = false;
+  #isNegotiating = false;
   /** Its receiver has only one connection, or address, that leads to it; without that there is no way (RFC 5626 §5.3). */
   #isOnFlow = false;
   #plan: InDialogPlan | undefined;
@@ -136,12 +138,17 @@ export class InDialogContext extends ResponseContext {
       this.#refuse({ address: target.address, port: target.port });
       return;
     }
+    if (!this.#negotiate()) {
+      this.reject(491, "Request Pending");
+      return;
+    }
     const isOld = request.cseqNumber < this.#highestCseq(request);
     try {
       if (isBye && !isOld) this.#endCallBefore();
       if (!isOld) this.#noteCseq(request);
       this.#send(plan, isAllowed ? [target, ...others.filter(mayGo)] : [plan.fallback]);
     } catch (error) {
+      this.#negotiated();
       this.#settle(); // nobody will answer what was not sent
       throw error;
     }
@@ -155,6 +162,23 @@ export class InDialogContext extends ResponseContext {
       admission.hold(this.#match.dialog.load);
     }
     this.#endCall();
+  }
+
+  /** It may change the session. False when a ping of ours is in its way, so that its receiver would refuse it as out of order (RFC 3261 §14.2): it comes again soon. */
+  #negotiate(): boolean {
+    const { method } = this.transaction.request;
+    if (method !== "INVITE" && method !== "UPDATE") return true;
+    const { dialog, direction } = this.#match;
+    if (dialog.pinged?.giveWay(direction === "downstream" ? "callee" : "caller")) return false;
+    this.#isNegotiating = true;
+    dialog.negotiations++;
+    return true;
+  }
+
+  #negotiated(): void {
+    if (!this.#isNegotiating) return;
+    this.#isNegotiating = false;
+    this.#match.dialog.negotiations--;
   }
 
   #settle(): void {
@@ -226,6 +250,7 @@ export class InDialogContext extends ResponseContext {
   }
 
   protected override onSuccess(branch: Branch, response: SipResponse): void {
+    this.#negotiated();
     const method = this.transaction.request.method;
     const target = branch.target.insteadOf ?? branch.target;
     if (target !== this.#hops?.first) this.#movePeer(target);
@@ -236,6 +261,7 @@ export class InDialogContext extends ResponseContext {
     }
     if (method !== "BYE") return;
     this.#endCall();
+    this.core.dialogs.byeAnswered(this.#match);
     this.#settle();
     this.#endElsewhere();
   }
@@ -253,6 +279,7 @@ export class InDialogContext extends ResponseContext {
 
   /** A refused BYE may come again, with credentials or a better CSeq: the call is remembered until its sender has given up. */
   protected override onRejected(status: number): void {
+    this.#negotiated();
     const isOver = status === 481 || status === 408; // the other side knows no such call (RFC 3261 §15.1.1)
     if (this.transaction.request.method !== "BYE") return;
     if (!isOver) this.core.dialogs.remember(this.#match.dialog);

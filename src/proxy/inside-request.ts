@@ -38,6 +38,8 @@ export interface InsideRequest {
   readonly user?: ClientUser;
   /** Is told when it could not be sent, and `user` will not be. */
   readonly failed?: () => void;
+  /** Is told what is about to be sent. */
+  readonly sent?: (text: string) => void;
 }
 
 /** As if from the caller. @param target where it goes when the leg names no address that can be used */
@@ -100,6 +102,7 @@ export function sendInside(core: ProxyCore, dialog: Dialog, request: InsideReque
       headers,
       ...(request.session && { contact: `<${request.session.contact}>`, body: request.session.body, contentType: "application/sdp" }),
     });
+    request.sent?.(text);
     if (method === "ACK") core.layer.wire.send(text, target);
     else core.layer.send({ method, text, branch, target, timeoutMs: core.timeouts.frMs }, user);
   }

@@ -23,12 +23,18 @@ export class LostAnswers {
   /** Passes on a response that no transaction waits for, now or when its call was found. What belongs to no call that another node began is dropped. */
   receive(response: SipResponse): void {
     if (response.status > 100 && this.#passInside(response)) return;
-    const dids = response.cseqMethod === "INVITE" && response.status > 100 ? this.#didsOf(response) : [];
+    const isOfInvite = response.cseqMethod === "INVITE" && response.status > 100;
+    const dids = isOfInvite ? this.#didsOf(response) : [];
     const { dialogs, counters } = this.#core;
     for (const did of dids) {
       const dialog = dialogs.matchResponse(did, response);
       if (dialog === undefined) continue;
       this.#pass(dialog, response);
+      return;
+    }
+    const known = isOfInvite && dids.length === 0 ? dialogs.lostInviteOf(response) : undefined;
+    if (known !== undefined) {
+      this.#pass(known, response);
       return;
     }
     const unknown = dids.filter((did) => !dialogs.knows(did));
@@ -81,7 +87,7 @@ export class LostAnswers {
     }
     const isOver = dialog.state === DialogState.Deleted;
     if (response.status >= 300) dialogs.refused(dialog, response);
-    else if (isOver && response.status >= 200 && dialog.findLeg(response.toTag) === undefined) {
+    else if (isOver && response.status >= 200 && (dialog.startedAtMs === 0 || dialog.findLeg(response.toTag) === undefined)) {
       if (dialog.calleeEndpoint !== undefined) endOrphan(this.#core, dialog, response, dialog.calleeEndpoint);
       return;
     } else if (response.status >= 200) dialogs.confirmed(dialog, response);

@@ -16,6 +16,7 @@ import { hangUpBoth } from "./hangup.ts";
 import { forwardAck, forwardAckOfRefusal, InDialogContext } from "./in-dialog.ts";
 import { isOwnUri, planRoute, type RoutePlan } from "./loose-route.ts";
 import { LostAnswers } from "./lost-answers.ts";
+import { LostInvites } from "./lost-invites.ts";
 import { Pinger } from "./pinger.ts";
 import { RequestContext } from "./request-context.ts";
 import { checkLimits, type Refusal, validate } from "./validate.ts";
@@ -37,16 +38,20 @@ export class SipProxy implements TransactionUser {
   readonly malformed = new Map<string, number>();
   readonly #searches: Searches;
   readonly #lost: LostAnswers;
+  readonly #lostInvites: LostInvites;
+  readonly #pinger: Pinger | undefined;
   #acceptsCalls = true;
 
   constructor(core: ProxyCore) {
     this.#core = core;
     this.#searches = new Searches(core);
     this.#lost = new LostAnswers(core, this.#searches);
+    this.#lostInvites = new LostInvites(core);
     core.dialogs.earlyLifetimeMs = core.timeouts.frInviteMs;
     core.layer.user = this;
     core.dialogs.onExpired = (dialog) => hangUpBoth(core, dialog);
-    if (core.pings !== undefined) core.dialogs.pings = new Pinger(core, core.pings);
+    this.#pinger = core.pings && new Pinger(core, core.pings);
+    core.dialogs.pings = this.#pinger;
   }
 
   /** New calls are refused from now on; ongoing ones go on. */
@@ -118,10 +123,22 @@ export class SipProxy implements TransactionUser {
     }
   }
 
+  strayCancel(transaction: ServerTransaction): boolean {
+    return this.#lostInvites.cancel(transaction);
+  }
+
   strayResponse(response: SipResponse): void {
     const branch = this.#core.abandoned.get(response.topVia.branch);
     if (branch !== undefined && response.cseqMethod === "INVITE") branch.lateAnswer(response);
     else this.#lost.receive(response);
+  }
+
+  /**
+   * Has the callee of a call asked once, after some time, whether it still has the call. False, and nothing is done, when it is asked anyway, and when the
+   * call is not up.
+   */
+  verify(dialog: Dialog, afterMs: number): boolean {
+    return this.#pinger?.verify(dialog, afterMs) ?? false;
   }
 
   /** Ends a call from our side (OpenSIPS `dlg_end_dlg`): BYE to both when it is up, else CANCEL and 487. */
@@ -132,7 +149,8 @@ export class SipProxy implements TransactionUser {
       this.#core.dialogs.end(dialog, "MI Termination");
       return;
     }
-    dialog.pending?.abort(487, "Request Terminated");
+    if (dialog.pending === undefined) this.#lostInvites.abort(dialog);
+    else dialog.pending.abort(487, "Request Terminated");
     this.#core.dialogs.end(dialog, "MI Termination");
   }
 
@@ -146,6 +164,10 @@ export class SipProxy implements TransactionUser {
     const core = this.#core;
     const registrar = request.method === REGISTER ? core.registrar : undefined;
     const routed = request.method === "INVITE" || core.router.handles(request.method);
+    if (request.method === "INVITE" && this.#lostInvites.passCopy(transaction, route)) {
+      transaction.drop();
+      return;
+    }
     const screening = core.overload?.screen(request, source.address);
     if (screening !== undefined) {
       if (screening === "forbid") this.#turnAway(transaction, 403, "Forbidden");
@@ -221,6 +243,7 @@ export class SipProxy implements TransactionUser {
       this.#refuse(transaction, { status: 481, reason: "Call/Transaction Does Not Exist" });
     } else {
       const exhausted = checkLimits(request, this.#core);
+      if (exhausted === undefined) this.#lostInvites.requestInside(match, request);
       if (exhausted === undefined) new InDialogContext(this.#core, transaction, match, route).start(fingerprint, isTryingSent);
       else this.#refuse(transaction, exhausted);
     }
@@ -254,6 +277,7 @@ export class SipProxy implements TransactionUser {
   }
 
   #passAck(request: SipRequest, source: Endpoint, match: DialogMatch | undefined, route: RoutePlan): void {
+    if (match !== undefined) this.#lostInvites.acknowledged(match, request, source, route);
     if (match === undefined) {
       this.#core.layer.counters.stray_acks++;
       this.#core.counters.drop_requests++;

@@ -352,6 +352,8 @@ export class RequestContext extends ResponseContext implements HandledRequest {
     if (this.dialog !== undefined) {
       this.dialog.calleeEndpoint = target.insteadOf ?? target;
       this.dialog.inviteBranch = branch;
+      this.dialog.inviteUri = this.requestUri;
+      this.dialog.inviteCseq = request.cseqNumber;
       this.dialog.guard = this.guard === core.router.guard ? undefined : this.guard; // that one applies anyway
       core.dialogs.changed(this.dialog);
     }

@@ -1,3 +1,4 @@
+import type { Dialog } from "../dialog/index.ts";
 import { H, MessageEdit, reasonPhrase, type SipRequest, type SipResponse } from "../sip/index.ts";
 import { type ServerTransaction, type ServerUser, stampedVia } from "../transaction/index.ts";
 import type { Branch, BranchOwner } from "./branch.ts";
@@ -18,6 +19,8 @@ const CALLER_GONE = 'SIP;cause=430;text="Flow Failed"';
  */
 export abstract class ResponseContext implements BranchOwner, ServerUser {
   cancelled = false;
+  /** The call that the request opens. */
+  abstract dialog: Dialog | undefined;
   protected readonly core: ProxyCore;
   protected readonly transaction: ServerTransaction;
   /** The branch that is waited for. */
@@ -67,6 +70,7 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
     if (branch !== this.branch) this.branch?.cancel('SIP;cause=200;text="Call completed elsewhere"');
     this.branch = branch;
     this.onSuccess(branch, response);
+    if (this.cancelled) this.cancelledLate();
     if (this.finalStatus === 0) this.core.counters.requests_2xx++;
     this.finalStatus = response.status;
     this.#forward(response);
@@ -95,6 +99,10 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
   /** RFC 3261 §16.10. The CANCEL itself is answered by the transaction layer. */
   cancel(cancel: SipRequest): void {
     this.#takeBack(reasonOf(cancel));
+  }
+
+  cancelledLate(): void {
+    if (this.dialog !== undefined) this.core.dialogs.raced(this.dialog);
   }
 
   /**

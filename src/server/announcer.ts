@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import { type Balancer, Looks, ownText, type StatusChange } from "../balancer/index.ts";
 import type { Config } from "../config/index.ts";
-import { type Dialog, DialogState } from "../dialog/index.ts";
+import { type Dialog, DialogState, EVERYBODY, type PingOutage } from "../dialog/index.ts";
 import { EventBus, EventStream, Webhook } from "../events/index.ts";
 import { ALERT_CHECK_MS, type BreakerChange, type DrainChange, explain, type GroupAlert, GroupAlerts, whatIf } from "../health/index.ts";
 import { type AuditDifference, fromWire, type ManagementPorts, type RedisState } from "../management/index.ts";
@@ -164,6 +164,11 @@ export class Announcer {
       new_state: state,
       ...(state === DialogState.Deleted && { reason: endReason }),
     }));
+  }
+
+  /** Nobody at an address, or nobody at all, answers any more, and calls are kept for that; or it is over. */
+  pingOutageChanged({ kind, address, held }: PingOutage): void {
+    this.#bus.publish("E_DLG_PING_OUTAGE", { address: address === EVERYBODY ? "*" : address, state: kind, held });
   }
 
   breakerChanged({ destination, phase, before, calls, failures, cause }: BreakerChange): void {

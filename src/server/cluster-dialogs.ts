@@ -52,7 +52,7 @@ export class ClusterDialogs implements Elsewhere {
       isAdopter: () => this.#isAdopter(),
       onAdopted: releaseLoads,
     });
-    dialogs.onChange = (dialog) => this.replica.changed(dialog.did);
+    dialogs.changeListeners.push((dialog) => this.replica.changed(dialog.did));
     dialogs.mayExpire = (dialog) => this.#mayExpire(dialog);
   }
 
@@ -92,6 +92,16 @@ export class ClusterDialogs implements Elsewhere {
     }
     const dialog = where && this.#options.dialogs.byDid(did);
     return dialog?.owns(message) ? { dialog, isGuest: false } : undefined;
+  }
+
+  /** Of calls that this node had before it started, those that no other node has, or had, since. Rejects when nobody can be asked. */
+  stillOwn(dids: readonly string[]): Promise<string[]> {
+    return this.replica.stillOwn(dids);
+  }
+
+  /** Such a call goes on here. */
+  regained({ did }: Dialog): void {
+    this.replica.regained(did);
   }
 
   hungUp({ did }: Dialog): void {

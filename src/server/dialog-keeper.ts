@@ -2,7 +2,7 @@ import type { Balancer } from "../balancer/index.ts";
 import { bodyOf, type DialogRecord, recordOfBody } from "../cluster/dialogs/dialog-record.ts";
 import { type Dialog, DialogState, type DialogTable, endpointsOf, snapshotOf } from "../dialog/index.ts";
 import type { Log } from "../proxy/index.ts";
-import type { DialogChanges, DialogStore, SavedDialog } from "../store/index.ts";
+import { type DialogChanges, type DialogStore, type SavedDialog, StoreError } from "../store/index.ts";
 import type { Listener } from "../transaction/index.ts";
 import { type CapacityPorts, resizedCapacities, restoreCapacities } from "./kept-capacities.ts";
 
@@ -22,10 +22,25 @@ const SLOW_WRITE_MS = 5_000;
 /** How long the stop goes on writing, ms. */
 const CLOSE_MS = 2_000;
 const CLOSE_RETRY_MS = 50;
+/** How long it is waited for Redis to say who has the calls, ms. */
+const ASK_MS = 3_000;
+/** Where calls are shared, it is written this often that this node lives, ms; and this long after that others are sure to have had its calls. A mark of a call that another node has ended stays in Redis for an hour. */
+const BEAT_MS = 60_000;
+const MAX_AWAY_MS = 1_800_000;
 /** Calls that were not restored of which the log tells one by one. */
 const MAX_TOLD = 10;
 
+/** In a cluster, the calls of all nodes: Redis says who goes on with each, and the file has what Redis does not know. */
+export interface SharedCalls {
+  /** Of calls that this node had before it started, those that no other node has, or had, since. Rejects when nobody can be asked. */
+  stillOwn(dids: readonly string[]): Promise<readonly string[]>;
+  /** A call goes on here that was not there when the table came. */
+  regained(dialog: Dialog): void;
+}
+
 export interface KeeperPorts {
+  /** Absent: this node alone has its calls. */
+  readonly shared?: SharedCalls | undefined;
   readonly store: DialogStore;
   readonly dialogs: DialogTable;
   readonly balancer: Pick<Balancer, "held" | "adopt"> & CapacityPorts;
@@ -34,6 +49,8 @@ export interface KeeperPorts {
   readonly earlyLifetimeMs: number;
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
+  /** Milliseconds since 1970. */
+  readonly wallMs: () => number;
   /** Runs something later; answers how to stop it. */
   readonly after: (ms: number, run: () => void) => () => void;
   readonly log: Log;
@@ -69,12 +86,14 @@ export class DialogKeeper {
   #writing: Promise<boolean> | undefined;
   /** Failed attempts in a row. */
   #failures = 0;
-  #fileName: string | undefined;
+  #fileName: string;
   #isRestored = false;
+  #isBeatDue = false;
   #isClosed = false;
 
   constructor(ports: KeeperPorts) {
     this.#ports = ports;
+    this.#fileName = ports.store.identity;
   }
 
   /** How often each thing happened since the start; how many calls wait to be written, and how long the first has waited. */
@@ -89,44 +108,93 @@ export class DialogKeeper {
   }
 
   /**
-   * Goes on with the calls that are written down, once: to be called when the destinations are there and before SIP is taken. From then on every change
-   * is written down. A call whose listener is gone cannot be reached and is forgotten; one whose destination is gone is counted out of sight.
+   * Goes on with the calls that are written down, once, when the destinations are there and before SIP is taken; where calls are shared,
+   * {@link restoreShared} does. From then on every change is written down. A call whose listener is gone cannot be reached and is forgotten; one whose
+   * destination is gone is counted out of sight.
    */
-  restore(): void {
+  #begin(): void {
     if (this.#isRestored) return;
-    const { dialogs, store, earlyLifetimeMs, log, nowMs } = this.#ports;
+    const { dialogs, store, earlyLifetimeMs, log, shared, balancer } = this.#ports;
     dialogs.earlyLifetimeMs = earlyLifetimeMs;
+    for (const [did] of store.found) this.#stored.add(did);
+    if (shared === undefined) this.#restoreAll(store.found);
+    this.#capacities = JSON.stringify(store.capacities);
+    const resized = restoreCapacities(balancer, store.capacities);
+    if (resized > 0) log.info({ capacities: resized }, "Capacities that somebody has set were restored");
+    dialogs.changeListeners.push((dialog) => this.#mark(dialog.did));
+    this.#isRestored = true;
+  }
+
+  /**
+   * Goes on with the calls that are written down and that the cluster does not know: its Redis cannot be reached, or has lost what it had. What another node
+   * has taken meanwhile, or has ended, is that node's. After a long absence nobody can say that any more, and others have had the time to take them all.
+   * To be called once this node has what Redis knows, before SIP is taken. Never rejects.
+   */
+  async restoreShared(): Promise<void> {
+    const { shared, store, dialogs, wallMs, log } = this.#ports;
+    if (shared === undefined) return;
+    const rest = store.found.filter(([did]) => !dialogs.knows(did));
+    const awayMs = wallMs() - (store.aliveAtMs ?? 0);
+    const own = new Set(awayMs > MAX_AWAY_MS ? [] : await this.#stillOwn(rest.map(([did]) => did)));
+    const wanted = rest.filter(([did]) => own.has(did) && !dialogs.knows(did));
+    for (const dialog of this.#restoreAll(wanted)) shared.regained(dialog);
+    for (const [did] of rest) if (!own.has(did)) this.#mark(did);
+    if (rest.length > own.size && awayMs > MAX_AWAY_MS)
+      log.warn(
+        { calls: rest.length },
+        `Calls are not restored: this node was away for ${Math.round(awayMs / 60_000)} minutes, and other nodes may have had them meanwhile`,
+      );
+    else if (rest.length > own.size)
+      log.info({ calls: rest.length - own.size }, "Calls that other nodes have, or have ended, are not restored");
+    this.#beat();
+  }
+
+  /** All of them when nobody can be asked: as soon as Redis is there it is found out who has which. */
+  async #stillOwn(dids: readonly string[]): Promise<readonly string[]> {
+    const { shared, after, log } = this.#ports;
+    if (shared === undefined || dids.length === 0) return dids;
+    const late = Promise.withResolvers<undefined>();
+    const stop = after(ASK_MS, () => late.resolve(undefined));
+    const own = await Promise.race([shared.stillOwn(dids).catch(() => undefined), late.promise]);
+    stop();
+    if (own === undefined) log.warn({ calls: dids.length }, "Redis cannot say who has the calls of this node: it goes on with all of them");
+    return own ?? dids;
+  }
+
+  /** Writes now and then that this node lives. */
+  #beat(): void {
+    this.#isBeatDue = true;
+    this.#arm(0);
+    if (!this.#isClosed) this.#ports.after(BEAT_MS, () => this.#beat());
+  }
+
+  #restoreAll(all: readonly SavedDialog[]): Dialog[] {
+    const { nowMs, log } = this.#ports;
     const sinceMs = nowMs();
     const faults: string[] = [];
-    let strays = 0;
-    for (const saved of store.found) {
-      this.#stored.add(saved[0]);
+    const restored: Dialog[] = [];
+    for (const saved of all) {
       const found = this.#restore(saved);
       if (typeof found !== "string") {
         this.#counters.persist_restored++;
-        if (!isAtDestination(found)) strays++;
+        restored.push(found);
         continue;
       }
       faults.push(found);
       this.#mark(saved[0]);
     }
-    const { balancer } = this.#ports;
-    this.#capacities = JSON.stringify(store.capacities);
-    const resized = restoreCapacities(balancer, store.capacities);
-    if (resized > 0) log.info({ capacities: resized }, "Capacities that somebody has set were restored");
-    dialogs.onChange = (dialog) => this.#mark(dialog.did);
-    this.#isRestored = true;
-    const restored = this.#counters.persist_restored;
-    if (store.found.length > 0) log.info({ calls: restored, ms: Math.round(nowMs() - sinceMs) }, "Ongoing calls were restored");
+    const strays = restored.filter((dialog) => !isAtDestination(dialog)).length;
+    if (all.length > 0) log.info({ calls: restored.length, ms: Math.round(nowMs() - sinceMs) }, "Ongoing calls were restored");
     if (strays > 0)
       log.warn({ calls: strays }, "Calls were restored whose destination is in the table no more: nothing shows what they count");
     for (const fault of faults.slice(0, MAX_TOLD)) log.warn({}, fault);
     if (faults.length > MAX_TOLD) log.warn({ calls: faults.length - MAX_TOLD }, "More calls were not restored");
+    return restored;
   }
 
   /** To be called for each table, before calls are taken: restores with the first one, and sees which capacities still are others than those of the rows. */
   tableChanged(): void {
-    this.restore();
+    this.#begin();
     this.capacitiesChanged();
   }
 
@@ -179,7 +247,7 @@ export class DialogKeeper {
   }
 
   get #isWaiting(): boolean {
-    return this.#changed.size > 0 || this.#haveCapacitiesChanged;
+    return this.#changed.size > 0 || this.#haveCapacitiesChanged || this.#isBeatDue;
   }
 
   #mark(did: string): void {
@@ -216,8 +284,11 @@ export class DialogKeeper {
     const batch = this.#takeBatch();
     const capacities = this.#haveCapacitiesChanged ? resizedCapacities(this.#ports.balancer) : undefined;
     this.#haveCapacitiesChanged = false;
-    const changes: DialogChanges = { ...this.#changesOf(batch.keys()), capacities };
-    if (changes.saved.length === 0 && changes.removed.length === 0 && capacities === undefined) return true;
+    const aliveAtMs = this.#isBeatDue ? this.#ports.wallMs() : undefined;
+    this.#isBeatDue = false;
+    const changes: DialogChanges = { ...this.#changesOf(batch.keys()), capacities, aliveAtMs };
+    const isNews = changes.saved.length > 0 || changes.removed.length > 0;
+    if (!isNews && capacities === undefined && aliveAtMs === undefined) return true;
     for (const [did] of changes.saved) this.#stored.add(did);
     const stopWatch = this.#ports.after(SLOW_WRITE_MS, () =>
       log.error(
@@ -272,7 +343,7 @@ export class DialogKeeper {
     this.#counters.persist_removed += removed.length;
     if (this.#failures >= TOLD_FAILURES) this.#ports.log.info({}, "Calls can be written down again");
     this.#failures = 0;
-    if (this.#fileName !== undefined && this.#fileName !== fileName) this.#startAnew(saved);
+    if (this.#fileName !== fileName) this.#startAnew(saved);
     this.#fileName = fileName;
   }
 
@@ -289,6 +360,7 @@ export class DialogKeeper {
     for (const [did, sinceMs] of this.#changed) if (!batch.has(did)) batch.set(did, sinceMs);
     this.#changed = batch;
     this.#counters.persist_failures++;
+    if (error instanceof StoreError && error.code === "DAMAGED") this.#ports.log.error({}, error.message);
     if (++this.#failures === TOLD_FAILURES)
       this.#ports.log.error({ err: error }, "Cannot write calls down, trying again: a crash loses them");
   }

@@ -2,9 +2,9 @@ import type { ChildProcess } from "node:child_process";
 import type { Config } from "../config/index.ts";
 import type { Log } from "../proxy/index.ts";
 import { openDialogStore } from "../store/index.ts";
+import { DialogKeeper, type KeeperPorts } from "./dialog-keeper.ts";
 import type { FormerProcess } from "./handover/former-process.ts";
 import { HandedStore } from "./handover/handed-store.ts";
-import { DialogKeeper, type KeeperPorts } from "./dialog-keeper.ts";
 
 /** What holds for one start only. */
 export interface StartOptions {
@@ -28,14 +28,13 @@ export interface KeepDialogsPorts extends Omit<KeeperPorts, "store" | "earlyLife
 }
 
 /**
- * Opens the calls that are written down; undefined when none are to be. In a cluster Redis has them, and says who goes on with a call: a file beside it
- * would bring back calls that another node has taken meanwhile, and count them twice.
+ * Opens the calls that are written down; undefined when none are to be. Where nodes share their calls, Redis says who goes on with each.
  *
  * @throws {StoreError} when there are calls that cannot be read
  */
-export function keepDialogs({ config, forceEmpty, former, ...ports }: KeepDialogsPorts): DialogKeeper | undefined {
-  if (config.dialog.persistence === "off" || config.cluster.redis_url !== null) return undefined;
-  const open = () => openDialogStore(config.load_balancer.db_url, { forceEmpty, wallMs: Date.now, log: ports.log });
+export function keepDialogs({ config, forceEmpty, former, shared, ...ports }: KeepDialogsPorts): DialogKeeper | undefined {
+  if (config.dialog.persistence === "off") return undefined;
+  const open = () => openDialogStore(config.load_balancer.db_url, { forceEmpty, wallMs: ports.wallMs, log: ports.log });
   const store =
     former === undefined
       ? open()
@@ -45,5 +44,8 @@ export function keepDialogs({ config, forceEmpty, former, ...ports }: KeepDialog
           open,
           isOngoing: (did) => ports.dialogs.byDid(did) !== undefined,
         });
-  return store && new DialogKeeper({ ...ports, store, earlyLifetimeMs: config.tm.fr_inv_timeout * 1000 });
+  const isShared = config.cluster.redis_url !== null && config.cluster.replicate_dialogs;
+  return (
+    store && new DialogKeeper({ ...ports, shared: isShared ? shared : undefined, store, earlyLifetimeMs: config.tm.fr_inv_timeout * 1000 })
+  );
 }

@@ -1,6 +1,7 @@
-import { renameSync, statSync } from "node:fs";
+import { copyFileSync, renameSync, statSync } from "node:fs";
+import { crc32 } from "node:zlib";
 import Database from "better-sqlite3";
-import { CREATE_CAPACITY_TABLE, CREATE_DIALOG_TABLE, DIALOG_FILE_VERSION } from "../../migrations/index.ts";
+import { CREATE_CAPACITY_TABLE, CREATE_DIALOG_TABLE, CREATE_LIFE_TABLE, DIALOG_FILE_VERSION } from "../../migrations/index.ts";
 import { asStoreError } from "./connection.ts";
 import { StoreError } from "./errors.ts";
 
@@ -10,6 +11,7 @@ const LOG_BYTES = 16_777_216;
 const COMPANIONS = ["", "-wal", "-shm", "-journal"] as const;
 /** Codes of SQLite for a file that is no database, or a broken one. */
 const BROKEN = /^SQLITE_(?:NOTADB|CORRUPT)/;
+const MAKE_TABLES = `BEGIN IMMEDIATE; ${CREATE_DIALOG_TABLE}; ${CREATE_CAPACITY_TABLE}; ${CREATE_LIFE_TABLE}; PRAGMA user_version = ${DIALOG_FILE_VERSION}; COMMIT`;
 
 /** A call as it is written down: the name of its dialog, and a text that says all of it. */
 export type SavedDialog = readonly [did: string, record: string];
@@ -24,12 +26,16 @@ export interface DialogChanges {
   readonly removed: readonly string[];
   /** All that there are, in place of those before; left out: they stay. */
   readonly capacities?: readonly SavedCapacity[] | undefined;
+  /** The time now, milliseconds since 1970; left out: that of before stays. */
+  readonly aliveAtMs?: number | undefined;
 }
 
 /** What a file has. Others may have written it; nothing is checked. */
 export interface KeptCalls {
   readonly found: readonly SavedDialog[];
   readonly capacities: readonly SavedCapacity[];
+  /** When its writer was last known to live, milliseconds since 1970; undefined: nobody has said. */
+  readonly aliveAtMs: number | undefined;
 }
 
 /**
@@ -57,13 +63,11 @@ export class DialogFile {
     try {
       database = new Database(file, { timeout: busyMs });
       database.pragma("locking_mode = EXCLUSIVE");
-      checkVersion(database, file, wasThere);
+      const version = versionOf(database, file, wasThere);
       database.pragma("journal_mode = WAL");
       database.pragma("synchronous = NORMAL");
       database.pragma(`journal_size_limit = ${LOG_BYTES}`);
-      database.exec(
-        `BEGIN IMMEDIATE; ${CREATE_DIALOG_TABLE}; ${CREATE_CAPACITY_TABLE}; PRAGMA user_version = ${DIALOG_FILE_VERSION}; COMMIT`,
-      );
+      if (version !== DIALOG_FILE_VERSION) database.exec(MAKE_TABLES); // else a full disk is enough to read
       this.#write = writerOf(database);
     } catch (cause) {
       database?.close();
@@ -87,10 +91,19 @@ export class DialogFile {
     try {
       const fault: unknown = this.#database.pragma("quick_check(1)", { simple: true });
       if (fault !== "ok") throw damaged(this.#file, String(fault));
-      const all = (query: string): unknown => this.#database.prepare(query).raw().all();
+      const all = (query: string): unknown[][] => this.#database.prepare(query).raw().all() as unknown[][];
+      const whole = (table: string, rows: readonly unknown[][]): unknown[][] => {
+        for (const row of rows) if (row.pop() !== sumOf(row)) throw damaged(this.#file, `a row of ${table} is not what was written`);
+        return [...rows];
+      };
+      const [life] = all("SELECT at_ms FROM headroom_life");
       return {
-        found: all("SELECT did, record FROM headroom_dialog") as SavedDialog[],
-        capacities: all("SELECT destination, resource, capacity, row_capacity FROM headroom_capacity") as SavedCapacity[],
+        found: whole("headroom_dialog", all("SELECT did, record, sum FROM headroom_dialog")) as unknown[] as SavedDialog[],
+        capacities: whole(
+          "headroom_capacity",
+          all("SELECT destination, resource, capacity, row_capacity, sum FROM headroom_capacity"),
+        ) as unknown[] as SavedCapacity[],
+        aliveAtMs: typeof life?.[0] === "number" ? life[0] : undefined,
       };
     } catch (cause) {
       throw faultOf(cause, this.#file);
@@ -125,33 +138,47 @@ export function moveAside(file: string, wallMs: number): string {
   return aside;
 }
 
-function writerOf(database: Database.Database): (changes: DialogChanges) => void {
-  const save = database.prepare(
-    "INSERT INTO headroom_dialog (did, record) VALUES (?, ?) ON CONFLICT (did) DO UPDATE SET record = excluded.record",
-  );
-  const remove = database.prepare("DELETE FROM headroom_dialog WHERE did = ?");
-  const forget = database.prepare("DELETE FROM headroom_capacity");
-  const keep = database.prepare("INSERT OR REPLACE INTO headroom_capacity VALUES (?, ?, ?, ?)");
-  return database.transaction(({ saved, removed, capacities }: DialogChanges) => {
-    for (const [did, record] of saved) save.run(did, record);
-    for (const did of removed) remove.run(did);
-    if (capacities === undefined) return;
-    forget.run();
-    for (const capacity of capacities) keep.run(...capacity);
-  }).immediate;
-}
-
-function checkVersion(database: Database.Database, file: string, wasThere: boolean): void {
-  const version = Number(database.pragma("user_version", { simple: true }));
-  if (wasThere && version > DIALOG_FILE_VERSION) {
-    throw new StoreError(
-      "WRONG_VERSION",
-      `Cannot use the calls in "${file}": they are of version ${version}, which a newer Headroom has written, want version ${DIALOG_FILE_VERSION} or older`,
-    );
+/** Copies a file with what stands beside it, for reading where the file itself may not be written: SQLite has to write to read. */
+export function copyCalls(file: string, copy: string): void {
+  for (const companion of COMPANIONS) {
+    if (statSync(file + companion, { throwIfNoEntry: false }) !== undefined) copyFileSync(file + companion, copy + companion);
   }
 }
 
-function identityOf(file: string): string | undefined {
+/** Tells a row that was changed behind our back from one that was written. */
+function sumOf(row: readonly unknown[]): number {
+  return crc32(JSON.stringify(row));
+}
+
+function writerOf(database: Database.Database): (changes: DialogChanges) => void {
+  const save = database.prepare(
+    "INSERT INTO headroom_dialog (did, record, sum) VALUES (?, ?, ?) ON CONFLICT (did) DO UPDATE SET record = excluded.record, sum = excluded.sum",
+  );
+  const remove = database.prepare("DELETE FROM headroom_dialog WHERE did = ?");
+  const forget = database.prepare("DELETE FROM headroom_capacity");
+  const keep = database.prepare("INSERT OR REPLACE INTO headroom_capacity VALUES (?, ?, ?, ?, ?)");
+  const live = database.prepare("INSERT OR REPLACE INTO headroom_life VALUES (1, ?)");
+  return database.transaction(({ saved, removed, capacities, aliveAtMs }: DialogChanges) => {
+    if (aliveAtMs !== undefined) live.run(Math.trunc(aliveAtMs));
+    for (const row of saved) save.run(...row, sumOf(row));
+    for (const did of removed) remove.run(did);
+    if (capacities === undefined) return;
+    forget.run();
+    for (const capacity of capacities) keep.run(...capacity, sumOf(capacity));
+  }).immediate;
+}
+
+function versionOf(database: Database.Database, file: string, wasThere: boolean): number {
+  const version = Number(database.pragma("user_version", { simple: true }));
+  if (!wasThere || version <= DIALOG_FILE_VERSION) return version;
+  throw new StoreError(
+    "WRONG_VERSION",
+    `Cannot use the calls in "${file}": they are of version ${version}, which a newer Headroom has written, want version ${DIALOG_FILE_VERSION} or older`,
+  );
+}
+
+/** Tells one file from another, whatever their names. Undefined: there is none. */
+export function identityOf(file: string): string | undefined {
   const found = statSync(file, { throwIfNoEntry: false, bigint: true });
   return found && `${found.dev}:${found.ino}`;
 }

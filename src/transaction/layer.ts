@@ -22,6 +22,8 @@ export interface TransactionUser {
   request(transaction: ServerTransaction): void;
   /** An ACK that belongs to no INVITE transaction of ours, or to one that was answered 2xx. */
   ack(request: SipRequest, source: Endpoint): void;
+  /** A CANCEL for an INVITE of which there is no transaction. True when it was answered. */
+  strayCancel?(transaction: ServerTransaction): boolean;
   /** A response that no client transaction waits for. */
   strayResponse(response: SipResponse): void;
 }
@@ -253,12 +255,13 @@ export class TransactionLayer {
   #receiveCancel(cancel: ServerTransaction): void {
     const invite = this.#servers.get(serverKey(cancel.request, "INVITE"));
     if (invite === undefined) {
-      cancel.reply(481, "Call/Transaction Does Not Exist");
+      if (this.user.strayCancel?.(cancel) !== true) cancel.reply(481, "Call/Transaction Does Not Exist");
       return;
     }
     cancel.useTag(invite.localTag());
     cancel.reply(200, "canceling");
-    if (!invite.answered) invite.user?.cancel(cancel.request);
+    if (invite.answered) invite.user?.cancelledLate?.();
+    else invite.user?.cancel(cancel.request);
   }
 
   /** RFC 3261 §8.2.2.2. A request that comes back to us with another Request-URI is a spiral, which is legal (§16.3). */

@@ -10,6 +10,8 @@ import { T1_MS, T2_MS, T4_MS, TIMER_64_T1_MS } from "./timers.ts";
 export interface ServerUser {
   /** A CANCEL for this INVITE came; it is answered 200 already (RFC 3261 §16.10). */
   cancel(cancel: SipRequest): void;
+  /** The CANCEL came after the final response: it has no effect (RFC 3261 §9.2). */
+  cancelledLate?(): void;
   /** The connection that every answer to this INVITE would take has ended, and there is no final answer yet. What is answered from now on goes nowhere. */
   callerGone?(): void;
   /** Timer H: the final response was never acknowledged. Nothing can be done but to know it. */

@@ -88,6 +88,7 @@ describe("calls that come from other nodes, go there and end, in any order", () 
         const dialogs = new Map<number, Dialog>();
         net.dialogs.mayExpire = () => model.isAllowed;
         net.dialogs.onExpired = undefined;
+        net.dialogs.onUnanswered = undefined;
         for (const act of steps) {
           if (act.kind === "allow") model.isAllowed = act.isAllowed;
           else if (act.kind === "wait") {

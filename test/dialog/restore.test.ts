@@ -207,6 +207,7 @@ describe("the lifetime of a restored call", () => {
     delivered(source);
     const net = new SimNetwork();
     net.dialogs.mayExpire = () => assert.fail("asked");
+    net.dialogs.onUnanswered = undefined;
     const dialog = restored(net, recordOf(source.onlyDialog));
     net.run(FR_INVITE_MS - 10);
     assert.equal(net.dialogs.size, 1);
@@ -269,16 +270,16 @@ describe("DialogTable.mayExpire", () => {
   });
 });
 
-describe("DialogTable.onChange", () => {
-  it("is told of all that a snapshot shows, and of no call that has ended", () => {
+describe("DialogTable.changeListeners", () => {
+  it("are told of all that a snapshot shows, and of no call that has ended", () => {
     const net = new SimNetwork();
     let last = "";
     let told = 0;
-    net.dialogs.onChange = (dialog) => {
+    net.dialogs.changeListeners.push((dialog) => {
       assert.ok(dialog.state < 5);
       last = JSON.stringify([snapshotOf(dialog), net.balancer.held(dialog.load)]);
       told++;
-    };
+    });
     const call = delivered(net);
     const check = (): void => {
       const dialog = net.onlyDialog;
@@ -304,12 +305,12 @@ describe("DialogTable.onChange", () => {
     net.finish();
   });
 
-  it("is told of a failover to another destination", () => {
+  it("are told of a failover to another destination", () => {
     const net = new SimNetwork();
     let last = "";
-    net.dialogs.onChange = (dialog) => {
+    net.dialogs.changeListeners.push((dialog) => {
       last = JSON.stringify([snapshotOf(dialog), net.balancer.held(dialog.load)]);
-    };
+    });
     const call = delivered(net);
     call.answerWith(180);
     call.respond(500);

@@ -18,7 +18,7 @@ const NAMES: Record<string, string> = {
     refused_overload timeout_finalresponse timeout_finalresponse_inv transport_errors large_over_tcp large_back_to_udp failovers address_failovers late_answers orphans_ended
     callers_gone`,
   dialog: `active_dialogs early_dialogs processed_dialogs expired_dialogs failed_dialogs unknown_dialog restored_dialogs surrendered_dialogs searches
-    searches_refused searches_failed lost_replies options_pings reinvite_pings ping_timeouts`,
+    searches_refused searches_failed lost_replies options_pings reinvite_pings ping_timeouts ping_outages ping_holds`,
   load_balancer: `starts nexts selected no_capacity no_destination bad_resource internal_error resets disables disables_stale counted uncounted reloads faults
     failed_open audits audit_differences audit_missing_sessions destinations destinations_enabled`,
   health: "", // its sources come with the program: see test/server/statistics.test.ts

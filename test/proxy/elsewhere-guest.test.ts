@@ -12,7 +12,7 @@ describe("a call that another node has and that is not up: a guest", () => {
     const call = pair.moved(early, true);
     const { net } = pair;
     const changed: string[] = [];
-    net.dialogs.onChange = ({ did }) => changed.push(did);
+    net.dialogs.changeListeners.push(({ did }) => void changed.push(did));
     for (const [from, to, text] of [
       [call.caller, call.callee, call.fromCaller("PRACK", 2, { headers: ["RAck: 1 1 INVITE"] })],
       [call.callee, call.caller, call.fromCallee("UPDATE", 1, { headers: ["Contact: <sip:new@203.0.113.1>"] })],

@@ -2,44 +2,13 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { DialogState } from "../../src/dialog/index.ts";
 import { DialogKeeper } from "../../src/server/dialog-keeper.ts";
-import type { DialogChanges, DialogStore, SavedCapacity, SavedDialog } from "../../src/store/index.ts";
+import { MemoryDialogs } from "../support/memory-dialogs.ts";
 import { settled } from "../support/settled.ts";
 import { delivered, established } from "../support/sim-call.ts";
 import { FR_INVITE_MS, SimNetwork } from "../support/sim-network.ts";
 import { responseTo } from "../support/sip-messages.ts";
 
 const ONE = ["203.0.113.1"];
-
-/** A file that is on no disk. */
-class MemoryDialogs implements DialogStore {
-  readonly rows: Map<string, string>;
-  readonly found: readonly SavedDialog[];
-  readonly crashes = 0;
-  capacities: readonly SavedCapacity[] = [];
-  /** Number of calls that each write had. */
-  readonly batches: number[] = [];
-  name = "first";
-  isBroken = false;
-  /** Writes wait for this. */
-  disk: Promise<void> = Promise.resolve();
-
-  constructor(rows = new Map<string, string>()) {
-    this.rows = rows;
-    this.found = [...rows];
-  }
-
-  async write({ saved, removed, capacities = this.capacities }: DialogChanges): Promise<string> {
-    await this.disk;
-    if (this.isBroken) throw new Error("the disk is full");
-    this.capacities = capacities;
-    this.batches.push(saved.length + removed.length);
-    for (const [did, record] of saved) this.rows.set(did, record);
-    for (const did of removed) this.rows.delete(did);
-    return this.name;
-  }
-
-  async close(): Promise<void> {}
-}
 
 /** A whole proxy that keeps its calls; another one with the rows of the same store is what comes after a crash. */
 function kept(store: MemoryDialogs, tokens: string, listeners?: SimNetwork["listener4"][], destinations = ONE) {
@@ -51,6 +20,7 @@ function kept(store: MemoryDialogs, tokens: string, listeners?: SimNetwork["list
     listeners: () => listeners ?? [net.listener4, net.listener6],
     earlyLifetimeMs: FR_INVITE_MS,
     nowMs: () => net.wheel.nowMs,
+    wallMs: () => 1_700_000_000_000 + net.wheel.nowMs,
     after: (ms, run) => {
       const timer = net.wheel.schedule(ms, { timerFired: run }, 0, net.wheel.nowMs);
       return () => void net.wheel.cancel(timer);
@@ -119,6 +89,8 @@ describe("a kept call", () => {
     await pass(net, FR_INVITE_MS - 1_000);
     assert.deepEqual(net.loads, [1]);
     await pass(net, 2_000);
+    net.peer("203.0.113.1").take("CANCEL");
+    await pass(net, 40_000); // its answer, and then that of the question whether it is up, are waited for
     assert.deepEqual(net.loads, [0]);
     assert.equal(store.rows.size, 0);
   });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { closeSync, mkdtempSync, openSync, readdirSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
@@ -109,11 +109,15 @@ describe("a file of calls", () => {
     }
   });
 
-  it("cannot be made where there is no directory, which the log says", () => {
+  it("cannot be made where there is no directory, which the log says, and is made once there is one", async () => {
     const told: string[] = [];
     const log = { info: () => undefined, error: (_: object, text: string) => void told.push(text) };
-    assert.equal(openDialogStore(`sqlite:${folder}/missing/headroom.db`, { forceEmpty: false, wallMs: () => 0, log }), undefined);
-    assert.match(told.join(), /Calls are not written down/);
+    open = openDialogStore(`sqlite:${folder}/missing/headroom.db`, { forceEmpty: false, wallMs: () => 0, log });
+    assert.deepEqual(open?.found, []);
+    assert.match(told.join(), /Calls are not written down, which is tried again/);
+    await assert.rejects(open!.write({ saved: [["1.a", "one"]], removed: [] }), hasCode("FAILED"));
+    mkdirSync(join(folder, "missing"));
+    assert.notEqual(await open?.write({ saved: [["1.a", "one"]], removed: [] }), "");
   });
 
   it("that is replaced while the program runs has another name, and is written", async () => {

@@ -15,6 +15,7 @@ export class AnsweringPeer {
   /** Different calls that came. */
   readonly calls = new Set<string>();
   readonly #socket: Socket;
+  readonly #forgotten = new Set<string>();
 
   private constructor(socket: Socket) {
     this.#socket = socket;
@@ -37,6 +38,11 @@ export class AnsweringPeer {
     return `sip:${this.#sentBy}`;
   }
 
+  /** The call is gone here, and nobody is told: requests inside it are answered 481. */
+  forget(callId: string): void {
+    this.#forgotten.add(callId);
+  }
+
   async close(): Promise<void> {
     this.#socket.close();
     await once(this.#socket, "close");
@@ -48,8 +54,10 @@ export class AnsweringPeer {
   }
 
   #answer(message: string): string {
+    const callId = /^Call-ID:\s*(\S+)/im.exec(message)?.[1] ?? "";
+    if (this.#forgotten.has(callId)) return responseTo(message, 481);
     if (!message.startsWith("INVITE ")) return responseTo(message, 200);
-    this.calls.add(/^Call-ID:\s*(\S+)/im.exec(message)?.[1] ?? "");
+    this.calls.add(callId);
     const { status, reason, headers = [] } = this.answer;
     const contact = `Contact: <sip:answering@${this.#sentBy}>`;
     return responseTo(message, status, { toTag: unique("a"), headers: [contact, ...headers], ...(reason !== undefined && { reason }) });

@@ -133,8 +133,14 @@ export class Baresip {
     });
   }
 
+  /** It says and hears nothing any more, as if it were switched off: "SIGSTOP" leaves its socket open, "SIGKILL" does not. */
+  vanish(signal: "SIGSTOP" | "SIGKILL"): void {
+    this.#child.kill(signal);
+  }
+
   async stop(): Promise<void> {
     this.#control.destroy();
+    this.#child.kill("SIGCONT");
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exited = once(this.#child, "exit");
     this.#child.kill("SIGTERM");

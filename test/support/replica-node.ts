@@ -23,6 +23,8 @@ export function callRecord(did: string, changes: Partial<DialogSnapshot> = {}, n
       callerRouteSet: [],
       callerCseq: 1,
       inviteBranch: "z9hG4bK.0123456789abcdef0123",
+      inviteUri: "",
+      inviteCseq: 0,
       legs: [{ tag: "b", contact: "sip:conference@192.0.2.20:5060", routeSet: [], cseq: 0, state: isUp ? "confirmed" : "early" }],
       state: 4,
       startedAtMs: isUp ? nowMs : 0,

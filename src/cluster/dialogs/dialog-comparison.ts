@@ -84,8 +84,9 @@ export class DialogComparison {
     } else this.#taker.reclaim(did, held, found, text);
   }
 
-  /** It was taken as a precaution only, or Redis has forgotten that this node took it since. */
+  /** It was this node's in a former life, was taken as a precaution only, or Redis has forgotten that this node took it since. */
   #isOursStill(held: Held, found: RecordHead): boolean {
+    if (found.nodeId === this.#holdings.options.self.nodeId) return true;
     return found.taken < held.taken || (found.isAdopted && !held.isAdopted);
   }
 

@@ -71,7 +71,10 @@ const DialogRecordSchema = Type.Tuple([
   /* startedAtMs by the clock of the cluster, lifetime in ms */ TimeSchema,
   TimeSchema,
   /* held: key, resource, picked */ Type.Array(Type.Tuple([TextSchema, TextSchema, BitSchema]), { maxItems: MAX_HELD }),
+  /* inviteCseq, inviteUri; left out once the call is up */ Type.Tuple([CountSchema, TextSchema]),
 ]);
+const FIELDS = 23;
+const NO_INVITE: readonly [number, string] = [0, ""];
 
 type Body = Static<typeof DialogRecordSchema>;
 /** A record without its head. */
@@ -90,7 +93,7 @@ export function isDid(text: unknown): text is string {
 
 /** What a record says of a dialog. @param aheadMs how far the clock of the cluster is ahead of this node's wall clock */
 export function bodyOf({ snapshot, held }: DialogRecord, aheadMs: number): DialogBody {
-  const { fromValue, toValue, callee, startedAtMs, expiresAtMs } = snapshot;
+  const { fromValue, toValue, callee, startedAtMs, expiresAtMs, inviteCseq, inviteUri } = snapshot;
   return [
     snapshot.did,
     snapshot.state,
@@ -119,6 +122,7 @@ export function bodyOf({ snapshot, held }: DialogRecord, aheadMs: number): Dialo
     startedAtMs === 0 ? 0 : Math.max(1, Math.round(startedAtMs + aheadMs)),
     Math.max(0, Math.round(expiresAtMs - startedAtMs)),
     held.slice(0, MAX_HELD).map(({ key, resource, picked }) => [key, resource, picked ? 1 : 0]),
+    ...(inviteUri === "" ? [] : [[inviteCseq, inviteUri]]),
   ];
 }
 
@@ -140,7 +144,8 @@ const ArraySchema = Type.Array(Type.Unknown());
 export function readRecord(wire: Wire, text: string, did: string, aheadMs: number): DialogRecord | undefined {
   const body = wire.decode(ArraySchema, text)?.body;
   if (body === undefined) return undefined;
-  const record = RECORD.Check(body) ? recordOf(body, did, aheadMs) : undefined;
+  const whole: unknown = filled(body);
+  const record = RECORD.Check(whole) ? recordOf(whole, did, aheadMs) : undefined;
   if (record === undefined) wire.counters.refused_malformed++;
   return record;
 }
@@ -151,13 +156,19 @@ export function readRecord(wire: Wire, text: string, did: string, aheadMs: numbe
  */
 export function recordOfBody(body: unknown, did: string): DialogRecord | undefined {
   if (!Array.isArray(body)) return undefined;
-  const whole: unknown = [0, 0, ...body];
+  const whole: unknown = filled([0, 0, ...body]);
   return RECORD.Check(whole) ? recordOf(whole, did, 0) : undefined;
+}
+
+/** With its last field, which may be left out. */
+function filled(body: readonly unknown[]): readonly unknown[] {
+  return body.length === FIELDS - 1 ? [...body, NO_INVITE] : body;
 }
 
 function recordOf(body: Body, did: string, aheadMs: number): DialogRecord | undefined {
   const [, , name, state, flags, guarded, callId, fromValue, toValue, fromUriPart, fromTagPart, toUriPart] = body;
   const [caller, callee, callerContact, callerRouteSet, callerCseq, inviteBranch, legs, startedAtMs, lifeMs, held] = body.slice(12) as Tail;
+  const [inviteCseq, inviteUri] = body[22];
   const fromUri = whole(fromUriPart, fromValue);
   const fromTag = whole(fromTagPart, fromValue);
   const toUri = whole(toUriPart, toValue);
@@ -179,6 +190,8 @@ function recordOf(body: Body, did: string, aheadMs: number): DialogRecord | unde
       callerRouteSet,
       callerCseq,
       inviteBranch,
+      inviteCseq,
+      inviteUri,
       legs: legs.map(([tag, contact, routeSet, cseq, legState, bye]) => {
         const earlyBye = EARLY_BYES[bye];
         return { tag, contact, routeSet, cseq, state: LEG_STATES[legState]!, ...(earlyBye && { earlyBye }) };

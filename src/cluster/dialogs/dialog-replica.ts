@@ -4,7 +4,8 @@ import { DialogComparison } from "./dialog-comparison.ts";
 import { readHead } from "./dialog-head.ts";
 import { type DialogReplicaCounters, type DialogReplicaOptions, Holdings } from "./dialog-holdings.ts";
 import { type DialogRecord, isDid } from "./dialog-record.ts";
-import { DialogTaker } from "./dialog-taker.ts";
+import { DIALOG_HEAD } from "./dialog-scripts.ts";
+import { answersOf, DialogTaker } from "./dialog-taker.ts";
 import { DialogWriter, FLUSH_MS } from "./dialog-writer.ts";
 
 export type { DialogReplicaCounters, DialogReplicaOptions, LocalDialogs, ReplicaNodes } from "./dialog-holdings.ts";
@@ -168,6 +169,30 @@ export class DialogReplica {
   #counted(did: string, isWanted: (record: DialogRecord) => boolean): Promise<FoundRecord | undefined> {
     this.counters.lookups++;
     return this.#within(this.#lookUp(did, isWanted));
+  }
+
+  /** A call that this node had in a former life goes on here, and Redis was not asked, or knew nothing of it: its end has to be told all the same. */
+  regained(did: string): void {
+    const held = this.#holdings.held.get(did);
+    if (held !== undefined) held.isWritten = true;
+  }
+
+  /**
+   * Of calls that this node had in a former life, those that are nobody else's since: Redis has its own record of them, or none at all.
+   * @throws LinkError
+   */
+  async stillOwn(dids: readonly string[]): Promise<string[]> {
+    const { link, keys, self } = this.#options;
+    const own: string[] = [];
+    for (let at = 0; at < dids.length; at += MAX_LOOKUPS) {
+      const some = dids.slice(at, at + MAX_LOOKUPS).filter(isDid);
+      const heads = await answersOf(some.map((did) => link.run(DIALOG_HEAD, [keys.dialog(did)], [])));
+      for (const [i, did] of some.entries()) {
+        const head = readHead(heads[i]);
+        if (heads[i] === "" || (head?.kind === "record" && head.nodeId === self.nodeId)) own.push(did);
+      }
+    }
+    return own;
   }
 
   /** Asks another node to take a call of this one. It may not: then the call stays. */

@@ -17,10 +17,14 @@ export interface HandedStorePorts {
  */
 export class HandedStore implements DialogStore {
   readonly found = [];
+  readonly aliveAtMs = undefined;
+  /** The file that the former process leaves is the one that was read: no other name was told before. */
+  readonly identity = "";
   readonly #ports: HandedStorePorts;
   #store: DialogStore | undefined;
   /** Calls in the file that may be over. */
   #leftovers: readonly string[] = [];
+  #firstName: string | undefined;
   #isClosed = false;
 
   constructor(ports: HandedStorePorts) {
@@ -40,7 +44,8 @@ export class HandedStore implements DialogStore {
     const over = this.#leftovers.filter((did) => !this.#ports.isOngoing(did));
     const name = await store.write({ ...changes, removed: [...changes.removed, ...over] });
     this.#leftovers = [];
-    return name;
+    this.#firstName ??= name;
+    return name === this.#firstName ? this.identity : name;
   }
 
   async close(): Promise<void> {

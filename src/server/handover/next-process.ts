@@ -169,18 +169,16 @@ export class NextProcess {
   /** Each change of a call is told from now on. @returns how to take that back */
   #listen(): () => void {
     const { dialogs } = this.#ports;
-    const { onChange, onState } = dialogs;
-    dialogs.onChange = (dialog) => {
-      if (!this.hasSwitched) onChange?.(dialog);
-      this.#note(dialog.did, undefined);
-    };
+    const { changeListeners, onState } = dialogs;
+    const tell = ({ did }: Dialog): void => this.#note(did, undefined);
+    changeListeners.push(tell);
     dialogs.onState = (dialog, before) => {
       // Events, and what is written down, are matters of the next process then.
       if (!this.hasSwitched) onState?.(dialog, before);
       this.#note(dialog.did, dialog.state === DialogState.Deleted ? dialog.endReason : undefined);
     };
     return () => {
-      dialogs.onChange = onChange;
+      changeListeners.splice(changeListeners.indexOf(tell), 1);
       dialogs.onState = onState;
     };
   }

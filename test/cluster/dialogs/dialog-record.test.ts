@@ -20,7 +20,14 @@ const rows: { readonly name: string; readonly changes: Partial<DialogSnapshot> }
   { name: "a usual call", changes: {} },
   {
     name: "one that rings",
-    changes: { state: 2, startedAtMs: 0, expiresAtMs: 0, legs: [{ tag: "", contact: "", routeSet: [], cseq: 0, state: "early" }] },
+    changes: {
+      state: 2,
+      startedAtMs: 0,
+      expiresAtMs: 0,
+      inviteUri: "sip:service@192.0.2.1",
+      inviteCseq: 7,
+      legs: [{ tag: "", contact: "", routeSet: [], cseq: 0, state: "early" }],
+    },
   },
   { name: "one that went nowhere", changes: { state: 1, startedAtMs: 0, expiresAtMs: 0, legs: [], callee: null, inviteBranch: "" } },
   { name: "values that do not hold their parts", changes: { fromUri: "sip:x@y", fromTag: "other", toUri: "", fromValue: "", toValue: "" } },

@@ -1,7 +1,7 @@
 import type { CallLoad } from "../balancer/index.ts";
 import type { Chance, TimerWheel } from "../transaction/index.ts";
-import type { Dialog, Direction } from "./dialog.ts";
 
+/** What a table of calls works with. */
 export interface DialogTableOptions {
   readonly wheel: TimerWheel;
   readonly chance: Chance;
@@ -14,10 +14,4 @@ export interface DialogTableOptions {
   /** Gives back what the call counts. */
   readonly release: (load: CallLoad) => void;
   readonly maxDialogs?: number;
-}
-
-/** A request and the dialog that it belongs to. */
-export interface DialogMatch {
-  readonly dialog: Dialog;
-  readonly direction: Direction;
 }
