@@ -1,5 +1,5 @@
 import type { ChildProcess, SendHandle } from "node:child_process";
-import type { Server } from "node:net";
+import { Server } from "node:net";
 import type { Balancer, StatusChange } from "../../balancer/index.ts";
 import { bodyOf } from "../../cluster/dialogs/dialog-record.ts";
 import { type Dialog, DialogState, type DialogTable, snapshotOf } from "../../dialog/index.ts";
@@ -307,8 +307,8 @@ export class NextProcess {
   #letGo(dialog: Dialog): void {
     const { balancer, core } = this.#ports;
     balancer.release(dialog.load);
-    // A callee that has hung up before the caller knew of the call: it is this process that hangs up the caller in a moment.
-    if (dialog.leg?.earlyBye === undefined) dialog.timer = core.wheel.cancel(dialog.timer);
+    // A callee has hung up before the caller knew of the call, or the call raced with its CANCEL: it is this process that hangs up in a moment.
+    if (dialog.expiryReason === "Lifetime Timeout") dialog.timer = core.wheel.cancel(dialog.timer);
   }
 
   async #giveSockets(wanted: readonly string[]): Promise<void> {
@@ -323,7 +323,8 @@ export class NextProcess {
         continue;
       }
       // Closed only now: until the other one has it, what comes is read here and handed on.
-      if (name === MANAGEMENT) (handle as Server).close();
+      // Its own way would end connections on which the next request may be under way: what is asked there is asked of the next process.
+      if (name === MANAGEMENT) Server.prototype.close.call(handle);
       else listeners.release(name);
     }
     for (const { configured } of listeners.places()) if (!wanted.includes(configured)) listeners.release(configured);
