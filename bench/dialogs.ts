@@ -115,7 +115,7 @@ async function main(): Promise<number> {
   });
   const rows = calls.uris.map((uri) => ({ uri, resources: "pstn=1000000" }));
   const nodeOptions = [...(values.inspect ? ["--inspect=127.0.0.1:0"] : []), ...(values.node ?? [])];
-  const headroom: Headroom = await startHeadroom(CONFIG, rows, PROXY, nodeOptions, program?.main);
+  const headroom: Headroom = await startHeadroom(CONFIG, rows, PROXY, nodeOptions, [], program?.main);
   const resident = (): string => megabytes(residentBytes(headroom.pid));
   const collected = async (): Promise<void> => {
     if (!values.inspect) return;

@@ -9,7 +9,7 @@ import type { CalleeLeg } from "./leg.ts";
 import { originOf } from "./origin.ts";
 import type { DialogTableOptions } from "./ports.ts";
 import { sessionLifeMs } from "./session-timer.ts";
-import { type DialogEndpoints, type DialogSnapshot, revive } from "./snapshot.ts";
+import { catchUp, type DialogEndpoints, type DialogSnapshot, revive } from "./snapshot.ts";
 
 /** Ongoing calls at a time; beyond it new calls are refused. A dialog costs some 3 KB. */
 export const MAX_DIALOGS = 1_000_000;
@@ -116,6 +116,29 @@ export class DialogTable extends DialogIndex {
   #leftOf({ startedAtMs, expiresAtMs }: Dialog): number {
     const leftMs = Math.min(expiresAtMs - this.#options.wallMs(), expiresAtMs - startedAtMs, MAX_LIFETIME_MS);
     return Math.max(0, leftMs);
+  }
+
+  /**
+   * Notes what another process of this program tells of a call that is here too, and of which it still handles a request. What it counts is another matter.
+   * No effect when it has ended here.
+   */
+  follow(dialog: Dialog, snapshot: DialogSnapshot, endpoints: DialogEndpoints): void {
+    if (dialog.state === DialogState.Deleted) return;
+    const [wasUp, expiredAtMs] = [dialog.state >= DialogState.ConfirmedNoAck, dialog.expiresAtMs];
+    catchUp(dialog, snapshot, endpoints);
+    this.learned(dialog);
+    if (snapshot.state > dialog.state) this.#setState(dialog, snapshot.state);
+    if (dialog.state >= DialogState.ConfirmedNoAck) {
+      dialog.load.closed = true;
+      if (dialog.expiresAtMs !== expiredAtMs) this.#startTimer(dialog, this.#leftOf(dialog));
+      if (!wasUp) this.pings?.began(dialog);
+    } else this.#startTimer(dialog, this.earlyLifetimeMs); // that of the other process counts, and is no longer
+    this.changed(dialog);
+  }
+
+  /** The process that handled its INVITE is gone: a call that is not up ends after {@link earlyLifetimeMs} unless an answer passes. */
+  orphaned(dialog: Dialog): void {
+    if (dialog.state < DialogState.ConfirmedNoAck) this.#startTimer(dialog, this.earlyLifetimeMs);
   }
 
   /**

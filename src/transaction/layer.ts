@@ -103,6 +103,23 @@ export class TransactionLayer {
     return this.#merged.size;
   }
 
+  /** Whether a message belongs to a transaction that is here, or acknowledges a refusal that has left none. */
+  owns(message: SipRequest | SipResponse): boolean {
+    if (message.kind === "response") {
+      const { cseqMethod, topVia } = message as SipResponse;
+      return this.#clients.has(clientKey(cseqMethod, topVia.branch));
+    }
+    const request = message as SipRequest;
+    if (request.method === "ACK" && this.#isOfStatelessRefusal(request)) return true;
+    return requestKeys(request).some((key) => this.#servers.has(key) || this.#merged.has(key));
+  }
+
+  /** By what requests that are remembered here are known: see {@link requestKeys}. */
+  *knownRequests(): IterableIterator<string> {
+    yield* this.#servers.keys();
+    yield* this.#merged.keys();
+  }
+
   /** Headers of a final response of ours: those given and the Server header. */
   ownHeaders(status: number, headers: HeaderList | undefined): HeaderList | undefined {
     if (this.#serverHeader === undefined || status < 200) return headers;
@@ -219,12 +236,17 @@ export class TransactionLayer {
   #receiveAck(request: SipRequest, source: Endpoint): void {
     const transaction = this.#servers.get(serverKey(request, "INVITE"));
     if (transaction?.receiveAck()) return;
-    // Of an INVITE that was refused without a transaction: nobody waits for it (RFC 3261 §8.2.7).
-    if (this.#tagBase !== undefined && request.toTag.startsWith(this.#tagBase)) {
+    // Nobody waits for it (RFC 3261 §8.2.7).
+    if (this.#isOfStatelessRefusal(request)) {
       this.counters.absorbed_requests++;
       return;
     }
     this.user.ack(request, source);
+  }
+
+  /** Of an INVITE that was refused without a transaction. */
+  #isOfStatelessRefusal(request: SipRequest): boolean {
+    return this.#tagBase !== undefined && request.toTag.startsWith(this.#tagBase);
   }
 
   /** RFC 3261 §9.2: the CANCEL is answered whatever becomes of the INVITE. */
@@ -256,6 +278,15 @@ export class TransactionLayer {
     transaction.mergeKey = key;
     return false;
   }
+}
+
+/** By what the transactions are known that a request may belong to: its own, that of the INVITE for ACK and CANCEL, and that of a copy by another way. */
+export function requestKeys(request: SipRequest): readonly string[] {
+  const { method, toTag } = request;
+  if (method === "ACK") return [serverKey(request, "INVITE")];
+  const own = serverKey(request, method);
+  if (method === "CANCEL") return [own, serverKey(request, "INVITE")];
+  return toTag === "" ? [own, mergeKeyOf(request)] : [own];
 }
 
 function clientKey(method: string, branch: string): string {
