@@ -246,7 +246,7 @@ export class DialogTable extends DialogIndex {
     if (!dialog.isGuest && dialog.state < DialogState.ConfirmedNoAck) this.#startTimer(dialog, waitMs);
   }
 
-  /** A BYE was answered 2xx. One that has ended the last leg of a restored call ends the call, as its INVITE may have been answered before. */
+  /** A BYE was answered 2xx, or by one that knows no such call. One that has ended the last leg of a restored call ends the call, as its INVITE may have been answered before. */
   byeAnswered({ dialog, direction }: DialogMatch): void {
     if (dialog.isGuest || !dialog.isRestored || dialog.state >= DialogState.ConfirmedNoAck) return;
     if (dialog.legs.some((leg) => leg.state !== "ended")) return;
