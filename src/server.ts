@@ -11,7 +11,6 @@ import { RoutingCounters, type RoutingPorts } from "./routing/index.ts";
 import { Addresses } from "./server/addresses.ts";
 import { Announcer } from "./server/announcer.ts";
 import { ClusterNode } from "./server/cluster.ts";
-import type { SharedCalls } from "./server/dialog-keeper.ts";
 import { ConfiguredDistribution } from "./server/distribution.ts";
 import { FreeswitchFeeds } from "./server/freeswitch-feeds.ts";
 import { freeswitchSettings } from "./server/freeswitch-settings.ts";
@@ -29,6 +28,7 @@ import { Registrations } from "./server/registrations.ts";
 import { Reloads } from "./server/reloads.ts";
 import { createRouter, ReplaceableRouter } from "./server/routers.ts";
 import { sourceFilter } from "./server/source-filter.ts";
+import { steadyWallMs } from "./server/steady-clock.ts";
 import { finishRequests } from "./server/stopping.ts";
 import { Watch } from "./server/watch.ts";
 import { openStore } from "./store/index.ts";
@@ -101,7 +101,7 @@ async function compose(
     wheel,
     chance,
     nowMs,
-    wallMs: Date.now,
+    wallMs: steadyWallMs,
     defaultTimeoutMs: config.dialog.default_timeout * 1000,
     release: (load) => balancer.release(load),
   });
@@ -150,17 +150,11 @@ async function compose(
     feeds: freeswitch && freeswitchFeeds(freeswitch.initialLoad),
   });
   opened.push(() => store.close());
-  const shared: SharedCalls = {
-    stillOwn: (dids) => cluster?.dialogs?.stillOwn(dids) ?? Promise.resolve(dids),
-    regained: (dialog) => {
-      cluster?.dialogs?.regained(dialog);
-      operators.drains.adopted(dialog.did, dialog.load, dialog.startedAtMs);
-    },
-  };
   const keeper = keepDialogs({
-    ...{ config, forceEmpty, shared, dialogs, balancer, nowMs, after, log },
+    ...{ config, forceEmpty, dialogs, balancer, nowMs, after, log, wallMs: Date.now },
     listeners: () => network.listeners,
-    wallMs: Date.now,
+    replicated: () => cluster?.dialogs,
+    drains: () => operators.drains,
   });
   opened.push(async () => keeper?.close());
   const operators = new Operators({

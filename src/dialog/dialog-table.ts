@@ -99,12 +99,18 @@ export class DialogTable extends DialogIndex {
     if (dialog.state < DialogState.ConfirmedNoAck) this.#startTimer(dialog, this.earlyLifetimeMs);
     else {
       dialog.load.closed = true;
-      this.#startTimer(dialog, Math.min(Math.max(0, dialog.expiresAtMs - this.#options.wallMs()), MAX_LIFETIME_MS));
+      this.#startTimer(dialog, this.#leftOf(dialog));
     }
     this.onRestored?.(dialog);
     if (dialog.state >= DialogState.ConfirmedNoAck) this.pings?.began(dialog);
     this.changed(dialog);
     return dialog;
+  }
+
+  /** A wall clock that was set back since the call began gives it no longer life than it had then. */
+  #leftOf({ startedAtMs, expiresAtMs }: Dialog): number {
+    const leftMs = Math.min(expiresAtMs - this.#options.wallMs(), expiresAtMs - startedAtMs, MAX_LIFETIME_MS);
+    return Math.max(0, leftMs);
   }
 
   /**
