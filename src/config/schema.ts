@@ -76,6 +76,13 @@ const SipSchema = Type.Object(
       600,
       { unit: "seconds" },
     ),
+    restart_timeout: fraction(
+      "How long the process before a restart without a stop (SIGUSR2) goes on with the requests that it has begun. Calls that still ring then go on without it, as after a crash.",
+      180,
+      0,
+      3600,
+      { unit: "seconds" },
+    ),
   },
   { description: "SIP sockets and messages.", additionalProperties: false },
 );
