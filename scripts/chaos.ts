@@ -56,6 +56,7 @@ async function main(): Promise<number> {
         net: NET,
         hasSipp: values.sipp !== "off",
         pingIntervalS: 2,
+        ringingS: 8,
         holdMs: [500, 5_000],
         say,
       });

@@ -14,6 +14,8 @@ import { ChaosDestination } from "./destination.ts";
 const CLOCK_SHIFT = pathToFileURL(join(import.meta.dirname, "clock-shift.ts")).href;
 const DESTINATIONS = 3;
 const CALLERS = 3;
+/** How long an answer is waited for, s: a request that is lost twice still gets there. */
+export const FR_TIMEOUT_S = 3;
 /** Calls of one page of `dlg_list`. */
 const PAGE = 2_000;
 /** Starts that fail, one after the other, as those of a service that is started again and again. */
@@ -28,6 +30,8 @@ export interface RigOptions {
   readonly bounds: PlanBounds;
   /** From one ping of a party to the next, s. */
   readonly pingIntervalS: number;
+  /** How long a call may ring, s. */
+  readonly ringingS: number;
   /** Further rows of the table. */
   readonly rows?: readonly Row[];
 }
@@ -77,7 +81,7 @@ export class ChaosRig {
   }
 
   static async open(options: RigOptions): Promise<ChaosRig> {
-    const { net, seed, bounds, pingIntervalS, rows = [] } = options;
+    const { net, seed, bounds, pingIntervalS, ringingS, rows = [] } = options;
     const book = new CallBook();
     const planOf = (callId: string): CallPlan | undefined => {
       const number = numberOf(callId);
@@ -98,7 +102,7 @@ export class ChaosRig {
     const clockFile = join(process.env["TMPDIR"] ?? "/tmp", `headroom-chaos-clock-${process.pid}-${seed}`);
     writeFileSync(clockFile, "0");
     process.env["CHAOS_CLOCK_FILE"] = clockFile;
-    const headroom = await startHeadroom(configText(pingIntervalS), [...table, ...rows], `${net}.1`, ["--import", CLOCK_SHIFT]);
+    const headroom = await startHeadroom(configText(pingIntervalS, ringingS), [...table, ...rows], `${net}.1`, ["--import", CLOCK_SHIFT]);
     const rig = new ChaosRig(options, { headroom, book, destinations, run, clockFile });
     await Promise.all(rig.callers.map((caller) => caller.open()));
     return rig;
@@ -217,10 +221,10 @@ interface DialogPage {
   readonly Dialogs: readonly { readonly callid: string; readonly CALLEES: readonly { readonly callee_contact: string }[] }[];
 }
 
-function configText(pingIntervalS: number): string {
+function configText(pingIntervalS: number, ringingS: number): string {
   const rule = `failover_on: ["408", "5xx", timeout, transport], disable_on: [], dialog_flags: "options-ping-caller, options-ping-callee"`;
   return `
-tm: { fr_timeout: 3, fr_inv_timeout: 12 }
+tm: { fr_timeout: ${FR_TIMEOUT_S}, fr_inv_timeout: ${ringingS} }
 dialog: { options_ping_interval: ${pingIntervalS}, audit_interval: 5, ping_outage_timeout: 4 }
 overload: { max_lag: 0, max_utilization: 0, reqs_density_per_unit: 0 }
 routing:

@@ -18,7 +18,7 @@ describe("Headroom, killed during calls", () => {
 
   it("counts right when parties, network, disk and clock fail as well", async (t) => {
     const wrong = await runChaos({
-      ...{ seed: SEED, seconds: 6, callsPerSecond: 20, net: "127.0.83", hasSipp: false, pingIntervalS: 1 },
+      ...{ seed: SEED, seconds: 6, callsPerSecond: 20, net: "127.0.83", hasSipp: false, pingIntervalS: 1, ringingS: 3 },
       ...{ holdMs: [300, 2_000], say: (text) => t.diagnostic(text) },
     });
     assert.deepEqual(wrong, []);
