@@ -24,6 +24,8 @@ export interface KillsOptions {
   readonly pingIntervalS: number;
   /** From the restart to the next kill, at least and at most, ms. */
   readonly betweenMs: readonly [number, number];
+  /** See `PartyOptions`. */
+  readonly giveUpMs: number;
   readonly say: (text: string) => void;
 }
 
@@ -39,8 +41,8 @@ interface Explained {
  * calls that destinations have. Resolves to what is wrong, one sentence each.
  */
 export async function runKills(options: KillsOptions): Promise<string[]> {
-  const { seed, kills, callsPerSecond, net, holdMs, betweenMs, pingIntervalS, say } = options;
-  const rig = await ChaosRig.open({ seed, net, bounds: { ringMs: [10, 400], holdMs }, pingIntervalS, ringingS: RINGING_S });
+  const { seed, kills, callsPerSecond, net, holdMs, betweenMs, pingIntervalS, giveUpMs, say } = options;
+  const rig = await ChaosRig.open({ seed, net, bounds: { ringMs: [10, 400], holdMs }, pingIntervalS, ringingS: RINGING_S, giveUpMs });
   const faults: string[] = [];
   const restored = new Set<string>();
   const lost = new Set<string>();

@@ -10,6 +10,7 @@ import { type CallPlan, callIdOf, callPlan, numberOf, type PlanBounds } from "./
 import { ChaosCaller } from "./caller.ts";
 import type { CountedCall, Loads } from "./comparison.ts";
 import { ChaosDestination } from "./destination.ts";
+import { GIVE_UP_MS } from "./party.ts";
 
 const CLOCK_SHIFT = pathToFileURL(join(import.meta.dirname, "clock-shift.ts")).href;
 const DESTINATIONS = 3;
@@ -32,6 +33,8 @@ export interface RigOptions {
   readonly pingIntervalS: number;
   /** How long a call may ring, s. */
   readonly ringingS: number;
+  /** See `PartyOptions`. */
+  readonly giveUpMs?: number;
   /** Further rows of the table. */
   readonly rows?: readonly Row[];
 }
@@ -69,11 +72,12 @@ export class ChaosRig {
     this.destinations = parts.destinations;
     this.#run = parts.run;
     this.#clockFile = parts.clockFile;
-    const { net, seed } = options;
+    const { net, seed, giveUpMs = GIVE_UP_MS } = options;
     this.callers = Array.from({ length: CALLERS }, (_, i) => {
       return new ChaosCaller(`caller${i + 1}`, {
         address: `${net}.${21 + i}`,
         seed: seed + 100 + i,
+        giveUpMs,
         balancer: parts.headroom,
         book: parts.book,
       });
@@ -81,7 +85,7 @@ export class ChaosRig {
   }
 
   static async open(options: RigOptions): Promise<ChaosRig> {
-    const { net, seed, bounds, pingIntervalS, ringingS, rows = [] } = options;
+    const { net, seed, bounds, pingIntervalS, ringingS, giveUpMs = GIVE_UP_MS, rows = [] } = options;
     const book = new CallBook();
     const planOf = (callId: string): CallPlan | undefined => {
       const number = numberOf(callId);
@@ -91,6 +95,7 @@ export class ChaosRig {
       return new ChaosDestination(`destination${residue + 1}`, {
         address: `${net}.${11 + residue}`,
         seed: seed + residue,
+        giveUpMs,
         residue,
         book,
         planOf,

@@ -26,16 +26,18 @@ export interface ChaosOptions {
   /** How long the balancer lets a call ring, s. */
   readonly ringingS: number;
   readonly holdMs: readonly [number, number];
+  /** See `PartyOptions`. */
+  readonly giveUpMs: number;
   readonly say: (text: string) => void;
 }
 
 /** One run: traffic and faults, then quiet, then everybody compares. Resolves to what is wrong, one sentence each. */
 export async function runChaos(options: ChaosOptions): Promise<string[]> {
-  const { seed, seconds, callsPerSecond, net, hasSipp, pingIntervalS, ringingS, holdMs, say } = options;
+  const { seed, seconds, callsPerSecond, net, hasSipp, pingIntervalS, ringingS, holdMs, giveUpMs, say } = options;
   const sippAddress = `${net}.33`;
   const sippPort = await freeUdpPort(sippAddress);
   const rows = hasSipp ? [{ group: 2, uri: `sip:${sippAddress}:${sippPort}`, resources: "pstn=1000" }] : [];
-  const rig = await ChaosRig.open({ seed, net, rows, bounds: { ringMs: [10, 1_500], holdMs }, pingIntervalS, ringingS });
+  const rig = await ChaosRig.open({ seed, net, rows, bounds: { ringMs: [10, 1_500], holdMs }, pingIntervalS, ringingS, giveUpMs });
   const sipp = hasSipp ? await SippPair.open(net, seed, rig.headroom, sippPort) : undefined;
   try {
     await sipp?.startCallee();
