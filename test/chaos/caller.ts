@@ -220,6 +220,10 @@ export class ChaosCaller extends ChaosParty {
   }
 
   #cancel(call: PlacedCall): void {
+    if (call.state === "calling") {
+      this.later(this.giveUpMs * PATIENCE, () => this.#cancel(call)); // no CANCEL before the first answer (RFC 3261 §9.1)
+      return;
+    }
     if (call.state !== "proceeding" || call.legs.length > 0) return;
     const { callId } = call;
     this.#book.note(this.name, callId, "CANCEL sent");
