@@ -15,6 +15,7 @@ const program = new Command("headroom")
 const COMMANDS: Record<string, () => Promise<{ register(program: Command): void }>> = {
   start: () => import("./cli/start.ts"),
   check: () => import("./cli/check.ts"),
+  restart: () => import("./cli/restart.ts"),
   mi: () => import("./cli/mi.ts"),
   destinations: () => import("./cli/destinations.ts"),
   demo: () => import("./cli/demo.ts"),

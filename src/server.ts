@@ -10,15 +10,15 @@ import { endpointAt, LargeRequests, type ProxyCore, ProxyCounters, SendFailures,
 import { RoutingCounters, type RoutingPorts } from "./routing/index.ts";
 import { Addresses } from "./server/addresses.ts";
 import { Announcer } from "./server/announcer.ts";
-import { ClusterNode } from "./server/cluster.ts";
-import type { SharedCalls } from "./server/dialog-keeper.ts";
+import type { ClusterNode } from "./server/cluster.ts";
 import { ConfiguredDistribution } from "./server/distribution.ts";
 import { FreeswitchFeeds } from "./server/freeswitch-feeds.ts";
 import { freeswitchSettings } from "./server/freeswitch-settings.ts";
-import { GapPings, type GapPingsPorts } from "./server/gap-pings.ts";
+import { GapPings } from "./server/gap-pings.ts";
+import { HotRestart } from "./server/handover/hot-restart.ts";
 import { keepDialogs, type StartOptions } from "./server/keep-dialogs.ts";
 import { Listeners, listenText } from "./server/listeners.ts";
-import { LoadAudit, type SessionGap } from "./server/load-audit.ts";
+import { LoadAudit } from "./server/load-audit.ts";
 import { logStatus, TableLoader } from "./server/load-table.ts";
 import { Operators } from "./server/operators.ts";
 import { OverloadGuard } from "./server/overload-guard.ts";
@@ -29,6 +29,7 @@ import { Registrations } from "./server/registrations.ts";
 import { Reloads } from "./server/reloads.ts";
 import { createRouter, ReplaceableRouter } from "./server/routers.ts";
 import { sourceFilter } from "./server/source-filter.ts";
+import { steadyWallMs } from "./server/steady-clock.ts";
 import { finishRequests } from "./server/stopping.ts";
 import { Watch } from "./server/watch.ts";
 import { openStore } from "./store/index.ts";
@@ -47,6 +48,8 @@ export interface RunningServer {
   readonly managementUrl: string;
   /** Loads the destinations again, and the parts of a new configuration that can change while running. Rejects and changes nothing when they cannot be used. */
   reload(config?: Config): Promise<void>;
+  /** Has a new process take over. Answers its id; rejects with a sentence, and nothing has changed, when it cannot. */
+  restart(): Promise<number>;
   /** Refuses new calls, waits up to `sip.stop_timeout` for requests in flight, closes everything. */
   stop(): Promise<void>;
 }
@@ -65,7 +68,7 @@ export async function startServer(config: Config, log: Logger, options: StartOpt
 async function compose(
   config: Config,
   log: Logger,
-  { forceEmpty = false }: StartOptions,
+  { forceEmpty = false, former, spawn, leave = () => undefined }: StartOptions,
   opened: (() => Promise<void>)[],
 ): Promise<RunningServer> {
   const startedAtMs = Date.now();
@@ -101,9 +104,10 @@ async function compose(
     wheel,
     chance,
     nowMs,
-    wallMs: Date.now,
+    wallMs: steadyWallMs,
     defaultTimeoutMs: config.dialog.default_timeout * 1000,
     release: (load) => balancer.release(load),
+    settle: (load) => balancer.settle(load),
   });
   dialogs.raceConditionMs = config.dialog.race_condition_timeout * 1000;
   dialogs.onState = (dialog, before) => {
@@ -130,7 +134,7 @@ async function compose(
   });
   opened.push(() => network.close());
   const listeners = new Listeners({
-    ...{ config, network, overload, locals, balancer, nowMs, log },
+    ...{ config, network, overload, locals, balancer, nowMs, log, awaited: former?.listeners },
     receive: (message, source) => {
       if (isReady) proxy.receive(message, source);
     },
@@ -140,11 +144,8 @@ async function compose(
 
   const freeswitch = freeswitchSettings(config);
   const feeds = freeswitch && new FreeswitchFeeds({ settings: freeswitch, balancer, log, heard: (figures) => audit.heard(figures) });
-  const verify: GapPingsPorts["verify"] = (dialog, afterMs) => proxy.verify(dialog, afterMs);
-  const gapPings = new GapPings({ config, balancer, dialogs, verify, after, log });
-  opened.push(async () => gapPings.close());
-  const gapChanged = (gap: SessionGap): void => gapPings.gapChanged(gap);
-  const audit = new LoadAudit({ config, balancer, dialogs, feeds, told: announcer, gapChanged, after, nowMs, log });
+  const gapPings = new GapPings({ config, balancer, dialogs, verify: (...call) => proxy.verify(...call), after, log });
+  const audit = new LoadAudit({ config, balancer, dialogs, feeds, told: announcer, gaps: gapPings, after, nowMs, log });
   opened.push(async () => audit.close());
   opened.push(async () => feeds?.stop());
   const store = await openStore(config.load_balancer.db_url, {
@@ -153,17 +154,12 @@ async function compose(
     feeds: freeswitch && freeswitchFeeds(freeswitch.initialLoad),
   });
   opened.push(() => store.close());
-  const shared: SharedCalls = {
-    stillOwn: (dids) => cluster?.dialogs?.stillOwn(dids) ?? Promise.resolve(dids),
-    regained: (dialog) => {
-      cluster?.dialogs?.regained(dialog);
-      operators.drains.adopted(dialog.did, dialog.load, dialog.startedAtMs);
-    },
-  };
+  await former?.copy({ dialogs, balancer, network, listeners, names: store.loadDestinations(), log });
   const keeper = keepDialogs({
-    ...{ config, forceEmpty, shared, dialogs, balancer, nowMs, after, log },
+    ...{ config, forceEmpty, former, dialogs, balancer, nowMs, after, log, wallMs: Date.now },
     listeners: () => network.listeners,
-    wallMs: Date.now,
+    replicated: () => cluster?.dialogs,
+    drains: () => operators.drains,
   });
   opened.push(async () => keeper?.close());
   const operators = new Operators({
@@ -189,10 +185,11 @@ async function compose(
   operators.drainListeners.push((change) => cluster?.status.drainChanged(change));
   operators.overruleListeners.push((destination) => cluster?.status.drainOverruled(destination));
   const decided = await operators.load();
-  cluster = startCluster();
+  cluster = await startCluster();
   cluster?.seed(decided);
   const tableListeners: ((change: TableChange) => void)[] = [
-    () => keeper?.tableChanged(), // with the first table: a drain that goes on has to see what calls there are
+    () => keeper?.tableChanged(),
+    () => former?.tableChanged(), // with the first table: a drain that goes on has to see what calls there are
     (change) => operators.tableChanged(change),
     (change) => cluster?.tableChanged(change),
     () => feeds?.tableChanged(),
@@ -205,15 +202,9 @@ async function compose(
   const registrations =
     registered &&
     new Registrations({
-      config,
-      balancer,
-      loader,
+      ...{ config, balancer, loader, nowMs, after, chance, log },
       saved: store.registrations(log),
       isOwn: (host, port) => network.isOwn(host, port),
-      nowMs,
-      after,
-      chance,
-      log,
     });
   opened.push(async () => registrations?.close());
   await registrations?.load();
@@ -237,21 +228,13 @@ async function compose(
   guard.traffic = layer.counters;
   const counters = new ProxyCounters();
   const watch = new Watch({
-    config,
-    balancer,
-    announcer,
+    ...{ config, balancer, announcer, locals, chance, wheel, nowMs, after, log },
     breakerChanged: (change) => {
       if (!isOldNews()) announcer.breakerChanged(change);
       cluster?.breakerChanged(change);
     },
     mayProbe: () => cluster?.mayProbe() ?? true,
     streams: { layer, endpoint: (address, uri) => endpointAt(network, address, uri) },
-    locals,
-    chance,
-    wheel,
-    nowMs,
-    after,
-    log,
   });
   cluster?.useOutcomes(watch.outcomes);
   statusListeners.push((change) => watch.statusChanged(change));
@@ -259,31 +242,21 @@ async function compose(
   tableListeners.push(() => watch.tableChanged());
   const large = new LargeRequests({ network, limitBytes: config.sip.udp_mtu, nowMs });
   const core: ProxyCore = {
-    layer,
-    wheel,
-    nowMs,
-    dialogs,
-    balancer,
-    network,
-    router,
+    ...{ layer, wheel, nowMs, dialogs, balancer, network, router, log, counters, overload, large },
     outcomes: feeds?.outcomes(watch.outcomes) ?? watch.outcomes,
     registrar: registrations?.registrar,
     pings: pingSettings(config, announcer),
     timeouts: { frMs: config.tm.fr_timeout * 1000, frInviteMs: config.tm.fr_inv_timeout * 1000 },
     defaultMaxForwards: config.sip.max_forwards,
-    log,
-    counters,
     sendFailures: new SendFailures(log, nowMs),
     abandoned: new Map(),
     admission: cluster?.leases,
     elsewhere: cluster?.dialogs,
-    overload,
-    large,
   };
   const proxy = new SipProxy(core);
 
-  const stopTicker = startTicker(wheel, nowMs);
-  opened.push(async () => stopTicker());
+  let stopTicker = former === undefined ? startTicker(wheel, nowMs) : undefined; // no timer runs in two processes
+  opened.push(async () => stopTicker?.());
   await watch.start(network.listeners.flatMap(({ address, transport }) => (transport === "udp" ? [address] : [])));
   opened.push(() => watch.stop());
   const sip = network.listeners.map(listenText);
@@ -293,26 +266,30 @@ async function compose(
     routerOf: (next) => createRouter(next, routingPorts),
   });
 
+  const hotRestart = new HotRestart({
+    ...{ config, dialogs, balancer, layer, core, listeners, proxy, nowMs, log, spawn, former, leave },
+    management: { listen: config.mi_http.listen, server: () => management?.server },
+    settle: () => [operators.settled(), registrations?.settled()],
+    retire: () => [
+      ...[keeper, operators, registrations, announcer, audit, gapPings].map((part) => part?.close()),
+      watch.stop(),
+      feeds?.stop(),
+    ],
+    finish: () => finishRequests({ proxy, layer, dialogs, timeoutMs: config.sip.stop_timeout * 1000, nowMs }),
+  });
+  statusListeners.push((change) => hotRestart.statusChanged(change));
   const statistics = new Statistics({
-    layer,
-    proxy,
+    ...{ layer, proxy, dialogs, keeper, balancer, operators, registrations, cluster, overload },
     proxyCounters: counters,
     get transport() {
       return listeners.counters;
     },
-    dialogs,
-    keeper,
-    balancer,
     probing: watch.prober,
     outcomes: watch.outcomes?.counters,
     freeswitch: feeds,
-    operators,
     routing: routingCounters,
-    registrations,
     distributor: distribution,
     events: announcer,
-    cluster,
-    overload,
     resolution: addresses,
     uptimeS: () => Math.trunc((Date.now() - startedAtMs) / 1000),
   });
@@ -321,15 +298,20 @@ async function compose(
   const started = await startManagement();
   management = started;
   opened.push(() => started.close());
-  isReady = true;
+  const begin = (): void => {
+    isReady = true;
+    stopTicker ??= startTicker(wheel, nowMs);
+  };
+  if (former === undefined) begin();
+  else await former.takeOver({ core, proxy, config, management: started, begin });
   guard.begin();
   audit.begin();
   cluster?.ready();
-  return { sip, managementUrl: started.url, reload: (next) => reloads.reload(next), stop };
+  return { sip, managementUrl: started.url, reload: (next) => reloads.reload(next), restart: () => hotRestart.restart(), stop };
 
   /** What is being put into force was decided in the cluster a while ago: the world is not told. */
   function isOldNews(): boolean {
-    return cluster?.status.isQuiet === true;
+    return cluster?.status.isQuiet === true || former?.isApplying === true;
   }
 
   function after(ms: number, run: () => void): () => void {
@@ -342,14 +324,11 @@ async function compose(
     if (dialog !== undefined) proxy.endDialog(dialog, headers);
   }
 
-  function startCluster(): ClusterNode | undefined {
+  async function startCluster(): Promise<ClusterNode | undefined> {
     if (config.cluster.redis_url === null) return undefined;
+    const { ClusterNode } = await import("./server/cluster.ts"); // memory that a node alone does not need
     const node = new ClusterNode({
-      config,
-      balancer,
-      dialogs,
-      operators,
-      announcer,
+      ...{ config, balancer, dialogs, operators, announcer },
       listeners: () => network.listeners,
       sip: ownAddresses(network.listeners, config.sip.advertised_address),
       setPeers: (addresses) => network.setPeers(addresses),
@@ -369,6 +348,8 @@ async function compose(
         balancer,
         dialogs,
         reload: () => reloads.reload(),
+        ...(spawn && { restart: () => hotRestart.restart() }),
+        elsewhere: (...request) => hotRestart.manage(...request),
         endDialog,
         drains: operators.drains,
         settled: () => operators.settled(),
@@ -389,12 +370,17 @@ async function compose(
         version: VERSION,
         log,
       },
-      { host: address, port, root: config.mi_http.root, bearerTokens: config.mi_http.auth.bearer_tokens },
+      {
+        ...{ host: address, port, root: config.mi_http.root, bearerTokens: config.mi_http.auth.bearer_tokens },
+        isAwaited: former?.management === config.mi_http.listen,
+      },
     );
   }
 
   async function stop(): Promise<void> {
-    await finishRequests({ proxy, layer, dialogs, timeoutMs: config.sip.stop_timeout * 1000, nowMs });
+    const timeoutMs = config.sip.stop_timeout * 1000;
+    await Promise.all([finishRequests({ proxy, layer, dialogs, timeoutMs, nowMs }), former?.stop()]);
+    if (hotRestart.hasSwitched) return; // all the rest is the new process's
     // The timers of calls stop here, and what becomes of a call is told to the cluster no more: another node does better by what comes now.
     isReady = false;
     for (const close of opened.reverse()) await close().catch((error: unknown) => log.error({ err: error }, "cannot stop a part in order"));

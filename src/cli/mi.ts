@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { formatResult } from "./mi-format.ts";
 
 /** Where the management interface listens unless the configuration says otherwise. */
-const DEFAULT_URL = "http://127.0.0.1:8888/mi";
+export const DEFAULT_URL = "http://127.0.0.1:8888/mi";
 /** Longer than the server lets a method take. */
 const TIMEOUT_MS = 30_000;
 /** Methods whose one parameter is a list: what stands on the command line goes into it. */
@@ -165,7 +165,8 @@ function errorSentence({ code, message, data }: RpcError): string {
   return `${message} (${code})${data === undefined ? "" : `: ${data}`}`;
 }
 
-function standardOutput(): MiOutput {
+/** The terminal. */
+export function standardOutput(): MiOutput {
   process.stdout.on("error", () => process.exit()); // whoever read it has gone
   return { out: (text) => void process.stdout.write(`${text}\n`), error: (text) => void process.stderr.write(`${text}\n`) };
 }

@@ -1,8 +1,12 @@
+import { type ChildProcess, spawn } from "node:child_process";
 import type { Command } from "commander";
 import { type Config, ConfigError, loadConfig } from "../config/index.ts";
 import { createLog } from "../observability/log.ts";
+import { FormerProcess } from "../server/handover/former-process.ts";
+import { HANDOVER_VARIABLE } from "../server/handover/messages.ts";
 import { type RunningServer, startServer } from "../server.ts";
 import { VERSION } from "../version.ts";
+import { announceProcess, removePidFile } from "./service.ts";
 
 /** `headroom start`: runs the balancer until it is told to stop. */
 export function register(program: Command): void {
@@ -11,10 +15,22 @@ export function register(program: Command): void {
     .description("run the balancer until SIGTERM or SIGINT")
     .option("-c, --config <file>", "configuration file (default: ./headroom.yaml when there is one)")
     .option("--force-empty", "when the file of ongoing calls is damaged, move it aside and start without them")
-    .action(async (options: { config?: string; forceEmpty?: boolean }) => run(options.config, options.forceEmpty === true));
+    .option("--pid-file <file>", "write the number of the process there, also after a restart without a stop (SIGUSR2)")
+    .action(async (options: StartCommand) => run(options));
 }
 
-async function run(file: string | undefined, forceEmpty: boolean): Promise<void> {
+/** Holds for one start only. */
+const FORCE_EMPTY = "--force-empty";
+
+interface StartCommand {
+  readonly config?: string;
+  readonly forceEmpty?: boolean;
+  readonly pidFile?: string;
+}
+
+async function run({ config: file, forceEmpty = false, pidFile }: StartCommand): Promise<void> {
+  const isHandover = process.env[HANDOVER_VARIABLE] === String(process.ppid) && process.connected;
+  delete process.env[HANDOVER_VARIABLE];
   let config: Config;
   try {
     config = loadConfig(file, process.env);
@@ -45,6 +61,7 @@ async function run(file: string | undefined, forceEmpty: boolean): Promise<void>
       },
     );
   };
+  process.on("exit", () => removePidFile(pidFile));
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
   process.on("SIGHUP", () => {
@@ -55,8 +72,14 @@ async function run(file: string | undefined, forceEmpty: boolean): Promise<void>
     );
   });
 
+  process.on("SIGUSR2", () => {
+    if (server === undefined) return;
+    server.restart().catch((error: unknown) => log.error({}, textOf(error)));
+  });
+
   try {
-    server = await startServer(config, log, { forceEmpty });
+    const former = isHandover ? await FormerProcess.greet(process, config.cluster.redis_url !== null) : undefined;
+    server = await startServer(config, log, { forceEmpty, former, spawn: spawnNext, leave: (code) => process.exit(code) });
   } catch (error) {
     fail(error);
   }
@@ -64,6 +87,16 @@ async function run(file: string | undefined, forceEmpty: boolean): Promise<void>
     { version: VERSION, node: process.version, sip: server.sip, management: server.managementUrl, config: config.file ?? "defaults" },
     "headroom is running",
   );
+  announceProcess({ pidFile, log });
+}
+
+/** The program as it is on the disk now, started as this one was. */
+function spawnNext(): ChildProcess {
+  return spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1).filter((argument) => argument !== FORCE_EMPTY)], {
+    env: { ...process.env, [HANDOVER_VARIABLE]: String(process.pid) },
+    stdio: ["inherit", "inherit", "inherit", "ipc"],
+    serialization: "advanced",
+  });
 }
 
 async function reload(server: RunningServer, file: string | undefined): Promise<void> {

@@ -76,6 +76,13 @@ const SipSchema = Type.Object(
       600,
       { unit: "seconds" },
     ),
+    restart_timeout: fraction(
+      "How long the process before a restart without a stop (SIGUSR2) goes on with the requests that it has begun. Calls that still ring then go on without it, as after a crash.",
+      180,
+      0,
+      3600,
+      { unit: "seconds" },
+    ),
   },
   { description: "SIP sockets and messages.", additionalProperties: false },
 );
@@ -156,7 +163,7 @@ const DialogSchema = Type.Object(
     ),
     persistence: Type.Enum(["off", "sqlite"], {
       description:
-        "Where calls and what they count are kept so that they survive a crash. `sqlite`: in a file beside that of `load_balancer.db_url`, with `.calls` behind its name. A node of a cluster keeps them in Redis instead.",
+        "Where calls and what they count are kept so that they survive a crash. `sqlite`: in a file beside that of `load_balancer.db_url`, with `.calls` behind its name. A node of a cluster has them in Redis, too, which says which node goes on with each; the file has what Redis does not know at a start.",
       default: "sqlite",
     }),
   },

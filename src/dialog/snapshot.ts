@@ -1,5 +1,6 @@
 import { type Endpoint, facingListener, type Listener } from "../transaction/index.ts";
-import { type CalleeLeg, Dialog, type DialogState, MAX_LEGS, MAX_ROUTE_SET } from "./dialog.ts";
+import { Dialog, DialogState } from "./dialog.ts";
+import { type CalleeLeg, MAX_ROUTE_SET } from "./leg.ts";
 
 /** Where a party of a call was last seen, and through which listener, as plain data. */
 export interface EndpointSnapshot {
@@ -70,7 +71,10 @@ export function snapshotOf(dialog: Dialog): DialogSnapshot {
     inviteBranch: dialog.inviteBranch,
     inviteUri: dialog.inviteUri,
     inviteCseq: dialog.inviteCseq,
-    legs: dialog.legs.map((leg) => ({ ...leg })),
+    legs: dialog.legs.map(({ tag, contact, routeSet, cseq, state, earlyBye }) => ({
+      ...{ tag, contact, routeSet, cseq, state },
+      ...(earlyBye !== undefined && { earlyBye }),
+    })),
     state: dialog.state,
     startedAtMs: dialog.startedAtMs,
     expiresAtMs: dialog.expiresAtMs,
@@ -101,13 +105,50 @@ export function revive(snapshot: DialogSnapshot, { caller, callee }: DialogEndpo
   dialog.inviteBranch = snapshot.inviteBranch;
   dialog.inviteUri = snapshot.inviteUri;
   dialog.inviteCseq = snapshot.inviteCseq;
-  for (const leg of snapshot.legs.slice(0, MAX_LEGS)) dialog.legs.push({ ...leg, routeSet: leg.routeSet.slice(0, MAX_ROUTE_SET) });
+  dialog.restoreLegs(snapshot.legs);
   dialog.state = snapshot.state;
   dialog.startedAtMs = snapshot.startedAtMs;
   dialog.expiresAtMs = snapshot.expiresAtMs;
   dialog.flags = snapshot.flags;
   if (snapshot.isGuarded) dialog.guard = REFUSE_ALL;
   return dialog;
+}
+
+/**
+ * Brings a call up to what a later snapshot of it says. Of a call that is up, both may know something new: the higher numbers and the longer life hold, an
+ * ended leg stays ended, and no leg is forgotten. Its state stays.
+ */
+export function catchUp(dialog: Dialog, snapshot: DialogSnapshot, { caller, callee }: DialogEndpoints): void {
+  const isUp = dialog.state >= DialogState.ConfirmedNoAck;
+  dialog.callerEndpoint = sameOr(dialog.callerEndpoint, caller);
+  dialog.calleeEndpoint = callee && sameOr(dialog.calleeEndpoint, callee);
+  dialog.callerContact = snapshot.callerContact;
+  dialog.callerCseq = Math.max(dialog.callerCseq, snapshot.callerCseq);
+  dialog.inviteBranch = snapshot.inviteBranch;
+  dialog.inviteUri = snapshot.inviteUri;
+  dialog.inviteCseq = snapshot.inviteCseq;
+  dialog.flags = snapshot.flags;
+  if (snapshot.isGuarded) dialog.guard ??= REFUSE_ALL;
+  if (dialog.startedAtMs === 0) dialog.startedAtMs = snapshot.startedAtMs;
+  dialog.expiresAtMs = Math.max(dialog.expiresAtMs, snapshot.expiresAtMs);
+  const legs = isUp ? [...dialog.legs] : [];
+  for (const leg of snapshot.legs) {
+    const known = legs.find(({ tag }) => tag === leg.tag);
+    if (known === undefined) {
+      legs.push({ ...leg, routeSet: leg.routeSet.slice(0, MAX_ROUTE_SET) });
+      continue;
+    }
+    known.contact = leg.contact;
+    known.cseq = Math.max(known.cseq, leg.cseq);
+    if (known.state === "early" || leg.state === "ended") known.state = leg.state;
+  }
+  dialog.restoreLegs(legs);
+}
+
+/** The place as it was, with its connection, unless the party has moved. */
+function sameOr(before: Endpoint | undefined, after: Endpoint): Endpoint {
+  const isSame = before?.transport === after.transport && before.address === after.address && before.port === after.port;
+  return isSame ? before : after;
 }
 
 function plain({ transport, address, port, listener }: Endpoint): EndpointSnapshot {

@@ -24,6 +24,8 @@ export interface Method {
   writes?(params: Params): boolean;
   /** Not run for another node of a cluster: it would ask all nodes again. */
   readonly isLocalOnly?: boolean;
+  /** Run also while another process is about to take over. */
+  readonly isAlwaysRun?: boolean;
   /** Absent: always offered. */
   available?(ports: ManagementPorts): boolean;
   /** @returns the `result` member @throws MiError for what the client is told */

@@ -109,6 +109,9 @@ export class Dispatcher {
   async #run(call: RpcCall, client: string, budget: Budget): Promise<unknown> {
     const method = this.#methods.find(call.method);
     if (method === undefined) throw new MiError(METHOD_NOT_FOUND, "Method not found");
+    const elsewhere = method.isAlwaysRun === true ? undefined : this.#ports.elsewhere?.(call.method, call.params, client);
+    const told = elsewhere && ((await this.#within(budget, elsewhere, method)) as MethodOutcome | undefined);
+    if (told !== undefined) return resultOf(told);
     const params = matchParams(method.recipes, call.params, method.namedOnly ?? false);
     if (budget.spent || performance.now() >= budget.endsAtMs) {
       throw new MiError(SERVER_ERROR, "Server error", `Not run: the batch took longer than ${this.#timeoutMs} ms`);
@@ -149,6 +152,12 @@ export class Dispatcher {
       clearTimeout(timer);
     }
   }
+}
+
+function resultOf(outcome: MethodOutcome): unknown {
+  if (!("error" in outcome)) return outcome.result;
+  const { code, message, data } = outcome.error;
+  throw new MiError(code, message, typeof data === "string" ? data : undefined);
 }
 
 function found(text: string | undefined): Answer {

@@ -235,6 +235,13 @@ export interface ManagementPorts {
   readonly streams?: Readonly<Record<string, (request: IncomingMessage, response: ServerResponse) => void>>;
   /** Loads the destination table again. Rejects when it cannot; the table in use then stays. */
   reload(): Promise<void>;
+  /** Has a new process take over, and answers its id. Rejects with a sentence. Absent: `restart` is not offered. */
+  restart?(): Promise<number>;
+  /**
+   * Runs a method in the process that takes over from this one, once it has. Undefined: there is none. Resolves to undefined when it has not taken over
+   * after all: the method is then to be run here.
+   */
+  elsewhere?(method: string, params: MethodParams | undefined, client: string): Promise<MethodOutcome | undefined> | undefined;
   /** Ends a dialog as OpenSIPS does: BYE to both sides, CANCEL while it is early. */
   endDialog(dialog: ManagedDialog, extraHeaders?: readonly (readonly [string, string])[]): void;
   /** Values of all statistics, by group and name. */

@@ -1,3 +1,4 @@
+import type { Server } from "node:net";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
 import { BearerTokens, isForeignHost, isForeignOrigin, isLoopback } from "./access.ts";
 import { MethodRegistry } from "./define-method.ts";
@@ -25,6 +26,8 @@ export interface ManagementConfig {
   readonly root: string;
   /** Any of these opens the door; empty: no token is asked for. */
   readonly bearerTokens: readonly string[];
+  /** Another process has the socket until {@link ManagementServer.attach}. Absent: it is opened now. */
+  readonly isAwaited?: boolean;
   /** For tests. @default METHOD_TIMEOUT_MS */
   readonly methodTimeoutMs?: number;
   /** For tests. */
@@ -46,6 +49,10 @@ export interface ConnectionTimes {
 export interface ManagementServer {
   /** Address that clients use, with the port that was really taken. */
   readonly url: string;
+  /** What listens, for another process that is to have it. */
+  readonly server: Server;
+  /** Takes the socket of another process. */
+  attach(socket: Server): void;
   /** Runs a method for another node of the cluster, whose bearer tokens are no matter here. Never rejects. @param client for the log */
   run(method: string, params: MethodParams | undefined, client: string): Promise<MethodOutcome>;
   /** Stops listening and ends every connection. */
@@ -103,7 +110,8 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
   app.setErrorHandler((error, request, reply) => refuseError(ports, error, request, reply));
 
   try {
-    await app.listen({ host, port });
+    if (config.isAwaited) await app.ready();
+    else await app.listen({ host, port });
   } catch (error) {
     await app.close();
     const detail = error instanceof Error ? error.message : String(error);
@@ -114,6 +122,8 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
   const name = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
   return {
     url: `http://${name}:${takenPort}${path}`,
+    server: app.server,
+    attach: (socket) => void app.server.listen(socket),
     run: (method, params, client) => dispatcher.outcome(method, params, client),
     close: () => app.close(),
   };

@@ -7,6 +7,7 @@ import type { SipTarget } from "../resolution/index.ts";
 import { type SipUri, uriParam } from "../sip/index.ts";
 import type { Endpoint, Listener, TimerWheel, TransactionLayer } from "../transaction/index.ts";
 import type { Branch } from "./branch.ts";
+import type { Divide } from "./divide.ts";
 import type { Elsewhere } from "./elsewhere.ts";
 import type { LargeRequests } from "./large-requests.ts";
 import type { Admission, Log, Router } from "./ports.ts";
@@ -113,6 +114,8 @@ export interface ProxyCore {
   readonly counters: ProxyCounters;
   /** Tells the log of requests that could not be sent; absent when nobody reads it. */
   readonly sendFailures?: SendFailures | undefined;
+  /** Which messages another process of this program handles, while one takes over from the other; absent: none. */
+  divide?: Divide | undefined;
   /** INVITE branches that were given up before anybody answered: a late answer must still be cancelled or hung up. */
   readonly abandoned: Map<string, Branch>;
 }

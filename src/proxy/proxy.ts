@@ -59,13 +59,18 @@ export class SipProxy implements TransactionUser {
     this.#acceptsCalls = false;
   }
 
-  /** One message from the wire, one character a byte (latin1). Never throws. */
-  receive(text: string, source: Endpoint): void {
+  /**
+   * One message from the wire, one character a byte (latin1). Never throws.
+   *
+   * @param isReturned another process of this program has looked at it, and says that it is for this one
+   */
+  receive(text: string, source: Endpoint, isReturned = false): void {
     try {
       const message = parseMessage(text);
       if (message.kind === "malformed") this.#refuseMalformed(message as MalformedMessage, source);
       else if (message.kind === "response" && !this.#isForOurVia(message as SipResponse)) this.#core.counters.drop_replies++;
-      else this.#core.layer.receive(message as SipRequest | SipResponse, source);
+      else if (isReturned || this.#core.divide?.takes(message as SipRequest | SipResponse, text, source) !== true)
+        this.#core.layer.receive(message as SipRequest | SipResponse, source);
     } catch (error) {
       // One message that shows a fault of ours must not end the calls of all others.
       this.#core.log.error({ err: error, source: `${source.address}:${source.port}` }, "cannot process a message: internal error");

@@ -1,16 +1,19 @@
+import { Socket } from "node:dgram";
+import { Server } from "node:net";
 import type { Logger } from "pino";
 import type { Balancer } from "../balancer/index.ts";
 import { type Config, type Listen, parseListen } from "../config/index.ts";
 import type { Overload } from "../overload/index.ts";
-import type { Endpoint } from "../transaction/index.ts";
-import type { ConnectionListenerOptions, SipListener } from "../transport/connection-listener.ts";
+import type { Endpoint, Listener } from "../transaction/index.ts";
+import { ConnectionListener, type ConnectionListenerOptions, type SipListener } from "../transport/connection-listener.ts";
 import { type ConnectionLimits, ConnectionTable } from "../transport/connection-table.ts";
 import type { LocalAddresses } from "../transport/local-address.ts";
 import type { SipNetwork } from "../transport/network.ts";
+import type { PeerConnection } from "../transport/peer-connection.ts";
 import { StreamListener, type StreamSockets } from "../transport/stream-listener.ts";
 import { TCP_SOCKETS } from "../transport/tcp.ts";
 import { TlsSockets } from "../transport/tls.ts";
-import { bracketed, TransportCounters, UdpListener } from "../transport/udp.ts";
+import { bracketed, type Detour, TransportCounters, UdpListener, type UdpListenerOptions } from "../transport/udp.ts";
 import { WebSocketListener } from "../transport/websocket.ts";
 
 /** How often connections are looked at whose time may be over, ms. */
@@ -28,6 +31,21 @@ export interface ListenersPorts {
   readonly nowMs: () => number;
   readonly receive: (text: string, source: Endpoint) => void;
   readonly log: Logger;
+  /** What the process before this one listens on, when its sockets are to be taken over. Absent: there is none. */
+  readonly awaited?: readonly ListenerPlace[] | undefined;
+}
+
+type AwaitedPlace = Pick<ConnectionListenerOptions, "address" | "port" | "isAwaited">;
+
+/** Where a process listens. */
+export interface ListenerPlace {
+  readonly transport: Listen["transport"];
+  /** As it was bound, and as it stands in the configuration. */
+  readonly address: string;
+  readonly port: number;
+  readonly configured: string;
+  /** Only of UDP: other sockets may be bound beside it. */
+  readonly isShared: boolean;
 }
 
 /** The sockets that SIP is taken on, and the connections of those that have some. */
@@ -35,6 +53,8 @@ export class Listeners {
   readonly #ports: ListenersPorts;
   readonly #counters = new TransportCounters();
   readonly #table: ConnectionTable;
+  /** By what stands in the configuration. */
+  readonly #opened = new Map<string, SipListener>();
   #tls: TlsSockets | undefined;
   #sweep: NodeJS.Timeout | undefined;
 
@@ -55,8 +75,67 @@ export class Listeners {
    */
   async open(): Promise<void> {
     const { config, network, nowMs } = this.#ports;
-    for (const text of config.sip.listen) network.add(await this.#openOne(parseListen(text)));
+    for (const text of config.sip.listen) {
+      const awaited = this.#ports.awaited?.find(({ configured }) => configured === text);
+      const listener = await this.#openOne(parseListen(text), awaited);
+      this.#opened.set(text, listener);
+      network.add(listener);
+    }
     this.#sweep = setInterval(() => this.#table.sweep(nowMs()), SWEEP_MS).unref();
+  }
+
+  /** Where this process listens, for one that is to take over. */
+  places(): ListenerPlace[] {
+    return [...this.#opened].map(([configured, listener]) => ({
+      ...{ transport: listener.transport, address: listener.address, port: listener.port, configured },
+      isShared: listener instanceof UdpListener && listener.isShared,
+    }));
+  }
+
+  /** The socket of a listener that another process is to have; undefined when there is none. */
+  handleOf(configured: string): Socket | Server | undefined {
+    const listener = this.#opened.get(configured);
+    if (listener instanceof UdpListener) return listener.socket;
+    return listener instanceof ConnectionListener ? listener.server : undefined;
+  }
+
+  /** The socket of a listener has come from the process before this one. */
+  attach(configured: string, handle: unknown): void {
+    const listener = this.#opened.get(configured);
+    if (listener instanceof UdpListener && handle instanceof Socket) listener.attach(handle);
+    else if (listener instanceof ConnectionListener && handle instanceof Server) listener.attach(handle);
+    else if (handle instanceof Socket || handle instanceof Server) handle.close();
+  }
+
+  /** Another process sends over UDP from now on what no peer has a socket for. */
+  divert(detour: (configured: string, ...message: Parameters<Detour>) => void): void {
+    for (const [configured, listener] of this.#opened) {
+      if (listener instanceof UdpListener) listener.divert((...message) => detour(configured, ...message));
+    }
+  }
+
+  /** Another process has the socket of a listener by now. */
+  release(configured: string): void {
+    const listener = this.#opened.get(configured);
+    if (listener instanceof UdpListener || listener instanceof ConnectionListener) listener.release();
+  }
+
+  /** What a listener is called to the other process: as it stands in the configuration. */
+  nameOf(listener: Listener): string {
+    for (const [configured, opened] of this.#opened) if (opened === listener) return configured;
+    return "";
+  }
+
+  /** Connections that are open. */
+  *connections(): IterableIterator<readonly [configured: string, connection: PeerConnection]> {
+    for (const [configured, listener] of this.#opened) {
+      if (listener instanceof ConnectionListener) for (const connection of listener.openConnections) yield [configured, connection];
+    }
+  }
+
+  /** The listener of another process that is bound as this one was. */
+  find(configured: string): SipListener | undefined {
+    return this.#opened.get(configured);
   }
 
   /** Reads the certificates again. What cannot be used is logged, and changes nothing. */
@@ -72,18 +151,19 @@ export class Listeners {
     clearInterval(this.#sweep);
   }
 
-  #openOne({ transport, address, port }: Listen): Promise<SipListener> {
+  #openOne({ transport, address, port }: Listen, awaited: ListenerPlace | undefined): Promise<SipListener> {
+    const place = awaited ? { address: awaited.address, port: awaited.port, isAwaited: true } : { address, port };
     switch (transport) {
       case "udp":
-        return this.#openUdp(address, port);
+        return this.#openUdp(address, port, awaited);
       case "tcp":
-        return this.#openStream(TCP_SOCKETS, address, port);
+        return this.#openStream(TCP_SOCKETS, place);
       case "tls":
-        return this.#openStream(this.#secure(), address, port);
+        return this.#openStream(this.#secure(), place);
       case "ws":
-        return this.#openWebSocket(undefined, address, port);
+        return this.#openWebSocket(undefined, place);
       case "wss":
-        return this.#openWebSocket(this.#secure(), address, port);
+        return this.#openWebSocket(this.#secure(), place);
     }
   }
 
@@ -93,35 +173,36 @@ export class Listeners {
     return this.#tls;
   }
 
-  #openUdp(address: string, port: number): Promise<SipListener> {
+  async #openUdp(address: string, port: number, awaited: ListenerPlace | undefined): Promise<SipListener> {
     const { balancer, config, locals, nowMs, overload, receive } = this.#ports;
-    return UdpListener.open({
+    const options: UdpListenerOptions = {
       ...{ address, port, advertised: config.sip.advertised_address, locals, counters: this.#counters, receive },
       peers: { nowMs, isLasting: (peer, peerPort) => balancer.isDestination(peer, peerPort) !== undefined },
       admit: (bytes, source) => overload.admitDatagram(bytes, source),
       fault: (error, action) => this.#fault(error, action),
-    });
+    };
+    return awaited === undefined ? await UdpListener.open(options) : UdpListener.awaiting(awaited, awaited.isShared, options);
   }
 
-  #openStream(sockets: StreamSockets, address: string, port: number): Promise<SipListener> {
+  #openStream(sockets: StreamSockets, place: AwaitedPlace): Promise<SipListener> {
     const { overload } = this.#ports;
     return StreamListener.open({
-      ...{ ...this.#connectionPorts(), sockets, address, port },
+      ...{ ...this.#connectionPorts(), sockets, ...place },
       admitRequest: (source) => overload.admitRequest(source),
     });
   }
 
-  #openWebSocket(tls: TlsSockets | undefined, address: string, port: number): Promise<SipListener> {
+  #openWebSocket(tls: TlsSockets | undefined, place: AwaitedPlace): Promise<SipListener> {
     const { config, overload } = this.#ports;
     return WebSocketListener.open({
-      ...{ ...this.#connectionPorts(), tls, address, port },
+      ...{ ...this.#connectionPorts(), tls, ...place },
       origins: config.sip.websocket.origins.map((origin) => origin.toLowerCase()),
       // Messages stand alone, as datagrams do.
       admitMessage: (bytes, source) => overload.admitDatagram(bytes, source),
     });
   }
 
-  #connectionPorts(): Omit<ConnectionListenerOptions, "address" | "port"> {
+  #connectionPorts(): Omit<ConnectionListenerOptions, keyof AwaitedPlace> {
     const { config, locals, nowMs, overload, receive } = this.#ports;
     return {
       ...{ advertised: config.sip.advertised_address, locals, counters: this.#counters, receive, nowMs, table: this.#table },

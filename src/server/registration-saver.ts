@@ -55,12 +55,17 @@ export class RegistrationSaver {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#stopTimer?.();
+    await this.settled();
+    if (this.#changed.size > 0) this.#ports.log.error({ registrations: this.#changed.size }, "Registrations are lost at the stop");
+  }
+
+  /** Writes what waits, and gives up after two seconds. Never rejects. */
+  async settled(): Promise<void> {
     const untilMs = Date.now() + CLOSE_MS;
     while (this.#changed.size > 0 && Date.now() < untilMs) {
       const worked = await Promise.race([this.#write(), sleep(Math.max(0, untilMs - Date.now())).then(() => false)]);
       if (!worked) await sleep(CLOSE_RETRY_MS);
     }
-    if (this.#changed.size > 0) this.#ports.log.error({ registrations: this.#changed.size }, "Registrations are lost at the stop");
   }
 
   #arm(): void {

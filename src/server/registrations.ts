@@ -91,6 +91,11 @@ export class Registrations {
     log.info({ restored, refused }, "registrations from before the start are taken up");
   }
 
+  /** Writes down what waits for it, and goes on. Never rejects. */
+  settled(): Promise<void> {
+    return this.#saver.settled();
+  }
+
   /** Writes down what waits for it. */
   async close(): Promise<void> {
     this.#isClosed = true;

@@ -2,7 +2,7 @@ export type { ClientRequest, ClientUser } from "./client-transaction.ts";
 export { ClientTransaction } from "./client-transaction.ts";
 export { facingListener } from "./facing.ts";
 export type { LayerOptions, TransactionUser } from "./layer.ts";
-export { MAGIC_COOKIE, MAX_SERVER_TRANSACTIONS, TransactionCounters, TransactionLayer } from "./layer.ts";
+export { MAGIC_COOKIE, MAX_SERVER_TRANSACTIONS, requestKeys, TransactionCounters, TransactionLayer } from "./layer.ts";
 export type { Chance, Connection, ConnectionWatcher, Endpoint, Listener, SendOwner, Wire } from "./ports.ts";
 export { LOST, REFUSED } from "./ports.ts";
 export { responseTarget, stampedVia, stampVia } from "./response-routing.ts";

@@ -103,6 +103,23 @@ export class TransactionLayer {
     return this.#merged.size;
   }
 
+  /** Whether a message belongs to a transaction that is here, or acknowledges a refusal that has left none. */
+  owns(message: SipRequest | SipResponse): boolean {
+    if (message.kind === "response") {
+      const { cseqMethod, topVia } = message as SipResponse;
+      return this.#clients.has(clientKey(cseqMethod, topVia.branch));
+    }
+    const request = message as SipRequest;
+    if (request.method === "ACK" && this.#isOfStatelessRefusal(request)) return true;
+    return requestKeys(request).some((key) => this.#servers.has(key) || this.#merged.has(key));
+  }
+
+  /** By what requests that are remembered here are known: see {@link requestKeys}. */
+  *knownRequests(): IterableIterator<string> {
+    yield* this.#servers.keys();
+    yield* this.#merged.keys();
+  }
+
   /** Headers of a final response of ours: those given and the Server header. */
   ownHeaders(status: number, headers: HeaderList | undefined): HeaderList | undefined {
     if (this.#serverHeader === undefined || status < 200) return headers;
@@ -149,10 +166,8 @@ export class TransactionLayer {
 
   forgetServer(transaction: ServerTransaction): void {
     this.#servers.delete(transaction.key);
-    const request = transaction.request;
-    if (request.toTag !== "") return; // only initial requests can be merged
-    const merged = mergeKey(request);
-    if (this.#merged.get(merged) === transaction) this.#merged.delete(merged);
+    const { mergeKey } = transaction;
+    if (mergeKey !== "" && this.#merged.get(mergeKey) === transaction) this.#merged.delete(mergeKey);
   }
 
   forgetClient(transaction: ClientTransaction): void {
@@ -221,12 +236,17 @@ export class TransactionLayer {
   #receiveAck(request: SipRequest, source: Endpoint): void {
     const transaction = this.#servers.get(serverKey(request, "INVITE"));
     if (transaction?.receiveAck()) return;
-    // Of an INVITE that was refused without a transaction: nobody waits for it (RFC 3261 §8.2.7).
-    if (this.#tagBase !== undefined && request.toTag.startsWith(this.#tagBase)) {
+    // Nobody waits for it (RFC 3261 §8.2.7).
+    if (this.#isOfStatelessRefusal(request)) {
       this.counters.absorbed_requests++;
       return;
     }
     this.user.ack(request, source);
+  }
+
+  /** Of an INVITE that was refused without a transaction. */
+  #isOfStatelessRefusal(request: SipRequest): boolean {
+    return this.#tagBase !== undefined && request.toTag.startsWith(this.#tagBase);
   }
 
   /** RFC 3261 §9.2: the CANCEL is answered whatever becomes of the INVITE. */
@@ -246,7 +266,7 @@ export class TransactionLayer {
   #isMerged(transaction: ServerTransaction): boolean {
     const request = transaction.request;
     if (request.toTag !== "") return false;
-    const key = mergeKey(request);
+    const key = mergeKeyOf(request);
     const other = this.#merged.get(key);
     // After a negative answer the same request on another branch is a new try of a peer that has several of our addresses.
     const failed = request.method === "INVITE" && (other?.state === State.Completed || other?.state === State.Confirmed);
@@ -255,8 +275,18 @@ export class TransactionLayer {
       return true;
     }
     this.#merged.set(key, transaction);
+    transaction.mergeKey = key;
     return false;
   }
+}
+
+/** By what the transactions are known that a request may belong to: its own, that of the INVITE for ACK and CANCEL, and that of a copy by another way. */
+export function requestKeys(request: SipRequest): readonly string[] {
+  const { method, toTag } = request;
+  if (method === "ACK") return [serverKey(request, "INVITE")];
+  const own = serverKey(request, method);
+  if (method === "CANCEL") return [own, serverKey(request, "INVITE")];
+  return toTag === "" ? [own, mergeKeyOf(request)] : [own];
 }
 
 function clientKey(method: string, branch: string): string {
@@ -270,16 +300,21 @@ function serverKey(request: SipRequest, method: string): string {
   // The Call-ID is not in the RFC's rule; it keeps a peer that repeats its branches from getting another call's answer.
   // The cookie alone says nothing: such a branch is as one of RFC 2543 (RFC 4475 §3.2.1).
   const isUnique = via.branch.startsWith(MAGIC_COOKIE) && via.branch.length > MAGIC_COOKIE.length;
-  const id = isUnique ? `${via.branch} ${via.sentBy} ${request.callId}` : oldKey(request);
-  return method === "INVITE" ? id : `${method} ${id}`;
+  const prefix = method === "INVITE" ? "" : method;
+  return isUnique ? inOnePiece(prefix, via.branch, via.sentBy, request.callId) : oldKey(prefix, request);
 }
 
 /** Peers of RFC 2543 have no unique branch (RFC 3261 §17.2.3). Without the To tag: the ACK has one that its INVITE had not. */
-function oldKey(request: SipRequest): string {
+function oldKey(prefix: string, request: SipRequest): string {
   const via = request.topVia;
-  return `${request.fromTag} ${request.callId} ${request.cseqNumber} ${request.uri} ${via.sentBy} ${via.branch}`;
+  return inOnePiece(prefix, request.fromTag, request.callId, String(request.cseqNumber), request.uri, via.sentBy, via.branch);
 }
 
-function mergeKey(request: SipRequest): string {
-  return `${request.callId} ${request.fromTag} ${request.cseqNumber} ${request.method} ${request.uri}`;
+function mergeKeyOf(request: SipRequest): string {
+  return inOnePiece(request.callId, request.fromTag, String(request.cseqNumber), request.method, request.uri);
+}
+
+/** A key out of parts of a message. A template would keep the parts, and with them the whole message, for as long as the key. */
+function inOnePiece(...parts: string[]): string {
+  return parts.join(" ");
 }

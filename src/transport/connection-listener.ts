@@ -19,6 +19,8 @@ export interface ConnectionListenerOptions {
   /** Address to bind, without brackets; may be a wildcard. */
   readonly address: string;
   readonly port: number;
+  /** Another process has the socket until it comes ({@link ConnectionListener.attach}). Absent: it is bound now. */
+  readonly isAwaited?: boolean | undefined;
   /** host[:port] for Via and Record-Route; null: the bound address, or that of the interface which faces the peer. */
   readonly advertised: string | null;
   readonly locals: LocalAddresses;
@@ -37,7 +39,12 @@ export interface ConnectionListenerOptions {
  *
  * @throws Error that names the address, when it cannot be bound
  */
-export async function bind(server: Server, transport: string, { address, port }: { address: string; port: number }): Promise<void> {
+export async function bind(
+  server: Server,
+  transport: string,
+  { address, port, isAwaited = false }: { address: string; port: number; isAwaited?: boolean | undefined },
+): Promise<void> {
+  if (isAwaited) return;
   await new Promise<void>((resolve, reject) => {
     const failed = (error: NodeJS.ErrnoException): void => {
       reject(new Error(`Cannot listen on ${transport}:${bracketed(address)}:${port}: ${bindHint(error)}`, { cause: error }));
@@ -62,12 +69,12 @@ export abstract class ConnectionListener<C extends PeerConnection> implements Si
   readonly #options: ConnectionListenerOptions;
   readonly #fixedSentBy: string | undefined;
 
-  /** @param server that is bound */
+  /** @param server that is bound, unless its socket is awaited */
   protected constructor(server: Server, transport: ConnectedTransport, options: ConnectionListenerOptions) {
     this.#server = server;
     this.#options = options;
     this.transport = transport;
-    const bound = server.address();
+    const bound = options.isAwaited ? options : server.address();
     if (bound === null || typeof bound === "string")
       throw new Error(`Cannot listen on ${transport}:${options.address}: no address was bound`);
     this.address = bound.address;
@@ -76,6 +83,27 @@ export abstract class ConnectionListener<C extends PeerConnection> implements Si
     if (options.advertised !== null) this.#fixedSentBy = withPort(options.advertised, this.port);
     else if (!this.isWildcard) this.#fixedSentBy = `${bracketed(this.address)}:${this.port}`;
     server.on("error", (error) => options.fault(error, "accept a connection"));
+  }
+
+  /** Accepts connections of this socket, which another process has bound and listens on. */
+  attach(socket: Server): void {
+    if (this.isClosed) socket.close();
+    else this.#server.listen(socket);
+  }
+
+  /** What listens, for another process that is to have it. */
+  get server(): Server {
+    return this.#server;
+  }
+
+  /** Those that are open, or about to be. */
+  get openConnections(): Iterable<PeerConnection> {
+    return this.connections;
+  }
+
+  /** Another process accepts connections from now on. Those that are open stay. */
+  release(): void {
+    this.#server.close();
   }
 
   get isWildcard(): boolean {

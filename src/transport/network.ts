@@ -3,6 +3,7 @@ import type { Network } from "../proxy/core.ts";
 import type { SipTarget } from "../resolution/index.ts";
 import { type Endpoint, facingListener, type Listener, type SendOwner, type Wire } from "../transaction/index.ts";
 import type { SipListener } from "./connection-listener.ts";
+import { LentConnection } from "./lent-connection.ts";
 import type { LocalAddresses } from "./local-address.ts";
 
 export interface NetworkOptions {
@@ -26,6 +27,8 @@ export class SipNetwork implements Network, Wire {
   readonly #options: NetworkOptions;
   readonly #listeners: SipListener[] = [];
   readonly #ofTransport = new Map<string, SipListener[]>();
+  /** Is asked for WebSocket clients whose connection another process of this program has. */
+  lent: ((transport: "ws" | "wss", address: string, port: number) => Endpoint | undefined) | undefined = undefined;
   readonly #own = new Set<string>();
   readonly #wildcardPorts = new Set<number>();
   #peers: ReadonlySet<string> = new Set();
@@ -91,6 +94,8 @@ export class SipNetwork implements Network, Wire {
         const connection = listener.connectionFrom?.(address, port);
         if (connection !== undefined) return { transport: kind, address, port, listener, connection };
       }
+      const lent = this.lent?.(kind, address, port);
+      if (lent !== undefined) return lent;
     }
     return undefined;
   }
@@ -112,7 +117,8 @@ export class SipNetwork implements Network, Wire {
   }
 
   send(text: string, to: Endpoint, owner?: SendOwner): void {
-    (to.listener as SipListener).send(text, to, owner);
+    if (to.connection instanceof LentConnection && to.connection.isOpen) to.connection.send(text, owner);
+    else (to.listener as SipListener).send(text, to, owner);
   }
 
   async close(): Promise<void> {

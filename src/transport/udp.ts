@@ -2,7 +2,7 @@ import type { Socket } from "node:dgram";
 import type { Endpoint, Listener, SendOwner } from "../transaction/index.ts";
 import type { LocalAddresses } from "./local-address.ts";
 import { type PeerSocketPorts, PeerSockets } from "./peer-sockets.ts";
-import { enlargeBuffers, type ListeningSocket, openListeningSocket } from "./udp-socket.ts";
+import { enlargeBuffers, openListeningSocket, type Place } from "./udp-socket.ts";
 
 /** How often sockets of peers are looked at whose time may be over, ms. */
 const SWEEP_MS = 1_000;
@@ -41,13 +41,21 @@ export interface UdpListenerOptions {
   readonly fault: (error: unknown, action: string) => void;
 }
 
+/** Sends what a listener has no socket for any more. */
+export type Detour = (text: string, to: Endpoint, owner: SendOwner | undefined) => void;
+
 /** A UDP socket that receives and sends SIP (RFC 3261 §18). */
 export class UdpListener implements Listener {
   readonly transport = "udp";
   readonly address: string;
   readonly port: number;
   readonly family: 4 | 6;
-  readonly #socket: Socket;
+  /** Further sockets of this program may be bound to its address and port. */
+  readonly isShared: boolean;
+  /** Undefined while another process has it. */
+  #socket: Socket | undefined;
+  /** Sends in place of the socket, which another process has got. */
+  #detour: Detour | undefined;
   readonly #options: UdpListenerOptions;
   readonly #wildcard: boolean;
   readonly #fixedSentBy: string | undefined;
@@ -59,31 +67,31 @@ export class UdpListener implements Listener {
   static async open(options: UdpListenerOptions): Promise<UdpListener> {
     const { address, peers, port } = options;
     try {
-      return new UdpListener(await openListeningSocket(address, port, peers !== undefined), options);
+      const { socket, isShared } = await openListeningSocket(address, port, peers !== undefined);
+      const listener = new UdpListener(socket.address(), isShared, options);
+      listener.attach(socket);
+      return listener;
     } catch (error) {
       const hint = bindHint(error as NodeJS.ErrnoException);
       throw new Error(`Cannot listen on udp:${bracketed(address)}:${port}: ${hint}`, { cause: error });
     }
   }
 
-  private constructor({ socket, isShared }: ListeningSocket, options: UdpListenerOptions) {
-    this.#socket = socket;
+  /** One whose socket another process still has: until {@link attach} nothing is received, and what is sent is lost. @param bound address and port of the socket */
+  static awaiting(bound: Place, isShared: boolean, options: UdpListenerOptions): UdpListener {
+    return new UdpListener(bound, isShared, options);
+  }
+
+  private constructor(bound: Place, isShared: boolean, options: UdpListenerOptions) {
     this.#options = options;
     this.family = options.address.includes(":") ? 6 : 4;
     // As the system spells it: an IPv6 address may have been written in many ways.
-    const bound = socket.address();
     this.address = bound.address;
     this.port = bound.port;
     this.#wildcard = bound.address === "0.0.0.0" || bound.address === "::";
     if (options.advertised !== null) this.#fixedSentBy = withPort(options.advertised, this.port);
     else if (!this.#wildcard) this.#fixedSentBy = `${bracketed(this.address)}:${this.port}`;
-    try {
-      enlargeBuffers(socket);
-    } catch (error) {
-      options.fault(error, "set socket buffer sizes");
-    }
-    socket.on("error", (error) => options.fault(error, "receive on socket"));
-    socket.on("message", (bytes, peer) => this.#received(bytes, peer.address, peer.port));
+    this.isShared = isShared;
     if (options.peers === undefined || !isShared) return;
     const peers = new PeerSockets({
       ...options.peers,
@@ -97,6 +105,39 @@ export class UdpListener implements Listener {
     this.#sweep = setInterval(() => peers.sweep(), SWEEP_MS).unref();
   }
 
+  /** Receives and sends by this socket, which is bound to its address. */
+  attach(socket: Socket): void {
+    const { fault } = this.#options;
+    if (this.#closed) {
+      socket.close();
+      return;
+    }
+    this.#socket = socket;
+    socket.on("error", (error) => fault(error, "receive on socket"));
+    socket.on("message", (bytes, peer) => this.#received(bytes, peer.address, peer.port));
+    try {
+      enlargeBuffers(socket);
+    } catch (error) {
+      fault(error, "set socket buffer sizes");
+    }
+  }
+
+  /** The socket, for another process that is to have it. Undefined when it is closed. */
+  get socket(): Socket | undefined {
+    return this.#socket;
+  }
+
+  /** What goes out takes this way from now on, but for what goes to peers that have a socket. */
+  divert(detour: Detour): void {
+    this.#detour = detour;
+  }
+
+  /** Another process has the socket too: reads no more. What waits in it, and comes to it, is left to that process. */
+  release(): void {
+    this.#socket?.close();
+    this.#socket = undefined;
+  }
+
   get isWildcard(): boolean {
     return this.#wildcard;
   }
@@ -108,10 +149,14 @@ export class UdpListener implements Listener {
   send(text: string, to: Endpoint, owner?: SendOwner): void {
     if (this.#closed) return;
     const { counters } = this.#options;
+    const peer = this.#peers?.find(to.address, to.port, owner !== undefined && this.#detour === undefined);
+    if (peer === undefined && this.#detour !== undefined) {
+      this.#detour(text, to, owner);
+      return;
+    }
     const bytes = Buffer.from(text, "latin1");
     counters.sent_messages++;
     counters.sent_bytes += bytes.length;
-    const peer = this.#peers?.find(to.address, to.port, owner !== undefined);
     if (peer === undefined) this.#send(bytes, to, owner);
     else peer.send(bytes, owner);
   }
@@ -121,12 +166,13 @@ export class UdpListener implements Listener {
     this.#closed = true;
     clearInterval(this.#sweep);
     this.#peers?.close();
-    await new Promise<void>((resolve) => this.#socket.close(() => resolve()));
+    const socket = this.#socket;
+    if (socket !== undefined) await new Promise<void>((resolve) => socket.close(() => resolve()));
   }
 
   #send(bytes: Buffer, { address, port }: Pick<Endpoint, "address" | "port">, owner: SendOwner | undefined): void {
     if (this.#closed) return;
-    this.#socket.send(bytes, port, address, (error) => {
+    this.#socket?.send(bytes, port, address, (error) => {
       if (error === null) return;
       this.#options.counters.send_errors++;
       // Behind what waits already: a call that fails again and again must let the others have their turn.

@@ -61,6 +61,10 @@ export interface Headroom {
   signal(name: NodeJS.Signals): void;
   /** Ends it with this signal and starts it again on the same configuration, database and ports. SIGKILL is what a power cut does. */
   restart(signal: "SIGTERM" | "SIGKILL"): Promise<void>;
+  /** Has a new process take over (SIGUSR2), and waits until it has. @throws Error when it is refused, or takes too long */
+  restartHot(): Promise<void>;
+  /** A process with this id has taken over. */
+  follow(pid: number): void;
   /** Ends it at once (SIGKILL), as a power cut does; `stop` then only clears away. */
   kill(): Promise<void>;
   /** Asks it to stop (SIGTERM). @throws Error when it does not, or its exit code is not 0 */
@@ -89,13 +93,17 @@ function merge(base: Settings, over: Settings): Settings {
  *   refusals because the event loop is late)
  * @param rows what its table holds
  * @param address its loopback address; sipp and other peers take others
+ * @param options of `headroom start`
  * @param nodeOptions what Node.js itself is told, such as `--inspect`
+ * @param main the program: as its sources are, or as they were compiled
  */
 export async function startHeadroom(
   configText = "",
   rows: readonly Row[] = [],
   address = "127.0.0.2",
   nodeOptions: readonly string[] = [],
+  options: readonly string[] = [],
+  main = MAIN,
 ): Promise<Headroom> {
   const folder = mkdtempSync(join(tmpdir(), "headroom-e2e-"));
   const port = await freeUdpPort(address);
@@ -117,7 +125,7 @@ export async function startHeadroom(
 
   let log = "";
   const run = (): { child: ChildProcess; exited: Promise<unknown> } => {
-    const started = spawn(process.execPath, [...nodeOptions, MAIN, "start", "--config", configFile], {
+    const started = spawn(process.execPath, [...nodeOptions, main, "start", "--config", configFile, ...options], {
       cwd: folder,
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -127,8 +135,11 @@ export async function startHeadroom(
   let { child, exited } = run();
   const forget = onProcessExit(() => {
     child.kill("SIGKILL");
+    if (nextPid !== undefined && isThere(nextPid)) process.kill(nextPid, "SIGKILL");
     rmSync(folder, { recursive: true, force: true });
   });
+  /** Of a process that has taken over from the one that was started here. */
+  let nextPid: number | undefined;
   let requestId = 0;
   let wasKilled = false;
 
@@ -165,7 +176,7 @@ export async function startHeadroom(
     port,
     folder,
     get pid() {
-      return child.pid ?? 0;
+      return nextPid ?? child.pid ?? 0;
     },
     miUrl: `http://127.0.0.1:${miPort}/mi`,
     log: () => log,
@@ -205,9 +216,28 @@ export async function startHeadroom(
       });
     },
     signal(name) {
-      child.kill(name);
+      process.kill(headroom.pid, name);
+    },
+    follow(pid) {
+      nextPid = pid;
+    },
+    async restartHot() {
+      const from = log.length;
+      headroom.signal("SIGUSR2");
+      const done = await waitFor("a new process takes over", START_TIMEOUT_MS, () => {
+        const refused = /Cannot restart without a stop: [^"]*/.exec(log.slice(from));
+        if (refused !== null) throw new Error(refused[0]);
+        return (
+          /"newPid":(\d+)[^\n]*"a new process has taken over/.exec(log.slice(from)) ??
+          /"newPid":(\d+)[^\n]*a new process has taken over/.exec(log.slice(from)) ??
+          undefined
+        );
+      });
+      nextPid = Number(done[1]);
     },
     async restart(signal) {
+      await endNext(nextPid, signal);
+      nextPid = undefined;
       child.kill(signal);
       await endOf(child, exited);
       wasKilled = false;
@@ -216,10 +246,14 @@ export async function startHeadroom(
     },
     async kill() {
       wasKilled = true;
+      await endNext(nextPid, "SIGKILL");
+      nextPid = undefined;
       child.kill("SIGKILL");
       await exited;
     },
     async stop() {
+      wasKilled ||= nextPid !== undefined; // the exit code of a process that is not ours is not told
+      await endNext(nextPid, "SIGTERM");
       if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
       await endOf(child, exited).finally(() => {
         forget();
@@ -246,4 +280,20 @@ async function endOf(child: ChildProcess, exited: Promise<unknown>): Promise<voi
   const timer = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
   await exited;
   clearTimeout(timer);
+}
+
+/** Ends a process that is no child of this one. */
+async function endNext(pid: number | undefined, signal: NodeJS.Signals): Promise<void> {
+  if (pid === undefined || !isThere(pid)) return;
+  process.kill(pid, signal);
+  await waitFor("the process that has taken over ends", STOP_TIMEOUT_MS, () => !isThere(pid)).catch(() => process.kill(pid, "SIGKILL"));
+}
+
+function isThere(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
 }

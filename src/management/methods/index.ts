@@ -36,6 +36,7 @@ import { profileListDlgs } from "./profile-list-dlgs.ts";
 import { ps } from "./ps.ts";
 import { pwd } from "./pwd.ts";
 import { resetStatistics } from "./reset-statistics.ts";
+import { restart } from "./restart.ts";
 import { uptime } from "./uptime.ts";
 import { version } from "./version.ts";
 import { which } from "./which.ts";
@@ -52,6 +53,7 @@ export const allMethods: readonly Method[] = [
   which,
   ps,
   help,
+  restart,
   clustererList,
   clusterSendMi,
   clusterBroadcastMi,

@@ -1,0 +1,21 @@
+import { defineMethod } from "../define-method.ts";
+import { MiError } from "../jsonrpc.ts";
+
+/** `headroom:restart`: has a new process take over sockets and calls. Not in OpenSIPS. */
+export const restart = defineMethod({
+  name: "headroom:restart",
+  aliases: ["restart"],
+  help: "starts the program and its configuration anew and has the new process take over sockets and calls; when it cannot, everything stays as it was",
+  recipes: [[]],
+  isLocalOnly: true,
+  isAlwaysRun: true,
+  available: (ports) => ports.restart !== undefined,
+  writes: () => true,
+  async run(_params, { ports }) {
+    try {
+      return { pid: await ports.restart?.() };
+    } catch (error) {
+      throw new MiError(500, "Failed to restart", error instanceof Error ? error.message : String(error));
+    }
+  },
+});

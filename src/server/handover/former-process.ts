@@ -1,0 +1,400 @@
+import type { Server } from "node:net";
+import type { Balancer, Destination } from "../../balancer/index.ts";
+import { recordOfBody } from "../../cluster/dialogs/dialog-record.ts";
+import type { Config } from "../../config/index.ts";
+import { type Dialog, DialogState, type DialogTable, type EndReason, endpointsOf } from "../../dialog/index.ts";
+import type { ManagementServer } from "../../management/index.ts";
+import { type Log, type ProxyCore, ShareOfFormer, type SipProxy } from "../../proxy/index.ts";
+import type { SavedCapacity } from "../../store/index.ts";
+import type { Endpoint } from "../../transaction/index.ts";
+import type { SipNetwork } from "../../transport/network.ts";
+import { type CapacityPorts, restoreCapacities } from "../kept-capacities.ts";
+import type { ListenerPlace, Listeners } from "../listeners.ts";
+import { LentConnections } from "./lent-connections.ts";
+import {
+  type CallNote,
+  type FromFormer,
+  type FromNext,
+  HANDOVER_VERSION,
+  type LoadNote,
+  MANAGEMENT,
+  type PassedMessage,
+  type StatusNote,
+} from "./messages.ts";
+import { type Channel, ProcessLink } from "./process-link.ts";
+
+/** How long the former process may take for one step, ms. */
+const STEP_MS = 20_000;
+/** How often the loads are told to the former process while it still routes calls, ms. */
+const LOADS_MS = 100;
+
+export interface FormerProcessPorts {
+  readonly dialogs: DialogTable;
+  readonly balancer: Balancer & CapacityPorts;
+  readonly network: SipNetwork;
+  readonly listeners: Listeners;
+  readonly log: Log;
+}
+
+export interface TakeOverPorts {
+  readonly core: ProxyCore;
+  readonly proxy: Pick<SipProxy, "receive">;
+  readonly config: Pick<Config, "sip" | "mi_http">;
+  readonly management: Pick<ManagementServer, "attach" | "run">;
+  /** Is called in the step in which this process is the one that takes SIP. */
+  readonly begin: () => void;
+}
+
+/** The process that this one takes over from. */
+export class FormerProcess {
+  /** What it listens on. */
+  readonly listeners: readonly ListenerPlace[];
+  /** True while what it tells is put into force: such a change of a status is no news. */
+  isApplying = false;
+  readonly #link: ProcessLink<FromNext, FromFormer>;
+  /** Where it has its management interface, as the configuration says. */
+  readonly management: string;
+  #ports: FormerProcessPorts | undefined;
+  #proxy: Pick<SipProxy, "receive"> | undefined;
+  #share: ShareOfFormer | undefined;
+  /** What is known of each call, until the first table is there; undefined from then on. */
+  #notes: Map<string, CallNote> | undefined = new Map();
+  #capacities: readonly SavedCapacity[] = [];
+  #statuses: readonly StatusNote[] = [];
+  readonly #lent = new LentConnections((connection, text) => this.#link.send({ kind: "write", connection, text }));
+  #management: TakeOverPorts["management"] | undefined;
+  /** Wait for a step, by its name; they are told undefined when it was done, else why not. */
+  readonly #waiting = new Map<string, (reason: string | undefined) => void>();
+  #begin: () => void = () => undefined;
+  #undivide: () => void = () => undefined;
+  #loadsTimer: NodeJS.Timeout | undefined;
+  readonly #released = Promise.withResolvers<void>();
+  readonly #over = Promise.withResolvers<void>();
+
+  /**
+   * Tells the process at the other end that this one is there.
+   *
+   * @throws Error with a sentence when it refuses, or does not answer
+   */
+  static async greet(channel: Channel, hasCluster: boolean): Promise<FormerProcess> {
+    const link = new ProcessLink<FromNext, FromFormer>(channel);
+    const begin = await new Promise<FromFormer & { kind: "begin" }>((resolve, reject) => {
+      const fail = (reason: string): void => reject(new Error(`Cannot take over: ${reason}`));
+      const timer = setTimeout(() => fail(`the former process does not answer within ${STEP_MS / 1000} s`), STEP_MS);
+      link.onEnd = () => fail("the former process has ended");
+      link.onMessage = (message) => {
+        clearTimeout(timer);
+        if (message.kind === "refused") fail(message.reason);
+        else if (message.kind !== "begin" || message.version !== HANDOVER_VERSION) fail("the former process is of another version");
+        else resolve(message);
+      };
+      link.send({ kind: "hello", version: HANDOVER_VERSION, hasCluster });
+    });
+    return new FormerProcess(link, begin);
+  }
+
+  private constructor(link: ProcessLink<FromNext, FromFormer>, { listeners, management }: FromFormer & { kind: "begin" }) {
+    this.#link = link;
+    this.listeners = listeners;
+    this.management = management;
+    link.onMessage = (message, handle) => this.#received(message, handle);
+    link.onEnd = () => this.#ended();
+  }
+
+  /** Resolves when it has written all calls down and closed their file, or has ended. */
+  get released(): Promise<void> {
+    return this.#released.promise;
+  }
+
+  /** What `lb_resize` has set there. */
+  get capacities(): readonly SavedCapacity[] {
+    return this.#capacities;
+  }
+
+  /**
+   * Has it write down what it writes down, and tell its calls; from now on it tells each change.
+   *
+   * @throws Error when it cannot, or has ended
+   */
+  async copy({ names, ...ports }: FormerProcessPorts & { readonly names: Promise<unknown> }): Promise<void> {
+    await names; // what has to be looked up is known then, and the table is read in no time later
+    this.#ports = ports;
+    ports.network.lent = (transport, address, port) => this.#lent.at(transport, address, port);
+    this.#link.send({ kind: "copy" });
+    await this.#step("copied");
+  }
+
+  /** To be called for each table: calls, statuses and capacities are put into force with the first one. */
+  tableChanged(): void {
+    const notes = this.#notes;
+    if (notes === undefined || this.#ports === undefined) return;
+    this.#notes = undefined;
+    const { balancer, log } = this.#ports;
+    restoreCapacities(balancer, this.#capacities);
+    this.#adoptStatuses();
+    for (const note of notes.values()) this.#apply(note);
+    log.info({ calls: this.#ports.dialogs.size }, "Ongoing calls were taken over from the former process");
+  }
+
+  /**
+   * Takes the sockets and everything that comes from now on.
+   *
+   * @throws Error when the former process does not give them, and goes on itself
+   */
+  async takeOver({ core, proxy, config, management, begin }: TakeOverPorts): Promise<void> {
+    this.#proxy = proxy;
+    this.#begin = begin;
+    const share = new ShareOfFormer(core, (text, source) => this.#pass(text, source, false));
+    this.#share = share;
+    for (const did of this.#pending) share.calls.add(did);
+    core.divide = share;
+    this.#undivide = () => {
+      core.divide = undefined;
+    };
+    const hasManagement = config.mi_http.listen === this.management;
+    const names = this.listeners.map(({ configured }) => configured).filter((configured) => config.sip.listen.includes(configured));
+    const wanted = hasManagement ? [...names, MANAGEMENT] : names;
+    const sockets = wanted.map((name) =>
+      this.#step(name).catch((error: unknown) => this.#ports?.log.error({ err: error }, `the socket of ${name} has not come`)),
+    );
+    this.#management = management;
+    this.#link.send({ kind: "ready", wanted });
+    await this.#step("switched");
+    await Promise.all(sockets);
+  }
+
+  /** Has it end its calls that still ring, and its requests; resolves when it has ended. */
+  async stop(): Promise<void> {
+    if (!this.#link.isOpen) return;
+    this.#link.send({ kind: "stop" });
+    await this.#over.promise;
+  }
+
+  /** Whether it still has something under way. */
+  get isThere(): boolean {
+    return this.#link.isOpen;
+  }
+
+  /** Calls that it still sets up. */
+  readonly #pending = new Set<string>();
+
+  #step(name: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const done = (reason: string | undefined): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(name);
+        if (reason === undefined) resolve();
+        else reject(new Error(`Cannot take over: ${reason}`));
+      };
+      const timer = setTimeout(() => done(`the former process does not get to "${name}" within ${STEP_MS / 1000} s`), STEP_MS);
+      this.#waiting.set(name, done);
+      if (!this.#link.isOpen) done("the former process has ended");
+    });
+  }
+
+  #received(message: FromFormer, handle: unknown): void {
+    try {
+      this.#handle(message, handle);
+    } catch (error) {
+      this.#ports?.log.error({ err: error, kind: message.kind }, "cannot process what the former process says: internal error");
+    }
+  }
+
+  #handle(message: FromFormer, handle: unknown): void {
+    switch (message.kind) {
+      case "calls":
+        for (const note of message.notes) this.#note(note);
+        return;
+      case "copied":
+        [this.#capacities, this.#statuses] = [message.capacities, message.statuses];
+        this.#waiting.get("copied")?.(undefined);
+        return;
+      case "keys":
+        this.#share?.note(message.keys);
+        return;
+      case "switched":
+        this.#statuses = message.statuses;
+        this.#adoptStatuses();
+        this.#begin();
+        this.#loadsTimer = setInterval(() => this.#tellLoads(), LOADS_MS).unref();
+        this.#waiting.get("switched")?.(undefined);
+        return;
+      case "handle":
+        if (message.name === MANAGEMENT) this.#management?.attach(handle as Server);
+        else this.#ports?.listeners.attach(message.name, handle);
+        this.#waiting.get(message.name)?.(undefined);
+        return;
+      case "statuses":
+        this.#statuses = message.statuses;
+        this.#adoptStatuses();
+        return;
+      case "send":
+        this.#send(message);
+        return;
+      case "message":
+        this.#take(message);
+        return;
+      case "released":
+        this.#released.resolve();
+        return;
+      case "gone":
+        this.#lent.ended(message.connection);
+        return;
+      case "refused":
+        for (const done of [...this.#waiting.values()]) done(message.reason);
+        return;
+      case "manage": {
+        const { id, method, params, client } = message;
+        void this.#management?.run(method, params, client).then((outcome) => this.#link.send({ kind: "managed", id, outcome }));
+        return;
+      }
+      case "begin":
+        return;
+    }
+  }
+
+  #note(note: CallNote): void {
+    const isPending = "isPending" in note && note.isPending;
+    if (isPending) this.#pending.add(note.did);
+    else this.#pending.delete(note.did);
+    if (this.#notes !== undefined) {
+      if ("endReason" in note) this.#notes.delete(note.did);
+      else this.#notes.set(note.did, note);
+      return;
+    }
+    this.#apply(note);
+    if (isPending) this.#share?.calls.add(note.did);
+    else this.#share?.calls.delete(note.did);
+  }
+
+  #apply(note: CallNote): void {
+    const { dialogs, balancer, network, log } = this.#ports!;
+    const { did } = note;
+    const known = dialogs.byDid(did);
+    if ("endReason" in note) {
+      if (known !== undefined) dialogs.end(known, note.endReason as EndReason);
+      return;
+    }
+    if (known === undefined && dialogs.knows(did)) return; // it has ended here
+    const record = recordOfBody(note.body, did);
+    const endpoints = record && endpointsOf(record.snapshot, network.listeners);
+    if (record === undefined || endpoints === undefined) {
+      log.warn(
+        { did },
+        `Call "${did}" is not taken over: ${record === undefined ? "what is told of it cannot be read" : "no listener reaches its parties any more"}`,
+      );
+      return;
+    }
+    const { snapshot, held } = record;
+    const wasTheirs = this.#share === undefined || this.#share.calls.has(did);
+    const places = {
+      caller: this.#on(note.callerConnection, endpoints.caller),
+      callee: endpoints.callee && this.#on(note.calleeConnection, endpoints.callee),
+    };
+    if (known === undefined) {
+      const dialog = dialogs.restore(snapshot, places);
+      if (dialog === undefined) return;
+      balancer.adopt(dialog.load, held);
+      keepSessions(dialog, note);
+      return;
+    }
+    if (wasTheirs) {
+      balancer.release(known.load);
+      known.load.endSession();
+      balancer.adopt(known.load, held);
+    }
+    dialogs.follow(known, snapshot, places);
+    keepSessions(known, note);
+  }
+
+  /** The place of a party, with the connection that leads there. */
+  #on(id: number | undefined, endpoint: Endpoint): Endpoint {
+    return id === undefined ? endpoint : this.#lent.lend(id, endpoint);
+  }
+
+  #adoptStatuses(): void {
+    const { balancer } = this.#ports!;
+    if (this.#notes !== undefined && balancer.destinations().length === 0) return;
+    const byKey = new Map<string, Destination>(balancer.destinations().map((destination) => [destination.key, destination]));
+    this.isApplying = true;
+    try {
+      for (const [key, enabled, autoReenable, restMs] of this.#statuses) {
+        const destination = byKey.get(key);
+        if (destination === undefined || balancer.isDraining(destination)) continue;
+        if (balancer.isEnabled(destination) !== enabled || balancer.isAutoReenable(destination) !== autoReenable)
+          balancer.adoptStatus(destination.id, { enabled, autoReenable });
+        if (restMs > 0) balancer.restUntil(destination.id, performance.now() + restMs);
+      }
+    } finally {
+      this.isApplying = false;
+    }
+  }
+
+  /** What the former process sends leaves by the socket that it has given. */
+  #send({ listener, text, address, port, id }: FromFormer & { kind: "send" }): void {
+    const { listeners, network } = this.#ports!;
+    const found = listeners.find(listener);
+    const to =
+      found === undefined ? network.endpoint(address, port, "udp") : { transport: found.transport, address, port, listener: found };
+    if (to === undefined) return;
+    const owner = id === undefined ? undefined : { transportError: (reason: string) => this.#link.send({ kind: "unsent", id, reason }) };
+    network.send(text, to, owner);
+  }
+
+  #take({ text, listener, address, port, connection, isReturned }: PassedMessage): void {
+    const { listeners, network } = this.#ports!;
+    const found = listeners.find(listener) ?? network.listeners[0];
+    if (found === undefined) return;
+    const endpoint: Endpoint = { transport: found.transport, address, port, listener: found };
+    this.#proxy?.receive(text, this.#on(connection, endpoint), isReturned);
+  }
+
+  #pass(text: string, source: Endpoint, isReturned: boolean): void {
+    const { listener, address, port, connection } = source;
+    const id = this.#lent.idOf(connection);
+    this.#link.send({
+      kind: "message",
+      text,
+      listener: this.#ports!.listeners.nameOf(listener),
+      address,
+      port,
+      connection: id,
+      isReturned,
+    });
+  }
+
+  /** It still chooses destinations for calls whose first one fails, and has to know what else is counted there. */
+  #tellLoads(): void {
+    if (this.#share?.calls.size === 0) return;
+    const { balancer } = this.#ports!;
+    const loads: LoadNote[] = [];
+    for (const { key, resources } of balancer.destinations()) {
+      for (const { cell, name } of resources) loads.push([key, name, balancer.load(balancer.slotCell(cell))]);
+    }
+    this.#link.send({ kind: "loads", loads });
+  }
+
+  #ended(): void {
+    clearInterval(this.#loadsTimer);
+    for (const done of [...this.#waiting.values()]) done("the former process has ended");
+    this.#released.resolve();
+    this.#over.resolve();
+    this.#lent.endAll();
+    this.#undivide();
+    const share = this.#share;
+    if (share === undefined || this.#ports === undefined) return;
+    const { dialogs, log } = this.#ports;
+    const left = [...share.calls].flatMap((did) => dialogs.byDid(did) ?? []);
+    share.calls.clear();
+    for (const dialog of left) if (dialog.state < DialogState.ConfirmedNoAck) dialogs.orphaned(dialog);
+    if (left.length > 0)
+      log.warn({ calls: left.length }, "The former process has ended before calls that it had begun were answered: they go on without it");
+    else log.info({}, "The former process has ended: everything is handled here now");
+  }
+}
+
+function keepSessions(dialog: Dialog, note: Extract<CallNote, { isPending: boolean }>): void {
+  dialog.hasSessionTimer = note.hasSessionTimer;
+  dialog.callerSession = note.callerSession;
+  dialog.calleeSession = note.calleeSession;
+}

@@ -1,0 +1,89 @@
+import type { DialogBody } from "../../cluster/dialogs/dialog-record.ts";
+import type { MethodOutcome, MethodParams } from "../../management/index.ts";
+import type { SavedCapacity } from "../../store/index.ts";
+import type { ListenerPlace } from "../listeners.ts";
+
+/** Raised when a message between the two processes changes its meaning: processes of different numbers cannot take over from each other. */
+export const HANDOVER_VERSION = 1;
+/** Name of the environment variable that tells a new process that the one which has started it waits to be relieved. */
+export const HANDOVER_VARIABLE = "HEADROOM_HANDOVER";
+/** What the socket of the management interface is called; listeners are called as they stand in the configuration. */
+export const MANAGEMENT = "management";
+
+/** How a call is, or that it is over. */
+export type CallNote =
+  | {
+      readonly did: string;
+      readonly body: DialogBody;
+      /** The former process still handles its INVITE. */
+      readonly isPending: boolean;
+      readonly hasSessionTimer: boolean;
+      readonly callerSession: string;
+      readonly calleeSession: string;
+      /** Connections of the former process that lead to the parties. */
+      readonly callerConnection: number | undefined;
+      readonly calleeConnection: number | undefined;
+    }
+  | { readonly did: string; readonly endReason: string };
+
+/** Whether a destination gets calls: identity, enabled, whether probes may enable it, and for how long it still rests, ms. */
+export type StatusNote = readonly [key: string, enabled: boolean, autoReenable: boolean, restMs: number];
+
+/** A load: identity, resource, calls. */
+export type LoadNote = readonly [key: string, resource: string, calls: number];
+
+/** A message from the wire that one process hands to the other. */
+export interface PassedMessage {
+  readonly kind: "message";
+  readonly text: string;
+  /** The listener that it came to. */
+  readonly listener: string;
+  readonly address: string;
+  readonly port: number;
+  /** A connection of the former process. */
+  readonly connection: number | undefined;
+  /** The other process has looked at it already. */
+  readonly isReturned: boolean;
+}
+
+/** What the process that is relieved says. */
+export type FromFormer =
+  | { readonly kind: "begin"; readonly version: number; readonly listeners: readonly ListenerPlace[]; readonly management: string }
+  | { readonly kind: "refused"; readonly reason: string }
+  | { readonly kind: "calls"; readonly notes: readonly CallNote[] }
+  | { readonly kind: "copied"; readonly capacities: readonly SavedCapacity[]; readonly statuses: readonly StatusNote[] }
+  | { readonly kind: "keys"; readonly keys: readonly string[] }
+  | { readonly kind: "switched"; readonly statuses: readonly StatusNote[] }
+  | { readonly kind: "handle"; readonly name: string }
+  | { readonly kind: "statuses"; readonly statuses: readonly StatusNote[] }
+  | { readonly kind: "released" }
+  | { readonly kind: "gone"; readonly connection: number }
+  | {
+      readonly kind: "manage";
+      readonly id: number;
+      readonly method: string;
+      readonly params: MethodParams | undefined;
+      readonly client: string;
+    }
+  | {
+      readonly kind: "send";
+      readonly listener: string;
+      readonly text: string;
+      readonly address: string;
+      readonly port: number;
+      /** Set when it is to be told that the message could not be sent. */
+      readonly id: number | undefined;
+    }
+  | PassedMessage;
+
+/** What the process that takes over says. */
+export type FromNext =
+  | { readonly kind: "hello"; readonly version: number; readonly hasCluster: boolean }
+  | { readonly kind: "copy" }
+  | { readonly kind: "ready"; readonly wanted: readonly string[] }
+  | { readonly kind: "loads"; readonly loads: readonly LoadNote[] }
+  | { readonly kind: "unsent"; readonly id: number; readonly reason: string }
+  | { readonly kind: "write"; readonly connection: number; readonly text: string }
+  | { readonly kind: "managed"; readonly id: number; readonly outcome: MethodOutcome }
+  | { readonly kind: "stop" }
+  | PassedMessage;

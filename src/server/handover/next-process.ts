@@ -1,0 +1,398 @@
+import type { ChildProcess, SendHandle } from "node:child_process";
+import { Server } from "node:net";
+import type { Balancer, StatusChange } from "../../balancer/index.ts";
+import { bodyOf } from "../../cluster/dialogs/dialog-record.ts";
+import { type Dialog, DialogState, type DialogTable, snapshotOf } from "../../dialog/index.ts";
+import type { MethodOutcome, MethodParams } from "../../management/index.ts";
+import { type Log, type ProxyCore, ShareOfNext, type SipProxy } from "../../proxy/index.ts";
+import type { Connection, Endpoint, SendOwner, TransactionLayer } from "../../transaction/index.ts";
+import { PeerConnection } from "../../transport/peer-connection.ts";
+import { type CapacityPorts, resizedCapacities } from "../kept-capacities.ts";
+import type { Listeners } from "../listeners.ts";
+import {
+  type CallNote,
+  type FromFormer,
+  type FromNext,
+  HANDOVER_VERSION,
+  type LoadNote,
+  MANAGEMENT,
+  type PassedMessage,
+  type StatusNote,
+} from "./messages.ts";
+import { ProcessLink } from "./process-link.ts";
+
+/** Calls of one message. */
+const CHUNK = 200;
+/** Names of requests of one message. */
+const KEYS_CHUNK = 2_000;
+/** How long changes wait to be told together while this process still has the sockets, ms. */
+const NOTES_MS = 5;
+/** Requests that are told when the next process could not send them: the last so many. */
+const MAX_OWNERS = 20_000;
+/** How often it is looked whether something is left to do, ms. */
+const POLL_MS = 50;
+/** A connection on which nothing has come or gone for so long is closed once nothing else is left to do, ms. */
+const QUIET_MS = 5_000;
+
+export interface NextProcessPorts {
+  readonly dialogs: DialogTable;
+  readonly balancer: Balancer & CapacityPorts;
+  readonly layer: TransactionLayer;
+  readonly core: ProxyCore;
+  readonly listeners: Listeners;
+  readonly proxy: Pick<SipProxy, "receive">;
+  readonly management: { readonly listen: string; readonly server: () => Server | undefined };
+  /** Writes down what a start reads before it takes calls. */
+  readonly settle: () => readonly unknown[];
+  /** Monotonic milliseconds. */
+  readonly nowMs: () => number;
+  readonly log: Log;
+}
+
+/** The process that takes over from this one. */
+export class NextProcess {
+  readonly link: ProcessLink<FromFormer, FromNext>;
+  /** Is told once when the next process wants the sockets, by their names. */
+  onReady: (wanted: readonly string[]) => void = () => undefined;
+  /** The next process has everything to itself when this one ends. */
+  hasSwitched = false;
+  readonly #ports: NextProcessPorts;
+  readonly #share: ShareOfNext;
+  /** Calls that have changed since the next process was told of them, and why those that are over have ended. */
+  readonly #changed = new Map<string, string | undefined>();
+  #notesTimer: NodeJS.Timeout | undefined;
+  #isCopying = false;
+  readonly #owners = new Map<number, SendOwner>();
+  #lastOwner = 0;
+  readonly #connections = new Map<number, Connection>();
+  readonly #connectionIds = new WeakMap<Connection, number>();
+  #lastConnection = 0;
+  /** Calls whose INVITE was handled here when the sockets went. */
+  readonly #undo: () => void;
+  /** Management methods that run there. */
+  readonly #requests = new Map<number, (outcome: MethodOutcome) => void>();
+  #lastRequest = 0;
+
+  constructor(child: ChildProcess, ports: NextProcessPorts) {
+    this.#ports = ports;
+    this.link = new ProcessLink(child);
+    this.link.onMessage = (message) => this.#received(message);
+    this.#share = new ShareOfNext(ports.core, (text, source) => this.#pass(text, source, true));
+    this.#undo = this.#listen();
+  }
+
+  /** Greets it. */
+  begin(): void {
+    const { listeners, management } = this.#ports;
+    this.link.send({ kind: "begin", version: HANDOVER_VERSION, listeners: listeners.places(), management: management.listen });
+  }
+
+  refuse(reason: string): void {
+    this.link.send({ kind: "refused", reason });
+  }
+
+  /** This process goes on as before. */
+  giveUp(): void {
+    this.#undo();
+    this.#isCopying = false;
+    clearTimeout(this.#notesTimer);
+    if (this.#ports.core.divide === this.#share) this.#ports.core.divide = undefined;
+    this.link.close();
+  }
+
+  /**
+   * Gives everything away, in one step: from now on this process handles what it has begun, and sends by the next one.
+   *
+   * @param wanted the sockets that the next process takes
+   */
+  switch(wanted: readonly string[]): void {
+    const { dialogs, balancer, core, layer, listeners } = this.#ports;
+    this.hasSwitched = true;
+    core.dialogs.pings = undefined;
+    for (const dialog of dialogs.list()) {
+      dialog.pinged?.stop();
+      this.#changed.set(dialog.did, undefined);
+    }
+    this.#tell();
+    let keys: string[] = [];
+    for (const key of layer.knownRequests()) {
+      keys.push(key);
+      if (keys.length === KEYS_CHUNK) {
+        this.link.send({ kind: "keys", keys });
+        keys = [];
+      }
+    }
+    this.link.send({ kind: "keys", keys });
+    listeners.divert((listener, text, to, owner) => this.#send(listener, text, to, owner));
+    this.link.send({ kind: "switched", statuses: this.#statuses() });
+    this.#share.hasSwitched = true;
+    for (const dialog of dialogs.list()) if (dialog.pending === undefined) this.#letGo(dialog);
+    // What the calls that are gone count is told by the next process from now on.
+    void balancer;
+    void this.#giveSockets(wanted);
+  }
+
+  /** A destination went up or down by what this process still does. */
+  statusChanged({ destination }: StatusChange): void {
+    if (this.hasSwitched) this.link.send({ kind: "statuses", statuses: [this.#statusOf(destination)] });
+  }
+
+  /** Runs a management method there. */
+  manage(method: string, params: MethodParams | undefined, client: string): Promise<MethodOutcome> {
+    const id = ++this.#lastRequest;
+    return new Promise((resolve) => {
+      this.#requests.set(id, resolve);
+      this.link.send({ kind: "manage", id, method, params, client });
+    });
+  }
+
+  /** Everything that was written down here is free for the next process. */
+  released(): void {
+    this.link.send({ kind: "released" });
+  }
+
+  /** Resolves when nothing that was begun here is left, or the time is over: true, and false. */
+  async untilDone(timeoutMs: number): Promise<boolean> {
+    const { nowMs, layer, core, dialogs, listeners } = this.#ports;
+    const untilMs = nowMs() + timeoutMs;
+    for (;;) {
+      this.#noteEnds();
+      const isBusy =
+        layer.serverCount + layer.clientCount + core.abandoned.size > 0 || [...dialogs.list()].some(({ pending }) => pending !== undefined);
+      if (!isBusy) this.#endQuiet(listeners);
+      if (!isBusy && [...listeners.connections()].length === 0) return true;
+      if (nowMs() >= untilMs || !this.link.isOpen) return false;
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  }
+
+  /** Each change of a call is told from now on. @returns how to take that back */
+  #listen(): () => void {
+    const { dialogs } = this.#ports;
+    const { changeListeners, onState } = dialogs;
+    const tell = ({ did }: Dialog): void => this.#note(did, undefined);
+    changeListeners.push(tell);
+    dialogs.onState = (dialog, before) => {
+      // Events, and what is written down, are matters of the next process then.
+      if (!this.hasSwitched) onState?.(dialog, before);
+      this.#note(dialog.did, dialog.state === DialogState.Deleted ? dialog.endReason : undefined);
+    };
+    return () => {
+      changeListeners.splice(changeListeners.indexOf(tell), 1);
+      dialogs.onState = onState;
+    };
+  }
+
+  #note(did: string, endReason: string | undefined): void {
+    if (!this.#isCopying) return;
+    this.#changed.set(did, endReason);
+    this.#notesTimer ??= setTimeout(() => this.#tell(), NOTES_MS);
+  }
+
+  /** Tells what has changed. What is sent after it comes after it. */
+  #tell(): void {
+    clearTimeout(this.#notesTimer);
+    this.#notesTimer = undefined;
+    let notes: CallNote[] = [];
+    for (const [did, endReason] of this.#changed) {
+      const dialog = this.#ports.dialogs.byDid(did);
+      const note = dialog === undefined ? { did, endReason: endReason ?? "" } : this.#noteOf(dialog);
+      notes.push(note);
+      if (notes.length < CHUNK) continue;
+      this.link.send({ kind: "calls", notes });
+      notes = [];
+    }
+    this.#changed.clear();
+    if (notes.length > 0) this.link.send({ kind: "calls", notes });
+  }
+
+  #noteOf(dialog: Dialog): CallNote {
+    const { did, pending, hasSessionTimer, callerSession, calleeSession, callerEndpoint, calleeEndpoint } = dialog;
+    return {
+      did,
+      body: bodyOf({ snapshot: snapshotOf(dialog), held: this.#ports.balancer.held(dialog.load) }, 0),
+      isPending: pending !== undefined,
+      ...{ hasSessionTimer, callerSession, calleeSession },
+      callerConnection: this.#idOf(callerEndpoint.connection),
+      calleeConnection: this.#idOf(calleeEndpoint?.connection),
+    };
+  }
+
+  #idOf(connection: Connection | undefined): number | undefined {
+    if (connection === undefined || !connection.isOpen || !(connection instanceof PeerConnection)) return undefined;
+    const known = this.#connectionIds.get(connection);
+    if (known !== undefined) return known;
+    const id = ++this.#lastConnection;
+    this.#connectionIds.set(connection, id);
+    this.#connections.set(id, connection);
+    return id;
+  }
+
+  #received(message: FromNext): void {
+    try {
+      this.#handle(message);
+    } catch (error) {
+      this.#ports.log.error({ err: error, kind: message.kind }, "cannot process what the next process says: internal error");
+    }
+  }
+
+  /** Asked to stop everything, as the next process is. */
+  onStop: () => void = () => undefined;
+  /** It has greeted. @param hasCluster it is to be part of a cluster */
+  onHello: (hello: FromNext & { kind: "hello" }) => void = () => undefined;
+
+  #handle(message: FromNext): void {
+    switch (message.kind) {
+      case "hello":
+        this.onHello(message);
+        return;
+      case "copy":
+        void this.#copy();
+        return;
+      case "ready":
+        this.onReady(message.wanted);
+        return;
+      case "message":
+        this.#take(message);
+        return;
+      case "unsent": {
+        const owner = this.#owners.get(message.id);
+        this.#owners.delete(message.id);
+        owner?.transportError(message.reason);
+        return;
+      }
+      case "write":
+        this.#write(message);
+        return;
+      case "loads":
+        this.#noteLoads(message.loads);
+        return;
+      case "managed":
+        this.#requests.get(message.id)?.(message.outcome);
+        this.#requests.delete(message.id);
+        return;
+      case "stop":
+        this.onStop();
+        return;
+    }
+  }
+
+  async #copy(): Promise<void> {
+    const { core, settle, dialogs, balancer } = this.#ports;
+    core.divide = this.#share;
+    await Promise.allSettled(settle());
+    this.#isCopying = true;
+    let rest = CHUNK;
+    for (const { did } of dialogs.list()) {
+      this.#changed.set(did, undefined);
+      if (--rest > 0) continue;
+      rest = CHUNK;
+      this.#tell();
+      await new Promise((resolve) => setImmediate(resolve)); // calls get their turn
+    }
+    this.#tell();
+    this.link.send({ kind: "copied", capacities: resizedCapacities(balancer), statuses: this.#statuses() });
+  }
+
+  #statuses(): StatusNote[] {
+    return this.#ports.balancer.destinations().map((destination) => this.#statusOf(destination));
+  }
+
+  #statusOf(destination: StatusChange["destination"]): StatusNote {
+    const { balancer } = this.#ports;
+    return [destination.key, balancer.isEnabled(destination), balancer.isAutoReenable(destination), balancer.restMs(destination)];
+  }
+
+  /** The next process has the call: nothing of it runs here any more but requests inside it that are under way. */
+  #letGo(dialog: Dialog): void {
+    const { balancer, core } = this.#ports;
+    balancer.release(dialog.load);
+    // A callee has hung up before the caller knew of the call, or the call raced with its CANCEL: it is this process that hangs up in a moment.
+    if (dialog.expiryReason === "Lifetime Timeout") dialog.timer = core.wheel.cancel(dialog.timer);
+  }
+
+  async #giveSockets(wanted: readonly string[]): Promise<void> {
+    const { listeners, log, management } = this.#ports;
+    for (const name of wanted) {
+      const handle = name === MANAGEMENT ? management.server() : listeners.handleOf(name);
+      if (handle === undefined) continue;
+      try {
+        await this.link.sendHandle({ kind: "handle", name }, handle as SendHandle);
+      } catch (error) {
+        log.error({ err: error }, `cannot give the socket of ${name} to the next process: what comes there is handed on`);
+        continue;
+      }
+      // Closed only now: until the other one has it, what comes is read here and handed on.
+      // Its own way would end connections on which the next request may be under way: what is asked there is asked of the next process.
+      if (name === MANAGEMENT) Server.prototype.close.call(handle);
+      else listeners.release(name);
+    }
+    for (const { configured } of listeners.places()) if (!wanted.includes(configured)) listeners.release(configured);
+  }
+
+  #send(listener: string, text: string, { address, port }: Endpoint, owner: SendOwner | undefined): void {
+    this.#tell(); // the next process knows of a call before its parties do
+    const id = owner && ++this.#lastOwner;
+    if (owner !== undefined && id !== undefined) {
+      this.#owners.set(id, owner);
+      if (this.#owners.size > MAX_OWNERS) this.#owners.delete(this.#owners.keys().next().value!);
+    }
+    this.link.send({ kind: "send", listener, text, address, port, id });
+  }
+
+  #pass(text: string, source: Endpoint, isReturned: boolean): void {
+    const { listeners } = this.#ports;
+    const { listener, address, port, connection } = source;
+    this.link.send({
+      kind: "message",
+      text,
+      listener: listeners.nameOf(listener),
+      address,
+      port,
+      connection: this.#idOf(connection),
+      isReturned,
+    });
+  }
+
+  #take({ text, listener, address, port, connection: id }: PassedMessage): void {
+    const found = this.#ports.listeners.find(listener);
+    if (found === undefined) return;
+    const connection = id === undefined ? undefined : this.#connections.get(id);
+    this.#ports.proxy.receive(text, { transport: found.transport, address, port, listener: found, ...(connection && { connection }) });
+  }
+
+  #write({ connection: id, text }: FromNext & { kind: "write" }): void {
+    const connection = this.#connections.get(id);
+    if (connection instanceof PeerConnection && connection.isOpen) connection.send(text, undefined);
+    else this.link.send({ kind: "gone", connection: id });
+  }
+
+  #noteEnds(): void {
+    for (const [id, connection] of this.#connections) {
+      if (connection.isOpen) continue;
+      this.#connections.delete(id);
+      this.link.send({ kind: "gone", connection: id });
+    }
+  }
+
+  /** A peer opens another one to the next process when it needs it; a client over WebSocket can be reached on this one only. */
+  #endQuiet(listeners: Listeners): void {
+    const beforeMs = this.#ports.nowMs() - QUIET_MS;
+    for (const [, connection] of listeners.connections()) {
+      const isClient = connection.transport === "ws" || connection.transport === "wss";
+      if (!isClient && connection.activeAtMs < beforeMs) connection.end("stopped");
+    }
+  }
+
+  /** What the next process counts besides what is counted here: the same capacity is not to be given away twice. */
+  #noteLoads(loads: readonly LoadNote[]): void {
+    const { balancer } = this.#ports;
+    const byKey = new Map(balancer.destinations().map((destination) => [destination.key, destination]));
+    for (const [key, resource, calls] of loads) {
+      const cell = byKey.get(key)?.resources.find(({ name }) => name === resource)?.cell;
+      if (cell === undefined) continue;
+      const slot = balancer.slotCell(cell);
+      balancer.setRemoteLoad(slot, Math.max(0, calls - balancer.ownLoad(slot)));
+    }
+  }
+}
