@@ -6,6 +6,7 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { runKills } from "../test/chaos/kills.ts";
+import { GIVE_UP_MS } from "../test/chaos/party.ts";
 import { runChaos } from "../test/chaos/run.ts";
 
 const NET = "127.0.81";
@@ -39,6 +40,7 @@ async function main(): Promise<number> {
         net: NET,
         holdMs: [2_000, 5_000],
         pingIntervalS: 8,
+        giveUpMs: GIVE_UP_MS,
         betweenMs: [3_000, 4_500],
         say,
       })),
@@ -56,6 +58,8 @@ async function main(): Promise<number> {
         net: NET,
         hasSipp: values.sipp !== "off",
         pingIntervalS: 2,
+        ringingS: 8,
+        giveUpMs: GIVE_UP_MS,
         holdMs: [500, 5_000],
         say,
       });

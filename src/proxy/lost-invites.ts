@@ -6,8 +6,6 @@ import { forwardedRequest, viaValue } from "./forward.ts";
 import { sendInside, towardsCallee } from "./inside-request.ts";
 import type { RoutePlan } from "./loose-route.ts";
 
-/** The answer of the INVITE tells the outcome (RFC 3261 §9.1). */
-const IGNORE: ClientUser = { response() {}, timeout() {}, transportError() {} };
 /** How the end of a call that nobody answers is found out: it is taken back, then its callee is asked whether it has it. */
 const Step = { Waits: 0, TakenBack: 1, Asked: 2 } as const;
 /** Longer than an answer to a request inside a call is waited for, beyond `fr_timeout`, ms. */
@@ -46,8 +44,8 @@ export class LostInvites {
   #takeBack(dialog: Dialog): void {
     if (dialog.lostSteps >= Step.TakenBack) return;
     dialog.lostSteps = Step.TakenBack;
+    this.#core.dialogs.takenBack(dialog, CANCEL_WAIT_MS); // before it is sent: that it cannot be may be told at once
     this.#sendCancel(dialog);
-    this.#core.dialogs.takenBack(dialog, CANCEL_WAIT_MS);
   }
 
   /**
@@ -128,7 +126,18 @@ export class LostInvites {
     if (target === undefined || inviteUri === "") return;
     const { layer, timeouts } = this.#core;
     const text = buildRequest({ method: "CANCEL", uri: asRequestUri(inviteUri), via: viaValue(target, branch), from, to, callId, cseq });
-    layer.send({ method: "CANCEL", text, branch, target, timeoutMs: timeouts.frMs }, IGNORE);
+    // Who rings says 200 to the CANCEL, and then the outcome in the answer of the INVITE (RFC 3261 §9.1). Who does not ring any more can be asked at once.
+    const ask = (): void => {
+      if (isWaited(dialog) && dialog.lostSteps === Step.TakenBack && dialog.leg !== undefined) this.#core.dialogs.takenBack(dialog, 0);
+    };
+    const user: ClientUser = {
+      response: (_, { status }) => {
+        if (status >= 300) ask();
+      },
+      timeout() {},
+      transportError: ask,
+    };
+    layer.send({ method: "CANCEL", text, branch, target, timeoutMs: timeouts.frMs }, user);
   }
 }
 

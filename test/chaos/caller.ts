@@ -1,11 +1,10 @@
-import { seededRandom } from "../support/random.ts";
 import { soakContact, soakHeader, soakRequest, soakRoutes } from "../support/soak-messages.ts";
 import type { CallBook } from "./call-book.ts";
 import type { CallPlan } from "./call-plan.ts";
-import { ChaosParty, type Place, tagOf } from "./party.ts";
+import { ChaosParty, type PartyOptions, type Place, tagOf } from "./party.ts";
 
-/** How long a call may ring before its caller gives it up, ms. */
-const PATIENCE_MS = 8_000;
+/** How long a call may ring before its caller gives it up: this share of what a request without an answer is repeated for. */
+const PATIENCE = 1 / 4;
 /** A call that lasts this much longer than planned is ended by its caller, ms: the other side is gone. */
 const NO_MEDIA_MS = 8_000;
 
@@ -54,8 +53,8 @@ export class ChaosCaller extends ChaosParty {
   /** It hangs up nothing by itself. */
   isPatient = false;
 
-  constructor(name: string, options: { address: string; seed: number; balancer: Place; book: CallBook }) {
-    super(name, options.address, seededRandom(options.seed));
+  constructor(name: string, options: PartyOptions & { readonly balancer: Place; readonly book: CallBook }) {
+    super(name, options);
     this.#balancer = options.balancer;
     this.#book = options.book;
   }
@@ -90,7 +89,7 @@ export class ChaosCaller extends ChaosParty {
     this.#calls.set(callId, call);
     this.#book.note(this.name, callId, "INVITE sent");
     this.repeat(`${callId} INVITE`, invite, this.#balancer, { isInvite: true, over: () => this.#unanswered(call) });
-    this.later(PATIENCE_MS, () => this.#cancel(call));
+    this.later(this.giveUpMs * PATIENCE, () => this.#cancel(call));
   }
 
   hangUpAll(): void {
@@ -221,12 +220,16 @@ export class ChaosCaller extends ChaosParty {
   }
 
   #cancel(call: PlacedCall): void {
+    if (call.state === "calling") {
+      this.later(this.giveUpMs * PATIENCE, () => this.#cancel(call)); // no CANCEL before the first answer (RFC 3261 §9.1)
+      return;
+    }
     if (call.state !== "proceeding" || call.legs.length > 0) return;
     const { callId } = call;
     this.#book.note(this.name, callId, "CANCEL sent");
     this.repeat(`${callId} CANCEL`, asMethod(call.invite, "CANCEL"), this.#balancer);
     // No answer to the INVITE is waited for any longer (RFC 3261 §9.1), but one that comes is acknowledged and hung up.
-    this.later(PATIENCE_MS, () => this.#unanswered(call));
+    this.later(this.giveUpMs * PATIENCE, () => this.#unanswered(call));
   }
 
   #unanswered(call: PlacedCall): void {

@@ -1,11 +1,17 @@
-import { seededRandom } from "../support/random.ts";
 import { soakContact, soakHeader, soakRequest, soakResponse, soakRoutes } from "../support/soak-messages.ts";
 import type { CallBook } from "./call-book.ts";
 import type { CallPlan } from "./call-plan.ts";
-import { branchOf, ChaosParty, GIVE_UP_MS, type Place, tagOf } from "./party.ts";
+import { branchOf, ChaosParty, type PartyOptions, type Place, tagOf } from "./party.ts";
 
 /** A call that lasts this much longer than planned has lost its other side, ms: a server sees that by the media that stay away. */
 export const NO_MEDIA_MS = 15_000;
+
+export interface DestinationOptions {
+  /** Calls that are to fail over are refused when their number leaves this rest, divided by 3. */
+  readonly residue: number;
+  readonly book: CallBook;
+  readonly planOf: (callId: string) => CallPlan | undefined;
+}
 
 interface Leg {
   readonly callId: string;
@@ -27,23 +33,15 @@ export class ChaosDestination extends ChaosParty {
   readonly #seen = new Set<string>();
   /** Of this life: a server that comes back gives its calls other tags. */
   #life = 0;
-  /** Refuses the calls that are to fail over with the numbers of this residue. */
   readonly #residue: number;
   /** Its calls are ended by callers alone. */
   isPatient = false;
 
-  constructor(
-    name: string,
-    options: { address: string; seed: number; residue: number; book: CallBook; planOf: ChaosDestination["planOf"] },
-  ) {
-    super(name, options.address, seededRandom(options.seed));
+  constructor(name: string, options: PartyOptions & DestinationOptions) {
+    super(name, options);
     this.#book = options.book;
     this.#planOf = options.planOf;
     this.#residue = options.residue;
-  }
-
-  get planOf(): (callId: string) => CallPlan | undefined {
-    return this.#planOf;
   }
 
   get uri(): string {
@@ -118,7 +116,7 @@ export class ChaosDestination extends ChaosParty {
     const leg: Leg = { callId, tag, invite, branch, plan, from, state: "ringing", response };
     this.#legs.set(callId, leg);
     this.#seen.add(branch);
-    this.later(2 * GIVE_UP_MS, () => this.#seen.delete(branch));
+    this.later(2 * this.giveUpMs, () => this.#seen.delete(branch));
     this.#book.begins(this.name, callId);
     if (plan.kind === "refused") this.#refuse(leg, 486);
     else if (plan.kind === "failedover" && plan.number % 3 === this.#residue) this.#refuse(leg, 503);
@@ -165,7 +163,7 @@ export class ChaosDestination extends ChaosParty {
     leg.response = soakResponse(leg.invite, status, leg.tag, this.sentBy);
     this.#book.ends(this.name, leg.callId, `refused with ${status}`);
     this.repeat(`${leg.callId} refusal`, leg.response, leg.from);
-    this.later(GIVE_UP_MS, () => this.#legs.delete(leg.callId));
+    this.later(this.giveUpMs, () => this.#legs.delete(leg.callId));
   }
 
   #hangUp(leg: Leg, why: string): void {

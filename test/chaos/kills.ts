@@ -7,6 +7,7 @@ import { untilZero } from "./settled.ts";
 /** What was on its way when the balancer died arrives within this, ms. */
 const ARRIVAL_MS = 150;
 /** Calls need as long to become as many as they will be. */
+const RINGING_S = 5;
 const FIRST_CALLS_MS = 3_000;
 /** For the calls that are up at the end to be hung up, and for pings to find those whose end was lost. */
 const END_MS = 40_000;
@@ -23,6 +24,8 @@ export interface KillsOptions {
   readonly pingIntervalS: number;
   /** From the restart to the next kill, at least and at most, ms. */
   readonly betweenMs: readonly [number, number];
+  /** See `PartyOptions`. */
+  readonly giveUpMs: number;
   readonly say: (text: string) => void;
 }
 
@@ -38,8 +41,8 @@ interface Explained {
  * calls that destinations have. Resolves to what is wrong, one sentence each.
  */
 export async function runKills(options: KillsOptions): Promise<string[]> {
-  const { seed, kills, callsPerSecond, net, holdMs, betweenMs, pingIntervalS, say } = options;
-  const rig = await ChaosRig.open({ seed, net, bounds: { ringMs: [10, 400], holdMs }, pingIntervalS });
+  const { seed, kills, callsPerSecond, net, holdMs, betweenMs, pingIntervalS, giveUpMs, say } = options;
+  const rig = await ChaosRig.open({ seed, net, bounds: { ringMs: [10, 400], holdMs }, pingIntervalS, ringingS: RINGING_S, giveUpMs });
   const faults: string[] = [];
   const restored = new Set<string>();
   const lost = new Set<string>();

@@ -2,12 +2,22 @@ import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { ChaosLink } from "../support/chaos-link.ts";
+import { seededRandom } from "../support/random.ts";
 import { soakHeader, soakResponse } from "../support/soak-messages.ts";
 
 /** Timers of RFC 3261 §17: T1, T2, and 64 * T1, ms. */
 const T1_MS = 500;
 const T2_MS = 4_000;
 export const GIVE_UP_MS = 64 * T1_MS;
+
+/** What a party is. */
+export interface PartyOptions {
+  /** Loopback address. */
+  readonly address: string;
+  readonly seed: number;
+  /** How long it repeats what nobody answers, and remembers what may come again, ms: {@link GIVE_UP_MS}, or less where there is no time. */
+  readonly giveUpMs: number;
+}
 
 /** Where something is. */
 export interface Place {
@@ -38,9 +48,13 @@ export abstract class ChaosParty {
   #socket: Socket | undefined;
   #place: Place;
 
-  protected constructor(name: string, address: string, random: () => number) {
+  protected readonly giveUpMs: number;
+
+  protected constructor(name: string, { address, seed, giveUpMs }: PartyOptions) {
     this.name = name;
+    this.giveUpMs = giveUpMs;
     this.#place = { address, port: 0 };
+    const random = seededRandom(seed);
     this.out = new ChaosLink(random);
     this.in = new ChaosLink(random);
   }
@@ -133,9 +147,9 @@ export abstract class ChaosParty {
    */
   protected repeat(key: string, text: string, to: Place, { isInvite = false, over }: { isInvite?: boolean; over?: () => void } = {}): void {
     this.settle(key);
-    const untilMs = performance.now() + GIVE_UP_MS;
+    const untilMs = performance.now() + this.giveUpMs;
     const timer = setTimeout(() => this.#again(key), T1_MS);
-    this.#repeated.set(key, { text, to, maxWaitMs: isInvite ? GIVE_UP_MS : T2_MS, untilMs, over, waitMs: T1_MS, timer });
+    this.#repeated.set(key, { text, to, maxWaitMs: isInvite ? this.giveUpMs : T2_MS, untilMs, over, waitMs: T1_MS, timer });
     this.send(text, to);
   }
 
@@ -152,7 +166,7 @@ export abstract class ChaosParty {
     const text = soakResponse(request, status, tag, this.sentBy);
     const key = keyOf(request);
     this.#answered.set(key, text);
-    this.later(GIVE_UP_MS, () => this.#answered.delete(key));
+    this.later(this.giveUpMs, () => this.#answered.delete(key));
     this.send(text, from);
   }
 

@@ -10,10 +10,13 @@ import { type CallPlan, callIdOf, callPlan, numberOf, type PlanBounds } from "./
 import { ChaosCaller } from "./caller.ts";
 import type { CountedCall, Loads } from "./comparison.ts";
 import { ChaosDestination } from "./destination.ts";
+import { GIVE_UP_MS } from "./party.ts";
 
 const CLOCK_SHIFT = pathToFileURL(join(import.meta.dirname, "clock-shift.ts")).href;
 const DESTINATIONS = 3;
 const CALLERS = 3;
+/** How long an answer is waited for, s: a request that is lost twice still gets there. */
+export const FR_TIMEOUT_S = 3;
 /** Calls of one page of `dlg_list`. */
 const PAGE = 2_000;
 /** Starts that fail, one after the other, as those of a service that is started again and again. */
@@ -28,6 +31,10 @@ export interface RigOptions {
   readonly bounds: PlanBounds;
   /** From one ping of a party to the next, s. */
   readonly pingIntervalS: number;
+  /** How long a call may ring, s. */
+  readonly ringingS: number;
+  /** See `PartyOptions`. */
+  readonly giveUpMs?: number;
   /** Further rows of the table. */
   readonly rows?: readonly Row[];
 }
@@ -65,11 +72,12 @@ export class ChaosRig {
     this.destinations = parts.destinations;
     this.#run = parts.run;
     this.#clockFile = parts.clockFile;
-    const { net, seed } = options;
+    const { net, seed, giveUpMs = GIVE_UP_MS } = options;
     this.callers = Array.from({ length: CALLERS }, (_, i) => {
       return new ChaosCaller(`caller${i + 1}`, {
         address: `${net}.${21 + i}`,
         seed: seed + 100 + i,
+        giveUpMs,
         balancer: parts.headroom,
         book: parts.book,
       });
@@ -77,7 +85,7 @@ export class ChaosRig {
   }
 
   static async open(options: RigOptions): Promise<ChaosRig> {
-    const { net, seed, bounds, pingIntervalS, rows = [] } = options;
+    const { net, seed, bounds, pingIntervalS, ringingS, giveUpMs = GIVE_UP_MS, rows = [] } = options;
     const book = new CallBook();
     const planOf = (callId: string): CallPlan | undefined => {
       const number = numberOf(callId);
@@ -87,6 +95,7 @@ export class ChaosRig {
       return new ChaosDestination(`destination${residue + 1}`, {
         address: `${net}.${11 + residue}`,
         seed: seed + residue,
+        giveUpMs,
         residue,
         book,
         planOf,
@@ -98,7 +107,7 @@ export class ChaosRig {
     const clockFile = join(process.env["TMPDIR"] ?? "/tmp", `headroom-chaos-clock-${process.pid}-${seed}`);
     writeFileSync(clockFile, "0");
     process.env["CHAOS_CLOCK_FILE"] = clockFile;
-    const headroom = await startHeadroom(configText(pingIntervalS), [...table, ...rows], `${net}.1`, ["--import", CLOCK_SHIFT]);
+    const headroom = await startHeadroom(configText(pingIntervalS, ringingS), [...table, ...rows], `${net}.1`, ["--import", CLOCK_SHIFT]);
     const rig = new ChaosRig(options, { headroom, book, destinations, run, clockFile });
     await Promise.all(rig.callers.map((caller) => caller.open()));
     return rig;
@@ -217,10 +226,10 @@ interface DialogPage {
   readonly Dialogs: readonly { readonly callid: string; readonly CALLEES: readonly { readonly callee_contact: string }[] }[];
 }
 
-function configText(pingIntervalS: number): string {
+function configText(pingIntervalS: number, ringingS: number): string {
   const rule = `failover_on: ["408", "5xx", timeout, transport], disable_on: [], dialog_flags: "options-ping-caller, options-ping-callee"`;
   return `
-tm: { fr_timeout: 3, fr_inv_timeout: 12 }
+tm: { fr_timeout: ${FR_TIMEOUT_S}, fr_inv_timeout: ${ringingS} }
 dialog: { options_ping_interval: ${pingIntervalS}, audit_interval: 5, ping_outage_timeout: 4 }
 overload: { max_lag: 0, max_utilization: 0, reqs_density_per_unit: 0 }
 routing:

@@ -2,15 +2,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { freeUdpPort, waitFor } from "../support/net.ts";
 import { compareCalls, compareLoads } from "./comparison.ts";
 import { Faults } from "./faults.ts";
-import { ChaosRig } from "./rig.ts";
+import { ChaosRig, FR_TIMEOUT_S } from "./rig.ts";
 import { describeFault, scheduleOf } from "./schedule.ts";
 import { untilPartiesSettled, untilZero } from "./settled.ts";
 import { SIPP_RATE, SippPair } from "./sipp-pair.ts";
 
 /** What is under way when all is well again: a 2xx that nobody acknowledges is repeated for 32 s, and BYE as long (RFC 3261 §17). */
 const SETTLE_MS = 75_000;
-/** A party that is gone is noticed after two pings, the first of which may come after two intervals; and what one more takes on a busy machine. */
-const PINGS = 5;
+/** A party that is gone is noticed after two pings without an answer, the first of which may come after an interval; and what another one takes on a busy machine. */
+const PINGS = 4;
 /** Calls that began this long before a kill may be lost by it, ms: 50 ms, and what a busy machine adds. */
 const BEHIND_MS = 500;
 const LOAD_INTERVAL_MS = 500;
@@ -21,18 +21,23 @@ export interface ChaosOptions {
   readonly callsPerSecond: number;
   readonly net: string;
   readonly hasSipp: boolean;
+  /** From one ping of a party to the next, s. */
   readonly pingIntervalS: number;
+  /** How long the balancer lets a call ring, s. */
+  readonly ringingS: number;
   readonly holdMs: readonly [number, number];
+  /** See `PartyOptions`. */
+  readonly giveUpMs: number;
   readonly say: (text: string) => void;
 }
 
 /** One run: traffic and faults, then quiet, then everybody compares. Resolves to what is wrong, one sentence each. */
 export async function runChaos(options: ChaosOptions): Promise<string[]> {
-  const { seed, seconds, callsPerSecond, net, hasSipp, pingIntervalS, holdMs, say } = options;
+  const { seed, seconds, callsPerSecond, net, hasSipp, pingIntervalS, ringingS, holdMs, giveUpMs, say } = options;
   const sippAddress = `${net}.33`;
   const sippPort = await freeUdpPort(sippAddress);
   const rows = hasSipp ? [{ group: 2, uri: `sip:${sippAddress}:${sippPort}`, resources: "pstn=1000" }] : [];
-  const rig = await ChaosRig.open({ seed, net, rows, bounds: { ringMs: [10, 1_500], holdMs }, pingIntervalS });
+  const rig = await ChaosRig.open({ seed, net, rows, bounds: { ringMs: [10, 1_500], holdMs }, pingIntervalS, ringingS, giveUpMs });
   const sipp = hasSipp ? await SippPair.open(net, seed, rig.headroom, sippPort) : undefined;
   try {
     await sipp?.startCallee();
@@ -58,7 +63,7 @@ export async function runChaos(options: ChaosOptions): Promise<string[]> {
     await Promise.all([calling, faults.end()]);
     const wrong = await watch.stop();
     wrong.push(...(await untilPartiesSettled(rig, SETTLE_MS)));
-    await sleep(PINGS * pingIntervalS * 1000);
+    await sleep(quietMs(options));
     wrong.push(...(await compare(rig, faults, say)));
     if (sipp !== undefined) wrong.push(...(await compareSipp(rig, sipp, mostLost(rig, faults))));
     wrong.push(...(await untilZero(rig, SETTLE_MS)));
@@ -79,6 +84,11 @@ export async function runChaos(options: ChaosOptions): Promise<string[]> {
     await sipp?.close();
     await rig.close();
   }
+}
+
+/** How long it takes until calls that only the balancer has are over: pings find those that were up, and those that rang before a kill are taken back, then asked for. */
+function quietMs({ pingIntervalS, ringingS }: ChaosOptions): number {
+  return 1_000 * Math.max(PINGS * pingIntervalS + 2 * FR_TIMEOUT_S, ringingS + 3 * FR_TIMEOUT_S);
 }
 
 /** Looks at the loads all the time: none may ever be negative, or more than all calls there are. */

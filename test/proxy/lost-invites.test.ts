@@ -68,6 +68,18 @@ describe("a call that rings when its proxy starts again", () => {
     net.finish();
   });
 
+  it("and is cancelled at a destination that has no such INVITE is asked for at once", () => {
+    const { net, call } = restored();
+    call.caller.send(call.cancel());
+    call.caller.take(200);
+    call.callee.send(responseTo(call.callee.take("CANCEL"), 481));
+    net.run(1_000);
+    assert.deepEqual(net.loads, [1, 0]); // it may have been answered long ago
+    call.callee.send(responseTo(call.callee.take("OPTIONS"), 481));
+    assert.deepEqual(net.loads, [0, 0]);
+    net.finish();
+  });
+
   it("is cancelled by nobody else: another address, tag or number gets 481", () => {
     const { net, call } = restored();
     net.peer("198.51.100.9").send(call.cancel().replaceAll(call.caller.address, "198.51.100.9"));
@@ -191,7 +203,7 @@ describe("a call that was answered when its proxy was down", () => {
       const { net, call } = restored();
       net.run(FR_INVITE_MS + 1_000);
       call.callee.send(responseTo(call.callee.take("CANCEL"), 481));
-      net.run(CANCEL_WAIT_MS);
+      net.run(100);
       const ping = call.callee.take("OPTIONS");
       assert.match(headerOf(ping, "To"), new RegExp(`tag=${call.toTag}`));
       call.callee.send(responseTo(ping, status));
