@@ -1,7 +1,7 @@
 #!/bin/sh
 # The first process of a container, for restarts without a stop: it stays while one headroom takes over from the other, passes signals on to the one that
 # runs, and ends with it. In a Dockerfile: ENTRYPOINT ["/usr/local/bin/container-start.sh"], CMD ["--config", "/etc/headroom.yaml"].
-pid_file=${HEADROOM_PID_FILE:-/tmp/headroom.pid}
+pid_file=${HEADROOM_PID_FILE:-/var/lib/headroom/headroom.pid}
 rm -f "$pid_file"
 ${HEADROOM:-headroom} start --pid-file "$pid_file" "$@" &
 first=$!
