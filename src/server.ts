@@ -10,16 +10,15 @@ import { endpointAt, LargeRequests, type ProxyCore, ProxyCounters, SendFailures,
 import { RoutingCounters, type RoutingPorts } from "./routing/index.ts";
 import { Addresses } from "./server/addresses.ts";
 import { Announcer } from "./server/announcer.ts";
-import { ClusterNode } from "./server/cluster.ts";
-import type { SharedCalls } from "./server/dialog-keeper.ts";
+import type { ClusterNode } from "./server/cluster.ts";
 import { ConfiguredDistribution } from "./server/distribution.ts";
 import { FreeswitchFeeds } from "./server/freeswitch-feeds.ts";
 import { freeswitchSettings } from "./server/freeswitch-settings.ts";
-import { GapPings, type GapPingsPorts } from "./server/gap-pings.ts";
+import { GapPings } from "./server/gap-pings.ts";
 import { HotRestart } from "./server/handover/hot-restart.ts";
 import { keepDialogs, type StartOptions } from "./server/keep-dialogs.ts";
 import { Listeners, listenText } from "./server/listeners.ts";
-import { LoadAudit, type SessionGap } from "./server/load-audit.ts";
+import { LoadAudit } from "./server/load-audit.ts";
 import { logStatus, TableLoader } from "./server/load-table.ts";
 import { Operators } from "./server/operators.ts";
 import { OverloadGuard } from "./server/overload-guard.ts";
@@ -30,6 +29,7 @@ import { Registrations } from "./server/registrations.ts";
 import { Reloads } from "./server/reloads.ts";
 import { createRouter, ReplaceableRouter } from "./server/routers.ts";
 import { sourceFilter } from "./server/source-filter.ts";
+import { steadyWallMs } from "./server/steady-clock.ts";
 import { finishRequests } from "./server/stopping.ts";
 import { Watch } from "./server/watch.ts";
 import { openStore } from "./store/index.ts";
@@ -104,9 +104,10 @@ async function compose(
     wheel,
     chance,
     nowMs,
-    wallMs: Date.now,
+    wallMs: steadyWallMs,
     defaultTimeoutMs: config.dialog.default_timeout * 1000,
     release: (load) => balancer.release(load),
+    settle: (load) => balancer.settle(load),
   });
   dialogs.raceConditionMs = config.dialog.race_condition_timeout * 1000;
   dialogs.onState = (dialog, before) => {
@@ -143,11 +144,8 @@ async function compose(
 
   const freeswitch = freeswitchSettings(config);
   const feeds = freeswitch && new FreeswitchFeeds({ settings: freeswitch, balancer, log, heard: (figures) => audit.heard(figures) });
-  const verify: GapPingsPorts["verify"] = (dialog, afterMs) => proxy.verify(dialog, afterMs);
-  const gapPings = new GapPings({ config, balancer, dialogs, verify, after, log });
-  opened.push(async () => gapPings.close());
-  const gapChanged = (gap: SessionGap): void => gapPings.gapChanged(gap);
-  const audit = new LoadAudit({ config, balancer, dialogs, feeds, told: announcer, gapChanged, after, nowMs, log });
+  const gapPings = new GapPings({ config, balancer, dialogs, verify: (...call) => proxy.verify(...call), after, log });
+  const audit = new LoadAudit({ config, balancer, dialogs, feeds, told: announcer, gaps: gapPings, after, nowMs, log });
   opened.push(async () => audit.close());
   opened.push(async () => feeds?.stop());
   const store = await openStore(config.load_balancer.db_url, {
@@ -157,17 +155,11 @@ async function compose(
   });
   opened.push(() => store.close());
   await former?.copy({ dialogs, balancer, network, listeners, names: store.loadDestinations(), log });
-  const shared: SharedCalls = {
-    stillOwn: (dids) => cluster?.dialogs?.stillOwn(dids) ?? Promise.resolve(dids),
-    regained: (dialog) => {
-      cluster?.dialogs?.regained(dialog);
-      operators.drains.adopted(dialog.did, dialog.load, dialog.startedAtMs);
-    },
-  };
   const keeper = keepDialogs({
-    ...{ config, forceEmpty, former, shared, dialogs, balancer, nowMs, after, log },
+    ...{ config, forceEmpty, former, dialogs, balancer, nowMs, after, log, wallMs: Date.now },
     listeners: () => network.listeners,
-    wallMs: Date.now,
+    replicated: () => cluster?.dialogs,
+    drains: () => operators.drains,
   });
   opened.push(async () => keeper?.close());
   const operators = new Operators({
@@ -193,7 +185,7 @@ async function compose(
   operators.drainListeners.push((change) => cluster?.status.drainChanged(change));
   operators.overruleListeners.push((destination) => cluster?.status.drainOverruled(destination));
   const decided = await operators.load();
-  cluster = startCluster();
+  cluster = await startCluster();
   cluster?.seed(decided);
   const tableListeners: ((change: TableChange) => void)[] = [
     () => keeper?.tableChanged(),
@@ -332,14 +324,11 @@ async function compose(
     if (dialog !== undefined) proxy.endDialog(dialog, headers);
   }
 
-  function startCluster(): ClusterNode | undefined {
+  async function startCluster(): Promise<ClusterNode | undefined> {
     if (config.cluster.redis_url === null) return undefined;
+    const { ClusterNode } = await import("./server/cluster.ts"); // memory that a node alone does not need
     const node = new ClusterNode({
-      config,
-      balancer,
-      dialogs,
-      operators,
-      announcer,
+      ...{ config, balancer, dialogs, operators, announcer },
       listeners: () => network.listeners,
       sip: ownAddresses(network.listeners, config.sip.advertised_address),
       setPeers: (addresses) => network.setPeers(addresses),

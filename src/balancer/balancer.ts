@@ -4,6 +4,7 @@ import { codeOf, FLAG_RANDOM, type LbCode, parseFlags } from "./codes.ts";
 import type { Destination } from "./destination.ts";
 import { Farm } from "./farm.ts";
 import { type HeldLease, heldBy, MAX_HELD_LEASES, placeOfHeld } from "./held-lease.ts";
+import { Holdings } from "./holdings.ts";
 import type { Ledger, LoadDifference } from "./ledger.ts";
 import { lookAt } from "./look.ts";
 import { parseRequestedResources } from "./resources.ts";
@@ -18,6 +19,8 @@ import type { TallyDifference } from "./tally.ts";
  * None throws into a call; only {@link replaceTable} throws, for rows that cannot be used.
  */
 export class Balancer extends Farm {
+  readonly #holdings = new Holdings();
+
   /**
    * Begins an LB session: ends the pick of the session before, then chooses the destination of `group` with the largest slot and counts the call there.
    * A session that finds nothing (-2, -3) is begun all the same; -1 and -4 leave everything as it was. Source: OpenSIPS `lb_start`.
@@ -195,7 +198,13 @@ export class Balancer extends Farm {
       }
       if (destination?.isFed) this.tellFed(destination, false);
     }
+    if (call.closed) this.settle(call);
     return counted;
+  }
+
+  /** The call is up: it will hold what it holds until it ends, and need no more memory for that than others with the same. */
+  settle(call: CallLoad): void {
+    call.share(this.#holdings);
   }
 
   /** Ends every lease of the call. Calling it again changes nothing. The session and the current pick stay readable. */

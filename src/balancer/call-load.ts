@@ -1,4 +1,5 @@
 import type { Destination } from "./destination.ts";
+import type { Holdings } from "./holdings.ts";
 
 /** What a call remembers between start, next and reset: the OpenSIPS AVPs `__lb_grp`, `__lb_res`, `__lb_flg` and `__lb_mask`. */
 export class LbSession {
@@ -8,7 +9,33 @@ export class LbSession {
   /** Bit set of `FLAG_*`. */
   flags = 0;
   /** Identities ({@link Destination.key}) that this session has chosen: they outlive a reload, where row numbers would not. */
-  readonly tried: string[] = [];
+  readonly tried: string[];
+
+  constructor(tried: string[] = []) {
+    this.tried = tried;
+  }
+}
+
+/** What a call counts, and why. Calls that are up share one of these with all others that count the same: see {@link Holdings}. */
+export class Holding {
+  readonly leases: number[];
+  readonly picked: number[];
+  readonly session: LbSession;
+  isShared = false;
+
+  constructor(leases: number[] = [], picked: number[] = [], session = new LbSession()) {
+    this.leases = leases;
+    this.picked = picked;
+    this.session = session;
+  }
+
+  /** The same, for one call alone. */
+  copy(): Holding {
+    const { group, resources, flags, tried } = this.session;
+    const session = new LbSession([...tried]);
+    [session.group, session.resources, session.flags] = [group, resources, flags];
+    return new Holding([...this.leases], [...this.picked], session);
+  }
 }
 
 /** What {@link CallLoad.passedOver} is unless it is set. */
@@ -19,10 +46,6 @@ export const NOBODY: readonly string[] = [];
  * Only the balancer changes it, apart from `opened`, `closed`, `callId` and `name`, which belong to the call's dialog.
  */
 export class CallLoad {
-  /** The cells in which this call is counted, once for each unit; in no order. */
-  readonly leases: number[] = [];
-  /** Those of {@link leases} that the current pick holds. A unit that was undone stands here no more, so nothing ends it twice. */
-  readonly picked: number[] = [];
   /** A dialog exists for this call, as `lb_reset` demands. */
   opened = false;
   /** The call is up, or over for good: start, next, reset and counting answer -1, so that a route that wakes up late changes nothing of what it counts. */
@@ -42,11 +65,32 @@ export class CallLoad {
   /** Set by the balancer: the audit that has counted the call last. */
   tallied = 0;
   /** Made with the call, so that a start allocates nothing. */
-  readonly #session = new LbSession();
+  #holding = new Holding();
+
+  /** The cells in which this call is counted, once for each unit; in no order. Whoever changes them has called {@link own}. */
+  get leases(): number[] {
+    return this.#holding.leases;
+  }
+
+  /** Those of {@link leases} that the current pick holds. A unit that was undone stands here no more, so nothing ends it twice. */
+  get picked(): number[] {
+    return this.#holding.picked;
+  }
 
   /** The LB session, while there is one. */
   get session(): LbSession | undefined {
-    return this.started ? this.#session : undefined;
+    return this.started ? this.#holding.session : undefined;
+  }
+
+  /** To be called before anything of what the call holds is changed: it may share that with others. */
+  own(): this {
+    if (this.#holding.isShared) this.#holding = this.#holding.copy();
+    return this;
+  }
+
+  /** What it holds is settled: it shares that with the calls that hold the same. */
+  share(holdings: Holdings): void {
+    if (!this.#holding.isShared) this.#holding = holdings.find(this.#holding);
   }
 
   /** The destination that the last start or next chose; none after a failure or a reset. */
@@ -56,7 +100,7 @@ export class CallLoad {
 
   /** Begins a new LB session; what another one has counted is the balancer's to end first. */
   beginSession(group: number, resources: string, flags: number): LbSession {
-    const session = this.#session;
+    const { session } = this.own().#holding;
     session.group = group;
     session.resources = resources;
     session.flags = flags;

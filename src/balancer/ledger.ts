@@ -38,6 +38,7 @@ export class Ledger {
 
   /** Counts the call once more in a cell. */
   lease(call: CallLoad, cell: number): void {
+    call.own();
     const { load, owner, ownerCalls, pool } = this.cells;
     const isNew = !this.#holds(call, owner[cell]!);
     if (isNew) ownerCalls[owner[cell]!]!++;
@@ -69,13 +70,13 @@ export class Ledger {
 
   /** Ends the leases of the current pick, those that were undone excepted. */
   endPick(call: CallLoad): void {
-    const { picked } = call;
+    const { picked } = call.own();
     for (let cell = picked.pop(); cell !== undefined; cell = picked.pop()) this.#end(call, cell);
   }
 
   /** Takes back one unit in a cell: one that was counted without choosing if there is one, else that of the pick. Nothing to take back is no fault. */
   undo(call: CallLoad, cell: number): void {
-    const { leases, picked } = call;
+    const { leases, picked } = call.own();
     const at = leases.indexOf(cell);
     if (at === -1) return;
     const pickedAt = picked.indexOf(cell);
@@ -85,7 +86,7 @@ export class Ledger {
 
   /** Ends every lease of the call. */
   release(call: CallLoad): void {
-    const { leases, picked } = call;
+    const { leases, picked } = call.own();
     while (picked.length > 0) picked.pop();
     for (let cell = leases.pop(); cell !== undefined; cell = leases.pop()) {
       this.#discount(cell);
@@ -140,7 +141,7 @@ export class Ledger {
   }
 
   #end(call: CallLoad, cell: number): void {
-    const { leases } = call;
+    const { leases } = call.own();
     const at = leases.lastIndexOf(cell);
     if (at === -1) {
       this.#ports.onFault(`Cannot end a lease in cell ${cell}: the call has none there`);

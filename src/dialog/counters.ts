@@ -6,7 +6,6 @@ export type EndReason =
   | "MI Termination"
   | "Cancelled"
   | "Rejected"
-  | "Shutdown"
   | "Ping Timeout"
   | "ReINVITE Ping Timeout"
   | "SIP Race Condition"

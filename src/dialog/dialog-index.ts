@@ -1,5 +1,7 @@
 import type { SipRequest, SipResponse } from "../sip/index.ts";
-import { type Dialog, DialogState, type Direction } from "./dialog.ts";
+import { CallIndex } from "./call-index.ts";
+import { type Dialog, DialogState } from "./dialog.ts";
+import type { Direction } from "./leg.ts";
 
 /** A request and the dialog that it belongs to. */
 export interface DialogMatch {
@@ -10,8 +12,7 @@ export interface DialogMatch {
 /** Calls by `did` and by Call-ID and tags (OpenSIPS `dlg_match_mode` 1, DID_FALLBACK), those that have just ended among them. */
 export class DialogIndex {
   readonly #byDid = new Map<string, Dialog>();
-  /** Usually one dialog a Call-ID; a spiral through us makes a second one. */
-  readonly #byCallId = new Map<string, Dialog[]>();
+  readonly #byCallId = new CallIndex();
 
   /** Places in its indexes, those of calls that have just ended among them: 0 once all are over and forgotten. */
   get places(): number {
@@ -29,9 +30,10 @@ export class DialogIndex {
   }
 
   byCallId(callId: string, fromTag?: string): Dialog | undefined {
-    return this.#byCallId
-      .get(callId)
-      ?.find((dialog) => dialog.state !== DialogState.Deleted && (fromTag === undefined || dialog.fromTag === fromTag));
+    for (const dialog of this.#byCallId.all(callId)) {
+      if (dialog.state !== DialogState.Deleted && (fromTag === undefined || dialog.fromTag === fromTag)) return dialog;
+    }
+    return undefined;
   }
 
   /** Whether the call is known here, also for some seconds after its end. */
@@ -48,18 +50,15 @@ export class DialogIndex {
         if (direction !== undefined) return { dialog, direction };
       }
     }
-    const others = this.#byCallId.get(request.callId);
-    if (others === undefined) return undefined;
     // A call whose legs are these goes before one that rings and would take any tag.
-    for (const dialog of others) {
+    let second: DialogMatch | undefined;
+    for (const dialog of this.#byCallId.candidates(request.callId, request)) {
       const direction = dialog.directionOf(request);
-      if (direction !== undefined && dialog.hasLegOf(request, direction)) return { dialog, direction };
+      if (direction === undefined) continue;
+      if (dialog.hasLegOf(request, direction)) return { dialog, direction };
+      second ??= { dialog, direction };
     }
-    for (const dialog of others) {
-      const direction = dialog.directionOf(request);
-      if (direction !== undefined) return { dialog, direction };
-    }
-    return undefined;
+    return second;
   }
 
   /** The call of a response to an INVITE that no transaction waits for, also for some seconds after its end. */
@@ -70,23 +69,25 @@ export class DialogIndex {
 
   /** The restored call whose INVITE was answered, for an answer that does not repeat our Record-Route: those other than 2xx need not. */
   lostInviteOf(response: SipResponse): Dialog | undefined {
-    return this.#byCallId.get(response.callId)?.find((dialog) => dialog.isRestored && dialog.owns(response));
+    for (const dialog of this.#byCallId.candidates(response.callId, response))
+      if (dialog.isRestored && dialog.owns(response)) return dialog;
+    return undefined;
   }
 
   /** The restored call that is not up and whose INVITE a CANCEL, or a copy of it, has by Call-ID, tag and number. */
   lostInvite({ callId, fromTag, toTag, cseqNumber }: SipRequest): Dialog | undefined {
     if (toTag !== "") return undefined;
-    return this.#byCallId
-      .get(callId)
-      ?.find(
-        ({ isRestored, state, fromTag: tag, inviteCseq, inviteUri }) =>
-          isRestored && state < DialogState.ConfirmedNoAck && tag === fromTag && inviteCseq === cseqNumber && inviteUri !== "",
-      );
+    for (const dialog of this.#byCallId.candidates(callId, { fromTag, toTag })) {
+      const { isRestored, state, inviteCseq, inviteUri } = dialog;
+      if (!isRestored || state >= DialogState.ConfirmedNoAck || inviteUri === "") continue;
+      if (dialog.fromTag === fromTag && inviteCseq === cseqNumber) return dialog;
+    }
+    return undefined;
   }
 
   /** Restored calls that are or were up and that a response to a request inside them may belong to, with the way that the request took. */
   *matchInside(response: SipResponse): IterableIterator<DialogMatch> {
-    for (const dialog of this.#byCallId.get(response.callId) ?? []) {
+    for (const dialog of this.#byCallId.candidates(response.callId, response)) {
       if (!dialog.isRestored || dialog.state < DialogState.ConfirmedNoAck || dialog.owns(response)) continue;
       const { fromTag, toTag } = response;
       if (fromTag === dialog.fromTag && dialog.findLeg(toTag) !== undefined) yield { dialog, direction: "downstream" };
@@ -101,16 +102,16 @@ export class DialogIndex {
 
   protected insert(dialog: Dialog): void {
     this.#byDid.set(dialog.did, dialog);
-    const others = this.#byCallId.get(dialog.callId);
-    if (others === undefined) this.#byCallId.set(dialog.callId, [dialog]);
-    else others.push(dialog);
+    this.#byCallId.add(dialog);
+  }
+
+  /** To be called when legs of the call may have become known. */
+  protected learned(dialog: Dialog): void {
+    this.#byCallId.learned(dialog);
   }
 
   protected remove(dialog: Dialog): void {
     this.#byDid.delete(dialog.did);
-    const others = this.#byCallId.get(dialog.callId);
-    if (others === undefined) return;
-    if (others.length === 1) this.#byCallId.delete(dialog.callId);
-    else others.splice(others.indexOf(dialog), 1);
+    this.#byCallId.remove(dialog);
   }
 }

@@ -1,9 +1,12 @@
 import type { SipRequest, SipResponse } from "../sip/index.ts";
 import type { Endpoint } from "../transaction/index.ts";
 import { DialogCounters, type EndReason } from "./counters.ts";
-import { type CalleeLeg, Dialog, DialogState, originOf } from "./dialog.ts";
+import { Dialog, DialogState } from "./dialog.ts";
 import { DialogIndex, type DialogMatch } from "./dialog-index.ts";
+import { EndpointPool } from "./endpoint-pool.ts";
 import { DialogFlag } from "./flags.ts";
+import type { CalleeLeg } from "./leg.ts";
+import { originOf } from "./origin.ts";
 import type { DialogTableOptions } from "./ports.ts";
 import { sessionLifeMs } from "./session-timer.ts";
 import { catchUp, type DialogEndpoints, type DialogSnapshot, revive } from "./snapshot.ts";
@@ -55,6 +58,7 @@ export class DialogTable extends DialogIndex {
   /** How long a call goes on that {@link raced} is told of, in milliseconds (`race_condition_timeout`). */
   raceConditionMs = RACE_CONDITION_MS;
   readonly #options: DialogTableOptions;
+  readonly #endpoints = new EndpointPool();
   readonly #onTimer = (dialog: Dialog): void => this.#timerFired(dialog);
   #serial = 0;
   #ongoing = 0;
@@ -99,12 +103,19 @@ export class DialogTable extends DialogIndex {
     if (dialog.state < DialogState.ConfirmedNoAck) this.#startTimer(dialog, this.earlyLifetimeMs);
     else {
       dialog.load.closed = true;
-      this.#startTimer(dialog, Math.min(Math.max(0, dialog.expiresAtMs - this.#options.wallMs()), MAX_LIFETIME_MS));
+      this.#endpoints.share(dialog);
+      this.#startTimer(dialog, this.#leftOf(dialog));
     }
     this.onRestored?.(dialog);
     if (dialog.state >= DialogState.ConfirmedNoAck) this.pings?.began(dialog);
     this.changed(dialog);
     return dialog;
+  }
+
+  /** A wall clock that was set back since the call began gives it no longer life than it had then. */
+  #leftOf({ startedAtMs, expiresAtMs }: Dialog): number {
+    const leftMs = Math.min(expiresAtMs - this.#options.wallMs(), expiresAtMs - startedAtMs, MAX_LIFETIME_MS);
+    return Math.max(0, leftMs);
   }
 
   /**
@@ -115,10 +126,11 @@ export class DialogTable extends DialogIndex {
     if (dialog.state === DialogState.Deleted) return;
     const [wasUp, expiredAtMs] = [dialog.state >= DialogState.ConfirmedNoAck, dialog.expiresAtMs];
     catchUp(dialog, snapshot, endpoints);
+    this.learned(dialog);
     if (snapshot.state > dialog.state) this.#setState(dialog, snapshot.state);
     if (dialog.state >= DialogState.ConfirmedNoAck) {
       dialog.load.closed = true;
-      if (dialog.expiresAtMs !== expiredAtMs) this.#startTimer(dialog, Math.max(0, dialog.expiresAtMs - this.#options.wallMs()));
+      if (dialog.expiresAtMs !== expiredAtMs) this.#startTimer(dialog, this.#leftOf(dialog));
       if (!wasUp) this.pings?.began(dialog);
     } else this.#startTimer(dialog, this.earlyLifetimeMs); // that of the other process counts, and is no longer
     this.changed(dialog);
@@ -166,6 +178,7 @@ export class DialogTable extends DialogIndex {
   provisional(dialog: Dialog, response: SipResponse): void {
     if (dialog.isGuest || dialog.state >= DialogState.ConfirmedNoAck) return;
     dialog.learnLeg(response, "early");
+    this.learned(dialog);
     this.#setState(dialog, DialogState.Early);
     if (dialog.isRestored && dialog.lostSteps === 0) this.#startTimer(dialog, this.earlyLifetimeMs); // as Timer C of the INVITE would (RFC 3261 §16.8)
     this.changed(dialog);
@@ -178,6 +191,7 @@ export class DialogTable extends DialogIndex {
   confirmed(dialog: Dialog, response: SipResponse, invite?: SipRequest): void {
     if (dialog.isGuest || dialog.state === DialogState.Deleted) return;
     const leg = dialog.learnLeg(response, "confirmed");
+    this.learned(dialog);
     if (dialog.state < DialogState.ConfirmedNoAck) {
       if (invite !== undefined) dialog.noteSessions(invite, response);
       this.#comeUp(dialog, leg, response);
@@ -209,6 +223,7 @@ export class DialogTable extends DialogIndex {
   refused(dialog: Dialog, response: SipResponse): void {
     if (dialog.isGuest || dialog.state >= DialogState.ConfirmedNoAck) return;
     dialog.learnLeg(response, "early"); // its ACK has this tag
+    this.learned(dialog);
     dialog.isRefused = true;
     this.end(dialog, "Rejected");
   }
@@ -221,6 +236,7 @@ export class DialogTable extends DialogIndex {
   foundUp(dialog: Dialog, tag: string, contact = ""): void {
     if (dialog.isGuest || !dialog.isRestored || dialog.state >= DialogState.ConfirmedNoAck) return;
     const leg = dialog.confirmLeg(tag, contact);
+    this.learned(dialog);
     this.#comeUp(dialog, leg, undefined);
     this.changed(dialog);
   }
@@ -242,6 +258,8 @@ export class DialogTable extends DialogIndex {
     dialog.inviteUri = "";
     dialog.inviteCseq = 0;
     dialog.load.closed = true; // what the call counts is settled: a route handler that is still busy must not count it elsewhere
+    this.#options.settle?.(dialog.load);
+    this.#endpoints.share(dialog);
     this.#setState(dialog, DialogState.ConfirmedNoAck);
     dialog.startedAtMs = this.#options.wallMs();
     dialog.expiresAtMs = this.#endOf(dialog, response);

@@ -1,34 +1,16 @@
-import { CallLoad } from "../balancer/index.ts";
-import { H, parseNameAddr, type SipMessage, type SipRequest, type SipResponse } from "../sip/index.ts";
+import { CallLoad, ownText } from "../balancer/index.ts";
+import { H, type SipMessage, type SipRequest, type SipResponse } from "../sip/index.ts";
 import type { Endpoint, Timer, TimerOwner } from "../transaction/index.ts";
 import type { EndReason } from "./counters.ts";
 import { REINVITE_PINGS } from "./flags.ts";
+import { type CalleeLeg, type Direction, Leg, MAX_LEGS, MAX_ROUTE_SET, NO_ROUTES, ownTexts } from "./leg.ts";
+import { contactUri, type DialogOrigin } from "./origin.ts";
 import { sessionOf } from "./session-timer.ts";
+import { partOf, type TextPart, textOf } from "./text-part.ts";
 
 /** States as the OpenSIPS dialog module numbers them (`dlg_hash.h`). */
 export const DialogState = { Unconfirmed: 1, Early: 2, ConfirmedNoAck: 3, Confirmed: 4, Deleted: 5 } as const;
 export type DialogState = (typeof DialogState)[keyof typeof DialogState];
-
-/** Who sent an in-dialog request: downstream is from the caller to the callee. */
-export type Direction = "downstream" | "upstream";
-
-/** Legs of one forked call that are remembered; further forks are carried but cannot be ended by us. */
-export const MAX_LEGS = 16;
-/** Hops of a route set that are remembered. */
-export const MAX_ROUTE_SET = 16;
-
-/** One callee of the call: a forking destination may answer with several To tags (RFC 3261 §12.1). */
-export interface CalleeLeg {
-  readonly tag: string;
-  contact: string;
-  /** Hops between us and the callee, nearest first. */
-  routeSet: readonly string[];
-  /** Highest CSeq number of the requests that the callee sent; 0 before the first. */
-  cseq: number;
-  state: "early" | "confirmed" | "ended";
-  /** Who sent BYE before the 2xx had passed. */
-  earlyBye?: Direction;
-}
 
 /** What pings the parties of one call. */
 export interface Pings {
@@ -39,32 +21,15 @@ export interface Pings {
   giveWay(side: "caller" | "callee"): boolean;
 }
 
-/** What the INVITE of a call says of it. */
-export interface DialogOrigin {
-  readonly callId: string;
-  readonly fromTag: string;
-  readonly fromUri: string;
-  readonly toUri: string;
-  readonly fromValue: string;
-  readonly toValue: string;
-  readonly callerEndpoint: Endpoint;
-  readonly callerContact: string;
-  readonly callerRouteSet: readonly string[];
-  readonly callerCseq: number;
-}
-
-/** One ongoing call, and the owner of what it counts (RFC 3261 §12; OpenSIPS dialog module). */
+/**
+ * One ongoing call, and the owner of what it counts (RFC 3261 §12; OpenSIPS dialog module). There may be a hundred thousand, for hours: no text of it keeps
+ * the message that it came in, and what stands inside another text is told as a place in that.
+ */
 export class Dialog implements TimerOwner {
   /** What the call is called in our Record-Route, the same on all nodes of a cluster. */
   readonly did: string;
   readonly callId: string;
-  readonly fromTag: string;
-  readonly fromUri: string;
-  readonly toUri: string;
-  /** From and To header values of the INVITE, with the caller's tag in the first: needed to end the call ourselves. */
-  readonly fromValue: string;
-  readonly toValue: string;
-  readonly legs: CalleeLeg[] = [];
+  #legs: readonly CalleeLeg[] = NO_LEGS;
   readonly load = new CallLoad();
   /** Where the INVITE came from, or the caller has gone since. */
   callerEndpoint: Endpoint;
@@ -73,7 +38,7 @@ export class Dialog implements TimerOwner {
   /** Where the INVITE went last; undefined before the first branch. */
   calleeEndpoint: Endpoint | undefined = undefined;
   state: DialogState = DialogState.Unconfirmed;
-  callerContact: string;
+  #callerContact: string;
   readonly callerRouteSet: readonly string[];
   callerCseq: number;
   /** Wall clock, milliseconds, when the 2xx passed; 0 before. */
@@ -82,8 +47,6 @@ export class Dialog implements TimerOwner {
   expiresAtMs = 0;
   /** What was asked for it: bits of `DialogFlag`. */
   flags = 0;
-  /** The parties refresh the session in time, or end it (RFC 4028). */
-  hasSessionTimer = false;
   /** What each party offered or answered last, to be told again by a ping; "" when no ping needs it, when it is not known, and of a call that was restored. */
   callerSession = "";
   calleeSession = "";
@@ -105,30 +68,31 @@ export class Dialog implements TimerOwner {
   /** Request-URI and CSeq number of that INVITE, for a CANCEL of it when its transaction was lost; "" and 0 once the call is up. */
   inviteUri = "";
   inviteCseq = 0;
-  /** Another node handled its INVITE, or handles it still. */
-  isRestored = false;
-  /** Another node has this call: what is known of it serves one message, and nothing of the call is changed here. */
-  isGuest = false;
-  /** A negative answer to an INVITE whose transaction was lost has passed: its ACK has to pass too. */
-  isRefused = false;
   /** How far it has got to find out what became of an INVITE whose transaction was lost: see `LostInvites`. */
   lostSteps = 0;
-  /** The end of its lifetime was put off once, for another node to end the call. */
-  isPutOff = false;
+  /** Bits of {@link Mark}. */
+  #marks = 0;
+  /** The From value of the INVITE, then the To value. */
+  readonly #values: string;
+  readonly #fromLength: number;
+  readonly #fromUri: TextPart;
+  readonly #fromTag: TextPart;
+  readonly #toUri: TextPart;
   readonly #onTimer: (dialog: Dialog) => void;
 
   constructor(did: string, origin: DialogOrigin, onTimer: (dialog: Dialog) => void) {
     this.did = did;
     this.#onTimer = onTimer;
-    this.callId = origin.callId;
-    this.fromTag = origin.fromTag;
-    this.fromUri = origin.fromUri;
-    this.toUri = origin.toUri;
-    this.fromValue = origin.fromValue;
-    this.toValue = origin.toValue;
+    const { fromValue, toValue } = origin;
+    this.callId = ownText(origin.callId);
+    this.#values = ownText(fromValue, toValue);
+    this.#fromLength = fromValue.length;
+    this.#fromUri = partOf(origin.fromUri, fromValue);
+    this.#fromTag = partOf(origin.fromTag, fromValue);
+    this.#toUri = partOf(origin.toUri, toValue);
     this.callerEndpoint = origin.callerEndpoint;
-    this.callerContact = origin.callerContact;
-    this.callerRouteSet = origin.callerRouteSet;
+    this.#callerContact = ownText(origin.callerContact);
+    this.callerRouteSet = ownTexts(origin.callerRouteSet);
     this.callerCseq = origin.callerCseq;
     this.load.opened = true;
     this.load.callId = this.callId;
@@ -139,9 +103,101 @@ export class Dialog implements TimerOwner {
     this.#onTimer(this);
   }
 
+  /** Another node handled its INVITE, or handles it still. */
+  get isRestored(): boolean {
+    return this.#has(Mark.Restored);
+  }
+
+  set isRestored(is: boolean) {
+    this.#mark(Mark.Restored, is);
+  }
+
+  /** Another node has this call: what is known of it serves one message, and nothing of the call is changed here. */
+  get isGuest(): boolean {
+    return this.#has(Mark.Guest);
+  }
+
+  set isGuest(is: boolean) {
+    this.#mark(Mark.Guest, is);
+  }
+
+  /** A negative answer to an INVITE whose transaction was lost has passed: its ACK has to pass too. */
+  get isRefused(): boolean {
+    return this.#has(Mark.Refused);
+  }
+
+  set isRefused(is: boolean) {
+    this.#mark(Mark.Refused, is);
+  }
+
+  /** The end of its lifetime was put off once, for another node to end the call. */
+  get isPutOff(): boolean {
+    return this.#has(Mark.PutOff);
+  }
+
+  set isPutOff(is: boolean) {
+    this.#mark(Mark.PutOff, is);
+  }
+
+  /** The parties refresh the session in time, or end it (RFC 4028). */
+  get hasSessionTimer(): boolean {
+    return this.#has(Mark.SessionTimer);
+  }
+
+  set hasSessionTimer(is: boolean) {
+    this.#mark(Mark.SessionTimer, is);
+  }
+
+  #has(mark: number): boolean {
+    return (this.#marks & mark) !== 0;
+  }
+
+  #mark(mark: number, is: boolean): void {
+    this.#marks = is ? this.#marks | mark : this.#marks & ~mark;
+  }
+
+  /** From and To header values of the INVITE, with the caller's tag in the first: needed to end the call ourselves. */
+  get fromValue(): string {
+    return this.#values.slice(0, this.#fromLength);
+  }
+
+  get toValue(): string {
+    return this.#values.slice(this.#fromLength);
+  }
+
+  get fromTag(): string {
+    return textOf(this.#fromTag, this.#values, 0);
+  }
+
+  get fromUri(): string {
+    return textOf(this.#fromUri, this.#values, 0);
+  }
+
+  get toUri(): string {
+    return textOf(this.#toUri, this.#values, this.#fromLength);
+  }
+
+  get callerContact(): string {
+    return this.#callerContact;
+  }
+
+  set callerContact(uri: string) {
+    if (uri !== this.#callerContact) this.#callerContact = ownText(uri);
+  }
+
+  /** Callees, in the order in which they were heard of. */
+  get legs(): readonly CalleeLeg[] {
+    return this.#legs;
+  }
+
+  /** Goes on with legs that were learned elsewhere. */
+  restoreLegs(legs: readonly Readonly<CalleeLeg>[]): void {
+    this.#legs = legs.slice(0, MAX_LEGS).map((leg) => new Leg(leg));
+  }
+
   /** The leg that talks: the first confirmed one, else the first. */
   get leg(): CalleeLeg | undefined {
-    return this.legs.find((leg) => leg.state === "confirmed") ?? this.legs[0];
+    return this.#legs.find((leg) => leg.state === "confirmed") ?? this.#legs[0];
   }
 
   get toTag(): string {
@@ -161,8 +217,12 @@ export class Dialog implements TimerOwner {
   }
 
   findLeg(tag: string): CalleeLeg | undefined {
-    for (const leg of this.legs) if (leg.tag === tag) return leg;
+    for (const leg of this.#legs) if (leg.tag === tag) return leg;
     return undefined;
+  }
+
+  hasLeg(tag: string): boolean {
+    return this.findLeg(tag) !== undefined;
   }
 
   /** Which way a request goes, by its tags; undefined when they are not those of this dialog (RFC 3261 §12.2.2). */
@@ -198,8 +258,8 @@ export class Dialog implements TimerOwner {
     let leg = this.findLeg(tag);
     if (leg === undefined) {
       if (!this.#makeRoomFor(state)) return undefined;
-      leg = { tag, contact: contactUri(response), routeSet: this.#calleeRoutes(response), cseq: 0, state };
-      this.legs.push(leg);
+      leg = new Leg({ tag, contact: contactUri(response), routeSet: this.#calleeRoutes(response), cseq: 0, state });
+      this.#addLeg(leg);
       return leg;
     }
     if (state === "early" && leg.state === "early") leg.contact = contactUri(response) || leg.contact;
@@ -216,8 +276,8 @@ export class Dialog implements TimerOwner {
     const leg = this.findLeg(tag);
     if (leg === undefined) {
       if (!this.#makeRoomFor("confirmed")) return undefined;
-      const added: CalleeLeg = { tag, contact, routeSet: NO_ROUTES, cseq: 0, state: "confirmed" };
-      this.legs.push(added);
+      const added = new Leg({ tag, contact, routeSet: NO_ROUTES, cseq: 0, state: "confirmed" });
+      this.#addLeg(added);
       return added;
     }
     if (leg.state === "early") leg.state = "confirmed";
@@ -230,9 +290,9 @@ export class Dialog implements TimerOwner {
     const isEarly = this.state < DialogState.ConfirmedNoAck;
     let leg = this.findLeg(tag);
     if (leg === undefined) {
-      if (!isEarly || this.legs.length >= MAX_LEGS) return;
-      leg = { tag, contact: "", routeSet: NO_ROUTES, cseq: 0, state: "ended", earlyBye: direction };
-      this.legs.push(leg);
+      if (!isEarly || this.#legs.length >= MAX_LEGS) return;
+      leg = new Leg({ tag, contact: "", routeSet: NO_ROUTES, cseq: 0, state: "ended", earlyBye: direction });
+      this.#addLeg(leg);
     }
     leg.state = "ended";
     if (isEarly) leg.earlyBye = direction;
@@ -240,7 +300,7 @@ export class Dialog implements TimerOwner {
 
   /** Legs of a destination that was given up are forgotten: their tags are no longer part of the call. */
   forgetEarlyLegs(): void {
-    for (let i = this.legs.length - 1; i >= 0; i--) if (this.legs[i]!.state !== "confirmed") this.legs.splice(i, 1);
+    if (this.#legs.length > 0) this.#legs = this.#legs.filter(({ state }) => state === "confirmed");
   }
 
   /** Whether the callee's tag of this request is one that we saw. */
@@ -248,18 +308,25 @@ export class Dialog implements TimerOwner {
     return this.findLeg(direction === "downstream" ? request.toTag : request.fromTag) !== undefined;
   }
 
+  /** No list grows: it would make room for seventeen. */
+  #addLeg(leg: CalleeLeg): void {
+    this.#legs = this.#legs.length === 0 ? [leg] : this.#legs.concat(leg);
+  }
+
   /** An answer is worth more than the tags of forks that only rang, or that were invented. */
   #makeRoomFor(state: "early" | "confirmed"): boolean {
-    if (this.legs.length < MAX_LEGS) return true;
-    const spare = state === "early" ? -1 : this.legs.findIndex((leg) => leg.state !== "confirmed");
-    if (spare !== -1) this.legs.splice(spare, 1);
+    if (this.#legs.length < MAX_LEGS) return true;
+    const spare = state === "early" ? -1 : this.#legs.findIndex((leg) => leg.state !== "confirmed");
+    if (spare !== -1) this.#legs = this.#legs.toSpliced(spare, 1);
     return spare !== -1;
   }
 
   #knows(tag: string): boolean {
     if (this.findLeg(tag) !== undefined) return true;
     // Before the 2xx a fork may speak whose 1xx was lost; afterwards only the tags that we saw are of this call.
-    return this.state < DialogState.ConfirmedNoAck || (this.legs.length >= MAX_LEGS && this.legs.every((leg) => leg.state === "confirmed"));
+    return (
+      this.state < DialogState.ConfirmedNoAck || (this.#legs.length >= MAX_LEGS && this.#legs.every((leg) => leg.state === "confirmed"))
+    );
   }
 
   /** Record-Routes before ours came from hops behind us; the nearest is the last of them (RFC 3261 §12.1.2). */
@@ -269,36 +336,11 @@ export class Dialog implements TimerOwner {
     const mark = `did=${this.did}`;
     const ours = routes.findIndex((route) => route.includes(mark));
     if (ours <= 0) return NO_ROUTES;
-    return routes.slice(0, ours).reverse().slice(0, MAX_ROUTE_SET);
+    return ownTexts(routes.slice(0, ours).reverse().slice(0, MAX_ROUTE_SET));
   }
 }
 
-const NO_ROUTES: readonly string[] = [];
+/** What is or is not so of a call, a bit each: a field each would be eight bytes. */
+const Mark = { Restored: 1, Guest: 2, Refused: 4, PutOff: 8, SessionTimer: 16 } as const;
 
-/** What an INVITE says of the call that it opens. */
-export function originOf(invite: SipRequest, source: Endpoint): DialogOrigin {
-  return {
-    callId: invite.callId,
-    fromTag: invite.fromTag,
-    fromUri: invite.from.uri,
-    toUri: invite.to.uri,
-    fromValue: invite.value(H.From) ?? "",
-    toValue: invite.value(H.To) ?? "",
-    callerEndpoint: source,
-    callerContact: contactUri(invite),
-    callerRouteSet: invite.indexOf(H.RecordRoute) === -1 ? NO_ROUTES : invite.list(H.RecordRoute).slice(0, MAX_ROUTE_SET),
-    callerCseq: invite.cseqNumber,
-  };
-}
-
-/** URI of the first Contact; empty when there is none that can be read. */
-export function contactUri(message: SipMessage): string {
-  const value = message.value(H.Contact);
-  if (value === undefined || value === "*") return "";
-  const first = value.includes(",") ? (message.list(H.Contact)[0] ?? "") : value;
-  try {
-    return parseNameAddr(first).uri;
-  } catch {
-    return ""; // the peer is then reached where it was last seen
-  }
-}
+const NO_LEGS: readonly CalleeLeg[] = [];

@@ -13,5 +13,7 @@ export interface DialogTableOptions {
   readonly defaultTimeoutMs: number;
   /** Gives back what the call counts. */
   readonly release: (load: CallLoad) => void;
+  /** Is told that the call is up, and counts what it counts until it ends. */
+  readonly settle?: (load: CallLoad) => void;
   readonly maxDialogs?: number;
 }

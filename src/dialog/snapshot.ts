@@ -1,5 +1,6 @@
 import { type Endpoint, facingListener, type Listener } from "../transaction/index.ts";
-import { type CalleeLeg, Dialog, DialogState, MAX_LEGS, MAX_ROUTE_SET } from "./dialog.ts";
+import { Dialog, DialogState } from "./dialog.ts";
+import { type CalleeLeg, MAX_ROUTE_SET } from "./leg.ts";
 
 /** Where a party of a call was last seen, and through which listener, as plain data. */
 export interface EndpointSnapshot {
@@ -70,7 +71,10 @@ export function snapshotOf(dialog: Dialog): DialogSnapshot {
     inviteBranch: dialog.inviteBranch,
     inviteUri: dialog.inviteUri,
     inviteCseq: dialog.inviteCseq,
-    legs: dialog.legs.map((leg) => ({ ...leg })),
+    legs: dialog.legs.map(({ tag, contact, routeSet, cseq, state, earlyBye }) => ({
+      ...{ tag, contact, routeSet, cseq, state },
+      ...(earlyBye !== undefined && { earlyBye }),
+    })),
     state: dialog.state,
     startedAtMs: dialog.startedAtMs,
     expiresAtMs: dialog.expiresAtMs,
@@ -101,7 +105,7 @@ export function revive(snapshot: DialogSnapshot, { caller, callee }: DialogEndpo
   dialog.inviteBranch = snapshot.inviteBranch;
   dialog.inviteUri = snapshot.inviteUri;
   dialog.inviteCseq = snapshot.inviteCseq;
-  for (const leg of snapshot.legs.slice(0, MAX_LEGS)) dialog.legs.push({ ...leg, routeSet: leg.routeSet.slice(0, MAX_ROUTE_SET) });
+  dialog.restoreLegs(snapshot.legs);
   dialog.state = snapshot.state;
   dialog.startedAtMs = snapshot.startedAtMs;
   dialog.expiresAtMs = snapshot.expiresAtMs;
@@ -127,17 +131,18 @@ export function catchUp(dialog: Dialog, snapshot: DialogSnapshot, { caller, call
   if (snapshot.isGuarded) dialog.guard ??= REFUSE_ALL;
   if (dialog.startedAtMs === 0) dialog.startedAtMs = snapshot.startedAtMs;
   dialog.expiresAtMs = Math.max(dialog.expiresAtMs, snapshot.expiresAtMs);
-  if (!isUp) dialog.legs.length = 0;
+  const legs = isUp ? [...dialog.legs] : [];
   for (const leg of snapshot.legs) {
-    const known = dialog.findLeg(leg.tag);
+    const known = legs.find(({ tag }) => tag === leg.tag);
     if (known === undefined) {
-      if (dialog.legs.length < MAX_LEGS) dialog.legs.push({ ...leg, routeSet: leg.routeSet.slice(0, MAX_ROUTE_SET) });
+      legs.push({ ...leg, routeSet: leg.routeSet.slice(0, MAX_ROUTE_SET) });
       continue;
     }
     known.contact = leg.contact;
     known.cseq = Math.max(known.cseq, leg.cseq);
     if (known.state === "early" || leg.state === "ended") known.state = leg.state;
   }
+  dialog.restoreLegs(legs);
 }
 
 /** The place as it was, with its connection, unless the party has moved. */

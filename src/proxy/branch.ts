@@ -42,7 +42,8 @@ export class Branch implements ClientUser, TimerOwner {
   readonly #owner: BranchOwner;
   readonly #isInvite: boolean;
   readonly #transaction: ClientTransaction;
-  readonly #text: string;
+  /** What was sent, as long as a CANCEL or an ACK may have to be made of it. */
+  #text: string;
   readonly #outcome: BranchOutcome | undefined;
   /** The first answer is waited for less long than usual. */
   readonly #hurried: boolean;
@@ -193,12 +194,16 @@ export class Branch implements ClientUser, TimerOwner {
 
   #success(response: SipResponse): void {
     this.#succeeded = true;
+    this.#text = "";
     this.#stopTimer();
     this.#owner.branchSuccess(this, response);
   }
 
   #fail(response: SipResponse | undefined, cause: FailureCause): void {
-    if (cause === "response") this.#stopTimer();
+    if (cause === "response") {
+      this.#stopTimer();
+      this.#text = "";
+    }
     if (this.#failed || this.#succeeded) return;
     this.#failed = true;
     if (cause !== "response" && !this.heard && !this.cutShort) this.#core.large?.refused(this.target);

@@ -25,7 +25,6 @@ const DROPPED_STATUS = 403;
  * Its dialog owns what it counts.
  */
 export class RequestContext extends ResponseContext implements HandledRequest {
-  readonly request: SipRequest;
   readonly source: Endpoint;
   requestUri: string;
   destinationUri: string | undefined = undefined;
@@ -54,13 +53,16 @@ export class RequestContext extends ResponseContext implements HandledRequest {
 
   constructor(core: ProxyCore, transaction: ServerTransaction, route: RoutePlan, fingerprint: string) {
     super(core, transaction);
-    this.request = transaction.request;
     this.source = transaction.source;
     this.#sinceMs = core.nowMs();
     this.#route = route;
     this.requestUri = route.requestUri;
     this.#fingerprint = fingerprint;
     this.#handler = new HandlerRun(core, this);
+  }
+
+  get request(): SipRequest {
+    return this.transaction.request;
   }
 
   get callId(): string {
@@ -224,6 +226,7 @@ export class RequestContext extends ResponseContext implements HandledRequest {
       dialog.inviteBranch = branch.id;
       dialog.pending = undefined;
     }
+    this.#hops = undefined;
     if (dialog !== undefined) core.dialogs.confirmed(dialog, response, this.request);
     this.#observe(response);
   }

@@ -73,6 +73,7 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
     if (this.cancelled) this.cancelledLate();
     if (this.finalStatus === 0) this.core.counters.requests_2xx++;
     this.finalStatus = response.status;
+    this.#forgetOthers();
     this.#forward(response);
   }
 
@@ -147,6 +148,7 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
     this.finalStatus = status;
     this.#count(status);
     this.transaction.reply(status, reason, headers);
+    this.#forgetOthers();
     if (status >= 300) this.onRejected(status);
     return true;
   }
@@ -166,7 +168,14 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
     this.finalStatus = response.status;
     this.#count(response.status);
     this.#forward(response);
+    this.#forgetOthers();
     this.onRejected(response.status);
+  }
+
+  /** The best answer has been chosen: no other is kept until the last timer ends. */
+  #forgetOthers(): void {
+    this.#best = undefined;
+    this.#challenged = undefined;
   }
 
   /** What the callee itself said of a cancelled request passes (RFC 3261 §16.7 step 6); silence and server failures are 487 to the caller. */

@@ -26,6 +26,7 @@ import { clusterPort } from "./cluster-management.ts";
 import { ClusterStatus } from "./cluster-status.ts";
 import type { Operators } from "./operators.ts";
 import { addressesNearby } from "./own-addresses.ts";
+import { steadyWallMs } from "./steady-clock.ts";
 
 /** How often it is looked how Redis is reached, besides each time that the connection comes or goes, ms. */
 const REDIS_LOOK_MS = 500;
@@ -360,7 +361,7 @@ export class ClusterNode {
 function clusterClock(nowMs: () => number, log: Log): ClusterClock {
   return {
     nowMs,
-    wallMs: Date.now,
+    wallMs: steadyWallMs,
     after(ms, run) {
       const timer = setTimeout(() => {
         try {

@@ -117,7 +117,10 @@ export class DialogKeeper {
     const { dialogs, store, earlyLifetimeMs, log, shared, balancer } = this.#ports;
     dialogs.earlyLifetimeMs = earlyLifetimeMs;
     for (const [did] of store.found) this.#stored.add(did);
-    if (shared === undefined) this.#restoreAll(store.found);
+    if (shared === undefined) {
+      this.#restoreAll(store.found);
+      store.letGo?.();
+    }
     this.#capacities = JSON.stringify(store.capacities);
     const resized = restoreCapacities(balancer, store.capacities);
     if (resized > 0) log.info({ capacities: resized }, "Capacities that somebody has set were restored");
@@ -146,6 +149,7 @@ export class DialogKeeper {
       );
     else if (rest.length > own.size)
       log.info({ calls: rest.length - own.size }, "Calls that other nodes have, or have ended, are not restored");
+    store.letGo?.();
     this.#beat();
   }
 

@@ -1,8 +1,10 @@
 import type { ChildProcess } from "node:child_process";
 import type { Config } from "../config/index.ts";
+import type { Drains } from "../health/index.ts";
 import type { Log } from "../proxy/index.ts";
 import { openDialogStore } from "../store/index.ts";
-import { DialogKeeper, type KeeperPorts } from "./dialog-keeper.ts";
+import type { ClusterDialogs } from "./cluster-dialogs.ts";
+import { DialogKeeper, type KeeperPorts, type SharedCalls } from "./dialog-keeper.ts";
 import type { FormerProcess } from "./handover/former-process.ts";
 import { HandedStore } from "./handover/handed-store.ts";
 
@@ -18,10 +20,13 @@ export interface StartOptions {
   readonly leave?: (code: number) => void;
 }
 
-export interface KeepDialogsPorts extends Omit<KeeperPorts, "store" | "earlyLifetimeMs"> {
+export interface KeepDialogsPorts extends Omit<KeeperPorts, "shared" | "store" | "earlyLifetimeMs"> {
   readonly config: Pick<Config, "cluster" | "dialog" | "load_balancer" | "tm">;
   /** Move a file of calls aside that is damaged, and start without them. */
   readonly forceEmpty: boolean;
+  /** The calls of all nodes, once this node is one of a cluster that has them. */
+  readonly replicated: () => Pick<ClusterDialogs, "stillOwn" | "regained"> | undefined;
+  readonly drains: () => Pick<Drains, "adopted">;
   /** It tells its calls, and then leaves their file to this process. */
   readonly former: FormerProcess | undefined;
   readonly log: Log;
@@ -32,7 +37,7 @@ export interface KeepDialogsPorts extends Omit<KeeperPorts, "store" | "earlyLife
  *
  * @throws {StoreError} when there are calls that cannot be read
  */
-export function keepDialogs({ config, forceEmpty, former, shared, ...ports }: KeepDialogsPorts): DialogKeeper | undefined {
+export function keepDialogs({ config, forceEmpty, former, replicated, drains, ...ports }: KeepDialogsPorts): DialogKeeper | undefined {
   if (config.dialog.persistence === "off") return undefined;
   const open = () => openDialogStore(config.load_balancer.db_url, { forceEmpty, wallMs: ports.wallMs, log: ports.log });
   const store =
@@ -45,7 +50,16 @@ export function keepDialogs({ config, forceEmpty, former, shared, ...ports }: Ke
           isOngoing: (did) => ports.dialogs.byDid(did) !== undefined,
         });
   const isShared = config.cluster.redis_url !== null && config.cluster.replicate_dialogs;
-  return (
-    store && new DialogKeeper({ ...ports, shared: isShared ? shared : undefined, store, earlyLifetimeMs: config.tm.fr_inv_timeout * 1000 })
-  );
+  const shared = isShared ? sharedCalls(replicated, drains) : undefined;
+  return store && new DialogKeeper({ ...ports, shared, store, earlyLifetimeMs: config.tm.fr_inv_timeout * 1000 });
+}
+
+function sharedCalls(replicated: KeepDialogsPorts["replicated"], drains: KeepDialogsPorts["drains"]): SharedCalls {
+  return {
+    stillOwn: (dids) => replicated()?.stillOwn(dids) ?? Promise.resolve(dids),
+    regained: (dialog) => {
+      replicated()?.regained(dialog);
+      drains().adopted(dialog.did, dialog.load, dialog.startedAtMs);
+    },
+  };
 }

@@ -23,8 +23,8 @@ export interface LoadAuditPorts {
   /** Absent when no FreeSWITCH is asked for its load. */
   readonly feeds: Pick<FreeswitchFeeds, "recount" | "figures"> | undefined;
   readonly told: { loadDiffered(difference: AuditDifference): void; sessionsMissing(gap: SessionGap): void };
-  /** Does something about a gap. */
-  readonly gapChanged?: (gap: SessionGap) => void;
+  /** Does something about gaps, until the audit is closed. */
+  readonly gaps?: { gapChanged(gap: SessionGap): void; close(): void };
   readonly nowMs: () => number;
   readonly log: Log;
 }
@@ -75,6 +75,7 @@ export class LoadAudit {
   close(): void {
     this.#isClosed = true;
     this.#stopTimer?.();
+    this.#ports.gaps?.close();
   }
 
   /** To be told of what a FreeSWITCH says, with each of its heartbeats or more often. */
@@ -190,7 +191,7 @@ export class LoadAudit {
       log.warn(fields, "has had fewer sessions than we count calls there for several heartbeats: some of these calls are gone");
     } else log.info(fields, "has as many sessions as we count calls there again");
     told.sessionsMissing(gap);
-    this.#ports.gapChanged?.(gap);
+    this.#ports.gaps?.gapChanged(gap);
   }
 }
 

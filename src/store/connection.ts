@@ -5,6 +5,7 @@ import { Migrator } from "kysely/migration";
 import { LOAD_BALANCER_TABLE_VERSION, migrationsFor } from "../../migrations/index.ts";
 import { MEMORY } from "./database-url.ts";
 import { StoreError } from "./errors.ts";
+import { asStoreError, sqliteCode } from "./fault.ts";
 import type { SavedRegistration } from "./registration-row.ts";
 import type { RawRow } from "./row.ts";
 
@@ -118,29 +119,6 @@ export function registrationTableName(table: string): "headroom_registration" {
 /** Several tables of destinations in one database have tables of their own beside them. */
 function suffixOf(table: string): string {
   return table === "load_balancer" ? "" : `_${table}`;
-}
-
-/** A failure of SQLite as a sentence; what is one already stays. */
-export function asStoreError(cause: unknown, file: string): StoreError {
-  if (cause instanceof StoreError) return cause;
-  const { message } = cause as Error;
-  const primary = sqliteCode(cause);
-  const reasons: Record<string, string> = {
-    SQLITE_NOTADB: "it is not an SQLite database",
-    SQLITE_CANTOPEN: "the file cannot be opened",
-    SQLITE_READONLY: "this user may not write it",
-    SQLITE_BUSY: "another program is writing it",
-    SQLITE_FULL: "the disk is full",
-  };
-  const reason = reasons[primary] ?? (message || String(cause));
-  const codeOfStore = primary === "SQLITE_NOTADB" || primary === "SQLITE_CANTOPEN" ? "CANNOT_OPEN" : "FAILED";
-  return new StoreError(codeOfStore, `Cannot use database "${file}": ${reason}`, { cause });
-}
-
-/** The primary code of a failure of SQLite. Extended ones go into more detail: SQLITE_BUSY_SNAPSHOT, SQLITE_READONLY_DIRECTORY. */
-function sqliteCode(cause: unknown): string {
-  const { code = "" } = cause as NodeJS.ErrnoException;
-  return code.split("_", 2).join("_");
 }
 
 /**

@@ -1,9 +1,9 @@
 import { copyFileSync, renameSync, statSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import Database from "better-sqlite3";
-import { CREATE_CAPACITY_TABLE, CREATE_DIALOG_TABLE, CREATE_LIFE_TABLE, DIALOG_FILE_VERSION } from "../../migrations/index.ts";
-import { asStoreError } from "./connection.ts";
+import { CREATE_CAPACITY_TABLE, CREATE_DIALOG_TABLE, CREATE_LIFE_TABLE, DIALOG_FILE_VERSION } from "../../migrations/004-dialog.ts";
 import { StoreError } from "./errors.ts";
+import { asStoreError } from "./fault.ts";
 
 /** A write-ahead log that has grown beyond this is cut back once it is in the file, bytes. */
 const LOG_BYTES = 16_777_216;

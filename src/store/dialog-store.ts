@@ -14,6 +14,8 @@ const WORKER = new URL(`./dialog-worker${extname(import.meta.filename)}`, import
 
 /** Ongoing calls in a file, and what was written down when it was opened. */
 export interface DialogStore extends KeptCalls {
+  /** Forgets what was found: it is restored, and its texts are as much memory as the calls. */
+  letGo?(): void;
   /** Name of the file that was read, as {@link write} answers it. */
   readonly identity: string;
   /**
@@ -66,8 +68,16 @@ export function openDialogStore(dbUrl: string, { forceEmpty, wallMs, log }: Dial
   if (kept.fault !== undefined)
     log.error({}, `Calls are not written down, which is tried again; until then a crash loses what changes: ${kept.fault.message}`);
   const thread = new WriterThread({ file, table: "headroom_dialog" }, log, { worker: WORKER });
+  let { found } = kept;
+  const { capacities, aliveAtMs, identity } = kept;
   return {
-    ...kept,
+    ...{ capacities, aliveAtMs, identity },
+    get found() {
+      return found;
+    },
+    letGo: () => {
+      found = [];
+    },
     write: (changes) => thread.run("write dialogs", changes),
     get crashes() {
       return thread.crashes;

@@ -1,9 +1,10 @@
 import type { Address, DestinationRow, FeedOptions } from "../balancer/index.ts";
 import { isNumeric, locateAtOnce, SERVED_TRANSPORTS, type SipTarget, targetKey } from "../resolution/index.ts";
-import { asStoreError, type Connection, connect, type StoredRow, tableName } from "./connection.ts";
+import { type Connection, connect, type StoredRow, tableName } from "./connection.ts";
 import { MEMORY, sqliteFile } from "./database-url.ts";
 import { readRows } from "./destination-rows.ts";
 import { StoreError } from "./errors.ts";
+import { asStoreError } from "./fault.ts";
 import { KnownHosts } from "./known-hosts.ts";
 import { type RegistrationTable, readRegistrations, writeRegistrations } from "./registration-row.ts";
 import { type Locate, locateByHost, type Resolve, type ResolveLimits, resolveAll, resolveBySystem } from "./resolve.ts";

@@ -17,6 +17,9 @@ const CLOSE_MS = 1_500;
 /** A job that takes longer than this hangs, and nobody waits for it when the program ends. */
 const STUCK_MS = 2_500;
 
+/** Memory of the thread for what is new, MB: a batch is some 100 KB. As much as the main thread has would stay in use for nothing. */
+const YOUNG_MB = 4;
+
 /** Sources run as TypeScript, a build as JavaScript: the thread runs what this file is. */
 const WORKER = new URL(`./write-worker${extname(import.meta.filename)}`, import.meta.url);
 
@@ -126,7 +129,8 @@ export class WriterThread {
     this.#restart = undefined;
     let worker: Worker;
     try {
-      worker = new Worker(this.#url, { workerData: this.#place, name: "headroom database" });
+      const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_MB };
+      worker = new Worker(this.#url, { workerData: this.#place, name: "headroom database", resourceLimits });
     } catch (error) {
       this.#ended(reasonOf(error));
       return;

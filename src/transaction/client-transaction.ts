@@ -129,12 +129,13 @@ export class ClientTransaction implements TimerOwner, SendOwner {
       const request = sent.kind === "malformed" ? sent.answerable : sent;
       if (request === undefined) return;
       this.#ack = buildAck(request as SipRequest, response);
+      this.#text = "";
     }
     this.#layer.wire.send(this.#ack, this.target);
   }
 
   #startLinger(): void {
-    if (this.method !== "INVITE") this.#text = "";
+    if (this.method !== "INVITE" || this.state === State.Accepted) this.#text = "";
     const timerK = this.#reliable ? 0 : T4_MS;
     const timerD = this.#reliable ? 0 : TIMER_64_T1_MS;
     // Timer M waits for forked 2xx on every transport.

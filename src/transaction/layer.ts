@@ -166,10 +166,8 @@ export class TransactionLayer {
 
   forgetServer(transaction: ServerTransaction): void {
     this.#servers.delete(transaction.key);
-    const request = transaction.request;
-    if (request.toTag !== "") return; // only initial requests can be merged
-    const merged = mergeKey(request);
-    if (this.#merged.get(merged) === transaction) this.#merged.delete(merged);
+    const { mergeKey } = transaction;
+    if (mergeKey !== "" && this.#merged.get(mergeKey) === transaction) this.#merged.delete(mergeKey);
   }
 
   forgetClient(transaction: ClientTransaction): void {
@@ -268,7 +266,7 @@ export class TransactionLayer {
   #isMerged(transaction: ServerTransaction): boolean {
     const request = transaction.request;
     if (request.toTag !== "") return false;
-    const key = mergeKey(request);
+    const key = mergeKeyOf(request);
     const other = this.#merged.get(key);
     // After a negative answer the same request on another branch is a new try of a peer that has several of our addresses.
     const failed = request.method === "INVITE" && (other?.state === State.Completed || other?.state === State.Confirmed);
@@ -277,6 +275,7 @@ export class TransactionLayer {
       return true;
     }
     this.#merged.set(key, transaction);
+    transaction.mergeKey = key;
     return false;
   }
 }
@@ -287,7 +286,7 @@ export function requestKeys(request: SipRequest): readonly string[] {
   if (method === "ACK") return [serverKey(request, "INVITE")];
   const own = serverKey(request, method);
   if (method === "CANCEL") return [own, serverKey(request, "INVITE")];
-  return toTag === "" ? [own, mergeKey(request)] : [own];
+  return toTag === "" ? [own, mergeKeyOf(request)] : [own];
 }
 
 function clientKey(method: string, branch: string): string {
@@ -301,16 +300,21 @@ function serverKey(request: SipRequest, method: string): string {
   // The Call-ID is not in the RFC's rule; it keeps a peer that repeats its branches from getting another call's answer.
   // The cookie alone says nothing: such a branch is as one of RFC 2543 (RFC 4475 §3.2.1).
   const isUnique = via.branch.startsWith(MAGIC_COOKIE) && via.branch.length > MAGIC_COOKIE.length;
-  const id = isUnique ? `${via.branch} ${via.sentBy} ${request.callId}` : oldKey(request);
-  return method === "INVITE" ? id : `${method} ${id}`;
+  const prefix = method === "INVITE" ? "" : method;
+  return isUnique ? inOnePiece(prefix, via.branch, via.sentBy, request.callId) : oldKey(prefix, request);
 }
 
 /** Peers of RFC 2543 have no unique branch (RFC 3261 §17.2.3). Without the To tag: the ACK has one that its INVITE had not. */
-function oldKey(request: SipRequest): string {
+function oldKey(prefix: string, request: SipRequest): string {
   const via = request.topVia;
-  return `${request.fromTag} ${request.callId} ${request.cseqNumber} ${request.uri} ${via.sentBy} ${via.branch}`;
+  return inOnePiece(prefix, request.fromTag, request.callId, String(request.cseqNumber), request.uri, via.sentBy, via.branch);
 }
 
-function mergeKey(request: SipRequest): string {
-  return `${request.callId} ${request.fromTag} ${request.cseqNumber} ${request.method} ${request.uri}`;
+function mergeKeyOf(request: SipRequest): string {
+  return inOnePiece(request.callId, request.fromTag, String(request.cseqNumber), request.method, request.uri);
+}
+
+/** A key out of parts of a message. A template would keep the parts, and with them the whole message, for as long as the key. */
+function inOnePiece(...parts: string[]): string {
+  return parts.join(" ");
 }

@@ -1,4 +1,4 @@
-import { buildResponse, type SipRequest } from "../sip/index.ts";
+import { buildResponse, parseMessage, type SipRequest } from "../sip/index.ts";
 import type { TransactionLayer } from "./layer.ts";
 import type { ConnectionWatcher, Endpoint } from "./ports.ts";
 import { responseTarget, stampedVia } from "./response-routing.ts";
@@ -24,14 +24,18 @@ const LINGER = 3;
 
 /** One request that we received and the responses that we sent to it (RFC 3261 §17.2). */
 export class ServerTransaction implements TimerOwner, ConnectionWatcher {
-  readonly request: SipRequest;
   readonly source: Endpoint;
   readonly key: string;
+  /** What merged requests are known by; "" when it cannot be one. */
+  mergeKey = "";
   state: State;
   user: ServerUser | undefined = undefined;
   readonly #layer: TransactionLayer;
   #target: Endpoint;
   readonly #isInvite: boolean;
+  /** Once it is answered only its text is kept: where its headers stand takes more memory than the text, for 32 s, and hardly ever somebody asks again. */
+  #request: SipRequest | undefined;
+  #requestText = "";
   #isDeserted = false;
   #last = "";
   #toTag = "";
@@ -43,12 +47,16 @@ export class ServerTransaction implements TimerOwner, ConnectionWatcher {
   constructor(layer: TransactionLayer, key: string, request: SipRequest, source: Endpoint) {
     this.#layer = layer;
     this.key = key;
-    this.request = request;
+    this.#request = request;
     this.source = source;
     this.#target = responseTarget(request.topVia, source);
     this.#isInvite = request.method === "INVITE";
     this.state = this.#isInvite ? State.Proceeding : State.Trying;
     if (this.#isInvite) source.connection?.watch?.(this);
+  }
+
+  get request(): SipRequest {
+    return this.#request ?? readAgain(this.#requestText);
   }
 
   /** A final response was sent. */
@@ -121,7 +129,7 @@ export class ServerTransaction implements TimerOwner, ConnectionWatcher {
     if (this.answered) return;
     this.state = State.Completed;
     this.#last = "";
-    this.#unwatch();
+    this.#settle();
     this.#linger = this.#layer.startTimer(TIMER_64_T1_MS, this, LINGER);
   }
 
@@ -134,7 +142,7 @@ export class ServerTransaction implements TimerOwner, ConnectionWatcher {
     const before = this.state;
     const step = (this.#isInvite ? inviteServerStep : serverStep)(before, event, this.#reliable);
     this.state = stateOf(step);
-    if (this.answered && before < State.Accepted) this.#unwatch();
+    if (this.answered && before < State.Accepted) this.#settle();
     if (step & Act.Send) this.#send(text);
     if (step & Act.Resend && this.#last !== "") {
       this.#layer.counters.retransmitted_responses++;
@@ -174,6 +182,12 @@ export class ServerTransaction implements TimerOwner, ConnectionWatcher {
     else this.#linger = this.#layer.startTimer(ms, this, LINGER);
   }
 
+  #settle(): void {
+    this.#unwatch();
+    this.#requestText = this.request.raw;
+    this.#request = undefined;
+  }
+
   #unwatch(): void {
     if (this.#isInvite) this.source.connection?.unwatch?.(this);
   }
@@ -187,4 +201,10 @@ export class ServerTransaction implements TimerOwner, ConnectionWatcher {
     this.#layer.forgetServer(this);
     this.#last = "";
   }
+}
+
+/** What was a request when it came is one still. */
+function readAgain(text: string): SipRequest {
+  const message = parseMessage(text);
+  return (message.kind === "malformed" ? message.answerable : message) as SipRequest;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { ChaosRelay } from "../support/chaos-relay.ts";
 import { startHeadroom } from "../support/headroom.ts";
-import { LossyRelay } from "../support/lossy-relay.ts";
 import { freeUdpPort } from "../support/net.ts";
 import { runCaller } from "../support/sipp.ts";
 import { SoakCallees } from "../support/soak-callee.ts";
@@ -24,8 +24,13 @@ describe("a network that loses 5 % of the datagrams, each way, before and behind
       PROXY,
     );
     const [callerPort, calleePort] = [await freeUdpPort(CALLER), await freeUdpPort(CALLEE)];
-    const before = await LossyRelay.open({ address: BEFORE, target: headroom, port: callerPort, loss: LOSS, seed: 1 });
-    const behind = await LossyRelay.open({ address: BEHIND, target: { address: CALLEE, port: calleePort }, loss: LOSS, seed: 2 });
+    const before = await ChaosRelay.open({ address: BEFORE, target: headroom, port: callerPort, quality: { loss: LOSS }, seed: 1 });
+    const behind = await ChaosRelay.open({
+      address: BEHIND,
+      target: { address: CALLEE, port: calleePort },
+      quality: { loss: LOSS },
+      seed: 2,
+    });
     // sipp is no callee here: it answers no more once an INVITE comes again. Requests inside a call go through the relay as well.
     const callees = await SoakCallees.open([CALLEE], calleePort, behind.front);
     try {
@@ -45,7 +50,10 @@ describe("a network that loses 5 % of the datagrams, each way, before and behind
         assert.ok(lost > (carried + lost) * LOSS * 0.2, `${lost} of ${carried + lost} datagrams were lost`);
       }
       t.diagnostic(
-        JSON.stringify({ before: [before.there, before.back], behind: [behind.there, behind.back], again: done.retransmissions }),
+        JSON.stringify({
+          lost: [before.there, before.back, behind.there, behind.back].map(({ lost }) => lost),
+          again: done.retransmissions,
+        }),
       );
     } finally {
       await headroom.stop();

@@ -95,6 +95,7 @@ function merge(base: Settings, over: Settings): Settings {
  * @param address its loopback address; sipp and other peers take others
  * @param options of `headroom start`
  * @param nodeOptions what Node.js itself is told, such as `--inspect`
+ * @param main the program: as its sources are, or as they were compiled
  */
 export async function startHeadroom(
   configText = "",
@@ -102,6 +103,7 @@ export async function startHeadroom(
   address = "127.0.0.2",
   nodeOptions: readonly string[] = [],
   options: readonly string[] = [],
+  main = MAIN,
 ): Promise<Headroom> {
   const folder = mkdtempSync(join(tmpdir(), "headroom-e2e-"));
   const port = await freeUdpPort(address);
@@ -123,7 +125,7 @@ export async function startHeadroom(
 
   let log = "";
   const run = (): { child: ChildProcess; exited: Promise<unknown> } => {
-    const started = spawn(process.execPath, [...nodeOptions, MAIN, "start", "--config", configFile, ...options], {
+    const started = spawn(process.execPath, [...nodeOptions, main, "start", "--config", configFile, ...options], {
       cwd: folder,
       stdio: ["ignore", "pipe", "pipe"],
     });

@@ -1,0 +1,45 @@
+import { H, parseNameAddr, type SipMessage, type SipRequest } from "../sip/index.ts";
+import type { Endpoint } from "../transaction/index.ts";
+import { MAX_ROUTE_SET, NO_ROUTES } from "./leg.ts";
+
+/** What the INVITE of a call says of it. */
+export interface DialogOrigin {
+  readonly callId: string;
+  readonly fromTag: string;
+  readonly fromUri: string;
+  readonly toUri: string;
+  readonly fromValue: string;
+  readonly toValue: string;
+  readonly callerEndpoint: Endpoint;
+  readonly callerContact: string;
+  readonly callerRouteSet: readonly string[];
+  readonly callerCseq: number;
+}
+
+/** What an INVITE says of the call that it opens. */
+export function originOf(invite: SipRequest, source: Endpoint): DialogOrigin {
+  return {
+    callId: invite.callId,
+    fromTag: invite.fromTag,
+    fromUri: invite.from.uri,
+    toUri: invite.to.uri,
+    fromValue: invite.value(H.From) ?? "",
+    toValue: invite.value(H.To) ?? "",
+    callerEndpoint: source,
+    callerContact: contactUri(invite),
+    callerRouteSet: invite.indexOf(H.RecordRoute) === -1 ? NO_ROUTES : invite.list(H.RecordRoute).slice(0, MAX_ROUTE_SET),
+    callerCseq: invite.cseqNumber,
+  };
+}
+
+/** URI of the first Contact; empty when there is none that can be read. */
+export function contactUri(message: SipMessage): string {
+  const value = message.value(H.Contact);
+  if (value === undefined || value === "*") return "";
+  const first = value.includes(",") ? (message.list(H.Contact)[0] ?? "") : value;
+  try {
+    return parseNameAddr(first).uri;
+  } catch {
+    return ""; // the peer is then reached where it was last seen
+  }
+}

@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { CallStorm } from "../support/call-storm.ts";
+import { CountingCallee } from "../support/counting-callee.ts";
+import { EventListener } from "../support/event-listener.ts";
+import { startHeadroom } from "../support/headroom.ts";
+import { waitFor } from "../support/net.ts";
+
+const PROXY = "127.0.87.1";
+const CALLER = "127.0.87.2";
+const CALLEES = ["127.0.87.3", "127.0.87.4"];
+const CALLS = 60;
+/** Calls of one address that end before the others are kept. */
+const ENDS = 10;
+const HOLD_S = 6;
+
+describe("a destination that answers no ping any more", () => {
+  it("keeps all calls but ten while it may be the network, goes on with them when it is back, and is freed of them when it stays away", async () => {
+    const callees = await Promise.all(CALLEES.map((address) => CountingCallee.open(address)));
+    const [one] = callees;
+    const storm = await CallStorm.open(CALLER);
+    const config = `
+      tm: { fr_timeout: 1 }
+      dialog: { options_ping_interval: 1, ping_outage_timeout: ${HOLD_S} }
+      routing: { rules: [{ group: 1, resources: pstn, disable_on: [], dialog_flags: "p" }] }`;
+    const rows = callees.map(({ uri }) => ({ uri, resources: "pstn=1000" }));
+    const headroom = await startHeadroom(config, rows, PROXY);
+    const events = await EventListener.open(headroom);
+    const told = (): unknown[] => events.events.filter(({ name }) => name === "E_DLG_PING_OUTAGE").map(({ params }) => params.state);
+    try {
+      const made = await Promise.all(Array.from({ length: CALLS }, () => storm.call(headroom)));
+      assert.equal(made.filter((call) => call !== undefined).length, CALLS);
+      assert.deepEqual(await headroom.loads(), [CALLS / 2, CALLS / 2]);
+
+      one!.answersProbes = false;
+      await waitFor("the outage is told", 8_000, () => told().includes("began"));
+      await waitFor("ten have ended", 3_000, async () => (await headroom.loads())[0] === CALLS / 2 - ENDS);
+      one!.answersProbes = true;
+      await waitFor("its end is told", 8_000, () => told().includes("ended"));
+      assert.deepEqual(await headroom.loads(), [CALLS / 2 - ENDS, CALLS / 2]);
+      assert.equal(events.events.find(({ name }) => name === "E_DLG_PING_OUTAGE")?.params.address, CALLEES[0]);
+
+      one!.answersProbes = false;
+      await waitFor("all of its calls are over", 3 * HOLD_S * 1000, async () => (await headroom.loads())[0] === 0);
+      assert.deepEqual(await headroom.loads(), [0, CALLS / 2]);
+      assert.deepEqual(told(), ["began", "ended", "began", "timeout"]);
+      await headroom.untilLogged(/nobody at 127\.0\.87\.3 has answered for too long/);
+      const { Dialogs } = (await headroom.mi("dlg_list")) as { Dialogs: unknown[] };
+      assert.equal(Dialogs.length, CALLS / 2);
+    } finally {
+      events.close();
+      await headroom.stop();
+      await storm.close();
+      await Promise.all(callees.map((callee) => callee.close()));
+    }
+  });
+});
