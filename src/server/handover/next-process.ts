@@ -1,5 +1,6 @@
 import type { ChildProcess, SendHandle } from "node:child_process";
-import { Server } from "node:net";
+import type { Server } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Balancer, StatusChange } from "../../balancer/index.ts";
 import { bodyOf } from "../../cluster/dialogs/dialog-record.ts";
 import { type Dialog, DialogState, type DialogTable, snapshotOf } from "../../dialog/index.ts";
@@ -9,6 +10,7 @@ import type { Connection, Endpoint, SendOwner, TransactionLayer } from "../../tr
 import { PeerConnection } from "../../transport/peer-connection.ts";
 import { type CapacityPorts, resizedCapacities } from "../kept-capacities.ts";
 import type { Listeners } from "../listeners.ts";
+import { leaveToNext } from "./management-socket.ts";
 import {
   type CallNote,
   type FromFormer,
@@ -161,8 +163,16 @@ export class NextProcess {
       if (!isBusy) this.#endQuiet(listeners);
       if (!isBusy && [...listeners.connections()].length === 0) return true;
       if (nowMs() >= untilMs || !this.link.isOpen) return false;
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      await sleep(POLL_MS);
     }
+  }
+
+  /** Resolves when every management method that runs there was answered, or the time is over. */
+  async untilAnswered(timeoutMs: number): Promise<void> {
+    const { nowMs } = this.#ports;
+    const untilMs = nowMs() + timeoutMs;
+    do await sleep(POLL_MS);
+    while (this.#requests.size > 0 && this.link.isOpen && nowMs() < untilMs);
   }
 
   /** Each change of a call is told from now on. @returns how to take that back */
@@ -322,8 +332,7 @@ export class NextProcess {
         continue;
       }
       // Closed only now: until the other one has it, what comes is read here and handed on.
-      // Its own way would end connections on which the next request may be under way: what is asked there is asked of the next process.
-      if (name === MANAGEMENT) Server.prototype.close.call(handle);
+      if (name === MANAGEMENT) leaveToNext(handle as Server);
       else listeners.release(name);
     }
     for (const { configured } of listeners.places()) if (!wanted.includes(configured)) listeners.release(configured);
