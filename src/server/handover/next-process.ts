@@ -22,6 +22,7 @@ import {
   type StatusNote,
 } from "./messages.ts";
 import { ProcessLink } from "./process-link.ts";
+import { Senders } from "./senders.ts";
 
 /** Calls of one message. */
 const CHUNK = 200;
@@ -29,8 +30,6 @@ const CHUNK = 200;
 const KEYS_CHUNK = 2_000;
 /** How long changes wait to be told together while this process still has the sockets, ms. */
 const NOTES_MS = 5;
-/** Requests that are told when the next process could not send them: the last so many. */
-const MAX_OWNERS = 20_000;
 /** How often it is looked whether something is left to do, ms. */
 const POLL_MS = 50;
 /** A connection on which nothing has come or gone for so long is closed once nothing else is left to do, ms. */
@@ -64,8 +63,7 @@ export class NextProcess {
   readonly #changed = new Map<string, string | undefined>();
   #notesTimer: NodeJS.Timeout | undefined;
   #isCopying = false;
-  readonly #owners = new Map<number, SendOwner>();
-  #lastOwner = 0;
+  readonly #senders = new Senders();
   readonly #connections = new Map<number, Connection>();
   readonly #connectionIds = new WeakMap<Connection, number>();
   #lastConnection = 0;
@@ -264,12 +262,9 @@ export class NextProcess {
       case "message":
         this.#take(message);
         return;
-      case "unsent": {
-        const owner = this.#owners.get(message.id);
-        this.#owners.delete(message.id);
-        owner?.transportError(message.reason);
+      case "unsent":
+        this.#senders.failed(message.id, message.reason);
         return;
-      }
       case "write":
         this.#write(message);
         return;
@@ -340,11 +335,7 @@ export class NextProcess {
 
   #send(listener: string, text: string, { address, port }: Endpoint, owner: SendOwner | undefined): void {
     this.#tell(); // the next process knows of a call before its parties do
-    const id = owner && ++this.#lastOwner;
-    if (owner !== undefined && id !== undefined) {
-      this.#owners.set(id, owner);
-      if (this.#owners.size > MAX_OWNERS) this.#owners.delete(this.#owners.keys().next().value!);
-    }
+    const id = this.#senders.note(owner);
     this.link.send({ kind: "send", listener, text, address, port, id });
   }
 
