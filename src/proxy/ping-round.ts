@@ -8,6 +8,7 @@ import {
   type PingOutcome,
   type Pings,
   pingVerdict,
+  type UnansweredPings,
 } from "../dialog/index.ts";
 import type { ClientTransaction, ClientUser, Timer, TimerOwner } from "../transaction/index.ts";
 import type { ProxyCore } from "./core.ts";
@@ -134,13 +135,13 @@ export class PingRound implements Pings, TimerOwner {
 
   /**
    * A party is gone: the call ends for both, and its slot is free. It is kept for want of a proof, or of the right to end it.
-   * @param sinceMs when the first of the pings was sent that it has left unanswered
+   * @param unanswered the pings that say so
    */
-  end({ side, leg }: SidePings, outcome: PingOutcome, sinceMs: number): void {
+  end({ side, leg }: SidePings, outcome: PingOutcome, unanswered: UnansweredPings): void {
     const { dialogs, log } = this.#core;
     const dialog = this.#dialog;
     if (!dialogs.mayEnd(dialog)) return; // another node will ask and end it
-    if (outcome !== 481 && !this.#outages.mayEnd(this.#addressOf(side), sinceMs)) {
+    if (outcome !== 481 && !this.#outages.mayEnd(this.#addressOf(side), unanswered)) {
       dialogs.counters.ping_holds++;
       return;
     }
@@ -196,7 +197,11 @@ class SidePings implements ClientUser {
   readonly #round: PingRound;
   #isAsking = false;
   #silent = 0;
-  #silentSinceMs = 0;
+  /** When the first ping was sent that was not answered, since the party was heard last; undefined when it was heard last. */
+  #silentMs: number | undefined;
+  /** When the first one was sent of those in a row that are left unanswered now, and the last. */
+  #firstMs = 0;
+  #lastMs = 0;
   #isOver = false;
 
   constructor(round: PingRound, side: Side) {
@@ -208,7 +213,8 @@ class SidePings implements ClientUser {
   ask(): void {
     if (this.#isAsking || this.#isOver) return;
     this.#isAsking = true; // before it is sent: that it cannot be may be told at once
-    if (this.#silent === 0) this.#silentSinceMs = this.#round.nowMs;
+    this.#lastMs = this.#round.nowMs;
+    if (this.#silent === 0) this.#firstMs = this.#lastMs;
     let isSent = false;
     try {
       isSent = this.#round.send(this);
@@ -247,10 +253,15 @@ class SidePings implements ClientUser {
     this.#isAsking = false;
     const verdict = pingVerdict(outcome);
     if (typeof outcome === "number") this.#round.heard(this.side, verdict === "alive");
-    if (verdict === "alive") this.#silent = 0;
-    else if (verdict === "gone" || ++this.#silent >= MAX_SILENT_PINGS) {
+    if (verdict === "alive") {
+      this.#silent = 0;
+      this.#silentMs = undefined;
+      return;
+    }
+    this.#silentMs ??= this.#firstMs;
+    if (verdict === "gone" || ++this.#silent >= MAX_SILENT_PINGS) {
       this.#silent = 0; // when it is kept, it has to be asked as often as before
-      this.#round.end(this, outcome, this.#silentSinceMs);
+      this.#round.end(this, outcome, { firstMs: this.#firstMs, lastMs: this.#lastMs, silentMs: this.#silentMs });
     } else if (outcome !== "transport-error") this.ask(); // a connection that broke has until the next ping to come up again
   }
 }
