@@ -7,6 +7,7 @@ import {
   type PingOutages,
   type PingOutcome,
   type Pings,
+  pingTimeoutMs,
   pingVerdict,
   type UnansweredPings,
 } from "../dialog/index.ts";
@@ -111,10 +112,11 @@ export class PingRound implements Pings, TimerOwner {
     const inside = pings.side === "callee" ? towardsCallee(dialog, leg, dialog.callerCseq) : towardsCaller(dialog, leg, leg.cseq);
     const session = this.#method === "INVITE" ? this.#sessionFor(pings.side, leg) : undefined;
     const failed = (): void => pings.settle("transport-error");
+    const timeoutMs = pingTimeoutMs(this.#intervalMs, this.#core.timeouts.frMs);
     const { counters } = this.#core.dialogs;
     if (session === undefined) {
       counters.options_pings++;
-      sendInside(this.#core, dialog, { method: "OPTIONS", inside, user: pings, failed });
+      sendInside(this.#core, dialog, { method: "OPTIONS", inside, user: pings, timeoutMs, failed });
       return true;
     }
     counters.reinvite_pings++;
@@ -123,7 +125,7 @@ export class PingRound implements Pings, TimerOwner {
     const sent = (text: string): void => {
       invite.text = text;
     };
-    sendInside(this.#core, dialog, { method: "INVITE", inside, session, user: invite, failed, sent });
+    sendInside(this.#core, dialog, { method: "INVITE", inside, session, user: invite, timeoutMs, failed, sent });
     return true;
   }
 
