@@ -148,9 +148,10 @@ export class PingRound implements Pings, TimerOwner {
       return;
     }
     const others = dialog.legs.filter((other) => other.state === "confirmed" && other !== leg);
-    const isForkOnly = side === "callee" && leg !== undefined && others.length > 0;
+    // A caller that answers has given up one callee of several; one that does not is gone.
+    const isForkOnly = (side === "callee" || outcome === 481) && leg !== undefined && others.length > 0;
     const text = isForkOnly
-      ? "One of several callees of a call hung up: it did not answer a ping"
+      ? "One of several callees of a call hung up: it did not answer a ping, or its caller has given it up"
       : "Call ended: a party did not answer a ping";
     log.info({ callId: dialog.callId, did: dialog.did, side, outcome }, text);
     dialogs.counters.ping_timeouts++;
