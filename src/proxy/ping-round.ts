@@ -108,8 +108,13 @@ export class PingRound implements Pings, TimerOwner {
     const { leg } = dialog;
     if (leg === undefined) return false;
     pings.leg = leg;
-    // The number that the other side has used last: its own next one is still new then (RFC 3261 §12.2.2).
-    const inside = pings.side === "callee" ? towardsCallee(dialog, leg, dialog.callerCseq) : towardsCaller(dialog, leg, leg.cseq);
+    // The number that the other side has used last: its own next one is still new then (RFC 3261 §12.2.2). One that is still under way, and that this ping may
+    // overtake, has to be new, too: there are devices that refuse the same number twice.
+    const before = dialog.negotiations > 0 ? 1 : 0;
+    const inside =
+      pings.side === "callee"
+        ? towardsCallee(dialog, leg, Math.max(0, dialog.callerCseq - before))
+        : towardsCaller(dialog, leg, Math.max(0, leg.cseq - before));
     const session = this.#method === "INVITE" ? this.#sessionFor(pings.side, leg) : undefined;
     const failed = (): void => pings.settle("transport-error");
     const timeoutMs = pingTimeoutMs(this.#intervalMs, this.#core.timeouts.frMs);
