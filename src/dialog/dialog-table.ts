@@ -246,7 +246,7 @@ export class DialogTable extends DialogIndex {
     if (!dialog.isGuest && dialog.state < DialogState.ConfirmedNoAck) this.#startTimer(dialog, waitMs);
   }
 
-  /** A BYE was answered 2xx. One that has ended the last leg of a restored call ends the call, as its INVITE may have been answered before. */
+  /** A BYE was answered 2xx, or by one that knows no such call. One that has ended the last leg of a restored call ends the call, as its INVITE may have been answered before. */
   byeAnswered({ dialog, direction }: DialogMatch): void {
     if (dialog.isGuest || !dialog.isRestored || dialog.state >= DialogState.ConfirmedNoAck) return;
     if (dialog.legs.some((leg) => leg.state !== "ended")) return;
@@ -275,7 +275,7 @@ export class DialogTable extends DialogIndex {
     this.#hangUpSoon(dialog, OVERTAKEN_BYE_MS, "Upstream BYE");
   }
 
-  /** Its caller has cancelled it, and it was answered all the same: who does not hang up then is hung up, where the route has asked for that (RFC 5407 §3.1.2). */
+  /** Its caller has cancelled it, and it was answered all the same: who does not hang up then is hung up, where the route has asked for that (RFC 5407). */
   raced(dialog: Dialog): void {
     const isWanted = !dialog.isGuest && (dialog.flags & DialogFlag.EndOnRaceCondition) !== 0 && dialog.expiryReason === "Lifetime Timeout";
     if (isWanted && isUp(dialog)) this.#hangUpSoon(dialog, this.raceConditionMs, "SIP Race Condition");

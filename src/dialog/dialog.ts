@@ -271,6 +271,14 @@ export class Dialog implements TimerOwner {
     return leg;
   }
 
+  /** Its INVITE is about to go out. */
+  inviteSent(target: Endpoint, branch: string, uri: string, cseq: number): void {
+    this.calleeEndpoint = target;
+    this.inviteBranch = branch;
+    this.inviteUri = uri;
+    this.inviteCseq = cseq;
+  }
+
   /** The leg with this tag, as one whose 2xx was not seen. Undefined: there is no room for another one. */
   confirmLeg(tag: string, contact: string): CalleeLeg | undefined {
     const leg = this.findLeg(tag);

@@ -6,7 +6,7 @@ export const DialogFlag = {
   ReinvitePingCallee: 8,
   /** Asks for nothing here: BYE always goes to both sides when a lifetime ends. */
   ByeOnTimeout: 16,
-  /** Ends a call whose caller has cancelled it, and that was answered all the same (RFC 5407 §3.1.2). */
+  /** Ends a call whose caller has cancelled it, and that was answered all the same (RFC 5407). */
   EndOnRaceCondition: 32,
 } as const;
 

@@ -282,7 +282,8 @@ export class InDialogContext extends ResponseContext {
     this.#negotiated();
     const isOver = status === 481 || status === 408; // the other side knows no such call (RFC 3261 §15.1.1)
     if (this.transaction.request.method !== "BYE") return;
-    if (!isOver) this.core.dialogs.remember(this.#match.dialog);
+    if (isOver) this.core.dialogs.byeAnswered(this.#match);
+    else this.core.dialogs.remember(this.#match.dialog);
     if (!ASKS_FOR_CREDENTIALS.has(status)) this.#endElsewhere();
   }
 

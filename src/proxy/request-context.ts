@@ -353,10 +353,7 @@ export class RequestContext extends ResponseContext implements HandledRequest {
     const { target, text } = hops.place((place) => forwardedRequest(request, source, { ...plan, target: place }));
     if (isTooLarge(target, text)) return void this.reject(513, "Message Too Large");
     if (this.dialog !== undefined) {
-      this.dialog.calleeEndpoint = target.insteadOf ?? target;
-      this.dialog.inviteBranch = branch;
-      this.dialog.inviteUri = this.requestUri;
-      this.dialog.inviteCseq = request.cseqNumber;
+      this.dialog.inviteSent(target.insteadOf ?? target, branch, this.requestUri, request.cseqNumber);
       this.dialog.guard = this.guard === core.router.guard ? undefined : this.guard; // that one applies anyway
       core.dialogs.changed(this.dialog);
     }

@@ -43,6 +43,9 @@ describe("a configuration without any key", () => {
       audit_interval: 60,
       options_ping_interval: 30,
       reinvite_ping_interval: 300,
+      race_condition_timeout: 5,
+      ping_outage_timeout: 300,
+      ping_missing_sessions: true,
       persistence: "sqlite",
     });
     assert.deepEqual(config.routing.reject, { no_capacity: 503, no_destination: 503, bad_resource: 500 });

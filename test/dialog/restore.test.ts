@@ -202,6 +202,17 @@ describe("the lifetime of a restored call", () => {
     }
   });
 
+  it("is no longer than it was at its start, when the wall clock was set back meanwhile", () => {
+    const net = new SimNetwork();
+    const startedAtMs = 1_700_000_000_000 + 86_400_000;
+    restored(net, { ...record(), startedAtMs, expiresAtMs: startedAtMs + 60_000 });
+    net.run(59_000);
+    assert.equal(net.dialogs.size, 1);
+    net.run(2_000);
+    assert.equal(net.dialogs.size, 0);
+    net.finish();
+  });
+
   it("before the 2xx it is that of an INVITE, and nobody is asked", () => {
     const source = new SimNetwork({ tokens: "old" });
     delivered(source);

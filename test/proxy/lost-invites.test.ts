@@ -185,16 +185,18 @@ describe("a call that was answered when its proxy was down", () => {
     net.finish();
   });
 
-  it("is over with the answer to the BYE of its caller, of which no INVITE is left to be answered", () => {
-    const { net, call } = restored();
-    call.answer = responseTo(call.delivered, 200, { toTag: call.toTag, headers: [`Contact: <sip:callee@${call.callee.sentBy}>`] });
-    call.caller.send(call.fromCaller("BYE", 2));
-    assert.deepEqual(net.loads, [1, 0]);
-    call.callee.send(responseTo(call.callee.take("BYE"), 200));
-    call.caller.take(200);
-    assert.deepEqual(net.loads, [0, 0]);
-    net.finish();
-  });
+  for (const status of [200, 481]) {
+    it(`is over with ${status} to the BYE of its caller, as no INVITE is left to be answered`, () => {
+      const { net, call } = restored();
+      call.answer = responseTo(call.delivered, 200, { toTag: call.toTag, headers: [`Contact: <sip:callee@${call.callee.sentBy}>`] });
+      call.caller.send(call.fromCaller("BYE", 2));
+      assert.deepEqual(net.loads, [1, 0]);
+      call.callee.send(responseTo(call.callee.take("BYE"), status));
+      call.caller.take(status);
+      assert.deepEqual(net.loads, [0, 0]);
+      net.finish();
+    });
+  }
 
   it("and of which nothing is heard is asked for once its time is up: 200 keeps it, 481 ends it", () => {
     for (const status of [200, 481]) {

@@ -22,7 +22,7 @@ function crossed(flags: number): { net: SimNetwork; call: SimCall; ended: string
   return { net, call, ended };
 }
 
-describe("a 2xx that crosses a CANCEL (RFC 5407 §3.1.2)", () => {
+describe("a 2xx that crosses a CANCEL (RFC 5407)", () => {
   it("end-on-race-condition: who does not hang up then is hung up after 5 s, both sides", () => {
     const { net, call, ended } = crossed(DialogFlag.EndOnRaceCondition);
     call.caller.clear();

@@ -81,7 +81,10 @@ class World {
       },
       log: net.core.log,
     });
-    net.dialogs.onState = (dialog) => this.keeper.stateChanged(dialog);
+    net.dialogs.onState = (dialog) => {
+      net.callPeers.changed(dialog);
+      this.keeper.stateChanged(dialog);
+    };
     this.keeper.tableChanged();
   }
 

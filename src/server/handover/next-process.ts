@@ -106,12 +106,13 @@ export class NextProcess {
    * @param wanted the sockets that the next process takes
    */
   switch(wanted: readonly string[]): void {
-    const { dialogs, balancer, core, layer, listeners } = this.#ports;
+    const { dialogs, core, layer, listeners } = this.#ports;
     this.hasSwitched = true;
     core.dialogs.pings = undefined;
     for (const dialog of dialogs.list()) {
       dialog.pinged?.stop();
-      this.#changed.set(dialog.did, undefined);
+      // What a call counts may have changed since something else of it did, while its destination is being chosen.
+      if (dialog.pending !== undefined) this.#changed.set(dialog.did, undefined);
     }
     this.#tell();
     let keys: string[] = [];
@@ -127,8 +128,6 @@ export class NextProcess {
     this.link.send({ kind: "switched", statuses: this.#statuses() });
     this.#share.hasSwitched = true;
     for (const dialog of dialogs.list()) if (dialog.pending === undefined) this.#letGo(dialog);
-    // What the calls that are gone count is told by the next process from now on.
-    void balancer;
     void this.#giveSockets(wanted);
   }
 
