@@ -22,6 +22,7 @@ COPY --from=build /build/node /usr/local/bin/node
 COPY --from=build /build/package.json /opt/headroom/
 COPY --from=build /build/node_modules /opt/headroom/node_modules
 COPY --from=build /build/dist /opt/headroom/dist
+COPY --chmod=755 examples/container-start.sh /usr/local/bin/
 RUN ln -s /opt/headroom/dist/src/main.js /usr/local/bin/headroom && chmod +x /opt/headroom/dist/src/main.js
 # ./headroom.yaml and sqlite:headroom.db are looked for here.
 WORKDIR /var/lib/headroom

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, describe, it } from "node:test";
 import { freeTcpPort } from "../../src/demo/free-ports.ts";
@@ -173,8 +174,7 @@ describe("a restart without a stop", () => {
 
   it("tells systemd and the file of the number which process is the main one", async () => {
     const [caller, callee] = [await peer(), await peer()];
-    const folder = join("/tmp", unique("headroom-notify"));
-    mkdirSync(folder);
+    const folder = mkdtempSync(join(tmpdir(), "headroom-notify-"));
     writeFileSync(join(folder, "systemd-notify"), `#!/bin/sh\necho "$@" >> ${join(folder, "told")}\n`);
     chmodSync(join(folder, "systemd-notify"), 0o755);
     const before = { ...process.env };
@@ -196,8 +196,9 @@ describe("a restart without a stop", () => {
     await waitFor("both are told of", 5_000, () => readFileSync(join(folder, "told"), "utf8").split("\n").length === 3);
     assert.equal(readFileSync(join(folder, "told"), "utf8"), pids.map((pid) => `--ready --pid=${pid}\n`).join(""));
     assert.equal(Number(readFileSync(pidFile, "utf8")), pids[1]);
-    await headroom.untilLogged(/"pid" *: *\d+|leaving/);
+    await headroom.untilLogged(/leaving/);
     assert.equal(Number(readFileSync(pidFile, "utf8")), pids[1]);
+    rmSync(folder, { recursive: true });
   });
 });
 

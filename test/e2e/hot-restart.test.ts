@@ -3,11 +3,12 @@ import { after, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CallStorm } from "../support/call-storm.ts";
 import { type Headroom, startHeadroom } from "../support/headroom.ts";
+import { waitFor } from "../support/net.ts";
 import { RingingCallee } from "../support/ringing-callee.ts";
 
 /** Short, so that one restart can follow another. */
 const CONFIG =
-  "{ sip: { restart_timeout: 4 }, tm: { fr_timeout: 5 }, routing: { rules: [{ group: 1, resources: pstn, disable_on: [] }] } }";
+  "{ sip: { restart_timeout: 3 }, tm: { fr_timeout: 5 }, routing: { rules: [{ group: 1, resources: pstn, disable_on: [] }] } }";
 
 describe("a restart without a stop", () => {
   const open: { close(): Promise<void> }[] = [];
@@ -30,24 +31,24 @@ describe("a restart without a stop", () => {
     const running = headroom;
     const storm = await CallStorm.open("127.0.0.1");
     open.push(storm);
-    const traffic = storm.storm(running, 50, 17_000, 1_500, 0.5);
+    const traffic = storm.storm(running, 50, 13_000, 1_500, 0.5);
     for (let restart = 0; restart < 3; restart++) {
-      await sleep(1_500);
+      await sleep(1_000);
       await running.restartHot();
-      const held = callees.map((callee) => callee.held);
-      const loads = await running.loads();
-      // What is under way between us and the destination differs for a moment.
-      for (const [i, load] of loads.entries())
-        assert.ok(Math.abs(load - held[i]!) <= 8, `loads ${loads} and calls held ${held} after restart ${restart}`);
-      await sleep(3_800);
+      const held = (): string => callees.map((callee) => callee.held).join();
+      let seen = "";
+      await waitFor("the loads are the calls that the destinations have", 5_000, async () => {
+        const before = held();
+        // A connection of HTTP that was idle for long may end in the moment in which it is used again.
+        const loads = (await running.loads().catch(() => [])).join();
+        seen = `loads ${loads}, held ${before}`;
+        return loads === before && held() === before; // nothing was on its way
+      }).catch((error: unknown) => assert.fail(`${String(error)}: ${seen}`));
+      await sleep(2_600);
     }
     await traffic;
     await storm.untilQuiet();
     const { counts } = storm;
-    console.log(
-      JSON.stringify({ ...counts, refused: [...counts.refused], byesRefused: [...counts.byesRefused] }),
-      callees.map(({ answered, unacknowledged, strangeByes, held }) => ({ answered, unacknowledged, strangeByes, held })),
-    );
     assert.deepEqual([...counts.refused], []);
     assert.deepEqual([...counts.byesRefused], []);
     assert.equal(counts.silent, 0);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { DialogFlag } from "../../src/dialog/index.ts";
 import { bodyOf, offer, pinged, SDP, untilPing } from "../support/pinged-call.ts";
-import { branchOf } from "../support/sim-call.ts";
+import { branchOf, requestUriOf } from "../support/sim-call.ts";
 import { FR_MS } from "../support/sim-network.ts";
 import { headerOf, responseTo, statusOf } from "../support/sip-messages.ts";
 
@@ -35,6 +35,16 @@ describe("a re-INVITE ping and the parties' own re-INVITEs", () => {
       net.finish();
     });
   }
+
+  it("who answers it from another place gets its ACK there (RFC 3261 §12.2.1.2)", () => {
+    const { net, call } = pinged(ReinvitePingCallee);
+    untilPing(net);
+    const ping = call.callee.take("INVITE");
+    call.callee.send(responseTo(ping, 200, { headers: ["Contact: <sip:moved@203.0.113.88>"] }));
+    const ack = net.peer("203.0.113.88").take("ACK");
+    assert.deepEqual([requestUriOf(ack), headerOf(ack, "CSeq")], ["sip:moved@203.0.113.88", "7 ACK"]);
+    call.callee.assertSilent();
+  });
 
   it("a re-INVITE the other way passes, and so does everything else", () => {
     const { net, call, ended } = pinged(ReinvitePingCallee);

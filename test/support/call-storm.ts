@@ -28,6 +28,8 @@ interface Waiting {
 /** Counts of what became of the calls of a {@link CallStorm}. */
 export interface StormCounts {
   begun: number;
+  /** Requests that were sent again, as nothing had come for half a second. */
+  copies: number;
   answered: number;
   /** Final responses to INVITEs other than 200, by status. */
   readonly refused: Map<number, number>;
@@ -40,7 +42,15 @@ export interface StormCounts {
 
 /** A caller that makes many calls by hand: it decides when each begins and where its BYE goes, and repeats what is not answered. */
 export class CallStorm {
-  readonly counts: StormCounts = { begun: 0, answered: 0, refused: new Map(), silent: 0, byesAnswered: 0, byesRefused: new Map() };
+  readonly counts: StormCounts = {
+    begun: 0,
+    copies: 0,
+    answered: 0,
+    refused: new Map(),
+    silent: 0,
+    byesAnswered: 0,
+    byesRefused: new Map(),
+  };
   /** Is told of each refusal of a call: when it was asked for, and when it was refused. */
   onRefused: ((status: number, askedMs: number, atMs: number) => void) | undefined;
   readonly #socket: Socket;
@@ -142,7 +152,11 @@ export class CallStorm {
   #ask(text: string, to: Balancer): Promise<string | undefined> {
     const key = keyOf(text);
     return new Promise((resolve) => {
-      const timers = COPIES_MS.map((ms) => setTimeout(() => this.#send(text, to), ms));
+      const repeat = (): void => {
+        this.counts.copies++;
+        this.#send(text, to);
+      };
+      const timers = COPIES_MS.map((ms) => setTimeout(repeat, ms));
       const done = (response: string | undefined): void => {
         for (const timer of timers) clearTimeout(timer);
         this.#waiting.delete(key);
