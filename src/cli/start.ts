@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import type { Command } from "commander";
 import { type Config, ConfigError, loadConfig } from "../config/index.ts";
 import { createLog } from "../observability/log.ts";
+import { collectGarbage } from "../server/collect-garbage.ts";
 import { FormerProcess } from "../server/handover/former-process.ts";
 import { HANDOVER_VARIABLE } from "../server/handover/messages.ts";
 import { type RunningServer, startServer } from "../server.ts";
@@ -88,6 +89,7 @@ async function run({ config: file, forceEmpty = false, pidFile }: StartCommand):
     "headroom is running",
   );
   announceProcess({ pidFile, log });
+  collectGarbage();
 }
 
 /** The program as it is on the disk now, started as this one was. */
