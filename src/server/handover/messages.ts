@@ -17,6 +17,8 @@ export type CallNote =
       readonly body: DialogBody;
       /** The former process still handles its INVITE. */
       readonly isPending: boolean;
+      /** It was told before that the call is the next process's: one that is not known there is over. */
+      readonly isGiven: boolean;
       readonly hasSessionTimer: boolean;
       readonly callerSession: string;
       readonly calleeSession: string;
