@@ -7,7 +7,7 @@ import { type Log, type ProxyCore, ShareOfFormer, type SipProxy } from "../../pr
 import type { SavedCapacity } from "../../store/index.ts";
 import type { Endpoint } from "../../transaction/index.ts";
 import type { SipNetwork } from "../../transport/network.ts";
-import { type CapacityPorts, restoreCapacities } from "../kept-capacities.ts";
+import { adoptFedCapacities, type CapacityPorts, restoreCapacities } from "../kept-capacities.ts";
 import type { ListenerPlace, Listeners } from "../listeners.ts";
 import { LentConnections } from "./lent-connections.ts";
 import {
@@ -249,6 +249,7 @@ export class FormerProcess {
       case "switched":
         this.#statuses = message.statuses;
         this.#adoptStatuses();
+        adoptFedCapacities(this.#ports!.balancer, message.fed);
         this.#begin();
         this.#loadsTimer = setInterval(() => this.#tellLoads(), LOADS_MS).unref();
         this.#waiting.get("switched")?.(undefined);

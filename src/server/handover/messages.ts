@@ -55,7 +55,7 @@ export type FromFormer =
   | { readonly kind: "calls"; readonly notes: readonly CallNote[] }
   | { readonly kind: "copied"; readonly capacities: readonly SavedCapacity[]; readonly statuses: readonly StatusNote[] }
   | { readonly kind: "keys"; readonly keys: readonly string[] }
-  | { readonly kind: "switched"; readonly statuses: readonly StatusNote[] }
+  | { readonly kind: "switched"; readonly statuses: readonly StatusNote[]; readonly fed: readonly LoadNote[] }
   | { readonly kind: "handle"; readonly name: string }
   | { readonly kind: "statuses"; readonly statuses: readonly StatusNote[] }
   | { readonly kind: "released" }

@@ -6,7 +6,7 @@ import { type Dialog, DialogState, type DialogTable, snapshotOf } from "../../di
 import type { MethodOutcome, MethodParams } from "../../management/index.ts";
 import { type Log, type ProxyCore, ShareOfNext, type SipProxy } from "../../proxy/index.ts";
 import type { Endpoint, SendOwner, TransactionLayer } from "../../transaction/index.ts";
-import { type CapacityPorts, resizedCapacities } from "../kept-capacities.ts";
+import { type CapacityPorts, fedCapacities, resizedCapacities } from "../kept-capacities.ts";
 import type { Listeners } from "../listeners.ts";
 import { GivenLoads } from "./given-loads.ts";
 import { KeptConnections } from "./kept-connections.ts";
@@ -128,7 +128,7 @@ export class NextProcess {
     }
     this.link.send({ kind: "keys", keys });
     listeners.divert((listener, text, to, owner) => this.#send(listener, text, to, owner));
-    this.link.send({ kind: "switched", statuses: this.#statuses() });
+    this.link.send({ kind: "switched", statuses: this.#statuses(), fed: fedCapacities(this.#ports.balancer) });
     this.#share.hasSwitched = true;
     for (const dialog of dialogs.list()) if (dialog.pending === undefined) this.#give(dialog);
     void this.#giveSockets(wanted);
