@@ -19,3 +19,10 @@ export const CREATE_CAPACITY_TABLE =
 
 /** Makes the table of one row that says when the program that writes was last known to live, milliseconds since 1970. */
 export const CREATE_LIFE_TABLE = "CREATE TABLE IF NOT EXISTS headroom_life (id INTEGER PRIMARY KEY CHECK (id = 1), at_ms INTEGER NOT NULL)";
+
+/**
+ * Makes the table of one row that names the file: its place on the disk does not, as a file that is made where another one was removed may get the same
+ * (inode numbers are used again).
+ */
+export const CREATE_NAME_TABLE =
+  "CREATE TABLE IF NOT EXISTS headroom_name (id INTEGER PRIMARY KEY CHECK (id = 1), name TEXT NOT NULL); INSERT OR IGNORE INTO headroom_name VALUES (1, lower(hex(randomblob(12))))";

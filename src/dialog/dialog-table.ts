@@ -11,13 +11,12 @@ import type { DialogTableOptions } from "./ports.ts";
 import { sessionLifeMs } from "./session-timer.ts";
 import { catchUp, type DialogEndpoints, type DialogSnapshot, revive } from "./snapshot.ts";
 
-/** Ongoing calls at a time; beyond it new calls are refused. A dialog costs some 3 KB. */
+/** Ongoing calls at a time; beyond it new calls are refused. A call that is up costs some 1.2 KB. */
 export const MAX_DIALOGS = 1_000_000;
 /** How long an ended call is still found, so that a crossed BYE or a late ACK reaches its peer (OpenSIPS `race_condition_timeout`). */
 export const ENDED_LINGER_MS = 5_000;
 /** How long a caller has to learn of a call whose callee has sent BYE already, before it is hung up. */
 const OVERTAKEN_BYE_MS = 1_000;
-
 /** The same when a BYE was refused: as long as its sender may take for the next try. And when an INVITE was: as long as its answer may be repeated. */
 const REFUSED_LINGER_MS = 32_000;
 
@@ -193,7 +192,7 @@ export class DialogTable extends DialogIndex {
     const leg = dialog.learnLeg(response, "confirmed");
     this.learned(dialog);
     if (dialog.state < DialogState.ConfirmedNoAck) {
-      if (invite !== undefined) dialog.noteSessions(invite, response);
+      if (invite !== undefined) dialog.noteAnswer(invite, response);
       this.#comeUp(dialog, leg, response);
     }
     this.changed(dialog);
@@ -215,8 +214,8 @@ export class DialogTable extends DialogIndex {
     const { wallMs, defaultTimeoutMs } = this.#options;
     const sessionMs = response && sessionLifeMs(response);
     dialog.hasSessionTimer = sessionMs !== undefined;
-    const endMs = dialog.startedAtMs + defaultTimeoutMs;
-    return sessionMs === undefined ? endMs : Math.min(endMs, wallMs() + sessionMs);
+    const nowMs = wallMs();
+    return Math.min(Math.min(dialog.startedAtMs, nowMs) + defaultTimeoutMs, nowMs + (sessionMs ?? MAX_LIFETIME_MS)); // as in #leftOf
   }
 
   /** The INVITE of a call whose transaction was lost was answered 3xx to 6xx: the call ends, and its ACK is waited for (RFC 3261 §17.1.1.3). */
@@ -281,9 +280,12 @@ export class DialogTable extends DialogIndex {
     if (isWanted && isUp(dialog)) this.#hangUpSoon(dialog, this.raceConditionMs, "SIP Race Condition");
   }
 
+  /** The end is in the snapshot, too: a restart in between must not give the call its whole life back. */
   #hangUpSoon(dialog: Dialog, ms: number, reason: EndReason): void {
     dialog.expiryReason = reason;
+    dialog.expiresAtMs = this.#options.wallMs() + ms;
     this.#startTimer(dialog, ms);
+    this.changed(dialog);
   }
 
   /** The ACK of the 2xx passed. */

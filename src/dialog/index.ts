@@ -5,8 +5,8 @@ export { DialogTable, ENDED_LINGER_MS, MAX_DIALOGS, PUT_OFF_MS } from "./dialog-
 export { DIALOG_FLAG_WORDS, DialogFlag, OPTIONS_PINGS, parseDialogFlags, REINVITE_PINGS } from "./flags.ts";
 export { type CalleeLeg, type Direction, MAX_LEGS, MAX_ROUTE_SET } from "./leg.ts";
 export { contactUri, type DialogOrigin } from "./origin.ts";
-export { EVERYBODY, MAX_SILENT_ENDS, type PingOutage, PingOutages, type PingOutagesOptions } from "./ping-outages.ts";
-export { firstPingMs, MAX_SILENT_PINGS, type PingOutcome, type PingVerdict, pingVerdict } from "./pings.ts";
+export { EVERYBODY, MAX_SILENT_ENDS, type PingOutage, PingOutages, type PingOutagesOptions, type UnansweredPings } from "./ping-outages.ts";
+export { firstPingMs, MAX_SILENT_PINGS, type PingOutcome, type PingVerdict, pingTimeoutMs, pingVerdict } from "./pings.ts";
 export type { DialogTableOptions } from "./ports.ts";
 export type { DialogEndpoints, DialogSnapshot, EndpointSnapshot } from "./snapshot.ts";
 export { endpointsOf, snapshotOf } from "./snapshot.ts";

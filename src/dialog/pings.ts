@@ -12,6 +12,14 @@ export function pingVerdict(outcome: PingOutcome): PingVerdict {
   return typeof outcome === "string" || outcome === 408 ? "silent" : "alive";
 }
 
+/** An answer is waited for this long at least, ms: a copy or two may be sent meanwhile. */
+const MIN_PING_TIMEOUT_MS = 1_000;
+
+/** How long an answer to a ping is waited for: a party that vanishes after one was answered leaves {@link MAX_SILENT_PINGS} unanswered within two intervals. */
+export function pingTimeoutMs(intervalMs: number, frMs: number): number {
+  return Math.min(frMs, Math.max(MIN_PING_TIMEOUT_MS, Math.floor(intervalMs / MAX_SILENT_PINGS)));
+}
+
 /**
  * Wait before the first ping of a call, from half of the interval to all of it: by the random part of its name, so that thousands of calls that a restart brings
  * back at once are not pinged at once.

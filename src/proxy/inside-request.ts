@@ -36,6 +36,8 @@ export interface InsideRequest {
   /** Of a re-INVITE: Contact URI and session description of the side in whose name it is sent, so that it changes neither. */
   readonly session?: { readonly contact: string; readonly body: string } | undefined;
   readonly user?: ClientUser;
+  /** How long an answer is waited for, in milliseconds; `fr_timeout` unless given. */
+  readonly timeoutMs?: number;
   /** Is told when it could not be sent, and `user` will not be. */
   readonly failed?: () => void;
   /** Is told what is about to be sent. */
@@ -104,7 +106,7 @@ export function sendInside(core: ProxyCore, dialog: Dialog, request: InsideReque
     });
     request.sent?.(text);
     if (method === "ACK") core.layer.wire.send(text, target);
-    else core.layer.send({ method, text, branch, target, timeoutMs: core.timeouts.frMs }, user);
+    else core.layer.send({ method, text, branch, target, timeoutMs: request.timeoutMs ?? core.timeouts.frMs }, user);
   }
 }
 

@@ -106,9 +106,11 @@ function didOf(route: string, core: ProxyCore): string | undefined {
   }
 }
 
-/** What the lost transaction would have done: the side that answers may have moved (RFC 3261 §12.2). The other one's request is lost. */
+/** What the lost transaction would have done: the session goes on (RFC 4028 §8.2), and the side that answers may have moved (RFC 3261 §12.2). The other one's request is lost. */
 function refreshAnswerer(core: ProxyCore, { dialog, direction }: DialogMatch, response: SipResponse): void {
-  const contact = response.cseqMethod === "INVITE" || response.cseqMethod === "UPDATE" ? contactUri(response) : "";
+  if (response.cseqMethod !== "INVITE" && response.cseqMethod !== "UPDATE") return;
+  core.dialogs.refreshed(dialog, response);
+  const contact = contactUri(response);
   const leg = dialog.findLeg(direction === "downstream" ? response.toTag : response.fromTag);
   if (contact === "" || leg === undefined) return;
   if (direction === "downstream") leg.contact = contact;

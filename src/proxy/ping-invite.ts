@@ -1,4 +1,4 @@
-import type { Dialog, PingOutcome } from "../dialog/index.ts";
+import { contactUri, type Dialog, type PingOutcome } from "../dialog/index.ts";
 import { buildCancel, type MalformedMessage, parseMessage, type SipRequest, type SipResponse } from "../sip/index.ts";
 import { type ClientTransaction, type ClientUser, State, type Timer, type TimerOwner } from "../transaction/index.ts";
 import type { ProxyCore } from "./core.ts";
@@ -50,7 +50,11 @@ export class PingInvite implements ClientUser, TimerOwner {
       this.#provisional(transaction, status);
       return;
     }
-    if (status < 300) sendInside(this.#core, this.#dialog, { method: "ACK", inside: this.#inside });
+    if (status < 300) {
+      // It may have moved: who hears no ACK hangs up (RFC 3261 §12.2.1.2, §13.3.1.4).
+      const contact = contactUri(response) || this.#inside.contact;
+      sendInside(this.#core, this.#dialog, { method: "ACK", inside: { ...this.#inside, contact } });
+    }
     this.#done(this.#cancelSent && status === 487 && !this.#rang ? "timeout" : status);
   }
 

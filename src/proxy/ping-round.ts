@@ -7,7 +7,9 @@ import {
   type PingOutages,
   type PingOutcome,
   type Pings,
+  pingTimeoutMs,
   pingVerdict,
+  type UnansweredPings,
 } from "../dialog/index.ts";
 import type { ClientTransaction, ClientUser, Timer, TimerOwner } from "../transaction/index.ts";
 import type { ProxyCore } from "./core.ts";
@@ -106,14 +108,20 @@ export class PingRound implements Pings, TimerOwner {
     const { leg } = dialog;
     if (leg === undefined) return false;
     pings.leg = leg;
-    // The number that the other side has used last: its own next one is still new then (RFC 3261 §12.2.2).
-    const inside = pings.side === "callee" ? towardsCallee(dialog, leg, dialog.callerCseq) : towardsCaller(dialog, leg, leg.cseq);
+    // The number that the other side has used last: its own next one is still new then (RFC 3261 §12.2.2). One that is still under way, and that this ping may
+    // overtake, has to be new, too: there are devices that refuse the same number twice.
+    const before = dialog.negotiations > 0 ? 1 : 0;
+    const inside =
+      pings.side === "callee"
+        ? towardsCallee(dialog, leg, Math.max(0, dialog.callerCseq - before))
+        : towardsCaller(dialog, leg, Math.max(0, leg.cseq - before));
     const session = this.#method === "INVITE" ? this.#sessionFor(pings.side, leg) : undefined;
     const failed = (): void => pings.settle("transport-error");
+    const timeoutMs = pingTimeoutMs(this.#intervalMs, this.#core.timeouts.frMs);
     const { counters } = this.#core.dialogs;
     if (session === undefined) {
       counters.options_pings++;
-      sendInside(this.#core, dialog, { method: "OPTIONS", inside, user: pings, failed });
+      sendInside(this.#core, dialog, { method: "OPTIONS", inside, user: pings, timeoutMs, failed });
       return true;
     }
     counters.reinvite_pings++;
@@ -122,7 +130,7 @@ export class PingRound implements Pings, TimerOwner {
     const sent = (text: string): void => {
       invite.text = text;
     };
-    sendInside(this.#core, dialog, { method: "INVITE", inside, session, user: invite, failed, sent });
+    sendInside(this.#core, dialog, { method: "INVITE", inside, session, user: invite, timeoutMs, failed, sent });
     return true;
   }
 
@@ -134,20 +142,21 @@ export class PingRound implements Pings, TimerOwner {
 
   /**
    * A party is gone: the call ends for both, and its slot is free. It is kept for want of a proof, or of the right to end it.
-   * @param sinceMs when the first of the pings was sent that it has left unanswered
+   * @param unanswered the pings that say so
    */
-  end({ side, leg }: SidePings, outcome: PingOutcome, sinceMs: number): void {
+  end({ side, leg }: SidePings, outcome: PingOutcome, unanswered: UnansweredPings): void {
     const { dialogs, log } = this.#core;
     const dialog = this.#dialog;
     if (!dialogs.mayEnd(dialog)) return; // another node will ask and end it
-    if (outcome !== 481 && !this.#outages.mayEnd(this.#addressOf(side), sinceMs)) {
+    if (outcome !== 481 && !this.#outages.mayEnd(this.#addressOf(side), unanswered)) {
       dialogs.counters.ping_holds++;
       return;
     }
     const others = dialog.legs.filter((other) => other.state === "confirmed" && other !== leg);
-    const isForkOnly = side === "callee" && leg !== undefined && others.length > 0;
+    // A caller that answers has given up one callee of several; one that does not is gone.
+    const isForkOnly = (side === "callee" || outcome === 481) && leg !== undefined && others.length > 0;
     const text = isForkOnly
-      ? "One of several callees of a call hung up: it did not answer a ping"
+      ? "One of several callees of a call hung up: it did not answer a ping, or its caller has given it up"
       : "Call ended: a party did not answer a ping";
     log.info({ callId: dialog.callId, did: dialog.did, side, outcome }, text);
     dialogs.counters.ping_timeouts++;
@@ -196,7 +205,11 @@ class SidePings implements ClientUser {
   readonly #round: PingRound;
   #isAsking = false;
   #silent = 0;
-  #silentSinceMs = 0;
+  /** When the first ping was sent that was not answered, since the party was heard last; undefined when it was heard last. */
+  #silentMs: number | undefined;
+  /** When the first one was sent of those in a row that are left unanswered now, and the last. */
+  #firstMs = 0;
+  #lastMs = 0;
   #isOver = false;
 
   constructor(round: PingRound, side: Side) {
@@ -208,7 +221,8 @@ class SidePings implements ClientUser {
   ask(): void {
     if (this.#isAsking || this.#isOver) return;
     this.#isAsking = true; // before it is sent: that it cannot be may be told at once
-    if (this.#silent === 0) this.#silentSinceMs = this.#round.nowMs;
+    this.#lastMs = this.#round.nowMs;
+    if (this.#silent === 0) this.#firstMs = this.#lastMs;
     let isSent = false;
     try {
       isSent = this.#round.send(this);
@@ -247,10 +261,17 @@ class SidePings implements ClientUser {
     this.#isAsking = false;
     const verdict = pingVerdict(outcome);
     if (typeof outcome === "number") this.#round.heard(this.side, verdict === "alive");
-    if (verdict === "alive") this.#silent = 0;
-    else if (verdict === "gone" || ++this.#silent >= MAX_SILENT_PINGS) {
+    if (verdict === "alive") {
+      this.#silent = 0;
+      this.#silentMs = undefined;
+      return;
+    }
+    this.#silentMs ??= this.#firstMs;
+    if (verdict === "gone" || ++this.#silent >= MAX_SILENT_PINGS) {
       this.#silent = 0; // when it is kept, it has to be asked as often as before
-      this.#round.end(this, outcome, this.#silentSinceMs);
+      // That a connection is gone is no matter of chance, as a lost packet is: one such ping says as much as the next.
+      const lastMs = outcome === "transport-error" ? this.#firstMs : this.#lastMs;
+      this.#round.end(this, outcome, { firstMs: this.#firstMs, lastMs, silentMs: this.#silentMs });
     } else if (outcome !== "transport-error") this.ask(); // a connection that broke has until the next ping to come up again
   }
 }

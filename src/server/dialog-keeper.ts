@@ -1,10 +1,11 @@
 import type { Balancer } from "../balancer/index.ts";
-import { bodyOf, type DialogRecord, recordOfBody } from "../cluster/dialogs/dialog-record.ts";
+import { bodyOf } from "../cluster/dialogs/dialog-record.ts";
 import { type Dialog, DialogState, type DialogTable, endpointsOf, snapshotOf } from "../dialog/index.ts";
 import type { Log } from "../proxy/index.ts";
 import { type DialogChanges, type DialogStore, type SavedDialog, StoreError } from "../store/index.ts";
 import type { Listener } from "../transaction/index.ts";
 import { type CapacityPorts, resizedCapacities, restoreCapacities } from "./kept-capacities.ts";
+import { quotable, recordOf } from "./kept-record.ts";
 
 /** How long a change waits for others to be written with it, ms. */
 const WRITE_DELAY_MS = 25;
@@ -66,6 +67,8 @@ export class DialogKeeper {
   readonly #ports: KeeperPorts;
   /** Dialogs that differ from what is written down, since when; the longest waiting first. */
   #changed = new Map<string, number>();
+  /** Those of the batch that is being written, which is not on the disk yet. */
+  #underWay: ReadonlyMap<string, number> = new Map();
   /** Dialogs that are, or may be, written down. */
   #stored = new Set<string>();
   /** The capacities that are written down, or on their way. */
@@ -98,11 +101,11 @@ export class DialogKeeper {
 
   /** How often each thing happened since the start; how many calls wait to be written, and how long the first has waited. */
   get counters(): Record<string, number> {
-    const [sinceMs] = this.#changed.values();
+    const sinceMs = firstOf(this.#underWay) ?? firstOf(this.#changed); // what is being written has waited longest
     return {
       ...this.#counters,
       persist_writer_crashes: this.#ports.store.crashes,
-      persist_pending: this.#changed.size,
+      persist_pending: this.#changed.size + this.#underWay.size,
       persist_lag_ms: sinceMs === undefined ? 0 : Math.max(0, Math.round(this.#ports.nowMs() - sinceMs)),
     };
   }
@@ -294,6 +297,7 @@ export class DialogKeeper {
     const isNews = changes.saved.length > 0 || changes.removed.length > 0;
     if (!isNews && capacities === undefined && aliveAtMs === undefined) return true;
     for (const [did] of changes.saved) this.#stored.add(did);
+    this.#underWay = batch;
     const stopWatch = this.#ports.after(SLOW_WRITE_MS, () =>
       log.error(
         { calls: this.#changed.size },
@@ -307,6 +311,7 @@ export class DialogKeeper {
       this.#failed(batch, error);
       return false;
     } finally {
+      this.#underWay = new Map();
       stopWatch();
     }
     const [sinceMs = nowMs()] = batch.values();
@@ -370,22 +375,13 @@ export class DialogKeeper {
   }
 }
 
-function recordOf(text: string, did: string): DialogRecord | undefined {
-  try {
-    return recordOfBody(JSON.parse(text), did);
-  } catch {
-    return undefined;
-  }
+function firstOf(waiting: ReadonlyMap<string, number>): number | undefined {
+  const [sinceMs] = waiting.values();
+  return sinceMs;
 }
 
 function isAtDestination({ load }: Dialog): boolean {
   return load.leases.length === 0 || load.currentDestination !== undefined;
-}
-
-function quotable(text: unknown): string {
-  return String(text)
-    .slice(0, 64)
-    .replace(/[^\x20-\x7e]/g, "?");
 }
 
 function sleep(ms: number): Promise<void> {

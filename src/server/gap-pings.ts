@@ -64,14 +64,33 @@ export class GapPings {
   #ask(freeswitch: string, calls: readonly Dialog[]): void {
     const { verify, log, config } = this.#ports;
     const overMs = Math.max(config.dialog.options_ping_interval * 1000, (calls.length / GAP_PINGS_PER_SECOND) * 1000);
-    let asked = 0;
-    for (const [i, dialog] of calls.entries()) if (verify(dialog, (overMs * (i + 1)) / calls.length)) asked++;
-    log.info({ freeswitch, calls: calls.length, asked, seconds: Math.ceil(overMs / 1000) }, "is asked for its calls, as it has lost some");
+    let [asked, i] = [0, 0];
+    this.#inParts(() => {
+      const dialog = calls[i++];
+      if (dialog !== undefined && verify(dialog, (overMs * i) / calls.length)) asked++;
+      if (i < calls.length) return true;
+      log.info(
+        { freeswitch, calls: calls.length, asked, seconds: Math.ceil(overMs / 1000) },
+        "is asked for its calls, as it has lost some",
+      );
+      return false;
+    });
+  }
+
+  /** Calls `step` until it answers false. Others have their turn now and then. */
+  #inParts(step: () => boolean): void {
+    const { soon = setImmediate } = this.#ports;
+    const part = (): void => {
+      if (this.#isClosed) return;
+      for (let seen = 0; seen < CALLS_PER_PART; seen++) if (!step()) return;
+      soon(part);
+    };
+    part();
   }
 
   /** Every call that holds something of one of these destinations. */
   #collect(destinations: readonly number[], done: (calls: readonly Dialog[]) => void): void {
-    const { balancer, dialogs, soon = setImmediate } = this.#ports;
+    const { balancer, dialogs } = this.#ports;
     const cells = new Set(
       destinations.flatMap((id) => {
         const destination = balancer.destination(id);
@@ -80,18 +99,11 @@ export class GapPings {
     );
     const list = dialogs.list();
     const found: Dialog[] = [];
-    const part = (): void => {
-      if (this.#isClosed) return;
-      for (let seen = 0; seen < CALLS_PER_PART; seen++) {
-        const next = list.next();
-        if (next.done === true) {
-          done(found);
-          return;
-        }
-        if (next.value.load.leases.some((cell) => cells.has(cell))) found.push(next.value);
-      }
-      soon(part);
-    };
-    part();
+    this.#inParts(() => {
+      const next = list.next();
+      if (next.done === true) done(found);
+      else if (next.value.load.leases.some((cell) => cells.has(cell))) found.push(next.value);
+      return next.done !== true;
+    });
   }
 }

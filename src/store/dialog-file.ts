@@ -1,7 +1,13 @@
 import { copyFileSync, renameSync, statSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import Database from "better-sqlite3";
-import { CREATE_CAPACITY_TABLE, CREATE_DIALOG_TABLE, CREATE_LIFE_TABLE, DIALOG_FILE_VERSION } from "../../migrations/004-dialog.ts";
+import {
+  CREATE_CAPACITY_TABLE,
+  CREATE_DIALOG_TABLE,
+  CREATE_LIFE_TABLE,
+  CREATE_NAME_TABLE,
+  DIALOG_FILE_VERSION,
+} from "../../migrations/004-dialog.ts";
 import { StoreError } from "./errors.ts";
 import { asStoreError } from "./fault.ts";
 
@@ -11,7 +17,7 @@ const LOG_BYTES = 16_777_216;
 const COMPANIONS = ["", "-wal", "-shm", "-journal"] as const;
 /** Codes of SQLite for a file that is no database, or a broken one. */
 const BROKEN = /^SQLITE_(?:NOTADB|CORRUPT)/;
-const MAKE_TABLES = `BEGIN IMMEDIATE; ${CREATE_DIALOG_TABLE}; ${CREATE_CAPACITY_TABLE}; ${CREATE_LIFE_TABLE}; PRAGMA user_version = ${DIALOG_FILE_VERSION}; COMMIT`;
+const MAKE_TABLES = `BEGIN IMMEDIATE; ${CREATE_DIALOG_TABLE}; ${CREATE_CAPACITY_TABLE}; ${CREATE_LIFE_TABLE}; ${CREATE_NAME_TABLE}; PRAGMA user_version = ${DIALOG_FILE_VERSION}; COMMIT`;
 
 /** A call as it is written down: the name of its dialog, and a text that says all of it. */
 export type SavedDialog = readonly [did: string, record: string];
@@ -44,8 +50,10 @@ export interface KeptCalls {
  * nothing: waiting for the disk forty times a second is left out (`synchronous = NORMAL` with a write-ahead log).
  */
 export class DialogFile {
-  /** Differs from one file to the next of the same path. */
+  /** Differs from one file to the next of the same path, and stands in the file. */
   readonly identity: string;
+  /** Where it is on the disk: nothing else can be there while it is open. */
+  readonly #place: string;
   readonly #file: string;
   readonly #database: Database.Database;
   readonly #write: (changes: DialogChanges) => void;
@@ -69,17 +77,18 @@ export class DialogFile {
       database.pragma(`journal_size_limit = ${LOG_BYTES}`);
       if (version !== DIALOG_FILE_VERSION) database.exec(MAKE_TABLES); // else a full disk is enough to read
       this.#write = writerOf(database);
+      this.identity = String(database.prepare("SELECT name FROM headroom_name").pluck().get());
     } catch (cause) {
       database?.close();
       throw faultOf(cause, file);
     }
     this.#database = database;
-    this.identity = identityOf(file) ?? "";
+    this.#place = placeOf(file) ?? "";
   }
 
   /** Whether the path still leads to the file that is open: somebody may have removed it, or put another in its place. */
   get isCurrent(): boolean {
-    return identityOf(this.#file) === this.identity;
+    return placeOf(this.#file) === this.#place;
   }
 
   /**
@@ -177,8 +186,7 @@ function versionOf(database: Database.Database, file: string, wasThere: boolean)
   );
 }
 
-/** Tells one file from another, whatever their names. Undefined: there is none. */
-export function identityOf(file: string): string | undefined {
+function placeOf(file: string): string | undefined {
   const found = statSync(file, { throwIfNoEntry: false, bigint: true });
   return found && `${found.dev}:${found.ino}`;
 }

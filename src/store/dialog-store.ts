@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { MEMORY, sqliteFile } from "./database-url.ts";
-import { copyCalls, type DialogChanges, DialogFile, identityOf, type KeptCalls, moveAside } from "./dialog-file.ts";
+import { copyCalls, type DialogChanges, DialogFile, type KeptCalls, moveAside } from "./dialog-file.ts";
 import { StoreError } from "./errors.ts";
 import type { StateLog } from "./state-store.ts";
 import { WriterThread } from "./writer-thread.ts";
@@ -118,7 +118,7 @@ function readCopy(file: string, why: StoreError, wallMs: () => number): ReadCall
     folder = mkdtempSync(join(tmpdir(), "headroom-calls-"));
     const copy = join(folder, "calls");
     copyCalls(file, copy);
-    return { ...readAll(copy, wallMs), identity: identityOf(file) ?? "", fault: why };
+    return { ...readAll(copy, wallMs), fault: why };
   } catch (error) {
     throw error instanceof StoreError && error.code === "DAMAGED" ? error : why;
   } finally {

@@ -1,11 +1,11 @@
 /**
  * Loaded into a program before its own modules (`node --import`): shifts its wall clock by what a file says, in milliseconds, read at the start and at each
- * SIGUSR1. The file is named by CHAOS_CLOCK_FILE. Monotonic clocks (`performance.now()`, timers) go on as they are, as they do when somebody sets the time.
+ * SIGUSR1. The file is named by what stands behind the name of this module: `clock-shift.ts?file=NAME`. Monotonic clocks (`performance.now()`, timers) go on as they are, as they do when somebody sets the time.
  */
 import { readFileSync } from "node:fs";
 import { isMainThread } from "node:worker_threads";
 
-const file = process.env["CHAOS_CLOCK_FILE"];
+const file = new URL(import.meta.url).searchParams.get("file");
 const RealDate = Date;
 let shiftMs = 0;
 
@@ -29,7 +29,7 @@ class ShiftedDate extends RealDate {
   }
 }
 
-if (file !== undefined) {
+if (file !== null) {
   read();
   globalThis.Date = ShiftedDate as DateConstructor;
   if (isMainThread) process.on("SIGUSR1", read);

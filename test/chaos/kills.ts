@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { waitFor } from "../support/net.ts";
 import type { CallChange } from "./call-book.ts";
 import { compareCalls, compareLoads } from "./comparison.ts";
 import { ChaosRig, type Kill } from "./rig.ts";
@@ -6,8 +7,9 @@ import { untilZero } from "./settled.ts";
 
 /** What was on its way when the balancer died arrives within this, ms. */
 const ARRIVAL_MS = 150;
-/** Calls need as long to become as many as they will be. */
+/** How long a call may ring, s. */
 const RINGING_S = 5;
+/** Calls need as long to become as many as they will be. */
 const FIRST_CALLS_MS = 3_000;
 /** For the calls that are up at the end to be hung up, and for pings to find those whose end was lost. */
 const END_MS = 40_000;
@@ -72,6 +74,7 @@ export async function runKills(options: KillsOptions): Promise<string[]> {
       await rig.start(kill);
       faults.push(...(await compare(rig, kill, held, { number, options, restored, lost })));
       rig.release();
+      await waitFor("everything that waited is said", END_MS, () => rig.parties.every(({ out }) => !out.isHeld));
     }
     await sleep(betweenMs[0]);
     rig.stopCalling();

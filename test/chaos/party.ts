@@ -185,7 +185,7 @@ export abstract class ChaosParty {
       repeated.over?.();
       return;
     }
-    this.send(repeated.text, repeated.to);
+    if (!this.out.isHeld) this.send(repeated.text, repeated.to); // one copy waits already
     repeated.waitMs = Math.min(repeated.maxWaitMs, repeated.waitMs * 2);
     repeated.timer = setTimeout(() => this.#again(key), repeated.waitMs);
   }

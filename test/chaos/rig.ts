@@ -1,4 +1,5 @@
 import { rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
@@ -54,8 +55,6 @@ export class ChaosRig {
   readonly destinations: readonly ChaosDestination[];
   readonly callers: readonly ChaosCaller[];
   readonly kills: Kill[] = [];
-  /** Where the log of the balancer goes at the end. */
-  logFile: string | undefined = process.env["CHAOS_LOG"];
   readonly #options: RigOptions;
   readonly #run: string;
   readonly #clockFile: string;
@@ -104,10 +103,12 @@ export class ChaosRig {
     await Promise.all(destinations.map((destination) => destination.open()));
     const table: Row[] = destinations.map(({ uri }) => ({ uri, resources: "pstn=100000;transcoding=100000" }));
     const run = `r${seed}`;
-    const clockFile = join(process.env["TMPDIR"] ?? "/tmp", `headroom-chaos-clock-${process.pid}-${seed}`);
+    const clockFile = join(tmpdir(), `headroom-chaos-clock-${process.pid}-${seed}`);
     writeFileSync(clockFile, "0");
-    process.env["CHAOS_CLOCK_FILE"] = clockFile;
-    const headroom = await startHeadroom(configText(pingIntervalS, ringingS), [...table, ...rows], `${net}.1`, ["--import", CLOCK_SHIFT]);
+    const headroom = await startHeadroom(configText(pingIntervalS, ringingS), [...table, ...rows], `${net}.1`, [
+      "--import",
+      `${CLOCK_SHIFT}?file=${encodeURIComponent(clockFile)}`,
+    ]);
     const rig = new ChaosRig(options, { headroom, book, destinations, run, clockFile });
     await Promise.all(rig.callers.map((caller) => caller.open()));
     return rig;
@@ -217,7 +218,8 @@ export class ChaosRig {
     this.stopCalling();
     for (const party of this.parties) party.die();
     rmSync(this.#clockFile, { force: true });
-    if (this.logFile !== undefined) writeFileSync(this.logFile, this.headroom.log());
+    const logFile = process.env["CHAOS_LOG"];
+    if (logFile !== undefined) writeFileSync(logFile, this.headroom.log());
     await this.headroom.stop();
   }
 }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { freeUdpPort, waitFor } from "../support/net.ts";
 import { compareCalls, compareLoads } from "./comparison.ts";
 import { Faults } from "./faults.ts";
+import { GIVE_UP_MS } from "./party.ts";
 import { ChaosRig, FR_TIMEOUT_S } from "./rig.ts";
 import { describeFault, scheduleOf } from "./schedule.ts";
 import { untilPartiesSettled, untilZero } from "./settled.ts";
@@ -63,7 +64,7 @@ export async function runChaos(options: ChaosOptions): Promise<string[]> {
     await Promise.all([calling, faults.end()]);
     const wrong = await watch.stop();
     wrong.push(...(await untilPartiesSettled(rig, SETTLE_MS)));
-    await sleep(quietMs(options));
+    await untilSwept(rig, options, say);
     wrong.push(...(await compare(rig, faults, say)));
     if (sipp !== undefined) wrong.push(...(await compareSipp(rig, sipp, mostLost(rig, faults))));
     wrong.push(...(await untilZero(rig, SETTLE_MS)));
@@ -86,9 +87,17 @@ export async function runChaos(options: ChaosOptions): Promise<string[]> {
   }
 }
 
-/** How long it takes until calls that only the balancer has are over: pings find those that were up, and those that rang before a kill are taken back, then asked for. */
-function quietMs({ pingIntervalS, ringingS }: ChaosOptions): number {
-  return 1_000 * Math.max(PINGS * pingIntervalS + 2 * FR_TIMEOUT_S, ringingS + 3 * FR_TIMEOUT_S);
+/**
+ * Waits until every call that only the balancer has is over, or should be: pings find those that were up. One that rang when the balancer was killed is taken
+ * back when its time is up, then waited for (64 * T1), then asked for.
+ */
+async function untilSwept(rig: ChaosRig, { pingIntervalS, ringingS }: ChaosOptions, say: (text: string) => void): Promise<void> {
+  const pingedMs = 1_000 * (PINGS * pingIntervalS + 2 * FR_TIMEOUT_S);
+  const takenBackMs = 1_000 * (ringingS + 3 * FR_TIMEOUT_S) + GIVE_UP_MS;
+  const beganMs = performance.now();
+  const isSwept = async (): Promise<boolean> => compareCalls(rig.book.snapshot(), await rig.counted()).surplus.length === 0;
+  await waitFor("no call is left that only the balancer has", Math.max(pingedMs, takenBackMs), isSwept).catch(() => {}); // the comparison tells them
+  say(`swept after ${((performance.now() - beganMs) / 1_000).toFixed(1)} s`);
 }
 
 /** Looks at the loads all the time: none may ever be negative, or more than all calls there are. */

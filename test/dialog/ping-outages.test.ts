@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { EVERYBODY, MAX_SILENT_ENDS, PingOutages } from "../../src/dialog/index.ts";
+import { EVERYBODY, MAX_SILENT_ENDS, PingOutages, type UnansweredPings } from "../../src/dialog/index.ts";
 import { MAX_SILENT_ADDRESSES } from "../../src/dialog/ping-outages.ts";
 
 const HOLD_MS = 300_000;
@@ -12,6 +12,11 @@ interface Bench {
   answers: number;
   /** How many of so many calls may end, one after the other, whose pings were sent 10 s ago. */
   ended(address: string, calls: number): number;
+}
+
+/** Pings of a call that is about to end. */
+function unanswered(nowMs: number, silentMs = nowMs - 10_000): UnansweredPings {
+  return { firstMs: nowMs - 10_000, lastMs: nowMs - 5_000, silentMs };
 }
 
 function bench(holdMs = HOLD_MS): Bench {
@@ -28,7 +33,7 @@ function bench(holdMs = HOLD_MS): Bench {
     }),
     ended(address, calls) {
       let ended = 0;
-      for (let i = 0; i < calls; i++) if (self.outages.mayEnd(address, self.nowMs - 10_000)) ended++;
+      for (let i = 0; i < calls; i++) if (self.outages.mayEnd(address, unanswered(self.nowMs))) ended++;
       return ended;
     },
   };

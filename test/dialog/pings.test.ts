@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { DialogFlag, firstPingMs, parseDialogFlags, pingVerdict } from "../../src/dialog/index.ts";
+import { DialogFlag, firstPingMs, parseDialogFlags, pingTimeoutMs, pingVerdict } from "../../src/dialog/index.ts";
 
 describe("what an answer to a ping says", () => {
   it("481: the party has no such call; 408 and silence: it is asked once more", () => {
@@ -25,6 +25,15 @@ describe("the first ping of a call", () => {
       tenths[tenth] = (tenths[tenth] ?? 0) + 1;
     }
     assert.ok(Math.max(...tenths) < 150, tenths.join(" "));
+  });
+
+  it("answers are waited for so long that two silent pings and the one before take no more than two intervals", () => {
+    for (const intervalMs of [2_000, 10_000, 30_000, 300_000])
+      for (const frMs of [1_000, 5_000, 32_000, 600_000]) {
+        const waitMs = pingTimeoutMs(intervalMs, frMs);
+        assert.ok(waitMs <= frMs && intervalMs + 2 * waitMs <= 2 * intervalMs, `${intervalMs} ${frMs}: ${waitMs}`);
+      }
+    assert.deepEqual([pingTimeoutMs(30_000, 5_000), pingTimeoutMs(1_000, 5_000)], [5_000, 1_000]);
   });
 
   it("is the same for one call each time", () => {

@@ -20,7 +20,7 @@ describe("Headroom, while everything goes wrong", { concurrency: true }, () => {
 
   it("counts right once parties, network, disk and clock have failed as well, and ends at zero", async (t) => {
     const wrong = await runChaos({
-      ...{ seed: SEED, seconds: 6, callsPerSecond: 15, net: "127.0.83", hasSipp: false, pingIntervalS: 1, ringingS: 3 },
+      ...{ seed: SEED, seconds: 6, callsPerSecond: 15, net: "127.0.83", hasSipp: false, pingIntervalS: 1, ringingS: 2 },
       ...{ holdMs: [300, 2_000], giveUpMs: GIVE_UP_MS, say: (text) => t.diagnostic(text) },
     });
     assert.deepEqual(wrong, []);

@@ -15,6 +15,8 @@ const CALLEE = "127.0.78.3";
 const CONFIG = "{ tm: { fr_timeout: 5 }, routing: { rules: [{ group: 1, resources: pstn, disable_on: [] }] } }";
 /** A call waits for no disk: SQLite waits 250 ms for a lock, and each of its attempts would show. A busy machine may take a while for itself. */
 const CALL_MS = 5_000;
+/** Between two attempts to write it may be 10 s. */
+const RETRY_MS = 15_000;
 
 async function counter(headroom: Headroom, name: string): Promise<number> {
   const full = `dialog:persist_${name}`;
@@ -22,7 +24,7 @@ async function counter(headroom: Headroom, name: string): Promise<number> {
 }
 
 async function untilWritten(headroom: Headroom): Promise<void> {
-  await waitFor("all is written", 15_000, async () => (await counter(headroom, "pending")) === 0);
+  await waitFor("all is written", RETRY_MS, async () => (await counter(headroom, "pending")) === 0);
 }
 
 /** Largest file that the process may make, bytes: beyond it a write fails as on a full disk (EFBIG, SIGXFSZ). */
@@ -48,7 +50,7 @@ describe("a disk that fails under a running program", () => {
       const before = await counter(headroom, "failures");
       await call(15);
       await hangUp(10);
-      await waitFor("writing fails", 15_000, async () => (await counter(headroom, "failures")) >= before + 3);
+      await waitFor("writing fails", RETRY_MS, async () => (await counter(headroom, "failures")) >= before + 3);
       assert.ok((await counter(headroom, "pending")) > 0);
     };
     /** What a crash leaves is what the destination has. */
@@ -78,7 +80,8 @@ describe("a disk that fails under a running program", () => {
       } finally {
         other.close();
       }
-      await headroom.untilLogged(/The file of calls is another one now: all calls are written into it/);
+      const another = "The file of calls is another one now: all calls are written into it";
+      await waitFor(another, RETRY_MS, () => headroom.log().includes(another));
       await crash();
 
       await hangUp(calls.length);

@@ -169,6 +169,19 @@ describe("responses to requests inside a call whose node is gone", () => {
       net.finish();
     });
 
+    it(`a session that ${side === "caller" ? "its caller" : "its callee"} refreshed as its node died lasts on (RFC 4028 §8.2)`, async () => {
+      for (const method of ["INVITE", "UPDATE"]) {
+        const { net, from, to, received } = await asked(method, side);
+        const { expiresAtMs } = net.onlyDialog;
+        to.send(responseTo(received, 200, { headers: ["Session-Expires: 120;refresher=uac"] }));
+        from.take(200);
+        assert.ok(net.onlyDialog.expiresAtMs < expiresAtMs);
+        assert.equal(net.onlyDialog.hasSessionTimer, true);
+        net.run(153_000);
+        assert.deepEqual(net.loads, [0, 0]);
+      }
+    });
+
     it(`other answers to the ${side} pass too`, async () => {
       for (const [method, status] of [
         ["INFO", 200],

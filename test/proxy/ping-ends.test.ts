@@ -77,6 +77,23 @@ describe("pings by route sets, of forks, of restored calls", () => {
     net.finish();
   });
 
+  it("its caller knows one of two callees no more: that one is hung up alone; a caller that is silent is gone for both", () => {
+    for (const isSilent of [false, true]) {
+      const net = pingingNetwork(OptionsPingCaller);
+      const call = delivered(net);
+      call.answerWith(200, { toTag: "one" });
+      call.answerWith(200, { toTag: "two" });
+      untilPing(net);
+      const ping = call.caller.take("OPTIONS");
+      assert.match(headerOf(ping, "From"), /;tag=one$/);
+      if (isSilent) net.run(2 * FR_MS);
+      else call.caller.send(responseTo(ping, 481));
+      assert.match(headerOf(call.callee.take("BYE"), "To"), /;tag=one$/);
+      assert.deepEqual(net.loads, [isSilent ? 0 : 1, 0]);
+      if (!isSilent) call.callee.assertSilent();
+    }
+  });
+
   it("a call that was restored before there was a proxy is pinged, with the numbers that its parties had", () => {
     const { net, call } = pinged(BOTH);
     call.callee.send(call.fromCallee("INFO", 41));

@@ -38,6 +38,21 @@ describe("OPTIONS pings", () => {
     assert.deepEqual([net.loads, net.dialogs.counters.options_pings, net.dialogs.counters.ping_timeouts], [[1, 0], 8, 0]);
   });
 
+  it("one that may overtake a re-INVITE leaves its number alone", () => {
+    const { net, call } = pinged(OptionsPingCallee);
+    call.caller.send(call.fromCaller("INVITE", 8));
+    const invite = call.callee.take("INVITE");
+    call.callee.send(responseTo(invite, 180));
+    untilPing(net);
+    const ping = call.callee.take("OPTIONS");
+    assert.equal(headerOf(ping, "CSeq"), "7 OPTIONS");
+    call.callee.send(responseTo(ping, 500));
+    call.callee.send(responseTo(invite, 200));
+    untilPing(net);
+    assert.equal(headerOf(call.callee.take("OPTIONS"), "CSeq"), "8 OPTIONS");
+    assert.deepEqual(net.loads, [1, 0]);
+  });
+
   it("go only where the route asked for them, and not at all when it did not", () => {
     const one = pinged(OptionsPingCallee);
     untilPing(one.net);

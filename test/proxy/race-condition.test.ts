@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { DialogFlag } from "../../src/dialog/index.ts";
+import { DialogFlag, snapshotOf } from "../../src/dialog/index.ts";
 import { pingingNetwork } from "../support/pinged-call.ts";
 import { delivered, type SimCall } from "../support/sim-call.ts";
 import type { SimNetwork } from "../support/sim-network.ts";
@@ -33,6 +33,12 @@ describe("a 2xx that crosses a CANCEL (RFC 5407)", () => {
     call.callee.take("BYE");
     assert.deepEqual([ended, net.loads], [["SIP Race Condition"], [0, 0]]);
     net.finish();
+  });
+
+  it("a restart in between does not give it its whole life", () => {
+    const { net } = crossed(DialogFlag.EndOnRaceCondition);
+    const { expiresAtMs, startedAtMs } = snapshotOf(net.onlyDialog);
+    assert.equal(expiresAtMs - startedAtMs, RACE_MS);
   });
 
   it("a caller that hangs up itself, as it should, ends the call as ever", () => {

@@ -190,6 +190,8 @@ describe("a disk that fails", () => {
     const { net, keeper } = kept(store, "a");
     const call = established(net);
     await pass(net, 6_000);
+    assert.equal(keeper.counters["persist_pending"], 1, "what is being written is not written");
+    assert.ok((keeper.counters["persist_lag_ms"] ?? 0) > 5_000);
     established(net);
     call.caller.send(call.fromCaller("BYE", 2));
     assert.equal(net.logged.filter(({ message }) => message.startsWith("A write of calls takes longer")).length, 1);

@@ -120,6 +120,19 @@ describe("a file of calls", () => {
     assert.notEqual(await open?.write({ saved: [["1.a", "one"]], removed: [] }), "");
   });
 
+  it("that is made anew before the first write has another name, also where the disk gives it the same place", async () => {
+    const places = new Set<string>();
+    for (let i = 0; i < 8; i++) {
+      const store = await restart();
+      const { ino } = statSync(file);
+      for (const name of readdirSync(folder)) if (name.startsWith("headroom.db.calls")) rmSync(join(folder, name));
+      const name = await store.write({ saved: [["1.a", "one"]], removed: [] });
+      places.add(statSync(file).ino === ino ? "same" : "other");
+      assert.notEqual(name, store.identity);
+    }
+    assert.ok(places.size > 0);
+  });
+
   it("that is replaced while the program runs has another name, and is written", async () => {
     start();
     const before = await open?.write({ saved: [["1.a", "one"]], removed: [] });

@@ -10,7 +10,7 @@ import { onProcessExit } from "./cleanup.ts";
 import { freeUdpPort, waitFor } from "./net.ts";
 
 const MAIN = resolve(import.meta.dirname, "../../src/main.ts");
-const START_TIMEOUT_MS = 20_000; // a second on an idle machine
+const START_TIMEOUT_MS = 60_000; // a second on an idle machine
 const STOP_TIMEOUT_MS = 10_000;
 const MI_TIMEOUT_MS = 5_000;
 const LOG_TIMEOUT_MS = 5_000;

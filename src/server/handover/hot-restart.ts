@@ -8,6 +8,8 @@ import { NextProcess, type NextProcessPorts } from "./next-process.ts";
 
 /** How long a new process may take until it can take over, ms. */
 const START_MS = 30_000;
+/** How long the end waits for answers to management, ms: no method takes longer. */
+const ANSWER_MS = 20_000;
 /** The first process of a container: its end is the end of the container. */
 const FIRST_PID = 1;
 
@@ -170,6 +172,7 @@ export class HotRestart {
     const s = Math.round((nowMs() - sinceMs) / 1000);
     if (isDone) log.info({ s }, "everything that was begun before the restart is done: leaving");
     else log.warn({ s }, "the time for what was begun before the restart is over: leaving, the new process goes on with its calls");
+    await next.untilAnswered(ANSWER_MS);
     child.removeAllListeners("exit");
     leave(0);
   }

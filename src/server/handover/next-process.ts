@@ -1,5 +1,6 @@
 import type { ChildProcess, SendHandle } from "node:child_process";
-import { Server } from "node:net";
+import type { Server } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Balancer, StatusChange } from "../../balancer/index.ts";
 import { bodyOf } from "../../cluster/dialogs/dialog-record.ts";
 import { type Dialog, DialogState, type DialogTable, snapshotOf } from "../../dialog/index.ts";
@@ -10,6 +11,7 @@ import { type CapacityPorts, fedCapacities, resizedCapacities } from "../kept-ca
 import type { Listeners } from "../listeners.ts";
 import { GivenLoads } from "./given-loads.ts";
 import { KeptConnections } from "./kept-connections.ts";
+import { leaveToNext } from "./management-socket.ts";
 import {
   type CallNote,
   type FromFormer,
@@ -20,6 +22,7 @@ import {
   type StatusNote,
 } from "./messages.ts";
 import { ProcessLink } from "./process-link.ts";
+import { Senders } from "./senders.ts";
 
 /** Calls of one message. */
 const CHUNK = 200;
@@ -27,8 +30,6 @@ const CHUNK = 200;
 const KEYS_CHUNK = 2_000;
 /** How long changes wait to be told together while this process still has the sockets, ms. */
 const NOTES_MS = 5;
-/** Requests that are told when the next process could not send them: the last so many. */
-const MAX_OWNERS = 20_000;
 /** How often it is looked whether something is left to do, ms. */
 const POLL_MS = 50;
 /** A connection on which nothing has come or gone for so long is closed once nothing else is left to do, ms. */
@@ -67,8 +68,7 @@ export class NextProcess {
   readonly #changed = new Map<string, string | undefined>();
   #notesTimer: NodeJS.Timeout | undefined;
   #isCopying = false;
-  readonly #owners = new Map<number, SendOwner>();
-  #lastOwner = 0;
+  readonly #senders = new Senders();
   readonly #connections = new KeptConnections();
   readonly #undo: () => void;
   /** Management methods that run there. */
@@ -170,8 +170,16 @@ export class NextProcess {
       if (!isBusy) this.#endQuiet(listeners);
       if (!isBusy && [...listeners.connections()].length === 0) return true;
       if (nowMs() >= untilMs || !this.link.isOpen) return false;
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      await sleep(POLL_MS);
     }
+  }
+
+  /** Resolves when every management method that runs there was answered, or the time is over. */
+  async untilAnswered(timeoutMs: number): Promise<void> {
+    const { nowMs } = this.#ports;
+    const untilMs = nowMs() + timeoutMs;
+    do await sleep(POLL_MS);
+    while (this.#requests.size > 0 && this.link.isOpen && nowMs() < untilMs);
   }
 
   /** Each change of a call is told from now on. @returns how to take that back */
@@ -256,12 +264,9 @@ export class NextProcess {
       case "message":
         this.#take(message);
         return;
-      case "unsent": {
-        const owner = this.#owners.get(message.id);
-        this.#owners.delete(message.id);
-        owner?.transportError(message.reason);
+      case "unsent":
+        this.#senders.failed(message.id, message.reason);
         return;
-      }
       case "write":
         if (!this.#connections.write(message.connection, message.text)) this.#gone(message.connection);
         return;
@@ -329,8 +334,7 @@ export class NextProcess {
         continue;
       }
       // Closed only now: until the other one has it, what comes is read here and handed on.
-      // Its own way would end connections on which the next request may be under way: what is asked there is asked of the next process.
-      if (name === MANAGEMENT) Server.prototype.close.call(handle);
+      if (name === MANAGEMENT) leaveToNext(handle as Server);
       else listeners.release(name);
     }
     for (const { configured } of listeners.places()) if (!wanted.includes(configured)) listeners.release(configured);
@@ -338,11 +342,7 @@ export class NextProcess {
 
   #send(listener: string, text: string, { address, port }: Endpoint, owner: SendOwner | undefined): void {
     this.#tell(); // the next process knows of a call before its parties do
-    const id = owner && ++this.#lastOwner;
-    if (owner !== undefined && id !== undefined) {
-      this.#owners.set(id, owner);
-      if (this.#owners.size > MAX_OWNERS) this.#owners.delete(this.#owners.keys().next().value!);
-    }
+    const id = this.#senders.note(owner);
     this.link.send({ kind: "send", listener, text, address, port, id });
   }
 
