@@ -52,6 +52,8 @@ export interface RunningServer {
   reload(config?: Config): Promise<void>;
   /** Has a new process take over. Answers its id; rejects with a sentence, and nothing has changed, when it cannot. */
   restart(): Promise<number>;
+  /** The id of a process that has taken over, once a restart that is under way has come to its end. Undefined: this process goes on. */
+  successor(): Promise<number | undefined>;
   /** Refuses new calls, waits up to `sip.stop_timeout` for requests in flight, closes everything. */
   stop(): Promise<void>;
 }
@@ -272,11 +274,8 @@ async function compose(
     ...{ config, dialogs, balancer, layer, core, listeners, proxy, nowMs, log, spawn, former, leave },
     management: { listen: config.mi_http.listen, server: () => management?.server },
     settle: () => [operators.settled(), registrations?.settled()],
-    retire: () => [
-      ...[keeper, operators, registrations, announcer, audit, gapPings].map((part) => part?.close()),
-      watch.stop(),
-      feeds?.stop(),
-    ],
+    closeCalls: () => keeper?.close(),
+    retire: () => [...[operators, registrations, announcer, audit, gapPings].map((part) => part?.close()), watch.stop(), feeds?.stop()],
     finish: () => finishRequests({ proxy, layer, dialogs, timeoutMs: config.sip.stop_timeout * 1000, nowMs }),
   });
   statusListeners.push((change) => hotRestart.statusChanged(change));
@@ -311,7 +310,14 @@ async function compose(
   const quiet = new QuietCollection({ layer, collect: collectGarbage, after });
   opened.push(async () => quiet.close());
   cluster?.ready();
-  return { sip, managementUrl: started.url, reload: (next) => reloads.reload(next), restart: () => hotRestart.restart(), stop };
+  return {
+    sip,
+    managementUrl: started.url,
+    reload: (next) => reloads.reload(next),
+    restart: () => hotRestart.restart(),
+    successor: () => hotRestart.successor(),
+    stop,
+  };
 
   /** What is being put into force was decided in the cluster a while ago: the world is not told. */
   function isOldNews(): boolean {
@@ -382,6 +388,7 @@ async function compose(
   }
 
   async function stop(): Promise<void> {
+    hotRestart.stop();
     const timeoutMs = config.sip.stop_timeout * 1000;
     await Promise.all([finishRequests({ proxy, layer, dialogs, timeoutMs, nowMs }), former?.stop()]);
     if (hotRestart.hasSwitched) return; // all the rest is the new process's
