@@ -11,6 +11,7 @@ import { RoutingCounters, type RoutingPorts } from "./routing/index.ts";
 import { Addresses } from "./server/addresses.ts";
 import { Announcer } from "./server/announcer.ts";
 import type { ClusterNode } from "./server/cluster.ts";
+import { collectGarbage } from "./server/collect-garbage.ts";
 import { ConfiguredDistribution } from "./server/distribution.ts";
 import { FreeswitchFeeds } from "./server/freeswitch-feeds.ts";
 import { freeswitchSettings } from "./server/freeswitch-settings.ts";
@@ -25,6 +26,7 @@ import { OverloadGuard } from "./server/overload-guard.ts";
 import { ownAddresses } from "./server/own-addresses.ts";
 import { pingSettings } from "./server/ping-settings.ts";
 import { processesOf } from "./server/processes.ts";
+import { QuietCollection } from "./server/quiet-collection.ts";
 import { Registrations } from "./server/registrations.ts";
 import { Reloads } from "./server/reloads.ts";
 import { createRouter, ReplaceableRouter } from "./server/routers.ts";
@@ -306,6 +308,8 @@ async function compose(
   else await former.takeOver({ core, proxy, config, management: started, begin });
   guard.begin();
   audit.begin();
+  const quiet = new QuietCollection({ layer, collect: collectGarbage, after });
+  opened.push(async () => quiet.close());
   cluster?.ready();
   return { sip, managementUrl: started.url, reload: (next) => reloads.reload(next), restart: () => hotRestart.restart(), stop };
 

@@ -2,8 +2,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
 /**
- * Collects all garbage, once: what the start has left behind, 20 MB. More than that, V8 lets a heap of which it has collected nothing yet grow to several hundred
- * MB first; from then on it goes by what is in use. It takes some 50 ms, and 300 with a hundred thousand calls: datagrams wait that long in their sockets.
+ * Collects all garbage. It takes some 50 ms, and 300 with a hundred thousand calls: datagrams wait that long in their sockets.
  */
 export function collectGarbage(): void {
   setFlagsFromString("--expose-gc"); // for contexts to come: nothing of this program gets it

@@ -18,7 +18,7 @@ const CLOSE_MS = 1_500;
 const STUCK_MS = 2_500;
 
 /** Memory of the thread for what is new, MB: a batch is some 100 KB. As much as the main thread has would stay in use for nothing. */
-const YOUNG_MB = 4;
+const YOUNG_MB = 2;
 
 /** Sources run as TypeScript, a build as JavaScript: the thread runs what this file is. */
 const WORKER = new URL(`./write-worker${extname(import.meta.filename)}`, import.meta.url);
