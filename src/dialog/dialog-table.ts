@@ -11,7 +11,7 @@ import type { DialogTableOptions } from "./ports.ts";
 import { sessionLifeMs } from "./session-timer.ts";
 import { catchUp, type DialogEndpoints, type DialogSnapshot, revive } from "./snapshot.ts";
 
-/** Ongoing calls at a time; beyond it new calls are refused. A dialog costs some 3 KB. */
+/** Ongoing calls at a time; beyond it new calls are refused. A call that is up costs some 1.2 KB. */
 export const MAX_DIALOGS = 1_000_000;
 /** How long an ended call is still found, so that a crossed BYE or a late ACK reaches its peer (OpenSIPS `race_condition_timeout`). */
 export const ENDED_LINGER_MS = 5_000;
