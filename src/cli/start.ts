@@ -80,7 +80,9 @@ async function run({ config: file, forceEmpty = false, pidFile }: StartCommand):
 
   try {
     const former = isHandover ? await FormerProcess.greet(process, config.cluster.redis_url !== null) : undefined;
-    server = await startServer(config, log, { forceEmpty, former, spawn: spawnNext, leave: (code) => process.exit(code) });
+    // What the start has left behind is 20 MB. More than that, V8 lets a heap of which it has collected nothing yet grow by several hundred MB first.
+    const loaded = (): void => collectGarbage("regular");
+    server = await startServer(config, log, { forceEmpty, former, spawn: spawnNext, loaded, leave: (code) => process.exit(code) });
   } catch (error) {
     fail(error);
   }
@@ -89,8 +91,6 @@ async function run({ config: file, forceEmpty = false, pidFile }: StartCommand):
     "headroom is running",
   );
   announceProcess({ pidFile, log });
-  // What the start has left behind is 20 MB. More than that, V8 lets a heap of which it has collected nothing yet grow by several hundred MB first.
-  collectGarbage();
 }
 
 /** The program as it is on the disk now, started as this one was. */
