@@ -72,7 +72,7 @@ export async function startServer(config: Config, log: Logger, options: StartOpt
 async function compose(
   config: Config,
   log: Logger,
-  { forceEmpty = false, former, spawn, leave = () => undefined }: StartOptions,
+  { forceEmpty = false, former, spawn, loaded, leave = () => undefined }: StartOptions,
   opened: (() => Promise<void>)[],
 ): Promise<RunningServer> {
   const startedAtMs = Date.now();
@@ -303,11 +303,12 @@ async function compose(
     isReady = true;
     stopTicker ??= startTicker(wheel, nowMs);
   };
+  loaded?.();
   if (former === undefined) begin();
   else await former.takeOver({ core, proxy, config, management: started, begin });
   guard.begin();
   audit.begin();
-  const quiet = new QuietCollection({ layer, collect: collectGarbage, after });
+  const quiet = new QuietCollection({ layer, dialogs, collect: () => collectGarbage("last-resort"), after });
   opened.push(async () => quiet.close());
   cluster?.ready();
   return {

@@ -86,7 +86,9 @@ async function run({ config: file, forceEmpty = false, pidFile }: StartCommand):
 
   try {
     const former = isHandover ? await FormerProcess.greet(process, config.cluster.redis_url !== null) : undefined;
-    server = await startServer(config, log, { forceEmpty, former, spawn: spawnNext, leave: (code) => process.exit(code) });
+    // What the start has left behind is 20 MB. More than that, V8 lets a heap of which it has collected nothing yet grow by several hundred MB first.
+    const loaded = (): void => collectGarbage("regular");
+    server = await startServer(config, log, { forceEmpty, former, spawn: spawnNext, loaded, leave: (code) => process.exit(code) });
   } catch (error) {
     fail(error);
   }
@@ -95,8 +97,6 @@ async function run({ config: file, forceEmpty = false, pidFile }: StartCommand):
     "headroom is running",
   );
   announceProcess({ pidFile, log });
-  // What the start has left behind is 20 MB. More than that, V8 lets a heap of which it has collected nothing yet grow by several hundred MB first.
-  collectGarbage();
   if (isReloadDue) process.kill(process.pid, "SIGHUP");
 }
 
