@@ -192,7 +192,7 @@ export class DialogTable extends DialogIndex {
     const leg = dialog.learnLeg(response, "confirmed");
     this.learned(dialog);
     if (dialog.state < DialogState.ConfirmedNoAck) {
-      if (invite !== undefined) dialog.noteSessions(invite, response);
+      if (invite !== undefined) dialog.noteAnswer(invite, response);
       this.#comeUp(dialog, leg, response);
     }
     this.changed(dialog);

@@ -250,6 +250,20 @@ export class Dialog implements TimerOwner {
     if (callee !== undefined) this.calleeSession = sessionOf(callee) ?? this.calleeSession;
   }
 
+  /**
+   * The 2xx of its INVITE passes. What was agreed on while it rang counts more than what these two say (RFC 3261 §13.2.1, RFC 3311 §5.1); among several callees
+   * nobody can say with whom that was.
+   */
+  noteAnswer(invite: SipRequest, response: SipResponse): void {
+    if (this.callerSession === "" && this.calleeSession === "") this.noteSessions(invite, response);
+    else if (this.#legs.length > 1) this.#forgetSessions();
+  }
+
+  #forgetSessions(): void {
+    this.callerSession = "";
+    this.calleeSession = "";
+  }
+
   /** A response to the INVITE passes: its To tag becomes a leg, or the leg learns its remote target (RFC 3261 §12.1.2). */
   learnLeg(response: SipResponse, state: "early" | "confirmed"): CalleeLeg | undefined {
     const tag = response.toTag;
@@ -308,6 +322,7 @@ export class Dialog implements TimerOwner {
 
   /** Legs of a destination that was given up are forgotten: their tags are no longer part of the call. */
   forgetEarlyLegs(): void {
+    this.#forgetSessions();
     if (this.#legs.length > 0) this.#legs = this.#legs.filter(({ state }) => state === "confirmed");
   }
 

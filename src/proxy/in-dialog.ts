@@ -19,6 +19,9 @@ const ASKS_FOR_CREDENTIALS = new Set([401, 407]);
 
 type Way = Pick<InDialogPlan, "requestUri" | "popRoutes" | "appendRoute" | "pushRoutes">;
 
+/** What may carry an offer and its answer (RFC 3261 §13.2.1, RFC 3311, RFC 3262 §5). */
+const SETS_SESSION = new Set(["INVITE", "UPDATE", "PRACK"]);
+
 function forwardPlan(core: ProxyCore, route: RoutePlan, plan: Way, branch: string, target: Endpoint): ForwardPlan {
   return {
     branch,
@@ -256,9 +259,9 @@ export class InDialogContext extends ResponseContext {
     if (target !== this.#hops?.first) this.#movePeer(target);
     if (method === "INVITE" || method === "UPDATE") {
       this.#refreshTargets(response);
-      noteSession(this.#match, this.transaction.request, response);
       this.core.dialogs.refreshed(this.#match.dialog, response);
     }
+    if (SETS_SESSION.has(method)) noteSession(this.#match, this.transaction.request, response);
     if (method !== "BYE") return;
     this.#endCall();
     this.core.dialogs.byeAnswered(this.#match);

@@ -269,7 +269,9 @@ class SidePings implements ClientUser {
     this.#silentMs ??= this.#firstMs;
     if (verdict === "gone" || ++this.#silent >= MAX_SILENT_PINGS) {
       this.#silent = 0; // when it is kept, it has to be asked as often as before
-      this.#round.end(this, outcome, { firstMs: this.#firstMs, lastMs: this.#lastMs, silentMs: this.#silentMs });
+      // That a connection is gone is no matter of chance, as a lost packet is: one such ping says as much as the next.
+      const lastMs = outcome === "transport-error" ? this.#firstMs : this.#lastMs;
+      this.#round.end(this, outcome, { firstMs: this.#firstMs, lastMs, silentMs: this.#silentMs });
     } else if (outcome !== "transport-error") this.ask(); // a connection that broke has until the next ping to come up again
   }
 }

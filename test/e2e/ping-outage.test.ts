@@ -54,4 +54,25 @@ describe("a destination that answers no ping any more", () => {
       await Promise.all(callees.map((callee) => callee.close()));
     }
   });
+
+  it("of which nine in ten have vanished while the others answer is no outage: their slots are free within two intervals", async () => {
+    const callee = await CountingCallee.open("127.0.87.5");
+    const storm = await CallStorm.open("127.0.87.6");
+    const config = `
+      dialog: { options_ping_interval: 2 }
+      routing: { rules: [{ group: 1, resources: pstn, disable_on: [], dialog_flags: "p" }] }`;
+    const headroom = await startHeadroom(config, [{ uri: callee.uri, resources: "pstn=1000" }], "127.0.87.7");
+    try {
+      await Promise.all(Array.from({ length: 200 }, () => storm.call(headroom)));
+      assert.deepEqual(await headroom.loads(), [200]);
+      for (const callId of callee.callIds.slice(20)) callee.vanished.add(callId);
+      await waitFor("those are over", 4_000 + 3_000, async () => (await headroom.loads())[0] === 20);
+      const statistics = (await headroom.mi("get_statistics", [["dialog:"]])) as Record<string, number>;
+      assert.equal(statistics["dialog:ping_timeouts"], 180);
+    } finally {
+      await headroom.stop();
+      await storm.close();
+      await callee.close();
+    }
+  });
 });

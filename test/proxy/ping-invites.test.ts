@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { DialogFlag } from "../../src/dialog/index.ts";
-import { bodyOf, offer, pinged, SDP, untilPing } from "../support/pinged-call.ts";
-import { branchOf, requestUriOf } from "../support/sim-call.ts";
+import { bodyOf, offer, pinged, pingingNetwork, SDP, untilPing } from "../support/pinged-call.ts";
+import { branchOf, delivered, requestUriOf } from "../support/sim-call.ts";
 import { FR_MS } from "../support/sim-network.ts";
 import { headerOf, responseTo, statusOf } from "../support/sip-messages.ts";
 
@@ -35,6 +35,36 @@ describe("a re-INVITE ping and the parties' own re-INVITEs", () => {
       net.finish();
     });
   }
+
+  for (const method of ["UPDATE", "PRACK"]) {
+    it(`repeats what was agreed on while it rang by ${method}, not what the INVITE had said`, () => {
+      const net = pingingNetwork(ReinvitePingCallee | ReinvitePingCaller);
+      const call = delivered(net, { headers: SDP, body: offer("first") });
+      call.respond(183, { headers: SDP, body: offer("first-answer") });
+      call.answer = call.caller.take(183);
+      call.caller.send(call.fromCaller(method, 2, { headers: SDP, body: offer("second") }));
+      call.callee.send(responseTo(call.callee.take(method), 200, { headers: SDP, body: offer("second-answer") }));
+      call.caller.take(200);
+      call.respond(200);
+      call.answer = call.caller.take(200);
+      call.caller.send(call.fromCaller("ACK", 1));
+      call.callee.take("ACK");
+      untilPing(net);
+      assert.deepEqual([bodyOf(call.callee.take("INVITE")), bodyOf(call.caller.take("INVITE"))], [offer("second"), offer("second-answer")]);
+    });
+  }
+
+  it("of what one callee agreed on while it rang nothing is told to another one that answered: OPTIONS goes", () => {
+    const net = pingingNetwork(ReinvitePingCallee);
+    const call = delivered(net, { headers: SDP, body: offer("first") });
+    call.answerWith(183);
+    call.caller.send(call.fromCaller("UPDATE", 2, { headers: SDP, body: offer("second") }));
+    call.callee.send(responseTo(call.callee.take("UPDATE"), 200, { headers: SDP, body: offer("second-answer") }));
+    call.caller.take(200);
+    call.answerWith(200, { toTag: "another", headers: SDP });
+    untilPing(net);
+    call.callee.take("OPTIONS");
+  });
 
   it("who answers it from another place gets its ACK there (RFC 3261 §12.2.1.2)", () => {
     const { net, call } = pinged(ReinvitePingCallee);

@@ -24,6 +24,8 @@ export class CountingCallee {
   most = 0;
   /** Answers OPTIONS; else it is silent to them. */
   answersProbes = true;
+  /** Calls inside which it answers no OPTIONS, as if they were others behind its address that have vanished. */
+  readonly vanished = new Set<string>();
 
   private constructor(socket: Socket) {
     this.#socket = socket;
@@ -40,6 +42,11 @@ export class CountingCallee {
   get uri(): string {
     const { address, port } = this.#socket.address();
     return `sip:${address}:${port}`;
+  }
+
+  /** Call-IDs of the calls that it has now. */
+  get callIds(): readonly string[] {
+    return [...this.#calls];
   }
 
   /** Calls that it has now. */
@@ -69,7 +76,7 @@ export class CountingCallee {
       send(responseTo(text, 200));
     } else if (method === "OPTIONS") {
       this.probes.push({ atMs: performance.now(), from: `${address}:${port}` });
-      if (this.answersProbes) send(responseTo(text, 200, { toTag: "callee" }));
+      if (this.answersProbes && !this.vanished.has(callId)) send(responseTo(text, 200, { toTag: "callee" }));
     } else if (method !== "ACK" && !text.startsWith("SIP/2.0")) send(responseTo(text, 200));
   }
 
