@@ -205,7 +205,7 @@ export interface ManagementPorts {
   /** Absent: `lb_drain` and `lb_undrain` are not offered. */
   readonly drains?: Pick<Drains, "begin" | "undo" | "overrule" | "of"> | undefined;
   /**
-   * Resolves once what operators have decided so far is written down for the next start; false when that failed, or took more than half a second. Never
+   * Resolves once what operators have decided so far is written down for the next start; false when that failed, or took more than a second. Never
    * rejects. Absent: nothing is written down, or nobody needs to wait for it.
    */
   settled?(): Promise<boolean>;

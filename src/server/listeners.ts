@@ -14,7 +14,6 @@ import { StreamListener, type StreamSockets } from "../transport/stream-listener
 import { TCP_SOCKETS } from "../transport/tcp.ts";
 import { TlsSockets } from "../transport/tls.ts";
 import { bracketed, type Detour, TransportCounters, UdpListener, type UdpListenerOptions } from "../transport/udp.ts";
-import { WebSocketListener } from "../transport/websocket.ts";
 
 /** How often connections are looked at whose time may be over, ms. */
 const SWEEP_MS = 1_000;
@@ -202,8 +201,9 @@ export class Listeners {
     });
   }
 
-  #openWebSocket(tls: TlsSockets | undefined, place: AwaitedPlace): Promise<SipListener> {
+  async #openWebSocket(tls: TlsSockets | undefined, place: AwaitedPlace): Promise<SipListener> {
     const { config, overload } = this.#ports;
+    const { WebSocketListener } = await import("../transport/websocket.ts"); // 5 MB that a node without it does not need
     return WebSocketListener.open({
       ...{ ...this.#connectionPorts(), tls, ...place },
       origins: config.sip.websocket.origins.map((origin) => origin.toLowerCase()),

@@ -77,7 +77,7 @@ export class Operators {
   }
 
   /**
-   * Whether all that was decided so far is on the disk, so that the answer to an operator says no more than is true. Waits half a second at most and
+   * Whether all that was decided so far is on the disk, so that the answer to an operator says no more than is true. Waits a second at most and
    * never rejects.
    */
   settled(): Promise<boolean> {

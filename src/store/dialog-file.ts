@@ -13,6 +13,8 @@ import { asStoreError } from "./fault.ts";
 
 /** A write-ahead log that has grown beyond this is cut back once it is in the file, bytes. */
 const LOG_BYTES = 16_777_216;
+/** What SQLite may keep of the file in memory, KB. The default of the driver is 16 MB: the system remembers the file anyway, and a batch changes less than this. */
+const CACHE_KB = 2_000;
 /** What SQLite keeps beside a file. */
 const COMPANIONS = ["", "-wal", "-shm", "-journal"] as const;
 /** Codes of SQLite for a file that is no database, or a broken one. */
@@ -75,6 +77,7 @@ export class DialogFile {
       database.pragma("journal_mode = WAL");
       database.pragma("synchronous = NORMAL");
       database.pragma(`journal_size_limit = ${LOG_BYTES}`);
+      database.pragma(`cache_size = -${CACHE_KB}`);
       if (version !== DIALOG_FILE_VERSION) database.exec(MAKE_TABLES); // else a full disk is enough to read
       this.#write = writerOf(database);
       this.identity = String(database.prepare("SELECT name FROM headroom_name").pluck().get());

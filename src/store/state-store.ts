@@ -19,7 +19,7 @@ const TOLD_FAILURES = 3;
 const SLOW_WRITE_MS = 5_000;
 /** How long a flush goes on trying, how long one who asks waits until all is settled, and how often both try. */
 const FLUSH_MS = 2_000;
-const SETTLE_MS = 500;
+const SETTLE_MS = 1_000;
 const FLUSH_RETRY_MS = 50;
 
 /** Where the words for the operator go: the form of pino. */
@@ -59,7 +59,7 @@ export interface DestinationStateStore {
    */
   save(state: DestinationState): void;
   /**
-   * Writes what waits, now, and tells whether everything that was saved before is on the disk. False after half a second, or at once when it is known
+   * Writes what waits, now, and tells whether everything that was saved before is on the disk. False after a second, or at once when it is known
    * that the database cannot be written. Never rejects.
    */
   settled(): Promise<boolean>;

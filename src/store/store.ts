@@ -15,6 +15,8 @@ import { WriterThread } from "./writer-thread.ts";
 
 /** How long a reload waits for the rows. The thread that reads them may be waiting for a disk, or for another program. */
 const READ_LIMIT_MS = 15_000;
+/** The thread ends when it has had nothing to do for so long, ms. */
+const THREAD_IDLE_MS = 30_000;
 /** Rows that are checked in one go: a millisecond or two. */
 const CHECKS_AT_ONCE = 200;
 
@@ -134,6 +136,7 @@ class SqliteStore implements DestinationStore {
   /** Why the database could not be written at the start. */
   readonly #unwritable: StoreError | undefined;
   #thread: WriterThread | undefined;
+  #haveRowsBeenRead = false;
   /** Of the rows of the latest load, and of rows that are in no database: a look at the one says nothing of the other. */
   readonly #stored = new KnownHosts();
   readonly #unstored = new KnownHosts();
@@ -268,14 +271,18 @@ class SqliteStore implements DestinationStore {
   }
 
   #writer(log: StateLog): WriterThread {
-    this.#thread ??= new WriterThread({ file: this.#file, table: this.#options.table }, log);
+    this.#thread ??= new WriterThread({ file: this.#file, table: this.#options.table }, log, { idleMs: THREAD_IDLE_MS });
     return this.#thread;
   }
 
-  /** While calls are handled the thread reads, unless it is not up; at the start it is not yet, and no call waits. */
+  /** While calls are handled the thread reads, unless it cannot; at the start no call waits. */
   #rows(): Promise<readonly StoredRow[]> {
     const { table } = this.#options;
-    if (this.#thread?.isUp) return this.#thread.run("read destinations", undefined, READ_LIMIT_MS);
+    const isFirst = !this.#haveRowsBeenRead;
+    this.#haveRowsBeenRead = true;
+    const thread = this.#thread;
+    if (thread !== undefined && (thread.isUp || (thread.isResting && !isFirst)))
+      return thread.run("read destinations", undefined, READ_LIMIT_MS);
     return this.#run((db) => readRows(db, { file: this.#file, table }));
   }
 

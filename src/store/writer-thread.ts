@@ -1,4 +1,5 @@
 import { extname } from "node:path";
+import { setFlagsFromString } from "node:v8";
 import { Worker } from "node:worker_threads";
 import { StoreError } from "./errors.ts";
 import type { DatabasePlace, JobKind, JobReply, JobRequest, Jobs } from "./jobs.ts";
@@ -17,8 +18,8 @@ const CLOSE_MS = 1_500;
 /** A job that takes longer than this hangs, and nobody waits for it when the program ends. */
 const STUCK_MS = 2_500;
 
-/** Memory of the thread for what is new, MB: a batch is some 100 KB. As much as the main thread has would stay in use for nothing. */
-const YOUNG_MB = 2;
+/** Half of the memory of the thread for what is new, MB: a batch is some 100 KB. As much as the main thread has would stay in use for nothing. */
+const SEMI_SPACE_MB = 1;
 
 /** Sources run as TypeScript, a build as JavaScript: the thread runs what this file is. */
 const WORKER = new URL(`./write-worker${extname(import.meta.filename)}`, import.meta.url);
@@ -36,6 +37,8 @@ export interface WriterThreadOptions {
   readonly worker?: URL;
   /** How long a close waits for the thread, ms. */
   readonly closeMs?: number;
+  /** The thread is started with its first job, and ended so long after its last one, ms: it is 15 MB. Left out: it runs all the time. */
+  readonly idleMs?: number | undefined;
 }
 
 /**
@@ -50,9 +53,11 @@ export class WriterThread {
   readonly #log: StateLog;
   readonly #url: URL;
   readonly #closeMs: number;
+  readonly #idleMs: number | undefined;
   readonly #jobs = new Map<number, Job>();
   #worker: Worker | undefined;
   #restart: NodeJS.Timeout | undefined;
+  #idle: NodeJS.Timeout | undefined;
   #lastId = 0;
   /** Ends since the last job that was done. */
   #endsInARow = 0;
@@ -60,13 +65,14 @@ export class WriterThread {
   #isLeftBehind = false;
   #closing: Promise<void> | undefined;
 
-  constructor(place: DatabasePlace, log: StateLog, { worker = WORKER, closeMs = CLOSE_MS }: WriterThreadOptions = {}) {
+  constructor(place: DatabasePlace, log: StateLog, { worker = WORKER, closeMs = CLOSE_MS, idleMs }: WriterThreadOptions = {}) {
     this.#place = place;
     this.#log = log;
     this.#url = worker;
     this.#closeMs = closeMs;
+    this.#idleMs = idleMs;
     process.on("exit", this.#leave);
-    this.#start();
+    if (idleMs === undefined) this.#start();
   }
 
   /** Whether it runs, and takes jobs at once. */
@@ -74,8 +80,13 @@ export class WriterThread {
     return this.#isUp;
   }
 
+  /** Whether it waits for a job to be started for: nothing is known that would keep it from that. */
+  get isResting(): boolean {
+    return this.#idleMs !== undefined && this.#worker === undefined && this.#restart === undefined && this.#closing === undefined;
+  }
+
   /**
-   * Has a job done. One that is asked for while the thread is down waits until it is started again.
+   * Has a job done. One that is asked for while the thread is down waits until it is started, or started again.
    *
    * @param limitMs how long to wait for it; without it, as long as it takes
    * @throws {StoreError} when the job fails, takes too long, or loses its thread
@@ -93,6 +104,11 @@ export class WriterThread {
         : setTimeout(() => this.#take(id)?.reject(this.#error(`no answer within ${limitMs / 1000} s`)), limitMs);
     const request = { id, kind, input } as JobRequest;
     this.#jobs.set(id, { request, resolve: resolve as Job["resolve"], reject, timer, sinceMs: performance.now() });
+    clearTimeout(this.#idle);
+    if (this.isResting) {
+      this.#start(); // hands it all jobs that there are
+      return promise;
+    }
     this.#worker?.ref(); // the program may not end while somebody waits for an answer
     this.#worker?.postMessage(request);
     return promise;
@@ -110,6 +126,7 @@ export class WriterThread {
     this.#worker = undefined;
     this.#isUp = false;
     this.#failAll("it is closed");
+    clearTimeout(this.#idle);
     const ended =
       worker === undefined ||
       (await within(
@@ -129,8 +146,9 @@ export class WriterThread {
     this.#restart = undefined;
     let worker: Worker;
     try {
-      const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_MB };
-      worker = new Worker(this.#url, { workerData: this.#place, name: "headroom database", resourceLimits });
+      // An option of the command line goes before the limits of a thread. It holds for threads to come, and this one has what it was started with.
+      setFlagsFromString(`--max-semi-space-size=${SEMI_SPACE_MB}`);
+      worker = new Worker(this.#url, { workerData: this.#place, name: "headroom database" });
     } catch (error) {
       this.#ended(reasonOf(error));
       return;
@@ -180,8 +198,21 @@ export class WriterThread {
     const job = this.#jobs.get(id);
     clearTimeout(job?.timer);
     this.#jobs.delete(id);
-    if (this.#jobs.size === 0) this.#worker?.unref();
+    if (this.#jobs.size > 0) return job;
+    this.#worker?.unref();
+    if (this.#idleMs !== undefined && job !== undefined) {
+      clearTimeout(this.#idle);
+      this.#idle = setTimeout(() => this.#rest(), this.#idleMs).unref();
+    }
     return job;
+  }
+
+  #rest(): void {
+    const worker = this.#worker;
+    if (worker === undefined || this.#jobs.size > 0) return;
+    this.#worker = undefined;
+    this.#isUp = false;
+    void worker.terminate();
   }
 
   #error(reason: string): StoreError {

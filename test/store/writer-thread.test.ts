@@ -125,6 +125,20 @@ describe("the thread of a database", () => {
     }
   });
 
+  it("is started with its first job and ends when it has had none for a while, where it is told to", async () => {
+    await store.add({ dst_uri: "sip:192.0.2.1", resources: "a=1" });
+    const thread = open({ idleMs: 50 });
+    for (let i = 0; i < 3; i++) {
+      assert.deepEqual([thread.isUp, thread.isResting], [false, true]);
+      const [rows, again] = await Promise.all([thread.run("read destinations", undefined), thread.run("read destinations", undefined)]);
+      assert.deepEqual([rows.length, again.length, thread.isUp, thread.isResting], [1, 1, true, false]);
+      await waitFor("it rests", 10_000, () => thread.isResting);
+    }
+    await thread.close();
+    assert.deepEqual([thread.crashes, thread.isUp, thread.isResting, logged], [0, false, false, []]);
+    await assert.rejects(thread.run("read destinations", undefined), failed(/it is closed$/));
+  });
+
   it("hands on what SQLite says, with its code", async () => {
     const thread = open();
     rmSync(file);
