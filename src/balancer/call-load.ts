@@ -38,6 +38,9 @@ export class Holding {
   }
 }
 
+/** What is or is not so of what a call has counted, a bit each: a field each would be eight bytes. */
+const Mark = { Opened: 1, Closed: 2, Started: 4 } as const;
+
 /** What {@link CallLoad.passedOver} is unless it is set. */
 export const NOBODY: readonly string[] = [];
 
@@ -46,10 +49,6 @@ export const NOBODY: readonly string[] = [];
  * Only the balancer changes it, apart from `opened`, `closed`, `callId` and `name`, which belong to the call's dialog.
  */
 export class CallLoad {
-  /** A dialog exists for this call, as `lb_reset` demands. */
-  opened = false;
-  /** The call is up, or over for good: start, next, reset and counting answer -1, so that a route that wakes up late changes nothing of what it counts. */
-  closed = false;
   /** What the call is called outside, its Call-ID: the balancer does not look at it. */
   callId = "";
   /** What the call is called in the cluster, the same on every node that has it: the balancer does not look at it. */
@@ -60,12 +59,39 @@ export class CallLoad {
   currentDestination: Destination | undefined = undefined;
   /** Set by the balancer: how many enablings of destinations there had been when it chose the current pick. */
   pickedAt = 0;
-  /** Set by the balancer: there is an LB session. */
-  started = false;
   /** Set by the balancer: the audit that has counted the call last. */
   tallied = 0;
+  /** Bits of {@link Mark}. */
+  #marks = 0;
   /** Made with the call, so that a start allocates nothing. */
   #holding = new Holding();
+
+  /** A dialog exists for this call, as `lb_reset` demands. */
+  get opened(): boolean {
+    return (this.#marks & Mark.Opened) !== 0;
+  }
+
+  set opened(is: boolean) {
+    this.#marks = is ? this.#marks | Mark.Opened : this.#marks & ~Mark.Opened;
+  }
+
+  /** The call is up, or over for good: start, next, reset and counting answer -1, so that a route that wakes up late changes nothing of what it counts. */
+  get closed(): boolean {
+    return (this.#marks & Mark.Closed) !== 0;
+  }
+
+  set closed(is: boolean) {
+    this.#marks = is ? this.#marks | Mark.Closed : this.#marks & ~Mark.Closed;
+  }
+
+  /** Set by the balancer: there is an LB session. */
+  get started(): boolean {
+    return (this.#marks & Mark.Started) !== 0;
+  }
+
+  set started(is: boolean) {
+    this.#marks = is ? this.#marks | Mark.Started : this.#marks & ~Mark.Started;
+  }
 
   /** The cells in which this call is counted, once for each unit; in no order. Whoever changes them has called {@link own}. */
   get leases(): number[] {

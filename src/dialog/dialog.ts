@@ -1,10 +1,10 @@
 import { CallLoad, ownText } from "../balancer/index.ts";
 import { H, type SipMessage, type SipRequest, type SipResponse } from "../sip/index.ts";
 import type { Endpoint, Timer, TimerOwner } from "../transaction/index.ts";
-import type { EndReason } from "./counters.ts";
 import { REINVITE_PINGS } from "./flags.ts";
 import { type CalleeLeg, type Direction, Leg, MAX_LEGS, MAX_ROUTE_SET, NO_ROUTES, ownTexts } from "./leg.ts";
 import { contactUri, type DialogOrigin } from "./origin.ts";
+import { PassingState } from "./passing-state.ts";
 import { sessionOf } from "./session-timer.ts";
 import { partOf, type TextPart, textOf } from "./text-part.ts";
 
@@ -25,19 +25,19 @@ export interface Pings {
  * One ongoing call, and the owner of what it counts (RFC 3261 §12; OpenSIPS dialog module). There may be a hundred thousand, for hours: no text of it keeps
  * the message that it came in, and what stands inside another text is told as a place in that.
  */
-export class Dialog implements TimerOwner {
+export class Dialog extends PassingState implements TimerOwner {
   /** What the call is called in our Record-Route, the same on all nodes of a cluster. */
   readonly did: string;
   readonly callId: string;
-  #legs: readonly CalleeLeg[] = NO_LEGS;
+  /** Nearly always there is one, and no list of it. */
+  #legs: Leg | readonly CalleeLeg[] = NO_LEGS;
   readonly load = new CallLoad();
   /** Where the INVITE came from, or the caller has gone since. */
   callerEndpoint: Endpoint;
-  /** Another connection, by which a target refresh of the caller came that was accepted while its former one was not known to have ended. */
-  callerReturn: Endpoint | undefined = undefined;
   /** Where the INVITE went last; undefined before the first branch. */
   calleeEndpoint: Endpoint | undefined = undefined;
   state: DialogState = DialogState.Unconfirmed;
+  #inviteBranch = "";
   #callerContact: string;
   readonly callerRouteSet: readonly string[];
   callerCseq: number;
@@ -47,29 +47,10 @@ export class Dialog implements TimerOwner {
   expiresAtMs = 0;
   /** What was asked for it: bits of `DialogFlag`. */
   flags = 0;
-  /** What each party offered or answered last, to be told again by a ping; "" when no ping needs it, when it is not known, and of a call that was restored. */
-  callerSession = "";
-  calleeSession = "";
   /** What pings its parties while it is up. */
   pinged: Pings | undefined = undefined;
-  /** Requests inside it that may change the session and are not answered yet. */
-  negotiations = 0;
   /** Lifetime, or the wait before an ended dialog is forgotten. */
   timer: Timer | undefined = undefined;
-  endReason = "";
-  /** Why it ends when its lifetime does. */
-  expiryReason: EndReason = "Lifetime Timeout";
-  /** The INVITE that is not answered yet: how to end the call before it is up. */
-  pending: { abort(status: number, reason: string): void } | undefined = undefined;
-  /** What was put on this call to keep targets from its parties, besides what holds for all calls. */
-  guard: { accepts(target: Omit<Endpoint, "listener" | "transport"> & { readonly transport: string }): boolean } | undefined = undefined;
-  /** Branch of our Via in the INVITE that went out last: an answer to it is known by that when the transaction was lost with its node. "" before. */
-  inviteBranch = "";
-  /** Request-URI and CSeq number of that INVITE, for a CANCEL of it when its transaction was lost; "" and 0 once the call is up. */
-  inviteUri = "";
-  inviteCseq = 0;
-  /** How far it has got to find out what became of an INVITE whose transaction was lost: see `LostInvites`. */
-  lostSteps = 0;
   /** Bits of {@link Mark}. */
   #marks = 0;
   /** The From value of the INVITE, then the To value. */
@@ -81,7 +62,8 @@ export class Dialog implements TimerOwner {
   readonly #onTimer: (dialog: Dialog) => void;
 
   constructor(did: string, origin: DialogOrigin, onTimer: (dialog: Dialog) => void) {
-    this.did = did;
+    super();
+    this.did = ownText(did);
     this.#onTimer = onTimer;
     const { fromValue, toValue } = origin;
     this.callId = ownText(origin.callId);
@@ -96,7 +78,7 @@ export class Dialog implements TimerOwner {
     this.callerCseq = origin.callerCseq;
     this.load.opened = true;
     this.load.callId = this.callId;
-    this.load.name = did;
+    this.load.name = this.did;
   }
 
   timerFired(): void {
@@ -185,19 +167,29 @@ export class Dialog implements TimerOwner {
     if (uri !== this.#callerContact) this.#callerContact = ownText(uri);
   }
 
+  /** Branch of our Via in the INVITE that went out last: an answer to it is known by that when the transaction was lost with its node. "" before. */
+  get inviteBranch(): string {
+    return this.#inviteBranch;
+  }
+
+  set inviteBranch(branch: string) {
+    if (branch !== this.#inviteBranch) this.#inviteBranch = ownText(branch); // each of the parts that it was put together from would be kept
+  }
+
   /** Callees, in the order in which they were heard of. */
   get legs(): readonly CalleeLeg[] {
-    return this.#legs;
+    return this.#legs instanceof Leg ? [this.#legs] : this.#legs;
   }
 
   /** Goes on with legs that were learned elsewhere. */
   restoreLegs(legs: readonly Readonly<CalleeLeg>[]): void {
-    this.#legs = legs.slice(0, MAX_LEGS).map((leg) => new Leg(leg));
+    this.#setLegs(legs.slice(0, MAX_LEGS).map((leg) => new Leg(leg)));
   }
 
   /** The leg that talks: the first confirmed one, else the first. */
   get leg(): CalleeLeg | undefined {
-    return this.#legs.find((leg) => leg.state === "confirmed") ?? this.#legs[0];
+    const legs = this.#legs;
+    return legs instanceof Leg ? legs : (legs.find((leg) => leg.state === "confirmed") ?? legs[0]);
   }
 
   get toTag(): string {
@@ -217,7 +209,9 @@ export class Dialog implements TimerOwner {
   }
 
   findLeg(tag: string): CalleeLeg | undefined {
-    for (const leg of this.#legs) if (leg.tag === tag) return leg;
+    const legs = this.#legs;
+    if (legs instanceof Leg) return legs.tag === tag ? legs : undefined;
+    for (const leg of legs) if (leg.tag === tag) return leg;
     return undefined;
   }
 
@@ -256,7 +250,7 @@ export class Dialog implements TimerOwner {
    */
   noteAnswer(invite: SipRequest, response: SipResponse): void {
     if (this.callerSession === "" && this.calleeSession === "") this.noteSessions(invite, response);
-    else if (this.#legs.length > 1) this.#forgetSessions();
+    else if (this.legs.length > 1) this.#forgetSessions();
   }
 
   #forgetSessions(): void {
@@ -269,12 +263,12 @@ export class Dialog implements TimerOwner {
     const tag = response.toTag;
     // A callee of RFC 2543 has no tag: it is a leg once it answers (RFC 3261 §12.1.2).
     if (tag === "" && state === "early") return undefined;
-    let leg = this.findLeg(tag);
+    const leg = this.findLeg(tag);
     if (leg === undefined) {
       if (!this.#makeRoomFor(state)) return undefined;
-      leg = new Leg({ tag, contact: contactUri(response), routeSet: this.#calleeRoutes(response), cseq: 0, state });
-      this.#addLeg(leg);
-      return leg;
+      const added = new Leg({ tag, contact: contactUri(response), routeSet: this.#calleeRoutes(response), cseq: 0, state });
+      this.#addLeg(added);
+      return added;
     }
     if (state === "early" && leg.state === "early") leg.contact = contactUri(response) || leg.contact;
     if (state === "confirmed" && leg.state !== "confirmed") {
@@ -312,9 +306,10 @@ export class Dialog implements TimerOwner {
     const isEarly = this.state < DialogState.ConfirmedNoAck;
     let leg = this.findLeg(tag);
     if (leg === undefined) {
-      if (!isEarly || this.#legs.length >= MAX_LEGS) return;
-      leg = new Leg({ tag, contact: "", routeSet: NO_ROUTES, cseq: 0, state: "ended", earlyBye: direction });
-      this.#addLeg(leg);
+      if (!isEarly || this.legs.length >= MAX_LEGS) return;
+      const added = new Leg({ tag, contact: "", routeSet: NO_ROUTES, cseq: 0, state: "ended", earlyBye: direction });
+      this.#addLeg(added);
+      leg = added;
     }
     leg.state = "ended";
     if (isEarly) leg.earlyBye = direction;
@@ -323,7 +318,7 @@ export class Dialog implements TimerOwner {
   /** Legs of a destination that was given up are forgotten: their tags are no longer part of the call. */
   forgetEarlyLegs(): void {
     this.#forgetSessions();
-    if (this.#legs.length > 0) this.#legs = this.#legs.filter(({ state }) => state === "confirmed");
+    this.#setLegs(this.legs.filter(({ state }) => state === "confirmed"));
   }
 
   /** Whether the callee's tag of this request is one that we saw. */
@@ -331,25 +326,30 @@ export class Dialog implements TimerOwner {
     return this.findLeg(direction === "downstream" ? request.toTag : request.fromTag) !== undefined;
   }
 
+  #setLegs(legs: readonly CalleeLeg[]): void {
+    const [first] = legs;
+    if (first === undefined) this.#legs = NO_LEGS;
+    else this.#legs = legs.length === 1 && first instanceof Leg ? first : legs;
+  }
+
   /** No list grows: it would make room for seventeen. */
-  #addLeg(leg: CalleeLeg): void {
-    this.#legs = this.#legs.length === 0 ? [leg] : this.#legs.concat(leg);
+  #addLeg(leg: Leg): void {
+    this.#setLegs(this.legs.concat(leg));
   }
 
   /** An answer is worth more than the tags of forks that only rang, or that were invented. */
   #makeRoomFor(state: "early" | "confirmed"): boolean {
-    if (this.#legs.length < MAX_LEGS) return true;
-    const spare = state === "early" ? -1 : this.#legs.findIndex((leg) => leg.state !== "confirmed");
-    if (spare !== -1) this.#legs = this.#legs.toSpliced(spare, 1);
+    const { legs } = this;
+    if (legs.length < MAX_LEGS) return true;
+    const spare = state === "early" ? -1 : legs.findIndex((leg) => leg.state !== "confirmed");
+    if (spare !== -1) this.#setLegs(legs.toSpliced(spare, 1));
     return spare !== -1;
   }
 
   #knows(tag: string): boolean {
     if (this.findLeg(tag) !== undefined) return true;
     // Before the 2xx a fork may speak whose 1xx was lost; afterwards only the tags that we saw are of this call.
-    return (
-      this.state < DialogState.ConfirmedNoAck || (this.#legs.length >= MAX_LEGS && this.#legs.every((leg) => leg.state === "confirmed"))
-    );
+    return this.state < DialogState.ConfirmedNoAck || (this.legs.length >= MAX_LEGS && this.legs.every((leg) => leg.state === "confirmed"));
   }
 
   /** Record-Routes before ours came from hops behind us; the nearest is the last of them (RFC 3261 §12.1.2). */
