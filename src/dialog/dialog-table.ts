@@ -170,7 +170,7 @@ export class DialogTable extends DialogIndex {
 
   /** Keeps an ended call longer: its BYE was refused and may come again (RFC 3261 §22.2). */
   remember(dialog: Dialog): void {
-    if (dialog.state === DialogState.Deleted && dialog.timer !== undefined) this.#startTimer(dialog, REFUSED_LINGER_MS);
+    if (dialog.state === DialogState.Deleted && dialog.isPending) this.#startTimer(dialog, REFUSED_LINGER_MS);
   }
 
   /** A 101–199 passed. */
@@ -343,8 +343,7 @@ export class DialogTable extends DialogIndex {
   }
 
   #startTimer(dialog: Dialog, ms: number): void {
-    dialog.timer = this.#options.wheel.cancel(dialog.timer);
-    dialog.timer = this.#options.wheel.schedule(ms, dialog, 0, this.#options.nowMs());
+    this.#options.wheel.restart(dialog, ms, dialog, this.#options.nowMs());
   }
 
   /** The lifetime of a call ended, or the wait after its end. */
@@ -390,7 +389,7 @@ export class DialogTable extends DialogIndex {
   }
 
   #forget(dialog: Dialog): void {
-    dialog.timer = this.#options.wheel.cancel(dialog.timer);
+    this.#options.wheel.cancel(dialog);
     this.remove(dialog);
   }
 }

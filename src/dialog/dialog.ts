@@ -1,6 +1,6 @@
 import { CallLoad, ownText } from "../balancer/index.ts";
 import { H, type SipMessage, type SipRequest, type SipResponse } from "../sip/index.ts";
-import type { Endpoint, Timer, TimerOwner } from "../transaction/index.ts";
+import type { Endpoint, TimerOwner } from "../transaction/index.ts";
 import { REINVITE_PINGS } from "./flags.ts";
 import { type CalleeLeg, type Direction, Leg, MAX_LEGS, MAX_ROUTE_SET, NO_ROUTES, ownTexts } from "./leg.ts";
 import { contactUri, type DialogOrigin } from "./origin.ts";
@@ -24,6 +24,7 @@ export interface Pings {
 /**
  * One ongoing call, and the owner of what it counts (RFC 3261 §12; OpenSIPS dialog module). There may be a hundred thousand, for hours: no text of it keeps
  * the message that it came in, and what stands inside another text is told as a place in that.
+ * As a timer it waits for the end of the lifetime, or until an ended dialog is forgotten.
  */
 export class Dialog extends PassingState implements TimerOwner {
   /** What the call is called in our Record-Route, the same on all nodes of a cluster. */
@@ -49,8 +50,6 @@ export class Dialog extends PassingState implements TimerOwner {
   flags = 0;
   /** What pings its parties while it is up. */
   pinged: Pings | undefined = undefined;
-  /** Lifetime, or the wait before an ended dialog is forgotten. */
-  timer: Timer | undefined = undefined;
   /** Bits of {@link Mark}. */
   #marks = 0;
   /** The From value of the INVITE, then the To value. */

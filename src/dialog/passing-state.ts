@@ -1,4 +1,4 @@
-import type { Endpoint } from "../transaction/index.ts";
+import { type Endpoint, Timer } from "../transaction/index.ts";
 import type { EndReason } from "./counters.ts";
 
 /** What was put on a call to keep targets from its parties, besides what holds for all calls. */
@@ -31,10 +31,15 @@ const NOTHING = new Passing();
 
 /**
  * What is so of a call for a moment, or of few calls: while it is set up, while its session is changed, when it ends. A call that just goes on shares one of
- * these with all others that do, as a field each would be a hundred bytes a call.
+ * these with all others that do, as a field each would be a hundred bytes a call. It is
+ * the timer of its call, too, which saves an object.
  */
-export class PassingState {
+export class PassingState extends Timer {
   #passing = NOTHING;
+
+  constructor() {
+    super(undefined, 0, 0);
+  }
 
   /** Another connection, by which a target refresh of the caller came that was accepted while its former one was not known to have ended. */
   get callerReturn(): Endpoint | undefined {

@@ -25,6 +25,11 @@ export class Timer {
     this.kind = kind;
     this.dueTick = dueTick;
   }
+
+  /** Whether it waits to fire. */
+  get isPending(): boolean {
+    return this.next !== undefined;
+  }
 }
 
 /**
@@ -65,11 +70,19 @@ export class TimerWheel {
    * @param nowMs the present time; timers are due at least `delayMs` after it
    */
   schedule(delayMs: number, owner: TimerOwner, kind: number, nowMs: number): Timer {
+    const timer = new Timer(undefined, kind, 0);
+    this.restart(timer, delayMs, owner, nowMs);
+    return timer;
+  }
+
+  /** The same with a timer that the owner has made, or is, and that may be pending: it is then due at the new time alone. */
+  restart(timer: Timer, delayMs: number, owner: TimerOwner, nowMs: number): void {
+    this.cancel(timer);
     const due = Math.ceil((nowMs + delayMs - this.#startMs) / TICK_MS);
-    const timer = new Timer(owner, kind, due > this.#tick ? due : this.#tick + 1);
+    timer.owner = owner;
+    timer.dueTick = due > this.#tick ? due : this.#tick + 1;
     this.#place(timer);
     this.#pending++;
-    return timer;
   }
 
   /** Forgets the timer; harmless when it has fired or was cancelled. Returns undefined so that a field can be cleared in one line. */

@@ -319,7 +319,7 @@ export class NextProcess {
 
   /** A callee has hung up before the caller knew of the call, or the call raced with its CANCEL: then it is this process that hangs up in a moment. */
   #stopTimer(dialog: Dialog): void {
-    if (dialog.expiryReason === "Lifetime Timeout") dialog.timer = this.#ports.core.wheel.cancel(dialog.timer);
+    if (dialog.expiryReason === "Lifetime Timeout") this.#ports.core.wheel.cancel(dialog);
   }
 
   async #giveSockets(wanted: readonly string[]): Promise<void> {
