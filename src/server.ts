@@ -174,7 +174,7 @@ async function compose(
     decidedAtMs: () => cluster?.status.decidedAtMs() ?? Date.now(),
     log,
   });
-  opened.push(() => operators.close());
+  opened.push(async () => void (await Promise.all([operators.close(), keeper?.close()]))); // both give a slow disk the same seconds
   operators.drainListeners.push((change) => {
     if (!isOldNews()) announcer.drainChanged(change);
   });
@@ -356,7 +356,7 @@ async function compose(
         elsewhere: (...request) => hotRestart.manage(...request),
         endDialog,
         drains: operators.drains,
-        settled: () => operators.settled(),
+        settled: async () => (await Promise.all([operators.settled(), keeper?.settled()])).every((isWritten) => isWritten !== false),
         distributor: { lists: distribution.distributor, reload: () => distribution.reload() },
         ...(registrations && { registrations: () => registrations.bindings() }),
         probes: () => watch.prober?.figures() ?? [],
