@@ -29,6 +29,7 @@ import { processesOf } from "./server/processes.ts";
 import { QuietCollection } from "./server/quiet-collection.ts";
 import { Registrations } from "./server/registrations.ts";
 import { Reloads } from "./server/reloads.ts";
+import { RestoredPings } from "./server/restored-pings.ts";
 import { createRouter, ReplaceableRouter } from "./server/routers.ts";
 import { sourceFilter } from "./server/source-filter.ts";
 import { steadyWallMs } from "./server/steady-clock.ts";
@@ -147,6 +148,8 @@ async function compose(
   const freeswitch = freeswitchSettings(config);
   const feeds = freeswitch && new FreeswitchFeeds({ settings: freeswitch, balancer, log, heard: (figures) => audit.heard(figures) });
   const gapPings = new GapPings({ config, balancer, dialogs, verify: (...call) => proxy.verify(...call), after, log });
+  const restoredPings = new RestoredPings({ config, dialogs, verify: (...call) => proxy.verify(...call), after, log });
+  opened.push(async () => restoredPings.close());
   const audit = new LoadAudit({ config, balancer, dialogs, feeds, told: announcer, gaps: gapPings, after, nowMs, log });
   opened.push(async () => audit.close());
   opened.push(async () => feeds?.stop());
@@ -273,7 +276,7 @@ async function compose(
     management: { listen: config.mi_http.listen, server: () => management?.server },
     settle: () => [operators.settled(), registrations?.settled()],
     retire: () => [
-      ...[keeper, operators, registrations, announcer, audit, gapPings].map((part) => part?.close()),
+      ...[keeper, operators, registrations, announcer, audit, gapPings, restoredPings].map((part) => part?.close()),
       watch.stop(),
       feeds?.stop(),
     ],
@@ -304,8 +307,10 @@ async function compose(
     isReady = true;
     stopTicker ??= startTicker(wheel, nowMs);
   };
-  if (former === undefined) begin();
-  else await former.takeOver({ core, proxy, config, management: started, begin });
+  if (former === undefined) {
+    begin();
+    restoredPings.begin();
+  } else await former.takeOver({ core, proxy, config, management: started, begin });
   guard.begin();
   audit.begin();
   const quiet = new QuietCollection({ layer, collect: collectGarbage, after });
