@@ -160,7 +160,7 @@ async function compose(
   });
   opened.push(() => store.close());
   await former?.copy({ dialogs, balancer, network, listeners, names: store.loadDestinations(), log });
-  const keeper = keepDialogs({
+  const keeper = await keepDialogs({
     ...{ config, forceEmpty, former, dialogs, balancer, nowMs, after, log, wallMs: Date.now },
     listeners: () => network.listeners,
     replicated: () => cluster?.dialogs,
