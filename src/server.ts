@@ -53,6 +53,8 @@ export interface RunningServer {
   reload(config?: Config): Promise<void>;
   /** Has a new process take over. Answers its id; rejects with a sentence, and nothing has changed, when it cannot. */
   restart(): Promise<number>;
+  /** The id of a process that has taken over, once a restart that is under way has come to its end. Undefined: this process goes on. */
+  successor(): Promise<number | undefined>;
   /** Refuses new calls, waits up to `sip.stop_timeout` for requests in flight, closes everything. */
   stop(): Promise<void>;
 }
@@ -71,7 +73,7 @@ export async function startServer(config: Config, log: Logger, options: StartOpt
 async function compose(
   config: Config,
   log: Logger,
-  { forceEmpty = false, former, spawn, leave = () => undefined }: StartOptions,
+  { forceEmpty = false, former, spawn, loaded, leave = () => undefined }: StartOptions,
   opened: (() => Promise<void>)[],
 ): Promise<RunningServer> {
   const startedAtMs = Date.now();
@@ -275,10 +277,10 @@ async function compose(
     ...{ config, dialogs, balancer, layer, core, listeners, proxy, nowMs, log, spawn, former, leave },
     management: { listen: config.mi_http.listen, server: () => management?.server },
     settle: () => [operators.settled(), registrations?.settled()],
+    closeCalls: () => keeper?.close(),
     retire: () => [
-      ...[keeper, operators, registrations, announcer, audit, gapPings, restoredPings].map((part) => part?.close()),
-      watch.stop(),
-      feeds?.stop(),
+      ...[operators, registrations, announcer, audit, gapPings, restoredPings].map((part) => part?.close()),
+      ...[watch.stop(), feeds?.stop()],
     ],
     finish: () => finishRequests({ proxy, layer, dialogs, timeoutMs: config.sip.stop_timeout * 1000, nowMs }),
   });
@@ -306,17 +308,24 @@ async function compose(
   const begin = (): void => {
     isReady = true;
     stopTicker ??= startTicker(wheel, nowMs);
+    if (former === undefined) restoredPings.begin();
   };
-  if (former === undefined) {
-    begin();
-    restoredPings.begin();
-  } else await former.takeOver({ core, proxy, config, management: started, begin });
+  loaded?.();
+  if (former === undefined) begin();
+  else await former.takeOver({ core, proxy, config, management: started, begin });
   guard.begin();
   audit.begin();
-  const quiet = new QuietCollection({ layer, collect: collectGarbage, after });
+  const quiet = new QuietCollection({ layer, dialogs, collect: () => collectGarbage("last-resort"), after });
   opened.push(async () => quiet.close());
   cluster?.ready();
-  return { sip, managementUrl: started.url, reload: (next) => reloads.reload(next), restart: () => hotRestart.restart(), stop };
+  return {
+    sip,
+    managementUrl: started.url,
+    reload: (next) => reloads.reload(next),
+    restart: () => hotRestart.restart(),
+    successor: () => hotRestart.successor(),
+    stop,
+  };
 
   /** What is being put into force was decided in the cluster a while ago: the world is not told. */
   function isOldNews(): boolean {
@@ -337,14 +346,12 @@ async function compose(
     if (config.cluster.redis_url === null) return undefined;
     const { ClusterNode } = await import("./server/cluster.ts"); // memory that a node alone does not need
     const node = new ClusterNode({
-      ...{ config, balancer, dialogs, operators, announcer },
+      ...{ config, balancer, dialogs, operators, announcer, nowMs, log },
       listeners: () => network.listeners,
       sip: ownAddresses(network.listeners, config.sip.advertised_address),
       setPeers: (addresses) => network.setPeers(addresses),
       management: () => management,
       recount: feeds && ((change) => feeds.recount(change)),
-      nowMs,
-      log,
     });
     opened.push(() => node.close());
     return node;
@@ -354,12 +361,10 @@ async function compose(
     const { address, port } = parseHttpListen(config.mi_http.listen);
     return createManagementServer(
       {
-        balancer,
-        dialogs,
+        ...{ balancer, dialogs, endDialog },
         reload: () => reloads.reload(),
         ...(spawn && { restart: () => hotRestart.restart() }),
         elsewhere: (...request) => hotRestart.manage(...request),
-        endDialog,
         drains: operators.drains,
         settled: async () => (await Promise.all([operators.settled(), keeper?.settled()])).every((isWritten) => isWritten !== false),
         distributor: { lists: distribution.distributor, reload: () => distribution.reload() },
@@ -374,10 +379,7 @@ async function compose(
         statistics: () => statistics.read(),
         resetStatistic: (group, name) => statistics.reset(group, name),
         processes: () => processesOf(network.listeners, config.mi_http.listen),
-        startedAtMs,
-        nowMs: Date.now,
-        version: VERSION,
-        log,
+        ...{ startedAtMs, nowMs: Date.now, version: VERSION, log },
       },
       {
         ...{ host: address, port, root: config.mi_http.root, bearerTokens: config.mi_http.auth.bearer_tokens },
@@ -387,6 +389,7 @@ async function compose(
   }
 
   async function stop(): Promise<void> {
+    hotRestart.stop();
     const timeoutMs = config.sip.stop_timeout * 1000;
     await Promise.all([finishRequests({ proxy, layer, dialogs, timeoutMs, nowMs }), former?.stop()]);
     if (hotRestart.hasSwitched) return; // all the rest is the new process's

@@ -22,6 +22,7 @@ export function register(program: Command): void {
 
 /** Holds for one start only. */
 const FORCE_EMPTY = "--force-empty";
+const RELOADED = "configuration and destinations reloaded";
 
 interface StartCommand {
   readonly config?: string;
@@ -65,10 +66,15 @@ async function run({ config: file, forceEmpty = false, pidFile }: StartCommand):
   process.on("exit", () => removePidFile(pidFile));
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
+  // Somebody may have changed the files since they were read.
+  let isReloadDue = false;
   process.on("SIGHUP", () => {
-    if (server === undefined) return;
+    if (server === undefined) {
+      isReloadDue = true;
+      return;
+    }
     reload(server, file).then(
-      () => log.info({}, "configuration and destinations reloaded"),
+      (newPid) => log.info({ newPid }, newPid === undefined ? RELOADED : "the process that has taken over is told to reload"),
       (error: unknown) => log.error({}, `reload refused, everything stays as it was: ${textOf(error)}`),
     );
   });
@@ -80,7 +86,9 @@ async function run({ config: file, forceEmpty = false, pidFile }: StartCommand):
 
   try {
     const former = isHandover ? await FormerProcess.greet(process, config.cluster.redis_url !== null) : undefined;
-    server = await startServer(config, log, { forceEmpty, former, spawn: spawnNext, leave: (code) => process.exit(code) });
+    // What the start has left behind is 20 MB. More than that, V8 lets a heap of which it has collected nothing yet grow by several hundred MB first.
+    const loaded = (): void => collectGarbage("regular");
+    server = await startServer(config, log, { forceEmpty, former, spawn: spawnNext, loaded, leave: (code) => process.exit(code) });
   } catch (error) {
     fail(error);
   }
@@ -89,8 +97,7 @@ async function run({ config: file, forceEmpty = false, pidFile }: StartCommand):
     "headroom is running",
   );
   announceProcess({ pidFile, log });
-  // What the start has left behind is 20 MB. More than that, V8 lets a heap of which it has collected nothing yet grow by several hundred MB first.
-  collectGarbage();
+  if (isReloadDue) process.kill(process.pid, "SIGHUP");
 }
 
 /** The program as it is on the disk now, started as this one was. */
@@ -102,8 +109,12 @@ function spawnNext(): ChildProcess {
   });
 }
 
-async function reload(server: RunningServer, file: string | undefined): Promise<void> {
-  await server.reload(loadConfig(file, process.env));
+/** Reloads, or has the process that has taken over do it. @returns its id */
+async function reload(server: RunningServer, file: string | undefined): Promise<number | undefined> {
+  const newPid = await server.successor();
+  if (newPid === undefined) await server.reload(loadConfig(file, process.env));
+  else process.kill(newPid, "SIGHUP");
+  return newPid;
 }
 
 function textOf(error: unknown): string {

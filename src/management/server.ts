@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import type { Server } from "node:net";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
 import { BearerTokens, isForeignHost, isForeignOrigin, isLoopback } from "./access.ts";
@@ -53,6 +54,8 @@ export interface ManagementServer {
   readonly server: Server;
   /** Takes the socket of another process. */
   attach(socket: Server): void;
+  /** Opens the one that it was to take. @throws Error when somebody else has the address */
+  open(): Promise<void>;
   /** Runs a method for another node of the cluster, whose bearer tokens are no matter here. Never rejects. @param client for the log */
   run(method: string, params: MethodParams | undefined, client: string): Promise<MethodOutcome>;
   /** Stops listening and ends every connection. */
@@ -124,6 +127,10 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
     url: `http://${name}:${takenPort}${path}`,
     server: app.server,
     attach: (socket) => void app.server.listen(socket),
+    open: async () => {
+      app.server.listen({ host, port });
+      await once(app.server, "listening");
+    },
     run: (method, params, client) => dispatcher.outcome(method, params, client),
     close: () => app.close(),
   };

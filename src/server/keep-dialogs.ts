@@ -18,6 +18,8 @@ export interface StartOptions {
   readonly spawn?: () => ChildProcess;
   /** Ends this process, when another one has taken over and nothing is left to do. */
   readonly leave?: (code: number) => void;
+  /** Runs when all is loaded and before SIP is taken: what takes a while holds up no call there. */
+  readonly loaded?: () => void;
 }
 
 export interface KeepDialogsPorts extends Omit<KeeperPorts, "shared" | "store" | "earlyLifetimeMs"> {

@@ -107,6 +107,16 @@ export class Listeners {
     else if (handle instanceof Socket || handle instanceof Server) handle.close();
   }
 
+  /**
+   * Binds what a listener waits for itself, as the process that had it has ended.
+   *
+   * @throws Error that names the address when somebody else has it
+   */
+  async openAnew(configured: string): Promise<void> {
+    const listener = this.#opened.get(configured);
+    if (listener instanceof UdpListener || listener instanceof ConnectionListener) await listener.openAnew();
+  }
+
   /** Another process sends over UDP from now on what no peer has a socket for. */
   divert(detour: (configured: string, ...message: Parameters<Detour>) => void): void {
     for (const [configured, listener] of this.#opened) {

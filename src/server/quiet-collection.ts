@@ -4,11 +4,17 @@ import type { TransactionLayer } from "../transaction/index.ts";
 const LOOK_MS = 5_000;
 /** Server and client transactions, together, below which what they leave behind is not worth a collection: 3 MB. */
 const MANY = 2_000;
-/** More than so many are under way: calls would wait for the collection. */
-const FEW = 300;
+/** With more than these, one or two new ones a second, somebody would wait for the collection. */
+const FEW = 50;
+/** With more calls than this a collection takes longer than half a second, after which requests are sent again (timer T1, RFC 3261 §17.1.1.1)... */
+const MANY_CALLS = 20_000;
+/** ... so it waits until hardly anything is under way but probes. */
+const HARDLY_ANY = 20;
 
 export interface QuietCollectionPorts {
   readonly layer: Pick<TransactionLayer, "serverCount" | "clientCount">;
+  /** Ongoing calls. */
+  readonly dialogs: { readonly size: number };
   readonly collect: () => void;
   /** Runs something later; answers how to stop it. */
   readonly after: (ms: number, run: () => void) => () => void;
@@ -34,11 +40,11 @@ export class QuietCollection {
   }
 
   #look(): void {
-    const { layer, collect, after } = this.#ports;
+    const { layer, dialogs, collect, after } = this.#ports;
     this.#stop = after(LOOK_MS, () => this.#look());
     const now = layer.serverCount + layer.clientCount;
     this.#most = Math.max(this.#most, now);
-    if (this.#most < MANY || now > FEW) return;
+    if (this.#most < MANY || now > (dialogs.size > MANY_CALLS ? HARDLY_ANY : FEW)) return;
     this.#most = now;
     collect();
   }

@@ -91,6 +91,11 @@ export abstract class ConnectionListener<C extends PeerConnection> implements Si
     else this.#server.listen(socket);
   }
 
+  /** Binds the socket that it waits for itself. @throws Error that names the address, when it cannot be bound */
+  async openAnew(): Promise<void> {
+    await bind(this.#server, this.transport, { address: this.address, port: this.port });
+  }
+
   /** What listens, for another process that is to have it. */
   get server(): Server {
     return this.#server;

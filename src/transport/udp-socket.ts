@@ -100,7 +100,8 @@ async function openOn(address: string, port: number, wantShared: boolean): Promi
   throw Object.assign(new Error(`bind EADDRINUSE ${address}:${own.port}`), { code: "EADDRINUSE" });
 }
 
-function bindSocket(address: string, port: number, isShared: boolean): Promise<Socket> {
+/** Binds a socket, whoever else has its address and port when it is to be shared. @throws NodeJS.ErrnoException of the system */
+export function bindSocket(address: string, port: number, isShared: boolean): Promise<Socket> {
   const socket = createUdpSocket(address, isShared);
   return new Promise((resolve, reject) => {
     socket.once("error", (error) => {

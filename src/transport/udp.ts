@@ -2,7 +2,7 @@ import type { Socket } from "node:dgram";
 import type { Endpoint, Listener, SendOwner } from "../transaction/index.ts";
 import type { LocalAddresses } from "./local-address.ts";
 import { type PeerSocketPorts, PeerSockets } from "./peer-sockets.ts";
-import { enlargeBuffers, openListeningSocket, type Place } from "./udp-socket.ts";
+import { bindSocket, enlargeBuffers, openListeningSocket, type Place } from "./udp-socket.ts";
 
 /** How often sockets of peers are looked at whose time may be over, ms. */
 const SWEEP_MS = 1_000;
@@ -119,6 +119,16 @@ export class UdpListener implements Listener {
       enlargeBuffers(socket);
     } catch (error) {
       fault(error, "set socket buffer sizes");
+    }
+  }
+
+  /** Binds the socket that it waits for itself. @throws Error that names the address, when it cannot be bound */
+  async openAnew(): Promise<void> {
+    try {
+      this.attach(await bindSocket(this.address, this.port, this.isShared));
+    } catch (error) {
+      const hint = bindHint(error as NodeJS.ErrnoException);
+      throw new Error(`Cannot listen on udp:${bracketed(this.address)}:${this.port}: ${hint}`, { cause: error });
     }
   }
 

@@ -1,14 +1,13 @@
 import type { Server } from "node:net";
 import type { Balancer, Destination } from "../../balancer/index.ts";
-import { recordOfBody } from "../../cluster/dialogs/dialog-record.ts";
 import type { Config } from "../../config/index.ts";
-import { type Dialog, DialogState, type DialogTable, type EndReason, endpointsOf } from "../../dialog/index.ts";
+import { DialogState, type DialogTable } from "../../dialog/index.ts";
 import type { ManagementServer } from "../../management/index.ts";
 import { type Log, type ProxyCore, ShareOfFormer, type SipProxy } from "../../proxy/index.ts";
 import type { SavedCapacity } from "../../store/index.ts";
 import type { Endpoint } from "../../transaction/index.ts";
 import type { SipNetwork } from "../../transport/network.ts";
-import { type CapacityPorts, restoreCapacities } from "../kept-capacities.ts";
+import { adoptFedCapacities, type CapacityPorts, restoreCapacities } from "../kept-capacities.ts";
 import type { ListenerPlace, Listeners } from "../listeners.ts";
 import { LentConnections } from "./lent-connections.ts";
 import {
@@ -22,6 +21,7 @@ import {
   type StatusNote,
 } from "./messages.ts";
 import { type Channel, ProcessLink } from "./process-link.ts";
+import { TakenCalls } from "./taken-calls.ts";
 
 /** How long the former process may take for one step, ms. */
 const STEP_MS = 20_000;
@@ -40,7 +40,7 @@ export interface TakeOverPorts {
   readonly core: ProxyCore;
   readonly proxy: Pick<SipProxy, "receive">;
   readonly config: Pick<Config, "sip" | "mi_http">;
-  readonly management: Pick<ManagementServer, "attach" | "run">;
+  readonly management: Pick<ManagementServer, "attach" | "open" | "run">;
   /** Is called in the step in which this process is the one that takes SIP. */
   readonly begin: () => void;
 }
@@ -55,6 +55,7 @@ export class FormerProcess {
   /** Where it has its management interface, as the configuration says. */
   readonly management: string;
   #ports: FormerProcessPorts | undefined;
+  #calls: TakenCalls | undefined;
   #proxy: Pick<SipProxy, "receive"> | undefined;
   #share: ShareOfFormer | undefined;
   /** What is known of each call, until the first table is there; undefined from then on. */
@@ -63,6 +64,10 @@ export class FormerProcess {
   #statuses: readonly StatusNote[] = [];
   readonly #lent = new LentConnections((connection, text) => this.#link.send({ kind: "write", connection, text }));
   #management: TakeOverPorts["management"] | undefined;
+  /** The take-over has come to its end. */
+  #isOver = false;
+  /** Sockets that are still to come. */
+  #missing = new Set<string>();
   /** Wait for a step, by its name; they are told undefined when it was done, else why not. */
   readonly #waiting = new Map<string, (reason: string | undefined) => void>();
   #begin: () => void = () => undefined;
@@ -119,6 +124,7 @@ export class FormerProcess {
   async copy({ names, ...ports }: FormerProcessPorts & { readonly names: Promise<unknown> }): Promise<void> {
     await names; // what has to be looked up is known then, and the table is read in no time later
     this.#ports = ports;
+    this.#calls = new TakenCalls(ports, this.#lent, (did) => this.#share === undefined || this.#share.calls.has(did));
     ports.network.lent = (transport, address, port) => this.#lent.at(transport, address, port);
     this.#link.send({ kind: "copy" });
     await this.#step("copied");
@@ -132,7 +138,7 @@ export class FormerProcess {
     const { balancer, log } = this.#ports;
     restoreCapacities(balancer, this.#capacities);
     this.#adoptStatuses();
-    for (const note of notes.values()) this.#apply(note);
+    for (const note of notes.values()) this.#calls?.apply(note);
     log.info({ calls: this.#ports.dialogs.size }, "Ongoing calls were taken over from the former process");
   }
 
@@ -155,12 +161,40 @@ export class FormerProcess {
     const names = this.listeners.map(({ configured }) => configured).filter((configured) => config.sip.listen.includes(configured));
     const wanted = hasManagement ? [...names, MANAGEMENT] : names;
     const sockets = wanted.map((name) =>
-      this.#step(name).catch((error: unknown) => this.#ports?.log.error({ err: error }, `the socket of ${name} has not come`)),
+      this.#step(name).then(
+        () => this.#missing.delete(name),
+        (error: unknown) => this.#ports?.log.error({ err: error }, `the socket of ${name} has not come`),
+      ),
     );
+    this.#missing = new Set(wanted);
     this.#management = management;
+    this.#waitForAnswers();
     this.#link.send({ kind: "ready", wanted });
     await this.#step("switched");
     await Promise.all(sockets);
+    if (!this.#link.isOpen) await this.#openMissing();
+    this.#isOver = true;
+  }
+
+  /**
+   * Opens what the former process was about to give when it ended.
+   *
+   * @throws Error when somebody else has the place
+   */
+  async #openMissing(): Promise<void> {
+    for (const name of this.#missing) {
+      this.#missing.delete(name);
+      if (name === MANAGEMENT) await this.#management?.open();
+      else await this.#ports?.listeners.openAnew(name);
+      this.#ports?.log.warn({}, `${name} was opened anew: the former process has ended without giving its socket away`);
+    }
+  }
+
+  /** Whether a call that rings was answered in time is for the former process to say, as long as it handles its INVITE. */
+  #waitForAnswers(): void {
+    const { dialogs } = this.#ports!;
+    const ask = dialogs.onUnanswered;
+    dialogs.onUnanswered = (dialog) => (this.#share?.calls.has(dialog.did) ? dialogs.earlyLifetimeMs : ask?.(dialog));
   }
 
   /** Has it end its calls that still ring, and its requests; resolves when it has ended. */
@@ -215,6 +249,7 @@ export class FormerProcess {
       case "switched":
         this.#statuses = message.statuses;
         this.#adoptStatuses();
+        adoptFedCapacities(this.#ports!.balancer, message.fed);
         this.#begin();
         this.#loadsTimer = setInterval(() => this.#tellLoads(), LOADS_MS).unref();
         this.#waiting.get("switched")?.(undefined);
@@ -262,54 +297,9 @@ export class FormerProcess {
       else this.#notes.set(note.did, note);
       return;
     }
-    this.#apply(note);
+    this.#calls?.apply(note);
     if (isPending) this.#share?.calls.add(note.did);
     else this.#share?.calls.delete(note.did);
-  }
-
-  #apply(note: CallNote): void {
-    const { dialogs, balancer, network, log } = this.#ports!;
-    const { did } = note;
-    const known = dialogs.byDid(did);
-    if ("endReason" in note) {
-      if (known !== undefined) dialogs.end(known, note.endReason as EndReason);
-      return;
-    }
-    if (known === undefined && dialogs.knows(did)) return; // it has ended here
-    const record = recordOfBody(note.body, did);
-    const endpoints = record && endpointsOf(record.snapshot, network.listeners);
-    if (record === undefined || endpoints === undefined) {
-      log.warn(
-        { did },
-        `Call "${did}" is not taken over: ${record === undefined ? "what is told of it cannot be read" : "no listener reaches its parties any more"}`,
-      );
-      return;
-    }
-    const { snapshot, held } = record;
-    const wasTheirs = this.#share === undefined || this.#share.calls.has(did);
-    const places = {
-      caller: this.#on(note.callerConnection, endpoints.caller),
-      callee: endpoints.callee && this.#on(note.calleeConnection, endpoints.callee),
-    };
-    if (known === undefined) {
-      const dialog = dialogs.restore(snapshot, places);
-      if (dialog === undefined) return;
-      balancer.adopt(dialog.load, held);
-      keepSessions(dialog, note);
-      return;
-    }
-    if (wasTheirs) {
-      balancer.release(known.load);
-      known.load.endSession();
-      balancer.adopt(known.load, held);
-    }
-    dialogs.follow(known, snapshot, places);
-    keepSessions(known, note);
-  }
-
-  /** The place of a party, with the connection that leads there. */
-  #on(id: number | undefined, endpoint: Endpoint): Endpoint {
-    return id === undefined ? endpoint : this.#lent.lend(id, endpoint);
   }
 
   #adoptStatuses(): void {
@@ -346,10 +336,11 @@ export class FormerProcess {
     const found = listeners.find(listener) ?? network.listeners[0];
     if (found === undefined) return;
     const endpoint: Endpoint = { transport: found.transport, address, port, listener: found };
-    this.#proxy?.receive(text, this.#on(connection, endpoint), isReturned);
+    this.#proxy?.receive(text, this.#calls?.on(connection, endpoint) ?? endpoint, isReturned);
   }
 
   #pass(text: string, source: Endpoint, isReturned: boolean): void {
+    if (this.#link.isBehind) return; // as if it were lost on the wire
     const { listener, address, port, connection } = source;
     const id = this.#lent.idOf(connection);
     this.#link.send({
@@ -384,6 +375,8 @@ export class FormerProcess {
     const share = this.#share;
     if (share === undefined || this.#ports === undefined) return;
     const { dialogs, log } = this.#ports;
+    // One that could not be sent, while the former process went on reading it. Those that were still to come are waited for by the take-over.
+    if (this.#isOver) this.#openMissing().catch((error: unknown) => log.error({ err: error }, "cannot open a socket anew"));
     const left = [...share.calls].flatMap((did) => dialogs.byDid(did) ?? []);
     share.calls.clear();
     for (const dialog of left) if (dialog.state < DialogState.ConfirmedNoAck) dialogs.orphaned(dialog);
@@ -391,10 +384,4 @@ export class FormerProcess {
       log.warn({ calls: left.length }, "The former process has ended before calls that it had begun were answered: they go on without it");
     else log.info({}, "The former process has ended: everything is handled here now");
   }
-}
-
-function keepSessions(dialog: Dialog, note: Extract<CallNote, { isPending: boolean }>): void {
-  dialog.hasSessionTimer = note.hasSessionTimer;
-  dialog.callerSession = note.callerSession;
-  dialog.calleeSession = note.calleeSession;
 }

@@ -19,7 +19,9 @@ export interface HotRestartPorts extends NextProcessPorts {
   readonly spawn: (() => ChildProcess) | undefined;
   /** The process that this one has taken over from. */
   readonly former: Pick<FormerProcess, "isThere"> | undefined;
-  /** Closes all that the next process does from now on. */
+  /** Writes down what is still to be written of calls, and closes their file. Never rejects. */
+  readonly closeCalls: () => Promise<unknown> | undefined;
+  /** Closes all else that the next process does from now on. */
   readonly retire: () => readonly unknown[];
   /** Refuses the requests that are left. Never rejects. */
   readonly finish: () => Promise<void>;
@@ -32,6 +34,10 @@ export class HotRestart {
   readonly #ports: HotRestartPorts;
   #next: NextProcess | undefined;
   #sinceMs = 0;
+  /** Ends the restart that is under way, with a reason. */
+  #cancel: ((reason: string) => void) | undefined;
+  #isStopping = false;
+  #newPid: number | undefined;
   /** Whether the new process has taken over, once that is known. */
   #switched: Promise<boolean> = Promise.resolve(false);
 
@@ -47,6 +53,17 @@ export class HotRestart {
   /** A new process has taken over. */
   get hasSwitched(): boolean {
     return this.#next?.hasSwitched === true;
+  }
+
+  /** This process is told to stop: a restart that is under way is given up, unless the new process has taken over, and there is none any more. */
+  stop(): void {
+    this.#isStopping = true;
+    this.#cancel?.("this process is told to stop");
+  }
+
+  /** The id of the process that has taken over, once a restart that is under way has come to its end. Undefined: this process goes on. */
+  async successor(): Promise<number | undefined> {
+    return (await this.#switched) ? this.#newPid : undefined;
   }
 
   /** Runs a management method in the new process, once that has taken over: see `ManagementPorts.elsewhere`. */
@@ -74,6 +91,7 @@ export class HotRestart {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     this.#switched = promise;
     const child = spawn();
+    this.#newPid = child.pid;
     const next = new NextProcess(child, this.#ports);
     this.#next = next;
     log.info({ newPid: child.pid }, "restarting: a new process is started, and takes over when it is ready");
@@ -100,6 +118,7 @@ export class HotRestart {
     const seconds = Math.ceil((nowMs() - this.#sinceMs) / 1000);
     if (this.#next !== undefined)
       return this.#next.hasSwitched ? "a new process has taken over already" : `a restart is under way, for ${seconds} s`;
+    if (this.#isStopping) return "it is being stopped";
     if (former?.isThere)
       return `the process before this one still has requests under way: want its end, which comes within ${config.sip.restart_timeout} s of its restart`;
     if (config.cluster.redis_url !== null)
@@ -112,6 +131,7 @@ export class HotRestart {
   #untilReady(child: ChildProcess, next: NextProcess): Promise<readonly string[]> {
     const { promise, resolve, reject } = Promise.withResolvers<readonly string[]>();
     const fail = (reason: string): void => reject(new Error(`Cannot restart without a stop: ${reason}; everything stays as it was`));
+    this.#cancel = fail;
     const timer = setTimeout(() => fail(`the new process was not ready within ${START_MS / 1000} s`), START_MS);
     child.once("error", (error) => fail(`the new process cannot be started: ${error.message}`));
     child.once("exit", (code, signal) => fail(`the new process has ended with ${code ?? signal} before it was ready, and has said why`));
@@ -130,19 +150,24 @@ export class HotRestart {
       }
     };
     next.onReady = resolve;
-    return promise.finally(() => clearTimeout(timer));
+    return promise.finally(() => {
+      clearTimeout(timer);
+      this.#cancel = undefined;
+    });
   }
 
   async #end(child: ChildProcess, next: NextProcess): Promise<void> {
-    const { config, finish, leave, log, nowMs, retire } = this.#ports;
+    const { closeCalls, config, finish, leave, log, nowMs, retire } = this.#ports;
     child.once("exit", (code, signal) => {
       log.error({ code, signal }, "the new process has ended before the one that it has relieved");
       leave(1);
     });
     next.onStop = () => void finish().then(() => leave(0));
     const sinceMs = nowMs();
-    await Promise.allSettled(retire());
-    next.released();
+    const retired = Promise.allSettled(retire());
+    await closeCalls();
+    await next.released();
+    await retired;
     const isDone = await next.untilDone(config.sip.restart_timeout * 1000);
     const s = Math.round((nowMs() - sinceMs) / 1000);
     if (isDone) log.info({ s }, "everything that was begun before the restart is done: leaving");

@@ -17,6 +17,8 @@ export type CallNote =
       readonly body: DialogBody;
       /** The former process still handles its INVITE. */
       readonly isPending: boolean;
+      /** It was told before that the call is the next process's: one that is not known there is over. */
+      readonly isGiven: boolean;
       readonly hasSessionTimer: boolean;
       readonly callerSession: string;
       readonly calleeSession: string;
@@ -53,7 +55,7 @@ export type FromFormer =
   | { readonly kind: "calls"; readonly notes: readonly CallNote[] }
   | { readonly kind: "copied"; readonly capacities: readonly SavedCapacity[]; readonly statuses: readonly StatusNote[] }
   | { readonly kind: "keys"; readonly keys: readonly string[] }
-  | { readonly kind: "switched"; readonly statuses: readonly StatusNote[] }
+  | { readonly kind: "switched"; readonly statuses: readonly StatusNote[]; readonly fed: readonly LoadNote[] }
   | { readonly kind: "handle"; readonly name: string }
   | { readonly kind: "statuses"; readonly statuses: readonly StatusNote[] }
   | { readonly kind: "released" }

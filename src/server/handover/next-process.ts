@@ -6,17 +6,17 @@ import { bodyOf } from "../../cluster/dialogs/dialog-record.ts";
 import { type Dialog, DialogState, type DialogTable, snapshotOf } from "../../dialog/index.ts";
 import type { MethodOutcome, MethodParams } from "../../management/index.ts";
 import { type Log, type ProxyCore, ShareOfNext, type SipProxy } from "../../proxy/index.ts";
-import type { Connection, Endpoint, SendOwner, TransactionLayer } from "../../transaction/index.ts";
-import { PeerConnection } from "../../transport/peer-connection.ts";
-import { type CapacityPorts, resizedCapacities } from "../kept-capacities.ts";
+import type { Endpoint, SendOwner, TransactionLayer } from "../../transaction/index.ts";
+import { type CapacityPorts, fedCapacities, resizedCapacities } from "../kept-capacities.ts";
 import type { Listeners } from "../listeners.ts";
+import { GivenLoads } from "./given-loads.ts";
+import { KeptConnections } from "./kept-connections.ts";
 import { leaveToNext } from "./management-socket.ts";
 import {
   type CallNote,
   type FromFormer,
   type FromNext,
   HANDOVER_VERSION,
-  type LoadNote,
   MANAGEMENT,
   type PassedMessage,
   type StatusNote,
@@ -59,15 +59,17 @@ export class NextProcess {
   hasSwitched = false;
   readonly #ports: NextProcessPorts;
   readonly #share: ShareOfNext;
+  readonly #loads: GivenLoads;
+  /** Calls that are the next process's since it has taken over, or since they were answered. */
+  readonly #given = new WeakSet<Dialog>();
+  /** What was written down here is closed: nobody looks at what those calls count any more. */
+  #isReleased = false;
   /** Calls that have changed since the next process was told of them, and why those that are over have ended. */
   readonly #changed = new Map<string, string | undefined>();
   #notesTimer: NodeJS.Timeout | undefined;
   #isCopying = false;
   readonly #senders = new Senders();
-  readonly #connections = new Map<number, Connection>();
-  readonly #connectionIds = new WeakMap<Connection, number>();
-  #lastConnection = 0;
-  /** Calls whose INVITE was handled here when the sockets went. */
+  readonly #connections = new KeptConnections();
   readonly #undo: () => void;
   /** Management methods that run there. */
   readonly #requests = new Map<number, (outcome: MethodOutcome) => void>();
@@ -77,6 +79,7 @@ export class NextProcess {
     this.#ports = ports;
     this.link = new ProcessLink(child);
     this.link.onMessage = (message) => this.#received(message);
+    this.#loads = new GivenLoads(ports.balancer);
     this.#share = new ShareOfNext(ports.core, (text, source) => this.#pass(text, source, true));
     this.#undo = this.#listen();
   }
@@ -125,9 +128,9 @@ export class NextProcess {
     }
     this.link.send({ kind: "keys", keys });
     listeners.divert((listener, text, to, owner) => this.#send(listener, text, to, owner));
-    this.link.send({ kind: "switched", statuses: this.#statuses() });
+    this.link.send({ kind: "switched", statuses: this.#statuses(), fed: fedCapacities(this.#ports.balancer) });
     this.#share.hasSwitched = true;
-    for (const dialog of dialogs.list()) if (dialog.pending === undefined) this.#letGo(dialog);
+    for (const dialog of dialogs.list()) if (dialog.pending === undefined) this.#give(dialog);
     void this.#giveSockets(wanted);
   }
 
@@ -145,9 +148,15 @@ export class NextProcess {
     });
   }
 
-  /** Everything that was written down here is free for the next process. */
-  released(): void {
+  /** The calls that were written down here are free for the next process. */
+  async released(): Promise<void> {
     this.link.send({ kind: "released" });
+    this.#isReleased = true;
+    const given = [...this.#ports.dialogs.list()].filter((dialog) => this.#given.has(dialog));
+    for (let i = 0; i < given.length; i += CHUNK) {
+      this.#loads.give(given.slice(i, i + CHUNK));
+      await new Promise((resolve) => setImmediate(resolve)); // calls get their turn
+    }
   }
 
   /** Resolves when nothing that was begun here is left, or the time is over: true, and false. */
@@ -155,7 +164,7 @@ export class NextProcess {
     const { nowMs, layer, core, dialogs, listeners } = this.#ports;
     const untilMs = nowMs() + timeoutMs;
     for (;;) {
-      this.#noteEnds();
+      for (const id of this.#connections.ended()) this.#gone(id);
       const isBusy =
         layer.serverCount + layer.clientCount + core.abandoned.size > 0 || [...dialogs.list()].some(({ pending }) => pending !== undefined);
       if (!isBusy) this.#endQuiet(listeners);
@@ -177,7 +186,10 @@ export class NextProcess {
   #listen(): () => void {
     const { dialogs } = this.#ports;
     const { changeListeners, onState } = dialogs;
-    const tell = ({ did }: Dialog): void => this.#note(did, undefined);
+    const tell = (dialog: Dialog): void => {
+      if (this.#given.has(dialog)) this.#stopTimer(dialog); // something that was under way here has started it again
+      this.#note(dialog.did, undefined);
+    };
     changeListeners.push(tell);
     dialogs.onState = (dialog, before) => {
       // Events, and what is written down, are matters of the next process then.
@@ -203,8 +215,8 @@ export class NextProcess {
     let notes: CallNote[] = [];
     for (const [did, endReason] of this.#changed) {
       const dialog = this.#ports.dialogs.byDid(did);
-      const note = dialog === undefined ? { did, endReason: endReason ?? "" } : this.#noteOf(dialog);
-      notes.push(note);
+      notes.push(dialog === undefined ? { did, endReason: endReason ?? "" } : this.#noteOf(dialog));
+      if (this.hasSwitched && dialog !== undefined && dialog.pending === undefined) this.#give(dialog);
       if (notes.length < CHUNK) continue;
       this.link.send({ kind: "calls", notes });
       notes = [];
@@ -218,21 +230,11 @@ export class NextProcess {
     return {
       did,
       body: bodyOf({ snapshot: snapshotOf(dialog), held: this.#ports.balancer.held(dialog.load) }, 0),
-      isPending: pending !== undefined,
+      ...{ isPending: pending !== undefined, isGiven: this.#given.has(dialog) },
       ...{ hasSessionTimer, callerSession, calleeSession },
-      callerConnection: this.#idOf(callerEndpoint.connection),
-      calleeConnection: this.#idOf(calleeEndpoint?.connection),
+      callerConnection: this.#connections.idOf(callerEndpoint.connection),
+      calleeConnection: this.#connections.idOf(calleeEndpoint?.connection),
     };
-  }
-
-  #idOf(connection: Connection | undefined): number | undefined {
-    if (connection === undefined || !connection.isOpen || !(connection instanceof PeerConnection)) return undefined;
-    const known = this.#connectionIds.get(connection);
-    if (known !== undefined) return known;
-    const id = ++this.#lastConnection;
-    this.#connectionIds.set(connection, id);
-    this.#connections.set(id, connection);
-    return id;
   }
 
   #received(message: FromNext): void {
@@ -266,10 +268,10 @@ export class NextProcess {
         this.#senders.failed(message.id, message.reason);
         return;
       case "write":
-        this.#write(message);
+        if (!this.#connections.write(message.connection, message.text)) this.#gone(message.connection);
         return;
       case "loads":
-        this.#noteLoads(message.loads);
+        this.#loads.told(message.loads);
         return;
       case "managed":
         this.#requests.get(message.id)?.(message.outcome);
@@ -307,12 +309,17 @@ export class NextProcess {
     return [destination.key, balancer.isEnabled(destination), balancer.isAutoReenable(destination), balancer.restMs(destination)];
   }
 
-  /** The next process has the call: nothing of it runs here any more but requests inside it that are under way. */
-  #letGo(dialog: Dialog): void {
-    const { balancer, core } = this.#ports;
-    balancer.release(dialog.load);
-    // A callee has hung up before the caller knew of the call, or the call raced with its CANCEL: it is this process that hangs up in a moment.
-    if (dialog.expiryReason === "Lifetime Timeout") dialog.timer = core.wheel.cancel(dialog.timer);
+  /** The next process has the call, and what it counts: nothing of it runs here any more but requests inside it that are under way. */
+  #give(dialog: Dialog): void {
+    if (this.#given.has(dialog)) return;
+    this.#given.add(dialog);
+    this.#stopTimer(dialog);
+    if (this.#isReleased) this.#loads.give([dialog]);
+  }
+
+  /** A callee has hung up before the caller knew of the call, or the call raced with its CANCEL: then it is this process that hangs up in a moment. */
+  #stopTimer(dialog: Dialog): void {
+    if (dialog.expiryReason === "Lifetime Timeout") dialog.timer = this.#ports.core.wheel.cancel(dialog.timer);
   }
 
   async #giveSockets(wanted: readonly string[]): Promise<void> {
@@ -340,6 +347,8 @@ export class NextProcess {
   }
 
   #pass(text: string, source: Endpoint, isReturned: boolean): void {
+    if (this.link.isBehind) return; // as if it were lost on the wire
+    this.#tell(); // it may be of a call that the next process does not know yet
     const { listeners } = this.#ports;
     const { listener, address, port, connection } = source;
     this.link.send({
@@ -348,30 +357,20 @@ export class NextProcess {
       listener: listeners.nameOf(listener),
       address,
       port,
-      connection: this.#idOf(connection),
+      connection: this.#connections.idOf(connection),
       isReturned,
     });
+  }
+
+  #gone(connection: number): void {
+    this.link.send({ kind: "gone", connection });
   }
 
   #take({ text, listener, address, port, connection: id }: PassedMessage): void {
     const found = this.#ports.listeners.find(listener);
     if (found === undefined) return;
-    const connection = id === undefined ? undefined : this.#connections.get(id);
-    this.#ports.proxy.receive(text, { transport: found.transport, address, port, listener: found, ...(connection && { connection }) });
-  }
-
-  #write({ connection: id, text }: FromNext & { kind: "write" }): void {
     const connection = this.#connections.get(id);
-    if (connection instanceof PeerConnection && connection.isOpen) connection.send(text, undefined);
-    else this.link.send({ kind: "gone", connection: id });
-  }
-
-  #noteEnds(): void {
-    for (const [id, connection] of this.#connections) {
-      if (connection.isOpen) continue;
-      this.#connections.delete(id);
-      this.link.send({ kind: "gone", connection: id });
-    }
+    this.#ports.proxy.receive(text, { transport: found.transport, address, port, listener: found, ...(connection && { connection }) });
   }
 
   /** A peer opens another one to the next process when it needs it; a client over WebSocket can be reached on this one only. */
@@ -380,18 +379,6 @@ export class NextProcess {
     for (const [, connection] of listeners.connections()) {
       const isClient = connection.transport === "ws" || connection.transport === "wss";
       if (!isClient && connection.activeAtMs < beforeMs) connection.end("stopped");
-    }
-  }
-
-  /** What the next process counts besides what is counted here: the same capacity is not to be given away twice. */
-  #noteLoads(loads: readonly LoadNote[]): void {
-    const { balancer } = this.#ports;
-    const byKey = new Map(balancer.destinations().map((destination) => [destination.key, destination]));
-    for (const [key, resource, calls] of loads) {
-      const cell = byKey.get(key)?.resources.find(({ name }) => name === resource)?.cell;
-      if (cell === undefined) continue;
-      const slot = balancer.slotCell(cell);
-      balancer.setRemoteLoad(slot, Math.max(0, calls - balancer.ownLoad(slot)));
     }
   }
 }

@@ -3,6 +3,9 @@ import type { ChildProcess, SendHandle } from "node:child_process";
 /** One end of the channel between two processes of Node.js. */
 export type Channel = Pick<NodeJS.Process, "connected" | "disconnect" | "send" | "on"> | ChildProcess;
 
+/** Messages that wait for the other process to read them: beyond that, what may be lost on the wire is lost. */
+export const MAX_WAITING = 20_000;
+
 /** What two processes say to each other, in order, and nothing of it lost but by the end of one of them. */
 export class ProcessLink<Out extends object, In extends object> {
   /** Is told of each message, with the socket that came with it. It must not throw. */
@@ -11,6 +14,7 @@ export class ProcessLink<Out extends object, In extends object> {
   onEnd: () => void = () => undefined;
   readonly #channel: Channel;
   #hasEnded = false;
+  #waiting = 0;
 
   constructor(channel: Channel) {
     this.#channel = channel;
@@ -26,7 +30,14 @@ export class ProcessLink<Out extends object, In extends object> {
 
   /** What is sent after the end of the other process is lost. */
   send(message: Out): void {
-    if (this.isOpen) this.#channel.send?.(message, undefined, {}, () => undefined);
+    if (!this.isOpen) return;
+    this.#waiting++;
+    this.#channel.send?.(message, undefined, {}, () => this.#waiting--);
+  }
+
+  /** The other process does not keep up, or hangs. */
+  get isBehind(): boolean {
+    return this.#waiting >= MAX_WAITING;
   }
 
   /** Sends a socket along. Resolves when the other process has it, and rejects when it cannot get it. */

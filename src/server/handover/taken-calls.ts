@@ -1,0 +1,89 @@
+import type { Balancer } from "../../balancer/index.ts";
+import { recordOfBody } from "../../cluster/dialogs/dialog-record.ts";
+import { type Dialog, type DialogTable, type EndReason, endpointsOf } from "../../dialog/index.ts";
+import type { Log } from "../../proxy/index.ts";
+import type { Endpoint } from "../../transaction/index.ts";
+import type { SipNetwork } from "../../transport/network.ts";
+import type { LentConnections } from "./lent-connections.ts";
+import type { CallNote } from "./messages.ts";
+
+export interface TakenCallsPorts {
+  readonly dialogs: DialogTable;
+  readonly balancer: Pick<Balancer, "adopt" | "release">;
+  readonly network: Pick<SipNetwork, "listeners">;
+  readonly log: Log;
+}
+
+type OngoingNote = Extract<CallNote, { isPending: boolean }>;
+
+/** Puts into force what the former process tells of calls. */
+export class TakenCalls {
+  readonly #ports: TakenCallsPorts;
+  readonly #lent: LentConnections;
+  readonly #isTheirs: (did: string) => boolean;
+
+  /** @param isTheirs whether the former process says what a call counts */
+  constructor(ports: TakenCallsPorts, lent: LentConnections, isTheirs: (did: string) => boolean) {
+    this.#ports = ports;
+    this.#lent = lent;
+    this.#isTheirs = isTheirs;
+  }
+
+  apply(note: CallNote): void {
+    const { dialogs, network, log } = this.#ports;
+    const { did } = note;
+    const known = dialogs.byDid(did);
+    if ("endReason" in note) {
+      if (known !== undefined) dialogs.end(known, note.endReason as EndReason);
+      return;
+    }
+    if (known === undefined && (note.isGiven || dialogs.knows(did))) return; // it has ended here
+    const record = recordOfBody(note.body, did);
+    const endpoints = record && endpointsOf(record.snapshot, network.listeners);
+    if (record === undefined || endpoints === undefined) {
+      log.warn(
+        { did },
+        `Call "${did}" is not taken over: ${record === undefined ? "what is told of it cannot be read" : "no listener reaches its parties any more"}`,
+      );
+      return;
+    }
+    this.#goOn(known, note, record, {
+      caller: this.on(note.callerConnection, endpoints.caller),
+      callee: endpoints.callee && this.on(note.calleeConnection, endpoints.callee),
+    });
+  }
+
+  /** The place of a party, with the connection of the former process that leads there. */
+  on(id: number | undefined, endpoint: Endpoint): Endpoint {
+    return id === undefined ? endpoint : this.#lent.lend(id, endpoint);
+  }
+
+  #goOn(
+    known: Dialog | undefined,
+    note: OngoingNote,
+    { snapshot, held }: NonNullable<ReturnType<typeof recordOfBody>>,
+    places: { readonly caller: Endpoint; readonly callee: Endpoint | undefined },
+  ): void {
+    const { dialogs, balancer } = this.#ports;
+    if (known === undefined) {
+      const dialog = dialogs.restore(snapshot, places);
+      if (dialog === undefined) return;
+      balancer.adopt(dialog.load, held);
+      keepSessions(dialog, note);
+      return;
+    }
+    if (this.#isTheirs(note.did)) {
+      balancer.release(known.load);
+      known.load.endSession();
+      balancer.adopt(known.load, held);
+    }
+    dialogs.follow(known, snapshot, places);
+    keepSessions(known, note);
+  }
+}
+
+function keepSessions(dialog: Dialog, note: OngoingNote): void {
+  dialog.hasSessionTimer = note.hasSessionTimer;
+  dialog.callerSession = note.callerSession;
+  dialog.calleeSession = note.calleeSession;
+}
