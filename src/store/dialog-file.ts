@@ -1,4 +1,4 @@
-import { copyFileSync, renameSync, statSync } from "node:fs";
+import { accessSync, chmodSync, constants, copyFileSync, renameSync, statSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import Database from "better-sqlite3";
 import {
@@ -191,7 +191,9 @@ export function moveAside(file: string, wallMs: number): string {
 /** Copies a file with what stands beside it, for reading where the file itself may not be written: SQLite has to write to read. */
 export function copyCalls(file: string, copy: string): void {
   for (const companion of COMPANIONS) {
-    if (statSync(file + companion, { throwIfNoEntry: false }) !== undefined) copyFileSync(file + companion, copy + companion);
+    if (statSync(file + companion, { throwIfNoEntry: false }) === undefined) continue;
+    copyFileSync(file + companion, copy + companion);
+    chmodSync(copy + companion, 0o600); // its rights are copied, too
   }
 }
 
@@ -236,10 +238,23 @@ function faultOf(cause: unknown, file: string): StoreError {
   if (cause instanceof StoreError) return cause;
   const { code = "", message } = cause as NodeJS.ErrnoException;
   if (BROKEN.test(code)) return damaged(file, message);
+  if (code.startsWith("SQLITE_IOERR") && !mayWrite(file)) {
+    return new StoreError("FAILED", `Cannot use the calls in "${file}": this user may not write it`, { cause });
+  }
   if (code.startsWith("SQLITE_BUSY")) {
     return new StoreError("IN_USE", `Cannot use the calls in "${file}": another program has them open`, { cause });
   }
   return asStoreError(cause, file);
+}
+
+/** SQLite says that the disk has failed where only a right is missing. */
+function mayWrite(file: string): boolean {
+  try {
+    accessSync(file, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function damaged(file: string, reason: string): StoreError {
