@@ -186,7 +186,7 @@ describe("a flush", () => {
     const store = new QueuedStateStore(table, log);
     store.save(state(1));
     const closed = store.close();
-    await pass(2_000);
+    await pass(5_000);
     await closed;
     assert.deepEqual([store.pending, store.counters.states_lost], [0, 1]);
     assert.deepEqual(logged, ["error States of 1 destinations are lost at the stop: the write does not end"]);
