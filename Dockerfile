@@ -24,6 +24,8 @@ COPY --from=build /build/node_modules /opt/headroom/node_modules
 COPY --from=build /build/dist /opt/headroom/dist
 COPY --chmod=755 examples/container-start.sh /usr/local/bin/
 RUN ln -s /opt/headroom/dist/src/main.js /usr/local/bin/headroom && chmod +x /opt/headroom/dist/src/main.js
+# docs/operation.md, "Memory"
+ENV NODE_OPTIONS=--max-semi-space-size=8 MALLOC_ARENA_MAX=1
 # ./headroom.yaml and sqlite:headroom.db are looked for here.
 WORKDIR /var/lib/headroom
 USER headroom

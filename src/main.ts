@@ -1,4 +1,4 @@
-#!/usr/bin/env -S MALLOC_ARENA_MAX=1 node --max-semi-space-size=8
+#!/usr/bin/env node
 import { Command, CommanderError } from "commander";
 import { VERSION } from "./version.ts";
 

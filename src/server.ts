@@ -29,6 +29,7 @@ import { processesOf } from "./server/processes.ts";
 import { QuietCollection } from "./server/quiet-collection.ts";
 import { Registrations } from "./server/registrations.ts";
 import { Reloads } from "./server/reloads.ts";
+import { RestoredPings } from "./server/restored-pings.ts";
 import { createRouter, ReplaceableRouter } from "./server/routers.ts";
 import { sourceFilter } from "./server/source-filter.ts";
 import { steadyWallMs } from "./server/steady-clock.ts";
@@ -149,6 +150,8 @@ async function compose(
   const freeswitch = freeswitchSettings(config);
   const feeds = freeswitch && new FreeswitchFeeds({ settings: freeswitch, balancer, log, heard: (figures) => audit.heard(figures) });
   const gapPings = new GapPings({ config, balancer, dialogs, verify: (...call) => proxy.verify(...call), after, log });
+  const restoredPings = new RestoredPings({ config, dialogs, verify: (...call) => proxy.verify(...call), after, log });
+  opened.push(async () => restoredPings.close());
   const audit = new LoadAudit({ config, balancer, dialogs, feeds, told: announcer, gaps: gapPings, after, nowMs, log });
   opened.push(async () => audit.close());
   opened.push(async () => feeds?.stop());
@@ -159,7 +162,7 @@ async function compose(
   });
   opened.push(() => store.close());
   await former?.copy({ dialogs, balancer, network, listeners, names: store.loadDestinations(), log });
-  const keeper = keepDialogs({
+  const keeper = await keepDialogs({
     ...{ config, forceEmpty, former, dialogs, balancer, nowMs, after, log, wallMs: Date.now },
     listeners: () => network.listeners,
     replicated: () => cluster?.dialogs,
@@ -176,7 +179,7 @@ async function compose(
     decidedAtMs: () => cluster?.status.decidedAtMs() ?? Date.now(),
     log,
   });
-  opened.push(() => operators.close());
+  opened.push(async () => void (await Promise.all([operators.close(), keeper?.close()]))); // both give a slow disk the same seconds
   operators.drainListeners.push((change) => {
     if (!isOldNews()) announcer.drainChanged(change);
   });
@@ -275,7 +278,10 @@ async function compose(
     management: { listen: config.mi_http.listen, server: () => management?.server },
     settle: () => [operators.settled(), registrations?.settled()],
     closeCalls: () => keeper?.close(),
-    retire: () => [...[operators, registrations, announcer, audit, gapPings].map((part) => part?.close()), watch.stop(), feeds?.stop()],
+    retire: () => [
+      ...[operators, registrations, announcer, audit, gapPings, restoredPings].map((part) => part?.close()),
+      ...[watch.stop(), feeds?.stop()],
+    ],
     finish: () => finishRequests({ proxy, layer, dialogs, timeoutMs: config.sip.stop_timeout * 1000, nowMs }),
   });
   statusListeners.push((change) => hotRestart.statusChanged(change));
@@ -302,6 +308,7 @@ async function compose(
   const begin = (): void => {
     isReady = true;
     stopTicker ??= startTicker(wheel, nowMs);
+    if (former === undefined) restoredPings.begin();
   };
   loaded?.();
   if (former === undefined) begin();
@@ -339,14 +346,12 @@ async function compose(
     if (config.cluster.redis_url === null) return undefined;
     const { ClusterNode } = await import("./server/cluster.ts"); // memory that a node alone does not need
     const node = new ClusterNode({
-      ...{ config, balancer, dialogs, operators, announcer },
+      ...{ config, balancer, dialogs, operators, announcer, nowMs, log },
       listeners: () => network.listeners,
       sip: ownAddresses(network.listeners, config.sip.advertised_address),
       setPeers: (addresses) => network.setPeers(addresses),
       management: () => management,
       recount: feeds && ((change) => feeds.recount(change)),
-      nowMs,
-      log,
     });
     opened.push(() => node.close());
     return node;
@@ -356,14 +361,12 @@ async function compose(
     const { address, port } = parseHttpListen(config.mi_http.listen);
     return createManagementServer(
       {
-        balancer,
-        dialogs,
+        ...{ balancer, dialogs, endDialog },
         reload: () => reloads.reload(),
         ...(spawn && { restart: () => hotRestart.restart() }),
         elsewhere: (...request) => hotRestart.manage(...request),
-        endDialog,
         drains: operators.drains,
-        settled: () => operators.settled(),
+        settled: async () => (await Promise.all([operators.settled(), keeper?.settled()])).every((isWritten) => isWritten !== false),
         distributor: { lists: distribution.distributor, reload: () => distribution.reload() },
         ...(registrations && { registrations: () => registrations.bindings() }),
         probes: () => watch.prober?.figures() ?? [],
@@ -376,10 +379,7 @@ async function compose(
         statistics: () => statistics.read(),
         resetStatistic: (group, name) => statistics.reset(group, name),
         processes: () => processesOf(network.listeners, config.mi_http.listen),
-        startedAtMs,
-        nowMs: Date.now,
-        version: VERSION,
-        log,
+        ...{ startedAtMs, nowMs: Date.now, version: VERSION, log },
       },
       {
         ...{ host: address, port, root: config.mi_http.root, bearerTokens: config.mi_http.auth.bearer_tokens },

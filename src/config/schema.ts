@@ -161,6 +161,10 @@ const DialogSchema = Type.Object(
       "Ask a FreeSWITCH that has had fewer sessions than we count calls there for each of these calls, by OPTIONS, also where the route asks for no pings.",
       true,
     ),
+    ping_restored_calls: flag(
+      "Ask the callee of each call that a start restores whether it still has it, by OPTIONS, also where the route asks for no pings: of calls that ended in the last moment before a crash, or while nobody was there, nobody else tells. Only the answer 481 ends a call.",
+      true,
+    ),
     persistence: Type.Enum(["off", "sqlite"], {
       description:
         "Where calls and what they count are kept so that they survive a crash. `sqlite`: in a file beside that of `load_balancer.db_url`, with `.calls` behind its name. A node of a cluster has them in Redis, too, which says which node goes on with each; the file has what Redis does not know at a start.",

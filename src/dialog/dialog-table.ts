@@ -8,10 +8,10 @@ import { DialogFlag } from "./flags.ts";
 import type { CalleeLeg } from "./leg.ts";
 import { originOf } from "./origin.ts";
 import type { DialogTableOptions } from "./ports.ts";
-import { sessionLifeMs } from "./session-timer.ts";
+import { leftMs, MAX_LIFETIME_MS, sessionLifeMs } from "./session-timer.ts";
 import { catchUp, type DialogEndpoints, type DialogSnapshot, revive } from "./snapshot.ts";
 
-/** Ongoing calls at a time; beyond it new calls are refused. A call that is up costs some 1.2 KB. */
+/** Ongoing calls at a time; beyond it new calls are refused. A call that is up costs some 1 KB. */
 export const MAX_DIALOGS = 1_000_000;
 /** How long an ended call is still found, so that a crossed BYE or a late ACK reaches its peer (OpenSIPS `race_condition_timeout`). */
 export const ENDED_LINGER_MS = 5_000;
@@ -19,11 +19,12 @@ export const ENDED_LINGER_MS = 5_000;
 const OVERTAKEN_BYE_MS = 1_000;
 /** The same when a BYE was refused: as long as its sender may take for the next try. And when an INVITE was: as long as its answer may be repeated. */
 const REFUSED_LINGER_MS = 32_000;
+/** Restored calls whose lifetime is over are hung up one after the other, 500 a second, or within 10 s when they are more. */
+const OVERDUE_STEP_MS = 2;
+const MAX_OVERDUE_STEPS = 5_000;
 
 /** How long another node has to end a call whose lifetime is over, before it is forgotten here. */
 export const PUT_OFF_MS = 5_000;
-/** Longest lifetime of a call that another node began, 497 days: what it says is no reason to keep anything longer than the timers can. */
-const MAX_LIFETIME_MS = 2 ** 32 * 10;
 /** As `fr_inv_timeout` unless the proxy says another one. */
 const EARLY_LIFETIME_MS = 120_000;
 /** As OpenSIPS. */
@@ -60,6 +61,7 @@ export class DialogTable extends DialogIndex {
   readonly #endpoints = new EndpointPool();
   readonly #onTimer = (dialog: Dialog): void => this.#timerFired(dialog);
   #serial = 0;
+  #overdue = 0;
   #ongoing = 0;
 
   constructor(options: DialogTableOptions) {
@@ -89,7 +91,7 @@ export class DialogTable extends DialogIndex {
 
   /**
    * Goes on with a call of another node, as its snapshot says. Its leases are another matter: the balancer adopts them. A call that is not up ends
-   * after {@link earlyLifetimeMs} unless a 1xx or a 2xx of it passes, see {@link onUnanswered}. One whose lifetime is over ends on the next tick, if {@link mayExpire} allows it.
+   * after {@link earlyLifetimeMs} unless a 1xx or a 2xx of it passes, see {@link onUnanswered}. One whose lifetime is over ends in its turn, if {@link mayExpire} allows it.
    * Undefined when this node has a call of that `did`, or had one a moment ago, and when there is no room.
    */
   restore(snapshot: DialogSnapshot, endpoints: DialogEndpoints): Dialog | undefined {
@@ -103,18 +105,12 @@ export class DialogTable extends DialogIndex {
     else {
       dialog.load.closed = true;
       this.#endpoints.share(dialog);
-      this.#startTimer(dialog, this.#leftOf(dialog));
+      this.#startTimer(dialog, leftMs(dialog, this.#options.wallMs()) || (this.#overdue++ % MAX_OVERDUE_STEPS) * OVERDUE_STEP_MS);
     }
     this.onRestored?.(dialog);
     if (dialog.state >= DialogState.ConfirmedNoAck) this.pings?.began(dialog);
     this.changed(dialog);
     return dialog;
-  }
-
-  /** A wall clock that was set back since the call began gives it no longer life than it had then. */
-  #leftOf({ startedAtMs, expiresAtMs }: Dialog): number {
-    const leftMs = Math.min(expiresAtMs - this.#options.wallMs(), expiresAtMs - startedAtMs, MAX_LIFETIME_MS);
-    return Math.max(0, leftMs);
   }
 
   /**
@@ -129,7 +125,7 @@ export class DialogTable extends DialogIndex {
     if (snapshot.state > dialog.state) this.#setState(dialog, snapshot.state);
     if (dialog.state >= DialogState.ConfirmedNoAck) {
       dialog.load.closed = true;
-      if (dialog.expiresAtMs !== expiredAtMs) this.#startTimer(dialog, this.#leftOf(dialog));
+      if (dialog.expiresAtMs !== expiredAtMs) this.#startTimer(dialog, leftMs(dialog, this.#options.wallMs()));
       if (!wasUp) this.pings?.began(dialog);
     } else this.#startTimer(dialog, this.earlyLifetimeMs); // that of the other process counts, and is no longer
     this.changed(dialog);
@@ -215,7 +211,7 @@ export class DialogTable extends DialogIndex {
     const sessionMs = response && sessionLifeMs(response);
     dialog.hasSessionTimer = sessionMs !== undefined;
     const nowMs = wallMs();
-    return Math.min(Math.min(dialog.startedAtMs, nowMs) + defaultTimeoutMs, nowMs + (sessionMs ?? MAX_LIFETIME_MS)); // as in #leftOf
+    return Math.min(Math.min(dialog.startedAtMs, nowMs) + defaultTimeoutMs, nowMs + (sessionMs ?? MAX_LIFETIME_MS)); // as in leftMs
   }
 
   /** The INVITE of a call whose transaction was lost was answered 3xx to 6xx: the call ends, and its ACK is waited for (RFC 3261 §17.1.1.3). */

@@ -1,5 +1,6 @@
 import { ownText } from "../balancer/index.ts";
 import { H, type SipMessage, type SipResponse } from "../sip/index.ts";
+import type { Dialog } from "./dialog.ts";
 
 /** Shortest session that may be agreed on (RFC 4028 §5), seconds: what says less would end calls that are fine. */
 const MIN_SESSION_S = 90;
@@ -21,4 +22,12 @@ export function sessionOf(message: SipMessage): string | undefined {
   if (body === "") return undefined;
   const isSdp = /^\s*application\/sdp\s*(?:;|$)/i.test(message.header("Content-Type") ?? "");
   return isSdp && body.length <= MAX_SESSION_BYTES ? ownText(body) : "";
+}
+
+/** Longest lifetime of a call that another node began, 497 days: what it says is no reason to keep anything longer than the timers can. */
+export const MAX_LIFETIME_MS = 2 ** 32 * 10;
+
+/** How long a restored call still has, in milliseconds. A wall clock that was set back since the call began gives it no longer life than it had then. */
+export function leftMs({ startedAtMs, expiresAtMs }: Pick<Dialog, "startedAtMs" | "expiresAtMs">, wallMs: number): number {
+  return Math.max(0, Math.min(expiresAtMs - wallMs, expiresAtMs - startedAtMs, MAX_LIFETIME_MS));
 }

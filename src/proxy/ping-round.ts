@@ -37,6 +37,8 @@ export interface RoundPlan {
   readonly intervalMs: number;
   /** They end with the first answer of a party that has the call. */
   readonly once: boolean;
+  /** Silence ends the pings and not the call: only a party that says so no longer has it. */
+  readonly sparesSilent?: boolean;
 }
 
 /** The pings of one kind in one call, and those of other kinds behind them. */
@@ -47,19 +49,22 @@ export class PingRound implements Pings, TimerOwner {
   readonly #method: PingMethod;
   readonly #intervalMs: number;
   readonly #once: boolean;
+  readonly #sparesSilent: boolean;
   readonly #pings: readonly SidePings[];
   /** What pinged this call before. */
   readonly #next: Pings | undefined;
   #timer: Timer | undefined;
   #isOver = false;
 
-  constructor(core: ProxyCore, dialog: Dialog, outages: PingOutages, { method, flags, firstMs, intervalMs, once }: RoundPlan) {
+  constructor(core: ProxyCore, dialog: Dialog, outages: PingOutages, plan: RoundPlan) {
+    const { method, flags, firstMs, intervalMs, once, sparesSilent = false } = plan;
     this.#core = core;
     this.#dialog = dialog;
     this.#outages = outages;
     this.#method = method;
     this.#intervalMs = intervalMs;
     this.#once = once;
+    this.#sparesSilent = sparesSilent;
     const { pinged } = dialog;
     this.#next = pinged instanceof PingRound ? pinged.#lasting : pinged;
     this.#pings = SIDES.filter((side) => (flags & FLAG[method][side]) !== 0).map((side) => new SidePings(this, side));
@@ -94,6 +99,12 @@ export class PingRound implements Pings, TimerOwner {
   /** Without those that have done what they were there for. */
   get #lasting(): Pings | undefined {
     return this.#isOver && this.#next instanceof PingRound ? this.#next.#lasting : this.#isOver ? this.#next : this;
+  }
+
+  /** They have done what they were there for, and need no room any more. */
+  #finish(): void {
+    this.#stop();
+    if (this.#dialog.pinged === this) this.#dialog.pinged = this.#next;
   }
 
   #stop(): void {
@@ -137,7 +148,7 @@ export class PingRound implements Pings, TimerOwner {
   /** A party has answered. */
   heard(side: Side, isAlive: boolean): void {
     this.#outages.alive(this.#addressOf(side));
-    if (isAlive && this.#once) this.#stop();
+    if (isAlive && this.#once) this.#finish();
   }
 
   /**
@@ -147,7 +158,11 @@ export class PingRound implements Pings, TimerOwner {
   end({ side, leg }: SidePings, outcome: PingOutcome, unanswered: UnansweredPings): void {
     const { dialogs, log } = this.#core;
     const dialog = this.#dialog;
-    if (!dialogs.mayEnd(dialog)) return; // another node will ask and end it
+    if (outcome !== 481 && this.#sparesSilent) {
+      this.#finish();
+      return;
+    }
+    if (!this.#sparesSilent && !dialogs.mayEnd(dialog)) return; // another node will ask and end it
     if (outcome !== 481 && !this.#outages.mayEnd(this.#addressOf(side), unanswered)) {
       dialogs.counters.ping_holds++;
       return;

@@ -15,6 +15,9 @@ import { PingRound } from "./ping-round.ts";
 /** From the bit of an OPTIONS ping to that of the re-INVITE ping of the same side. */
 const REINVITE_SHIFT = 2;
 
+/** Whether the silence of a callee that is asked for a call ends it. */
+export type VerdictThatEnds = "if it says no" | "if it says no or nothing";
+
 /** Asks the parties of calls whether they still have them, where the route has asked for it (OpenSIPS dialog module, `create_dialog`). */
 export class Pinger {
   readonly #core: ProxyCore;
@@ -55,8 +58,9 @@ export class Pinger {
   /**
    * Asks the callee of a call, after some time, whether it still has the call, until it has answered once. False, and nothing is done, when the call is not
    * up, and when its callee is asked anyway.
+   * @param ends what ends the call: that the callee has no such call, or its silence, too
    */
-  verify(dialog: Dialog, afterMs: number): boolean {
+  verify(dialog: Dialog, afterMs: number, ends: VerdictThatEnds = "if it says no or nothing"): boolean {
     if (dialog.isGuest || dialog.state < DialogState.ConfirmedNoAck || dialog.state === DialogState.Deleted) return false;
     if (dialog.pinged?.asks("callee") === true) return false;
     const plan = {
@@ -65,6 +69,7 @@ export class Pinger {
       firstMs: afterMs,
       intervalMs: this.#settings.optionsMs,
       once: true,
+      sparesSilent: ends === "if it says no",
     } as const;
     dialog.pinged = new PingRound(this.#core, dialog, this.#outages, plan);
     return true;

@@ -17,7 +17,7 @@ import { forwardAck, forwardAckOfRefusal, InDialogContext } from "./in-dialog.ts
 import { isOwnUri, planRoute, type RoutePlan } from "./loose-route.ts";
 import { LostAnswers } from "./lost-answers.ts";
 import { LostInvites } from "./lost-invites.ts";
-import { Pinger } from "./pinger.ts";
+import { Pinger, type VerdictThatEnds } from "./pinger.ts";
 import { RequestContext } from "./request-context.ts";
 import { checkLimits, type Refusal, validate } from "./validate.ts";
 
@@ -137,8 +137,8 @@ export class SipProxy implements TransactionUser {
    * Has the callee of a call asked once, after some time, whether it still has the call. False, and nothing is done, when it is asked anyway, and when the
    * call is not up.
    */
-  verify(dialog: Dialog, afterMs: number): boolean {
-    return this.#pinger?.verify(dialog, afterMs) ?? false;
+  verify(dialog: Dialog, afterMs: number, ends?: VerdictThatEnds): boolean {
+    return this.#pinger?.verify(dialog, afterMs, ends) ?? false;
   }
 
   /** Ends a call from our side (OpenSIPS `dlg_end_dlg`): BYE to both when it is up, else CANCEL and 487. */

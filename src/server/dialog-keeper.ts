@@ -1,11 +1,11 @@
 import type { Balancer } from "../balancer/index.ts";
 import { bodyOf } from "../cluster/dialogs/dialog-record.ts";
-import { type Dialog, DialogState, type DialogTable, endpointsOf, snapshotOf } from "../dialog/index.ts";
+import { type Dialog, DialogState, type DialogTable, snapshotOf } from "../dialog/index.ts";
 import type { Log } from "../proxy/index.ts";
-import { type DialogChanges, type DialogStore, type SavedDialog, StoreError } from "../store/index.ts";
+import { type DialogChanges, type DialogStore, type SavedDialog, StoreError, within } from "../store/index.ts";
 import type { Listener } from "../transaction/index.ts";
 import { type CapacityPorts, resizedCapacities, restoreCapacities } from "./kept-capacities.ts";
-import { quotable, recordOf } from "./kept-record.ts";
+import { restoreDialog } from "./kept-record.ts";
 
 /** How long a change waits for others to be written with it, ms. */
 const WRITE_DELAY_MS = 25;
@@ -13,6 +13,8 @@ const WRITE_DELAY_MS = 25;
 const LATE_MS = 50;
 /** Calls of one batch: putting one into text takes some 10 µs of the thread that handles calls. */
 const MAX_BATCH = 250;
+/** A batch has no more calls once it is this long: a call with many legs and long routes may take a thousand times as much as a usual one. */
+const FULL_BATCH_CHARS = 524_288;
 /** Waits between attempts while writing fails, ms: the first, doubled up to the last. */
 const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 10_000;
@@ -20,8 +22,9 @@ const LAST_RETRY_MS = 10_000;
 const TOLD_FAILURES = 3;
 /** A write that takes longer than this hangs: the log tells of it, ms. */
 const SLOW_WRITE_MS = 5_000;
-/** How long the stop goes on writing, ms. */
-const CLOSE_MS = 2_000;
+/** How long the stop goes on writing, and how long one who asks waits until capacities are written, ms; and how often both try. */
+const CLOSE_MS = 5_000;
+const SETTLE_MS = 500;
 const CLOSE_RETRY_MS = 50;
 /** How long it is waited for Redis to say who has the calls, ms. */
 const ASK_MS = 3_000;
@@ -92,7 +95,9 @@ export class DialogKeeper {
   #fileName: string;
   #isRestored = false;
   #isBeatDue = false;
+  #areCapacitiesUnderWay = false;
   #isClosed = false;
+  #closing: Promise<void> | undefined;
 
   constructor(ports: KeeperPorts) {
     this.#ports = ports;
@@ -181,14 +186,13 @@ export class DialogKeeper {
     const faults: string[] = [];
     const restored: Dialog[] = [];
     for (const saved of all) {
-      const found = this.#restore(saved);
-      if (typeof found !== "string") {
-        this.#counters.persist_restored++;
-        restored.push(found);
-        continue;
+      const found = restoreDialog(this.#ports, saved);
+      this.#counters[found.outcome]++;
+      if (found.outcome === "persist_restored") restored.push(found.dialog);
+      else {
+        faults.push(found.fault);
+        this.#mark(saved[0]);
       }
-      faults.push(found);
-      this.#mark(saved[0]);
     }
     const strays = restored.filter((dialog) => !isAtDestination(dialog)).length;
     if (all.length > 0) log.info({ calls: restored.length, ms: Math.round(nowMs() - sinceMs) }, "Ongoing calls were restored");
@@ -217,40 +221,40 @@ export class DialogKeeper {
     if (this.#isRestored && state === DialogState.Deleted) this.#mark(did);
   }
 
-  /** Writes what waits, gives up after two seconds, and ends. Never rejects. */
-  async close(): Promise<void> {
+  /**
+   * Writes what waits, now, and tells whether all capacities that somebody has set are written. False after half a second, or at once when it is known that
+   * they cannot be. Never rejects.
+   */
+  settled(): Promise<boolean> {
+    return this.#writeUntil(() => !this.#haveCapacitiesChanged && !this.#areCapacitiesUnderWay, SETTLE_MS, TOLD_FAILURES);
+  }
+
+  /** Writes what waits, gives up after five seconds, and ends. Never rejects. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     this.#isClosed = true;
+    await this.#writeUntil(() => !this.#isWaiting && this.#writing === undefined, CLOSE_MS);
     this.#stopTimer?.();
-    const untilMs = Date.now() + CLOSE_MS;
-    while (this.#isWaiting && Date.now() < untilMs) {
-      const worked = await Promise.race([this.#write(), sleep(Math.max(0, untilMs - Date.now())).then(() => false)]);
-      if (!worked) await sleep(CLOSE_RETRY_MS);
-    }
-    if (this.#changed.size > 0) this.#ports.log.error({ calls: this.#changed.size }, "Changes of calls are lost at the stop");
+    const lost = this.#changed.size + this.#underWay.size;
+    if (lost > 0) this.#ports.log.error({ calls: lost }, "Changes of calls are lost at the stop");
     await this.#ports.store.close();
   }
 
-  /** The call as it goes on here, or why it does not. */
-  #restore([did, text]: SavedDialog): Dialog | string {
-    const { dialogs, balancer, listeners } = this.#ports;
-    const record = recordOf(text, did);
-    if (record === undefined) {
-      this.#counters.persist_unreadable++;
-      return `Call "${quotable(did)}" is not restored: what is written of it cannot be read`;
+  /** Writes batch after batch until it is enough. Answers false when the time or the attempts were not. */
+  async #writeUntil(isEnough: () => boolean, limitMs: number, mostFailures = Number.POSITIVE_INFINITY): Promise<boolean> {
+    const untilMs = performance.now() + limitMs; // real time: a stop ends whatever the clock of the calls does
+    const leftMs = (): number => Math.max(0, untilMs - performance.now());
+    while (!isEnough()) {
+      const worked = await within(this.#write(), leftMs());
+      if (worked) continue;
+      if (worked === undefined || leftMs() === 0 || this.#failures >= mostFailures) return isEnough();
+      await sleep(Math.min(CLOSE_RETRY_MS, leftMs()));
     }
-    const { snapshot, held } = record;
-    const endpoints = endpointsOf(snapshot, listeners());
-    if (endpoints === undefined) {
-      this.#counters.persist_unreachable++;
-      return `Call "${did}" is not restored: no listener reaches its parties any more`;
-    }
-    const dialog = dialogs.restore(snapshot, endpoints);
-    if (dialog === undefined) {
-      this.#counters.persist_lost++;
-      return `Call "${did}" is not restored: there is no room for it`;
-    }
-    balancer.adopt(dialog.load, held);
-    return dialog;
+    return true;
   }
 
   get #isWaiting(): boolean {
@@ -288,12 +292,13 @@ export class DialogKeeper {
 
   async #writeBatch(): Promise<boolean> {
     const { store, nowMs, log } = this.#ports;
-    const batch = this.#takeBatch();
+    const { batch, ...calls } = this.#takeBatch();
     const capacities = this.#haveCapacitiesChanged ? resizedCapacities(this.#ports.balancer) : undefined;
+    this.#areCapacitiesUnderWay = this.#haveCapacitiesChanged;
     this.#haveCapacitiesChanged = false;
     const aliveAtMs = this.#isBeatDue ? this.#ports.wallMs() : undefined;
     this.#isBeatDue = false;
-    const changes: DialogChanges = { ...this.#changesOf(batch.keys()), capacities, aliveAtMs };
+    const changes: DialogChanges = { ...calls, capacities, aliveAtMs };
     const isNews = changes.saved.length > 0 || changes.removed.length > 0;
     if (!isNews && capacities === undefined && aliveAtMs === undefined) return true;
     for (const [did] of changes.saved) this.#stored.add(did);
@@ -312,6 +317,7 @@ export class DialogKeeper {
       return false;
     } finally {
       this.#underWay = new Map();
+      this.#areCapacitiesUnderWay = false;
       stopWatch();
     }
     const [sinceMs = nowMs()] = batch.values();
@@ -319,29 +325,26 @@ export class DialogKeeper {
     return true;
   }
 
-  #takeBatch(): Map<string, number> {
-    const batch = new Map<string, number>();
-    for (const [did, sinceMs] of this.#changed) {
-      if (batch.size === MAX_BATCH) break;
-      batch.set(did, sinceMs);
-      this.#changed.delete(did);
-    }
-    return batch;
-  }
-
   /** A call that was over before it was written down needs no write at all. */
-  #changesOf(dids: Iterable<string>): DialogChanges {
+  #takeBatch(): { batch: Map<string, number> } & Pick<DialogChanges, "saved" | "removed"> {
     const { dialogs, balancer } = this.#ports;
+    const batch = new Map<string, number>();
     const saved: SavedDialog[] = [];
     const removed: string[] = [];
-    for (const did of dids) {
+    let chars = 0;
+    for (const [did, sinceMs] of this.#changed) {
+      if (batch.size === MAX_BATCH || chars >= FULL_BATCH_CHARS) break;
+      batch.set(did, sinceMs);
+      this.#changed.delete(did);
       const dialog = dialogs.byDid(did);
       // Before its INVITE went anywhere nobody can send anything inside it, and after a crash nobody would ever answer it.
       if (dialog?.calleeEndpoint !== undefined) {
-        saved.push([did, JSON.stringify(bodyOf({ snapshot: snapshotOf(dialog), held: balancer.held(dialog.load) }, 0))]);
+        const record = JSON.stringify(bodyOf({ snapshot: snapshotOf(dialog), held: balancer.held(dialog.load) }, 0));
+        saved.push([did, record]);
+        chars += record.length;
       } else if (this.#stored.has(did)) removed.push(did);
     }
-    return { saved, removed };
+    return { batch, saved, removed };
   }
 
   #written({ saved, removed, capacities }: DialogChanges, fileName: string): void {

@@ -39,12 +39,19 @@ export interface KeepDialogsPorts extends Omit<KeeperPorts, "shared" | "store" |
  *
  * @throws {StoreError} when there are calls that cannot be read
  */
-export function keepDialogs({ config, forceEmpty, former, replicated, drains, ...ports }: KeepDialogsPorts): DialogKeeper | undefined {
+export async function keepDialogs({
+  config,
+  forceEmpty,
+  former,
+  replicated,
+  drains,
+  ...ports
+}: KeepDialogsPorts): Promise<DialogKeeper | undefined> {
   if (config.dialog.persistence === "off") return undefined;
   const open = () => openDialogStore(config.load_balancer.db_url, { forceEmpty, wallMs: ports.wallMs, log: ports.log });
   const store =
     former === undefined
-      ? open()
+      ? await open()
       : new HandedStore({
           released: former.released,
           capacities: () => former.capacities,

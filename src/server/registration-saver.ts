@@ -1,6 +1,6 @@
 import type { Log } from "../proxy/index.ts";
 import type { BindingSnapshot, RegistrarPorts, RegistrarSnapshot } from "../registrar/index.ts";
-import type { RegistrationTable, SavedRegistration } from "../store/index.ts";
+import { type RegistrationTable, type SavedRegistration, within } from "../store/index.ts";
 
 /** How long a change waits for others to be written with it, ms. What is not written when the program is killed is made up by the next renewal. */
 const WRITE_DELAY_MS = 1_000;
@@ -11,7 +11,7 @@ const MAX_BATCH = 500;
 /** Failed attempts in a row of which the log tells: another program may be writing for a moment. */
 const TOLD_FAILURES = 3;
 /** How long the stop goes on writing, ms. */
-const CLOSE_MS = 2_000;
+const CLOSE_MS = 5_000;
 const CLOSE_RETRY_MS = 50;
 /**
  * A registration that was good when the program ended lasts this long from the start, ms: while nobody took renewals none could come. A FreeSWITCH
@@ -51,7 +51,7 @@ export class RegistrationSaver {
     this.#arm();
   }
 
-  /** Writes what waits, gives up after two seconds, and ends. Never rejects. */
+  /** Writes what waits, gives up after five seconds, and ends. Never rejects. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#stopTimer?.();
@@ -59,12 +59,12 @@ export class RegistrationSaver {
     if (this.#changed.size > 0) this.#ports.log.error({ registrations: this.#changed.size }, "Registrations are lost at the stop");
   }
 
-  /** Writes what waits, and gives up after two seconds. Never rejects. */
+  /** Writes what waits, and gives up after five seconds. Never rejects. */
   async settled(): Promise<void> {
-    const untilMs = Date.now() + CLOSE_MS;
-    while (this.#changed.size > 0 && Date.now() < untilMs) {
-      const worked = await Promise.race([this.#write(), sleep(Math.max(0, untilMs - Date.now())).then(() => false)]);
-      if (!worked) await sleep(CLOSE_RETRY_MS);
+    const untilMs = performance.now() + CLOSE_MS;
+    while ((this.#changed.size > 0 || this.#writing !== undefined) && performance.now() < untilMs) {
+      const worked = await within(this.#write(), untilMs - performance.now());
+      if (worked !== true) await sleep(CLOSE_RETRY_MS);
     }
   }
 

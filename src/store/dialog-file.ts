@@ -1,4 +1,4 @@
-import { copyFileSync, renameSync, statSync } from "node:fs";
+import { accessSync, chmodSync, constants, copyFileSync, renameSync, statSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import Database from "better-sqlite3";
 import {
@@ -44,6 +44,20 @@ export interface KeptCalls {
   readonly capacities: readonly SavedCapacity[];
   /** When its writer was last known to live, milliseconds since 1970; undefined: nobody has said. */
   readonly aliveAtMs: number | undefined;
+}
+
+/** What a file has besides its calls. */
+export interface OpenedCalls extends Omit<KeptCalls, "found"> {
+  readonly identity: string;
+  /** Why it cannot be written now. */
+  readonly fault: string | undefined;
+}
+
+/** Some of the calls of a file. */
+export interface CallPage {
+  readonly found: readonly SavedDialog[];
+  /** Where the next page goes on; undefined: there is none. */
+  readonly last: number | undefined;
 }
 
 /**
@@ -95,30 +109,57 @@ export class DialogFile {
   }
 
   /**
-   * Everything that is written down, in no order. The whole file is looked through for damage first.
+   * What is written down besides calls. The whole file is looked through for damage first, and it is tried whether it can be written.
    *
+   * @param wallMs now, milliseconds since 1970
    * @throws {StoreError} `DAMAGED`
    */
-  read(): KeptCalls {
+  begin(wallMs: number): OpenedCalls {
     try {
       const fault: unknown = this.#database.pragma("quick_check(1)", { simple: true });
       if (fault !== "ok") throw damaged(this.#file, String(fault));
-      const all = (query: string): unknown[][] => this.#database.prepare(query).raw().all() as unknown[][];
-      const whole = (table: string, rows: readonly unknown[][]): unknown[][] => {
-        for (const row of rows) if (row.pop() !== sumOf(row)) throw damaged(this.#file, `a row of ${table} is not what was written`);
-        return [...rows];
-      };
-      const [life] = all("SELECT at_ms FROM headroom_life");
-      return {
-        found: whole("headroom_dialog", all("SELECT did, record, sum FROM headroom_dialog")) as unknown[] as SavedDialog[],
-        capacities: whole(
-          "headroom_capacity",
-          all("SELECT destination, resource, capacity, row_capacity, sum FROM headroom_capacity"),
-        ) as unknown[] as SavedCapacity[],
-        aliveAtMs: typeof life?.[0] === "number" ? life[0] : undefined,
-      };
+      const [life] = this.#all("SELECT at_ms FROM headroom_life");
+      const aliveAtMs = typeof life?.[0] === "number" ? life[0] : undefined;
+      const rows = this.#all("SELECT destination, resource, capacity, row_capacity, sum FROM headroom_capacity");
+      const capacities = this.#whole("headroom_capacity", rows) as unknown[] as SavedCapacity[];
+      return { identity: this.identity, capacities, aliveAtMs, fault: this.#faultOfWriting(aliveAtMs ?? wallMs) };
     } catch (cause) {
       throw faultOf(cause, this.#file);
+    }
+  }
+
+  /**
+   * Calls in the order of their places, some at a time.
+   *
+   * @param after the place that the page before has told; 0 for the first one
+   * @throws {StoreError} `DAMAGED`
+   */
+  page(after: number, most: number): CallPage {
+    try {
+      const rows = this.#all(`SELECT did, record, sum, rowid FROM headroom_dialog WHERE rowid > ${after} ORDER BY rowid LIMIT ${most}`);
+      const last = rows.map((row) => Number(row.pop())).at(-1);
+      const found = this.#whole("headroom_dialog", rows) as unknown[] as SavedDialog[];
+      return { found, last: rows.length < most ? undefined : last };
+    } catch (cause) {
+      throw faultOf(cause, this.#file);
+    }
+  }
+
+  #all(query: string): unknown[][] {
+    return this.#database.prepare(query).raw().all() as unknown[][];
+  }
+
+  #whole(table: string, rows: unknown[][]): unknown[][] {
+    for (const row of rows) if (row.pop() !== sumOf(row)) throw damaged(this.#file, `a row of ${table} is not what was written`);
+    return rows;
+  }
+
+  #faultOfWriting(aliveAtMs: number): OpenedCalls["fault"] {
+    try {
+      this.write({ saved: [], removed: [], aliveAtMs });
+      return undefined;
+    } catch (error) {
+      return (error as StoreError).message;
     }
   }
 
@@ -153,7 +194,9 @@ export function moveAside(file: string, wallMs: number): string {
 /** Copies a file with what stands beside it, for reading where the file itself may not be written: SQLite has to write to read. */
 export function copyCalls(file: string, copy: string): void {
   for (const companion of COMPANIONS) {
-    if (statSync(file + companion, { throwIfNoEntry: false }) !== undefined) copyFileSync(file + companion, copy + companion);
+    if (statSync(file + companion, { throwIfNoEntry: false }) === undefined) continue;
+    copyFileSync(file + companion, copy + companion);
+    chmodSync(copy + companion, 0o600); // its rights are copied, too
   }
 }
 
@@ -198,10 +241,23 @@ function faultOf(cause: unknown, file: string): StoreError {
   if (cause instanceof StoreError) return cause;
   const { code = "", message } = cause as NodeJS.ErrnoException;
   if (BROKEN.test(code)) return damaged(file, message);
+  if (code.startsWith("SQLITE_IOERR") && !mayWrite(file)) {
+    return new StoreError("FAILED", `Cannot use the calls in "${file}": this user may not write it`, { cause });
+  }
   if (code.startsWith("SQLITE_BUSY")) {
     return new StoreError("IN_USE", `Cannot use the calls in "${file}": another program has them open`, { cause });
   }
   return asStoreError(cause, file);
+}
+
+/** SQLite says that the disk has failed where only a right is missing. */
+function mayWrite(file: string): boolean {
+  try {
+    accessSync(file, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function damaged(file: string, reason: string): StoreError {

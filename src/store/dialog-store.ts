@@ -2,13 +2,20 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { MEMORY, sqliteFile } from "./database-url.ts";
-import { copyCalls, type DialogChanges, DialogFile, type KeptCalls, moveAside } from "./dialog-file.ts";
+import {
+  type CallPage,
+  copyCalls,
+  type DialogChanges,
+  DialogFile,
+  type KeptCalls,
+  moveAside,
+  type OpenedCalls,
+  type SavedDialog,
+} from "./dialog-file.ts";
 import { StoreError } from "./errors.ts";
 import type { StateLog } from "./state-store.ts";
 import { WriterThread } from "./writer-thread.ts";
 
-/** How long the start waits for a program that still has the calls open, ms: the one before may be about to end. */
-const BUSY_MS = 2_000;
 /** Sources run as TypeScript, a build as JavaScript. */
 const WORKER = new URL(`./dialog-worker${extname(import.meta.filename)}`, import.meta.url);
 
@@ -40,34 +47,39 @@ export interface DialogStoreOptions {
 }
 
 /**
- * Opens the file of calls that stands beside a database, `FILE.calls`, and reads it. Undefined, and logged, when calls cannot be kept: the database is in
- * memory, or another program keeps its calls there. A file that cannot be made, or may only be read, is written as soon as that can be done.
+ * Opens the file of calls that stands beside a database, `FILE.calls`, and reads it. From then on no other program can have it. Undefined, and logged, when
+ * calls cannot be kept: the database is in memory, or another program keeps its calls there. A file that cannot be made, or may only be read, is written as
+ * soon as that can be done.
  *
  * @throws {StoreError} when there is a file and its calls cannot be read: no start may forget them by itself
  */
-export function openDialogStore(dbUrl: string, { forceEmpty, wallMs, log }: DialogStoreOptions): DialogStore | undefined {
+export async function openDialogStore(dbUrl: string, { forceEmpty, wallMs, log }: DialogStoreOptions): Promise<DialogStore | undefined> {
   const database = sqliteFile(dbUrl);
   if (database === MEMORY) return undefined;
   const file = `${database}.calls`;
   const hadCalls = (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 0;
+  const thread = new WriterThread({ file, table: "headroom_dialog" }, log, { worker: WORKER });
   let kept: ReadCalls;
   try {
-    kept = readAll(file, wallMs);
+    kept = await readAll(thread, wallMs).catch((error: unknown) => {
+      if (!(error instanceof StoreError)) throw error;
+      if (error.code === "DAMAGED" && forceEmpty) {
+        const aside = moveAside(file, wallMs());
+        log.error({ aside }, `Started without the calls in "${file}", as it was told to: the file is damaged and was moved aside`);
+        return readAll(thread, wallMs);
+      }
+      if (error.code === "IN_USE") throw error;
+      if (!hadCalls) return { found: [], capacities: [], aliveAtMs: undefined, identity: "", fault: error.message };
+      return readCopy(file, error, wallMs);
+    });
   } catch (error) {
-    if (!(error instanceof StoreError)) throw error;
-    if (error.code === "DAMAGED" && forceEmpty) {
-      const aside = moveAside(file, wallMs());
-      log.error({ aside }, `Started without the calls in "${file}", as it was told to: the file is damaged and was moved aside`);
-      kept = readAll(file, wallMs);
-    } else if (error.code === "IN_USE") {
-      log.error({}, `Calls are not written down, a restart will lose them: ${error.message}`);
-      return undefined;
-    } else if (!hadCalls) kept = { found: [], capacities: [], aliveAtMs: undefined, identity: "", fault: error };
-    else kept = readCopy(file, error, wallMs);
+    await thread.close();
+    if (!(error instanceof StoreError) || error.code !== "IN_USE") throw error;
+    log.error({}, `Calls are not written down, a restart will lose them: ${error.message}`);
+    return undefined;
   }
   if (kept.fault !== undefined)
-    log.error({}, `Calls are not written down, which is tried again; until then a crash loses what changes: ${kept.fault.message}`);
-  const thread = new WriterThread({ file, table: "headroom_dialog" }, log, { worker: WORKER });
+    log.error({}, `Calls are not written down, which is tried again; until then a crash loses what changes: ${kept.fault}`);
   let { found } = kept;
   const { capacities, aliveAtMs, identity } = kept;
   return {
@@ -86,42 +98,35 @@ export function openDialogStore(dbUrl: string, { forceEmpty, wallMs, log }: Dial
   };
 }
 
-/** @property fault why it cannot be written now */
-type ReadCalls = KeptCalls & { readonly identity: string; readonly fault?: StoreError };
+type ReadCalls = KeptCalls & OpenedCalls;
 
-/** The thread opens the file anew: the lock is free for a moment, in which no other program is expected to take it. */
-function readAll(file: string, wallMs: () => number): ReadCalls {
-  const open = new DialogFile(file, BUSY_MS);
-  try {
-    const read = { ...open.read(), identity: open.identity };
-    const fault = faultOfWriting(open, read.aliveAtMs ?? wallMs());
-    return fault === undefined ? read : { ...read, fault };
-  } finally {
-    open.close();
+/** The thread that writes the file reads it, too: it is never free in between, so no other program goes on with the same calls. */
+async function readAll(thread: WriterThread, wallMs: () => number): Promise<ReadCalls> {
+  const opened = await thread.run("open dialogs", wallMs());
+  const found: SavedDialog[] = [];
+  for (let after: number | undefined = 0; after !== undefined; ) {
+    const page: CallPage = await thread.run("read dialogs", after);
+    for (const call of page.found) found.push(call);
+    after = page.last;
   }
-}
-
-function faultOfWriting(open: DialogFile, aliveAtMs: number): StoreError | undefined {
-  try {
-    open.write({ saved: [], removed: [], aliveAtMs });
-    return undefined;
-  } catch (error) {
-    return error as StoreError;
-  }
+  return { ...opened, found };
 }
 
 /** @throws {StoreError} `why` when it cannot even be read, or is what no start may pass over */
 function readCopy(file: string, why: StoreError, wallMs: () => number): ReadCalls {
   if (why.code === "DAMAGED" || why.code === "WRONG_VERSION") throw why;
   let folder: string | undefined;
+  let open: DialogFile | undefined;
   try {
     folder = mkdtempSync(join(tmpdir(), "headroom-calls-"));
     const copy = join(folder, "calls");
     copyCalls(file, copy);
-    return { ...readAll(copy, wallMs), fault: why };
+    open = new DialogFile(copy, 0);
+    return { ...open.begin(wallMs()), found: open.page(0, Number.MAX_SAFE_INTEGER).found, fault: why.message };
   } catch (error) {
     throw error instanceof StoreError && error.code === "DAMAGED" ? error : why;
   } finally {
+    open?.close();
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -1,16 +1,19 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { DialogFile, moveAside } from "./dialog-file.ts";
 import { StoreError } from "./errors.ts";
-import type { DatabasePlace, JobReply, JobRequest } from "./jobs.ts";
+import type { DatabasePlace, DialogJobKind, JobReply, JobRequest, Jobs } from "./jobs.ts";
 
 /*
- * The thread that writes calls down. It has the file open from the first job on: opening it forty times a second would take longer than writing. A file
+ * The thread that reads calls at the start, and writes them down. It has the file open, and locked, from the first job on: opening it forty times a second would take longer than writing. A file
  * that is gone, or another one, is opened anew, and whoever asked learns by its name that it has to write everything again. So it is with one that is
  * damaged: whoever asks has all calls, so it is moved aside.
  */
 
-/** How long an opening waits for another program, ms: whoever asked tries again. */
+/** How long an opening waits for another program, ms: whoever asked to write tries again; at the start the program before may be about to end. */
 const BUSY_MS = 250;
+const START_BUSY_MS = 2_000;
+/** Calls that are told at a time: what is copied from one thread to another stays below some 1 MB. */
+const PAGE_CALLS = 1_000;
 
 const { file } = workerData as DatabasePlace;
 const port = parentPort;
@@ -19,18 +22,31 @@ let open: DialogFile | undefined;
 port.on("message", (request: JobRequest) => port.postMessage(answer(request)));
 port.postMessage({ ready: true } satisfies JobReply);
 
-function answer({ id, kind, input }: JobRequest): JobReply {
+function answer(request: JobRequest): JobReply {
+  const { id, kind } = request;
   try {
-    if (kind !== "write dialogs") throw new StoreError("FAILED", `Cannot do "${kind}" in the thread of the calls: want "write dialogs"`);
     if (open?.isCurrent === false) close();
-    open ??= new DialogFile(file, BUSY_MS);
-    open.write(input);
-    return { id, output: open.identity };
+    open ??= new DialogFile(file, kind === "open dialogs" ? START_BUSY_MS : BUSY_MS);
+    return { id, output: outputOf(open, request) };
   } catch (error) {
     close(); // the next attempt begins afresh: what failed may be the connection
     const code = error instanceof StoreError ? error.code : "FAILED";
     const message = error instanceof Error ? error.message : String(error);
-    return { id, code, message: code === "DAMAGED" ? aside(message) : message };
+    return { id, code, message: code === "DAMAGED" && kind === "write dialogs" ? aside(message) : message };
+  }
+}
+
+function outputOf(calls: DialogFile, { kind, input }: JobRequest): Jobs[DialogJobKind]["output"] {
+  switch (kind) {
+    case "open dialogs":
+      return calls.begin(input);
+    case "read dialogs":
+      return calls.page(input, PAGE_CALLS);
+    case "write dialogs":
+      calls.write(input);
+      return calls.identity;
+    default:
+      throw new StoreError("FAILED", `Cannot do "${kind}" in the thread of the calls: want a job of calls`);
   }
 }
 

@@ -18,3 +18,4 @@ export {
   type StoreOptions,
   type UnresolvedRow,
 } from "./store.ts";
+export { within } from "./within.ts";

@@ -1,6 +1,6 @@
 import type { DestinationState } from "../health/index.ts";
 import type { StoredRow } from "./connection.ts";
-import type { DialogChanges } from "./dialog-file.ts";
+import type { CallPage, DialogChanges, OpenedCalls } from "./dialog-file.ts";
 import type { StoreErrorCode } from "./errors.ts";
 import type { RegistrationChanges } from "./registration-row.ts";
 
@@ -17,6 +17,10 @@ export interface Jobs {
   "write states": { readonly input: readonly DestinationState[]; readonly output: undefined };
   /** As above. */
   "write registrations": { readonly input: RegistrationChanges; readonly output: undefined };
+  /** Opens the file of calls, which is locked from then on, and looks whether it is whole. Input: the time now, milliseconds since 1970. */
+  "open dialogs": { readonly input: number; readonly output: OpenedCalls };
+  /** Some of its calls. Input: where the page before has ended, 0 for the first one. */
+  "read dialogs": { readonly input: number; readonly output: CallPage };
   /** All or none; a crash of the program does not lose them. The answer names the file that they are in: another name, another file. */
   "write dialogs": { readonly input: DialogChanges; readonly output: string };
   "read destinations": { readonly input: undefined; readonly output: readonly StoredRow[] };
@@ -24,7 +28,7 @@ export interface Jobs {
 
 export type JobKind = keyof Jobs;
 /** What the thread of the calls does; the other thread does the rest. */
-export type DialogJobKind = "write dialogs";
+export type DialogJobKind = "open dialogs" | "read dialogs" | "write dialogs";
 
 /** A job on its way to the thread. */
 export type JobRequest = {

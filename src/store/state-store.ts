@@ -18,7 +18,7 @@ const TOLD_FAILURES = 3;
 /** A write that takes longer than this hangs: the log tells of it. */
 const SLOW_WRITE_MS = 5_000;
 /** How long a flush goes on trying, how long one who asks waits until all is settled, and how often both try. */
-const FLUSH_MS = 2_000;
+const FLUSH_MS = 5_000;
 const SETTLE_MS = 1_000;
 const FLUSH_RETRY_MS = 50;
 
@@ -63,7 +63,7 @@ export interface DestinationStateStore {
    * that the database cannot be written. Never rejects.
    */
   settled(): Promise<boolean>;
-  /** Writes what waits, now; gives up after two seconds, also when the write hangs. Never rejects. */
+  /** Writes what waits, now; gives up after five seconds, also when the write hangs. Never rejects. */
   flush(): Promise<void>;
   /** Flushes, and ends: what is saved afterwards is lost, and counted. Never rejects. */
   close(): Promise<void>;

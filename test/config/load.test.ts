@@ -46,6 +46,7 @@ describe("a configuration without any key", () => {
       race_condition_timeout: 5,
       ping_outage_timeout: 300,
       ping_missing_sessions: true,
+      ping_restored_calls: true,
       persistence: "sqlite",
     });
     assert.deepEqual(config.routing.reject, { no_capacity: 503, no_destination: 503, bad_resource: 500 });

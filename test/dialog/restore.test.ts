@@ -202,6 +202,24 @@ describe("the lifetime of a restored call", () => {
     }
   });
 
+  it("that is over for many at once ends them one after the other, all within 10 s", () => {
+    const net = new SimNetwork();
+    const old = record();
+    const CALLS = 6_000;
+    for (let i = 0; i < CALLS; i++) restored(net, { ...old, did: `${i}.old`, callId: `${i}`, expiresAtMs: 1_700_000_000_000 - 1 });
+    const perTick: number[] = [];
+    let ended = 0;
+    net.dialogs.onExpired = () => ended++;
+    for (let ms = 0; ms < 10_020; ms += 10) {
+      net.run(10);
+      perTick.push(ended);
+      ended = 0;
+    }
+    assert.equal(net.dialogs.size, 0);
+    assert.ok(Math.max(...perTick) <= 12, String(Math.max(...perTick)));
+    net.finish();
+  });
+
   it("is no longer than it was at its start, when the wall clock was set back meanwhile", () => {
     const net = new SimNetwork();
     const startedAtMs = 1_700_000_000_000 + 86_400_000;

@@ -122,7 +122,10 @@ describe("passwords of FreeSWITCHes", () => {
       const { Commands = [] } = (await farm.headroom.mi("which")) as { Commands?: string[] };
       const names = Commands.length > 0 ? Commands : ((await farm.headroom.mi("which")) as string[]);
       assert.ok(names.length > 20);
-      for (const name of names) answers.push(await farm.headroom.mi(name).catch(String));
+      for (const name of names) {
+        if (/\brestart$/.test(name)) continue; // another process would have other streams of events
+        answers.push(await farm.headroom.mi(name).catch(String));
+      }
       answers.push(await farm.headroom.mi("get_statistics", { statistics: ["all"] }));
       answers.push(await farm.headroom.mi("lb_explain", { callid: call.callId }).catch(String));
       answers.push(await farm.headroom.mi("lb_what_if", { group: 1, resources: "calls" }).catch(String));

@@ -40,6 +40,7 @@ describe("a decision for a destination", () => {
       ["lb_drain", [3]],
       ["lb_undrain", [3]],
       ["lb_status", [1, 0]],
+      ["lb_resize", [3, "conference", 70]],
     ];
     for (const [method, params] of decisions) {
       let isAnswered = false;
@@ -52,13 +53,15 @@ describe("a decision for a destination", () => {
       (writeDown as () => void)();
       assert.equal(await answer, "OK", method);
     }
-    assert.deepEqual([asked, warnings()], [3, []]);
+    assert.deepEqual([asked, warnings()], [4, []]);
   });
 
   it("is not waited for by what decides nothing", async () => {
     await start(() => assert.fail());
     assert.deepEqual(await call(server.url, "lb_status", [1]), { enable: "yes", attrs: "id=1" });
     await assert.rejects(call(server.url, "lb_status", [99, 0]), { code: 404 });
+    await assert.rejects(call(server.url, "lb_resize", [99, "conference", 70]), { code: 404 });
+    await assert.rejects(call(server.url, "lb_resize", [3, "conference", -1]), { code: -32602 });
     await assert.rejects(call(server.url, "lb_undrain", [1]), { code: 409 });
     await assert.rejects(call(server.url, "lb_drain", [99]), { code: 404 });
   });
@@ -67,6 +70,8 @@ describe("a decision for a destination", () => {
     await start(async () => false);
     assert.equal(await call(server.url, "lb_status", [1, 0]), "OK");
     assert.equal(ports.balancer.isEnabled(ports.balancer.destination(1)!), false);
-    assert.deepEqual(warnings(), ["the status of destination 1 is in force, but not written down yet: a restart now would forget it"]);
+    assert.deepEqual(warnings(), [
+      "what was decided for destination 1 is in force, but not written down yet: a restart now would forget it",
+    ]);
   });
 });

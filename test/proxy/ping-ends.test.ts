@@ -208,6 +208,35 @@ describe("a call that there is reason to doubt", () => {
     assert.equal(other.proxy.verify(other.onlyDialog, 0), false);
   });
 
+  it("where only a no is to end it, a callee that says nothing is asked twice and keeps its call", () => {
+    const net = pingingNetwork(0);
+    const call = established(net);
+    net.proxy.verify(net.onlyDialog, 0, "if it says no");
+    net.run(10 * OPTIONS_MS);
+    assert.equal(net.dialogs.counters.options_pings, 2);
+    assert.deepEqual([net.loads, net.onlyDialog.pinged], [[1, 0], undefined]);
+    call.callee.clear();
+
+    net.proxy.verify(net.onlyDialog, 0, "if it says no");
+    net.run(10);
+    call.callee.send(responseTo(call.callee.take("OPTIONS"), 481));
+    assert.deepEqual(net.loads, [0, 0]);
+    net.finish();
+  });
+
+  it("nothing is left of the question once it is answered, and pings that the route wants go on", () => {
+    const net = pingingNetwork(OptionsPingCaller);
+    const call = established(net);
+    const { pinged } = net.onlyDialog;
+    assert.equal(net.proxy.verify(net.onlyDialog, 0), true);
+    net.run(10);
+    assert.notEqual(net.onlyDialog.pinged, pinged);
+    call.callee.send(responseTo(call.callee.take("OPTIONS"), 200));
+    assert.equal(net.onlyDialog.pinged, pinged);
+    net.run(OPTIONS_MS + 1_000);
+    call.caller.take("OPTIONS");
+  });
+
   it("a callee that cannot be reached at first is asked again", () => {
     const net = pingingNetwork(0);
     const call = established(net);

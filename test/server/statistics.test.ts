@@ -139,6 +139,7 @@ describe("the statistics of a running server that watches its destinations in ev
     const counted = Object.entries(statistics).filter(([key, value]) => {
       const [group = "", name = ""] = key.split(":");
       if (CURRENT.has(key) || key === "events:published") return false; // Redis is reached, and is slow while a machine is busy
+      if (key === "dialog:persist_batches") return false; // in a cluster the file says when its node was last there
       return value !== 0 && !(group === "clusterer" && name in OF_A_CLUSTER);
     });
     assert.deepEqual(counted, [["load_balancer:reloads", 1]]);

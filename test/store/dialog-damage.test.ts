@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
@@ -29,9 +29,13 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function start(forceEmpty = false): DialogStore {
+async function start(forceEmpty = false): Promise<DialogStore> {
   const tell = (_: object, text: string) => void lines.push(text);
-  open = openDialogStore(`sqlite:${join(folder, "headroom.db")}`, { forceEmpty, wallMs: () => 5_000, log: { info: tell, error: tell } });
+  open = await openDialogStore(`sqlite:${join(folder, "headroom.db")}`, {
+    forceEmpty,
+    wallMs: () => 5_000,
+    log: { info: tell, error: tell },
+  });
   return open!;
 }
 
@@ -51,7 +55,8 @@ function found(at: string): [string, string][] | string {
   try {
     const opened = new DialogFile(at, 0);
     try {
-      return [...opened.read().found].map(([did, record]): [string, string] => [did, record]).sort();
+      opened.begin(0);
+      return [...opened.page(0, 1_000).found].map(([did, record]): [string, string] => [did, record]).sort();
     } finally {
       opened.close();
     }
@@ -143,9 +148,10 @@ describe("a file of calls that a disk has changed", () => {
 
   it("and that is found out while the program runs is moved aside, and another one is written", async () => {
     make(rowsOf(60));
-    const store = start();
+    const store = await start();
     assert.equal(store.found.length, 60);
-    writeFileSync(file, "no database any more, ".repeat(1_000));
+    writeFileSync(`${file}.bad`, "no database any more, ".repeat(1_000));
+    renameSync(`${file}.bad`, file);
     await assert.rejects(store.write({ saved: [["1.b", "one"]], removed: [] }), (error) => {
       assert.match((error as Error).message, /the file is damaged .*; it is now ".*damaged-/);
       return (error as StoreError).code === "DAMAGED";
@@ -162,7 +168,7 @@ describe("a file of calls that cannot be written", () => {
   it("is read all the same, the log says so, and it is written once it can be", async () => {
     make(rowsOf(5));
     setWriteFormat(3);
-    const store = start();
+    const store = await start();
     assert.equal(store.found.length, 5);
     assert.deepEqual([store.capacities, store.aliveAtMs], [[["1 1 sip:a", "pstn", 7, 10]], 1_000]);
     assert.match(
@@ -179,15 +185,16 @@ describe("a file of calls that cannot be written", () => {
     );
   });
 
-  it("and has a directory in its place stops the start with a sentence", () => {
+  it("and has a directory in its place stops the start with a sentence", async () => {
     mkdirSync(file);
     writeFileSync(join(file, "something"), "else");
-    assert.throws(() => start(), { code: "CANNOT_OPEN", message: /calls": the file cannot be opened$/ });
-    assert.throws(() => start(true), { code: "CANNOT_OPEN" });
+    await assert.rejects(() => start(), { code: "CANNOT_OPEN", message: /calls": the file cannot be opened$/ });
+    await assert.rejects(() => start(true), { code: "CANNOT_OPEN" });
   });
 
-  it("says when its writer was last known to live", () => {
-    assert.equal(start().aliveAtMs, undefined);
+  it("says when its writer was last known to live", async () => {
+    assert.equal((await start()).aliveAtMs, undefined);
+    await open?.close();
     const database = new Database(file, { readonly: true });
     assert.equal(database.prepare("SELECT at_ms FROM headroom_life").pluck().get(), 5_000);
     database.close();

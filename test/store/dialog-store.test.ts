@@ -23,15 +23,15 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-function start(forceEmpty = false): DialogStore | undefined {
+async function start(forceEmpty = false): Promise<DialogStore | undefined> {
   const tell = (_: object, text: string) => void lines.push(text);
-  open = openDialogStore(`sqlite:${join(folder, "headroom.db")}`, { forceEmpty, wallMs: () => 0, log: { info: tell, error: tell } });
+  open = await openDialogStore(`sqlite:${join(folder, "headroom.db")}`, { forceEmpty, wallMs: () => 0, log: { info: tell, error: tell } });
   return open;
 }
 
 async function restart(forceEmpty = false): Promise<DialogStore> {
   await open?.close();
-  return start(forceEmpty)!;
+  return (await start(forceEmpty))!;
 }
 
 function sql<T>(work: (database: Database.Database) => T): T {
@@ -49,7 +49,7 @@ function hasCode(code: string): (error: unknown) => boolean {
 
 describe("a file of calls", () => {
   it("has what was written last, and not what was removed", async () => {
-    assert.deepEqual(start()?.found, []);
+    assert.deepEqual((await start())?.found, []);
     const saved = ["one", "two", "thrée\u0000"].map((text, i) => [`${i + 1}.a`, text] as const);
     await open?.write({ saved, removed: [] });
     await open?.write({ saved: [], removed: [], capacities: [["1 1 sip:a", "pstn", 7, 10]] });
@@ -62,29 +62,31 @@ describe("a file of calls", () => {
     ]);
   });
 
-  it("is none for a database in memory", () => {
+  it("is none for a database in memory", async () => {
     const log = { info: () => undefined, error: () => undefined };
-    assert.equal(openDialogStore("sqlite::memory:", { forceEmpty: false, wallMs: () => 0, log }), undefined);
+    assert.equal(await openDialogStore("sqlite::memory:", { forceEmpty: false, wallMs: () => 0, log }), undefined);
   });
 
-  it("of a newer version is refused, with --force-empty too", () => {
+  it("of a newer version is refused, with --force-empty too", async () => {
     sql((database) => database.pragma("user_version = 2"));
     for (const forceEmpty of [false, true]) {
-      assert.throws(() => start(forceEmpty), { message: /they are of version 2, which a newer Headroom has written, want version 1/ });
+      await assert.rejects(() => start(forceEmpty), {
+        message: /they are of version 2, which a newer Headroom has written, want version 1/,
+      });
     }
   });
 
-  it("that is no database is refused, and moved aside when that is asked for", () => {
+  it("that is no database is refused, and moved aside when that is asked for", async () => {
     writeFileSync(file, "no database at all, ".repeat(100));
-    assert.throws(() => start(), hasCode("DAMAGED"));
-    assert.throws(() => start(), { message: /--force-empty/ });
-    assert.deepEqual(start(true)?.found, []);
+    await assert.rejects(() => start(), hasCode("DAMAGED"));
+    await assert.rejects(() => start(), { message: /--force-empty/ });
+    assert.deepEqual((await start(true))?.found, []);
     assert.match(lines.join(), /was moved aside/);
     assert.equal(readdirSync(folder).filter((name) => name === "headroom.db.calls.damaged-1970-01-01T00-00-00-000Z").length, 1);
   });
 
   it("with damage inside is refused", async () => {
-    start();
+    await start();
     await open?.write({ saved: Array.from({ length: 200 }, (_, i) => [`${i}`, "x".repeat(1_000)] as const), removed: [] });
     await open?.close();
     open = undefined;
@@ -94,25 +96,54 @@ describe("a file of calls", () => {
     const handle = openSync(file, "r+");
     writeSync(handle, bytes, 0, bytes.length, 8_192);
     closeSync(handle);
-    assert.throws(() => start(), hasCode("DAMAGED"));
+    await assert.rejects(() => start(), hasCode("DAMAGED"));
   });
 
   it("that another program has open is left alone, and the log says so", async () => {
-    start();
+    await start();
     await open?.write({ saved: [["1.a", "one"]], removed: [] });
     const first = open;
     try {
-      assert.equal(start(), undefined);
+      assert.equal(await start(), undefined);
       assert.match(lines.join(), /a restart will lose them: .*another program has them open/);
     } finally {
       await first?.close();
     }
   });
 
+  it("belongs to the first that opens it, though it has written nothing yet: of several at once one alone has the calls", async () => {
+    await start();
+    await open?.write({ saved: [["1.a", "one"]], removed: [] });
+    await open?.close();
+    const log = { info: () => undefined, error: () => undefined };
+    const opening = () => openDialogStore(`sqlite:${join(folder, "headroom.db")}`, { forceEmpty: false, wallMs: () => 0, log });
+    const opened = await Promise.all([opening(), opening(), opening()]);
+    try {
+      assert.deepEqual(
+        opened.flatMap((store) => (store === undefined ? [] : [store.found])),
+        [[["1.a", "one"]]],
+      );
+      const other = new Database(file, { timeout: 0 });
+      assert.throws(() => other.prepare("SELECT * FROM headroom_dialog").all(), { code: "SQLITE_BUSY" });
+      other.close();
+    } finally {
+      for (const store of opened) await store?.close();
+    }
+  });
+
+  it("is read whole when it has very many calls", async () => {
+    await start();
+    const calls = Array.from({ length: 3_000 }, (_, i) => [`${i}.a`, `call ${i}`] as const);
+    await open?.write({ saved: calls, removed: [] });
+    assert.deepEqual((await restart()).found, calls);
+    await open?.write({ saved: [], removed: calls.slice(0, 1_000).map(([did]) => did) });
+    assert.deepEqual((await restart()).found, calls.slice(1_000));
+  });
+
   it("cannot be made where there is no directory, which the log says, and is made once there is one", async () => {
     const told: string[] = [];
     const log = { info: () => undefined, error: (_: object, text: string) => void told.push(text) };
-    open = openDialogStore(`sqlite:${folder}/missing/headroom.db`, { forceEmpty: false, wallMs: () => 0, log });
+    open = await openDialogStore(`sqlite:${folder}/missing/headroom.db`, { forceEmpty: false, wallMs: () => 0, log });
     assert.deepEqual(open?.found, []);
     assert.match(told.join(), /Calls are not written down, which is tried again/);
     await assert.rejects(open!.write({ saved: [["1.a", "one"]], removed: [] }), hasCode("FAILED"));
@@ -134,7 +165,7 @@ describe("a file of calls", () => {
   });
 
   it("that is replaced while the program runs has another name, and is written", async () => {
-    start();
+    await start();
     const before = await open?.write({ saved: [["1.a", "one"]], removed: [] });
     renameSync(file, `${file}.away`);
     const after = await open?.write({ saved: [["2.b", "two"]], removed: [] });

@@ -54,6 +54,11 @@ export class CountingCallee {
     return this.#calls.size;
   }
 
+  /** A call is over here, and what would tell of it was lost. */
+  forget(callId: string): void {
+    if (this.#calls.delete(callId)) this.#note();
+  }
+
   async close(): Promise<void> {
     this.#socket.close();
     await once(this.#socket, "close");
@@ -76,7 +81,8 @@ export class CountingCallee {
       send(responseTo(text, 200));
     } else if (method === "OPTIONS") {
       this.probes.push({ atMs: performance.now(), from: `${address}:${port}` });
-      if (this.answersProbes && !this.vanished.has(callId)) send(responseTo(text, 200, { toTag: "callee" }));
+      const isOfNoCall = headerOf(text, "To").includes(";tag=") && !this.#calls.has(callId);
+      if (this.answersProbes && !this.vanished.has(callId)) send(responseTo(text, isOfNoCall ? 481 : 200, { toTag: "callee" }));
     } else if (method !== "ACK" && !text.startsWith("SIP/2.0")) send(responseTo(text, 200));
   }
 

@@ -1,19 +1,21 @@
 import { defineMethod } from "../define-method.ts";
 import { invalidParams, MiError } from "../jsonrpc.ts";
+import { settle } from "../settle.ts";
 
-/** `load_balancer:resize`: changes the capacity of one resource of one destination, in memory. It stays until the row says another capacity. */
+/** `load_balancer:resize`: changes the capacity of one resource of one destination, which survives a restart. It stays until the row says another capacity. */
 export const lbResize = defineMethod({
   name: "load_balancer:resize",
   aliases: ["lb_resize"],
   help: "changes the capacity of one resource of one destination; the database is not changed",
   recipes: [["destination_id", "res_name", "new_capacity"]],
   writes: () => true,
-  run(params, { ports }) {
+  async run(params, { ports }) {
     const id = params.int("destination_id");
     const resource = params.text("res_name");
     const capacity = params.int("new_capacity");
     switch (ports.balancer.resize(id, resource, capacity)) {
       case "ok":
+        await settle(ports, id);
         return "OK";
       case "no-destination":
         throw new MiError(404, "Destination ID not found");

@@ -6,7 +6,7 @@ export interface HandedStorePorts {
   /** Capacities that are written down there. */
   readonly capacities: () => readonly SavedCapacity[];
   /** Opens the file; undefined when it cannot be used. */
-  readonly open: () => DialogStore | undefined;
+  readonly open: () => Promise<DialogStore | undefined>;
   /** Whether there is such a call. */
   readonly isOngoing: (did: string) => boolean;
 }
@@ -56,7 +56,7 @@ export class HandedStore implements DialogStore {
   async #opened(): Promise<DialogStore> {
     if (this.#store !== undefined) return this.#store;
     await this.#ports.released;
-    const store = this.#isClosed ? undefined : this.#ports.open();
+    const store = this.#isClosed ? undefined : await this.#ports.open();
     if (store === undefined) throw new StoreError("IN_USE", "Cannot write calls down: their file cannot be opened");
     this.#leftovers = store.found.map(([did]) => did);
     this.#store = store;

@@ -28,7 +28,7 @@ describe("the file of calls that a process takes over", () => {
       released: released.promise,
       capacities: () => [],
       isOngoing: (did) => did === "a",
-      open: () => {
+      open: async () => {
         opened++;
         return fileOf(["a", "b", "c"], written);
       },
@@ -51,7 +51,7 @@ describe("the file of calls that a process takes over", () => {
       released: Promise.resolve(),
       capacities: () => [],
       isOngoing: () => true,
-      open: () => (isFree ? fileOf([], written) : undefined),
+      open: async () => (isFree ? fileOf([], written) : undefined),
     });
     await assert.rejects(store.write({ saved: [], removed: ["x"] }), { code: "IN_USE" });
     isFree = true;
