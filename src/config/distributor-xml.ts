@@ -1,6 +1,8 @@
-import { XMLParser, XMLValidator } from "fast-xml-parser";
+import { createRequire } from "node:module";
 import type { ListSpec, NodeSpec } from "../distributor/index.ts";
 import { ConfigError } from "./errors.ts";
+
+const load = createRequire(import.meta.url);
 
 /** Largest file, in characters: ten thousand nodes with UUIDs for names take less. */
 export const MAX_DISTRIBUTOR_LENGTH = 1_048_576;
@@ -17,6 +19,11 @@ export interface DistributorFile {
   readonly lists: readonly ListSpec[];
   /** A sentence for each thing in it that only FreeSWITCH itself could make use of. */
   readonly problems: readonly string[];
+}
+
+/** Loaded with the first file: two megabytes that others do not need. */
+function xmlLibrary(): typeof import("fast-xml-parser") {
+  return load("fast-xml-parser");
 }
 
 /** An element as the parser gives it: its children under its name, its attributes under `:@`. */
@@ -66,6 +73,7 @@ function readList(element: Element): ListSpec {
 }
 
 function readElements(text: string, file: string): readonly XmlItem[] {
+  const { XMLParser } = xmlLibrary();
   const parser = new XMLParser({
     preserveOrder: true,
     ignoreAttributes: false,
@@ -85,7 +93,7 @@ function readElements(text: string, file: string): readonly XmlItem[] {
     throw problemAt(file, text, undefined, `the file cannot be read as XML: ${shorten((cause as Error).message)}`, cause);
   }
   // The parser makes the best of what is not well-formed; a list of which half is missing is worse than none.
-  const verdict = XMLValidator.validate(text);
+  const verdict = xmlLibrary().XMLValidator.validate(text);
   if (verdict === true) return items;
   const { line, col, msg } = verdict.err;
   // Of several elements that are not closed it prints the whole stack, and no place.

@@ -1,4 +1,6 @@
-import Parser, { type ModeslEvent } from "modesl/lib/esl/Parser.js";
+import { createRequire } from "node:module";
+import type Parser from "modesl/lib/esl/Parser.js";
+import type { ModeslEvent } from "modesl/lib/esl/Parser.js";
 import { FrameError } from "./framer.ts";
 import { MAX_EVENT_BODY_BYTES, MAX_EVENT_FIELDS } from "./limits.ts";
 
@@ -11,6 +13,7 @@ export interface EslMessage {
   readonly body: string;
 }
 
+const load = createRequire(import.meta.url);
 const END_OF_HEADERS = "\n\n";
 const EVENT = /^Content-Type: text\/event-(json|plain|xml)$/m;
 const QUOTE = 0x22;
@@ -31,7 +34,9 @@ export class EslMessageParser {
   #failure: unknown;
 
   constructor() {
-    this.#parser = new Parser({
+    // Loaded with the first FreeSWITCH: a megabyte that others do not need.
+    const Modesl = load("modesl/lib/esl/Parser.js") as typeof Parser;
+    this.#parser = new Modesl({
       on: (event, listener) => {
         if (event === "data") this.#feed = listener;
       },
