@@ -283,7 +283,7 @@ describe("a database that cannot be used", () => {
   });
 
   it("that is gone is not made anew by a state", async () => {
-    const states = await start("load_balancer", 1_000);
+    const states = await start("load_balancer", 5_000);
     rmSync(file);
     states.save(state());
     await states.close();
