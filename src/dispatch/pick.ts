@@ -253,12 +253,17 @@ export function adjustedPriority({ priority, latency, attributes }: Entry): numb
   return Math.max(1, priority - handicap);
 }
 
+/** Where algorithm 13 begins to look: with `use_default`, Kamailio goes on behind the first destination when the turn would be the default's. */
+export function fastestFrom(span: number, last: number): number {
+  return last < span ? last : 1 % span;
+}
+
 /** Round-robin among those of the highest adjusted priority. */
 function pickFastest(set: EntrySet, { isFree }: PickInput): number {
   const { destinations, span } = set;
   let best = NONE;
   let bestPriority = 0;
-  let at = set.last % span;
+  let at = fastestFrom(span, set.last);
   for (let looked = 0; looked < span; looked++) {
     const entry = destinations[at]!;
     const priority = adjustedPriority(entry);

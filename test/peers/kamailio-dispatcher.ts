@@ -148,7 +148,7 @@ function askInOrder(
     }
     function send(): void {
       while (sent < requests.length && sent - answered < WINDOW) {
-        socket.send(requestText(requests[sent]!, first + sent, `${address}:${port}`), to.port, to.address);
+        socket.send(Buffer.from(requestText(requests[sent]!, first + sent, `${address}:${port}`), "latin1"), to.port, to.address);
         sent++;
       }
     }
