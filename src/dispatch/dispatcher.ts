@@ -1,5 +1,5 @@
 import {
-  CALL_LOAD,
+  countsCalls,
   HASH_AUTH_USER,
   HASH_CALL_ID,
   HASH_EXPRESSION,
@@ -149,7 +149,7 @@ export class Dispatcher extends DestinationBook {
   #pickDefault(set: EntrySet, algorithm: number, { isCall }: DispatchRequest, isFree: PickInput["isFree"]): PickedPlace | undefined {
     const entry = set.default;
     if (entry === undefined || !isUsable(entry, isFree)) return undefined;
-    if (isCall && algorithm === CALL_LOAD && !isBelowMaxLoad(entry)) return undefined;
+    if (isCall && countsCalls(algorithm) && !isBelowMaxLoad(entry)) return undefined;
     return { set, algorithm, position: set.span, startedAt: set.last, hash: 0 };
   }
 

@@ -11,6 +11,8 @@ export const MAX_RECORDS = 10_000;
 export const MAX_URI_LENGTH = 192;
 /** What an `int` of Kamailio holds; set ids are not below 0. */
 export const MAX_INT = 2_147_483_647;
+/** Schemes that Kamailio knows. Other words before a colon are hosts before a port. */
+const SCHEME = /^(?:sips?|tels?|urn):/i;
 /** Sentences about records that are kept: those that follow are only counted. */
 const MAX_PROBLEMS = 100;
 
@@ -97,7 +99,7 @@ function checkRecord(record: WrittenRecord, parseUri: ParseUri, problems: Proble
   }
   if (!Number.isInteger(priority) || Math.abs(priority) > MAX_INT) return `want a priority of 32 bits, not ${priority}`;
   if (record.uri.length > MAX_URI_LENGTH) return `want a URI of at most ${MAX_URI_LENGTH} characters, not ${record.uri.length}`;
-  const uri = /^sips?:/i.test(record.uri) ? record.uri : `sip:${record.uri}`;
+  const uri = SCHEME.test(record.uri) ? record.uri : `sip:${record.uri}`;
   const target = parseUri(uri);
   if (target === undefined) return 'want a SIP URI such as "sip:192.0.2.1:5060"';
   const read = readAttributes(record.attrs);

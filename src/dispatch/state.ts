@@ -119,10 +119,10 @@ export function printFlags(flags: number): string {
 }
 
 /**
- * Reads the state of `dispatcher.set_state` and `ds_mark_dst`: `a`, `i`, `t` or `d`, then `p` when it is probed, in any case. The empty text of
- * `ds_mark_dst` is `i`.
+ * Reads the state of `dispatcher.set_state` and `ds_mark_dst`: `a`, `i`, `t` or `d`, behind the first three `p` when it is probed, in any case. The
+ * empty text of `ds_mark_dst` is `i`.
  *
- * @returns bits of {@link STATE_FLAGS}, or `undefined` for any other first letter; as in Kamailio what follows counts only when it is `p`
+ * @returns bits of {@link STATE_FLAGS}, or `undefined` for any other first letter; as in Kamailio what follows counts only when it is that `p`
  */
 export function parseState(text: string): number | undefined {
   const probing = text[1] === "p" || text[1] === "P" ? FLAG_PROBING : 0;
@@ -135,7 +135,7 @@ export function parseState(text: string): number | undefined {
     case "t":
       return FLAG_TRYING | probing;
     case "d":
-      return FLAG_DISABLED | probing;
+      return FLAG_DISABLED;
     default:
       return undefined;
   }
