@@ -14,12 +14,12 @@ const RATIO_FACTOR = 16;
 export function adjustRelativeWeights({ destinations }: EntrySet, measured: Entry): void {
   const { congestionControl, weight } = measured.attributes;
   if (!congestionControl || weight === 0) return;
-  measured.relativeWeight = weightLeft(measured);
+  measured.setRelativeWeight(weightLeft(measured));
   if (!destinations.every(({ attributes }) => attributes.congestionControl)) return;
   const weighted = destinations.filter(({ attributes }) => attributes.weight > 0);
   if (weighted.length < 2 || weighted.some((entry) => weightLeft(entry) > 0)) return;
   const totalMs = weighted.reduce((sum, { latency }) => sum + latency.congestionMs, 0);
-  for (const entry of destinations) entry.relativeWeight = Math.trunc((totalMs * RATIO_FACTOR) / Math.max(1, entry.latency.congestionMs));
+  for (const entry of destinations) entry.setRelativeWeight(Math.trunc((totalMs * RATIO_FACTOR) / Math.max(1, entry.latency.congestionMs)));
 }
 
 function weightLeft({ attributes, latency }: Entry): number {

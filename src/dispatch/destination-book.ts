@@ -119,8 +119,7 @@ export class DestinationBook {
     if (entry === undefined) return;
     const { replyCodes, latencyAlpha, probingMode } = this.#options;
     if (latencyMs !== undefined) {
-      if (statusCode === TIMEOUT_CODE) entry.latency.addTimeout();
-      else entry.latency.add(latencyMs, latencyAlpha);
+      entry.measured(statusCode === TIMEOUT_CODE ? undefined : latencyMs, latencyAlpha);
       adjustRelativeWeights(this.#sets.get(entry.setId)!, entry);
     }
     const report = reportOfProbe(entry.flags, probingMode, isAlive(statusCode, replyCodes));
@@ -166,24 +165,17 @@ export class DestinationBook {
       this.#gone.delete(entry);
     }
     const ids = [...bySet.keys()].sort((a, b) => a - b);
-    this.#sets = new Map(ids.map((id) => [id, this.#setOf(id, bySet.get(id)!)]));
+    this.#sets = new Map(ids.map((id) => [id, new EntrySet(id, bySet.get(id)!, this.#options.useDefault, this.#sets.get(id))]));
     this.#records = records;
     const current = new Set(entries);
     for (const entry of former) {
       if (current.has(entry)) continue;
-      entry.isGone = true;
+      entry.place = undefined;
       if (entry.load > 0) this.#gone.add(entry);
     }
     for (const [entry, before] of flags) if (current.has(entry)) this.#tell(entry, before, "reload");
     const kept = entries.filter((entry) => former.has(entry)).length;
     return { added: entries.length - kept, removed: former.size - kept, kept };
-  }
-
-  /** A set whose rotation goes on where it was. */
-  #setOf(id: number, entries: readonly Entry[]): EntrySet {
-    const set = new EntrySet(id, entries, this.#options.useDefault);
-    set.last = (this.#sets.get(id)?.last ?? 0) % entries.length;
-    return set;
   }
 
   /** The entry behind a destination, when it is in a set. */
@@ -198,10 +190,9 @@ export class DestinationBook {
     return wanted.length;
   }
 
-  #change(entry: Entry, { flags, probingCount }: State, cause: StateCause): void {
+  #change(entry: Entry, state: State, cause: StateCause): void {
     const before = entry.flags;
-    entry.flags = flags;
-    entry.probingCount = probingCount;
+    entry.setState(state);
     this.#tell(entry, before, cause);
   }
 

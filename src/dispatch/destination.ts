@@ -2,7 +2,7 @@ import type { Attributes } from "./attributes.ts";
 import { textHash } from "./hash.ts";
 import { Latency } from "./latency.ts";
 import type { DestinationRecord, UriTarget } from "./records.ts";
-import { ALL_FLAGS } from "./state.ts";
+import { ALL_FLAGS, type State } from "./state.ts";
 
 /** A destination of a set, as others than its dispatcher see it. The object stays the same over reloads. */
 export interface Destination {
@@ -41,6 +41,12 @@ export interface Overload {
   owed: number;
 }
 
+/** What a destination tells the set that it stands in, so that picks read numbers alone. */
+export interface Place {
+  /** Something that picks depend on has changed: flags, load, relative weight, latency. */
+  update(entry: Entry): void;
+}
+
 /** {@link Destination} for its dispatcher. */
 export class Entry implements Destination {
   key: string;
@@ -50,16 +56,16 @@ export class Entry implements Destination {
   /** Spreads hashes: differs from entry to entry, and is the same on all nodes. */
   seed: number;
   record: DestinationRecord;
-  flags: number;
-  probingCount = 0;
-  load = 0;
-  isGone = false;
   addresses: readonly string[];
-  relativeWeight: number;
+  /** Where it stands; `undefined` when it is gone. */
+  place: Place | undefined;
+  position = 0;
   readonly latency = new Latency();
   readonly overload: Overload = { rate: 0, untilMs: Number.NEGATIVE_INFINITY, sequence: 0, owed: 0 };
-  /** What rotations by weight owe to it: algorithms 9, 11 and 15. */
-  readonly owed: number[] = [0, 0, 0];
+  #flags: number;
+  #probingCount = 0;
+  #load = 0;
+  #relativeWeight: number;
 
   constructor(key: string, names: readonly string[], record: DestinationRecord, addresses: readonly string[]) {
     this.key = key;
@@ -67,9 +73,9 @@ export class Entry implements Destination {
     this.setId = record.setId;
     this.seed = textHash(key);
     this.record = record;
-    this.flags = record.flags & ALL_FLAGS;
     this.addresses = addresses;
-    this.relativeWeight = record.attributes.relativeWeight;
+    this.#flags = record.flags & ALL_FLAGS;
+    this.#relativeWeight = record.attributes.relativeWeight;
     if (record.attributes.latencyMs !== undefined) this.latency.train(record.attributes.latencyMs);
     this.overload.rate = record.attributes.ocRate;
   }
@@ -94,9 +100,53 @@ export class Entry implements Destination {
     return this.record.description;
   }
 
+  get isGone(): boolean {
+    return this.place === undefined;
+  }
+
+  get flags(): number {
+    return this.#flags;
+  }
+
+  get probingCount(): number {
+    return this.#probingCount;
+  }
+
+  get load(): number {
+    return this.#load;
+  }
+
+  get relativeWeight(): number {
+    return this.#relativeWeight;
+  }
+
+  setState({ flags, probingCount }: State): void {
+    this.#flags = flags;
+    this.#probingCount = probingCount;
+    this.place?.update(this);
+  }
+
+  /** Counts one call more or less. */
+  addLoad(calls: 1 | -1): void {
+    this.#load += calls;
+    this.place?.update(this);
+  }
+
+  setRelativeWeight(weight: number): void {
+    this.#relativeWeight = weight;
+    this.place?.update(this);
+  }
+
+  /** Takes a sample of the latency, or with `undefined` a time-out. */
+  measured(ms: number | undefined, alpha: number): void {
+    if (ms === undefined) this.latency.addTimeout();
+    else this.latency.add(ms, alpha);
+    this.place?.update(this);
+  }
+
   /**
    * Takes over the record of a reload. State, load and statistics stay, but what was written about them before and is written otherwise now counts:
-   * flags, `rweight`, `latency`.
+   * flags, `rweight`, `latency`. Its set has to be told.
    */
   reload(key: string, names: readonly string[], record: DestinationRecord, addresses: readonly string[]): void {
     const before = this.record;
@@ -104,19 +154,17 @@ export class Entry implements Destination {
     this.names = names;
     this.seed = textHash(key);
     this.record = record;
-    this.isGone = false;
     if (record.flags !== before.flags) {
-      this.flags = record.flags & ALL_FLAGS;
-      this.probingCount = 0;
+      this.#flags = record.flags & ALL_FLAGS;
+      this.#probingCount = 0;
     }
     const { attributes } = record;
     if (attributes.relativeWeight !== before.attributes.relativeWeight || !attributes.congestionControl) {
-      this.relativeWeight = attributes.relativeWeight;
+      this.#relativeWeight = attributes.relativeWeight;
     }
     if (attributes.latencyMs !== undefined && attributes.latencyMs !== before.attributes.latencyMs)
       this.latency.train(attributes.latencyMs);
     if (record.target.host !== before.target.host || addresses.length > 0) this.addresses = addresses;
-    const { ocMin, ocMax } = attributes;
-    this.overload.rate = Math.min(Math.max(this.overload.rate, ocMin), ocMax);
+    this.overload.rate = Math.min(Math.max(this.overload.rate, attributes.ocMin), attributes.ocMax);
   }
 }

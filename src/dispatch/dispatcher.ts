@@ -63,10 +63,10 @@ export class Dispatcher extends DestinationBook {
   readonly #host = {
     below: (n: number): number => this.ports.below(n),
     count: (entry: Entry): void => {
-      entry.load++;
+      entry.addLoad(1);
     },
     uncount: (entry: Entry): void => {
-      entry.load--;
+      entry.addLoad(-1);
       this.forgetGone(entry);
     },
   };
@@ -147,10 +147,10 @@ export class Dispatcher extends DestinationBook {
 
   /** The destination of `use_default`, when it can be used: "all gateways are full" is what it is there to say, also for algorithm 10, where Kamailio gives up. */
   #pickDefault(set: EntrySet, algorithm: number, { isCall }: DispatchRequest, isFree: PickInput["isFree"]): PickedPlace | undefined {
-    const entry = set.default;
-    if (entry === undefined || !isUsable(entry, isFree)) return undefined;
-    if (isCall && countsCalls(algorithm) && !isBelowMaxLoad(entry)) return undefined;
-    return { set, algorithm, position: set.span, startedAt: set.last, hash: 0 };
+    const { span, default: last } = set;
+    if (last === undefined || !isUsable(set, span, isFree)) return undefined;
+    if (isCall && countsCalls(algorithm) && !isBelowMaxLoad(set, span)) return undefined;
+    return { set, algorithm, position: span, startedAt: set.last, hash: 0 };
   }
 
   #hashFor(algorithm: number, request: DispatchRequest, rendezvousKey: KeyOf): number | undefined {
@@ -160,7 +160,7 @@ export class Dispatcher extends DestinationBook {
     if (key === undefined || key === "") return undefined;
     const first = typeof key === "string" ? key : key.user;
     const second = typeof key === "string" || this.options.hashUserOnly ? "" : key.host;
-    return isRendezvous ? textHash(`${first}@${second}`) : kamailioHash(first, second);
+    return isRendezvous ? textHash(first, second) : kamailioHash(first, second);
   }
 }
 
@@ -174,5 +174,5 @@ function needsKey(algorithm: number): boolean {
 }
 
 function failureOf({ destinations }: EntrySet): SelectFailure {
-  return destinations.some(({ flags, isGone }) => isOpen(flags) && !isGone) ? "no-capacity" : "no-destination";
+  return destinations.some(({ flags }) => isOpen(flags)) ? "no-capacity" : "no-destination";
 }

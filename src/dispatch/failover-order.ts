@@ -1,7 +1,7 @@
 import { LATENCY, LEAST_OUTSTANDING, RENDEZVOUS, SRV } from "./algorithms.ts";
 import type { Entry } from "./destination.ts";
 import type { EntrySet } from "./destination-set.ts";
-import { adjustedPriority, affinity, type Below, fastestFrom } from "./pick.ts";
+import { affinity, type Below, fastestFrom } from "./pick.ts";
 
 /** A pick within a set, and what its failover list depends on. */
 export interface PickedPlace {
@@ -34,7 +34,7 @@ function inSpan(place: PickedPlace, below: Below): Entry[] {
   const { set, algorithm, position, startedAt, hash } = place;
   switch (algorithm) {
     case LATENCY:
-      return sortedBy(rotated(set, fastestFrom(set.span, startedAt)), (entry) => -adjustedPriority(entry));
+      return sortedBy(rotated(set, fastestFrom(set.span, startedAt)), ({ position: at }) => -set.adjustedPriority[at]!);
     case SRV:
       return drawn(rotated(set, 0), below);
     case RENDEZVOUS:

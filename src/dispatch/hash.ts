@@ -37,11 +37,15 @@ export function mix(value: number): number {
   return (bits ^ (bits >>> 16)) >>> 0;
 }
 
-/** A hash of 32 bits over a text, one that spreads alike texts, as Kamailio's does not (FNV-1a, then {@link mix}). */
-export function textHash(text: string): number {
-  let hash = 0x811c9dc5;
+/** A hash of 32 bits over one or two texts, one that spreads alike texts, as Kamailio's does not (FNV-1a, then {@link mix}). */
+export function textHash(first: string, second = ""): number {
+  return mix(fnv(second, fnv(first, 0x811c9dc5)));
+}
+
+function fnv(text: string, start: number): number {
+  let hash = start;
   for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
-  return mix(hash);
+  return Math.imul(hash, 0x01000193); // "ab" and "c" are not "a" and "bc"
 }
 
 /** What Kamailio hashes of a URI: the user, and host and port as they stand in it. */

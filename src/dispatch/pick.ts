@@ -20,7 +20,7 @@ import {
 import type { Destination, Entry } from "./destination.ts";
 import type { EntrySet } from "./destination-set.ts";
 import { mix } from "./hash.ts";
-import { isOpen } from "./state.ts";
+import { MAX_SET_SIZE } from "./records.ts";
 
 /** Whole numbers 0 … n-1 by chance. */
 export type Below = (n: number) => number;
@@ -40,22 +40,20 @@ export interface PickInput {
   readonly loadFactor: number;
 }
 
+/** Weights of those that have none. */
+const ONES = /* @__PURE__ */ new Int32Array(MAX_SET_SIZE).fill(1);
+
 /** No destination of the span can be picked. */
 export const NONE = -1;
 
-/** Rotations by weight: indexes of `Entry.owed`. */
-const TURN_WEIGHT = 0;
-const TURN_RELATIVE_WEIGHT = 1;
-const TURN_SRV = 2;
-
-/** Whether a destination may get a request now. */
-export function isUsable(entry: Entry, isFree: PickInput["isFree"]): boolean {
-  return isOpen(entry.flags) && !entry.isGone && (isFree === undefined || isFree(entry));
+/** Whether the destination at a position may get a request now. */
+export function isUsable(set: EntrySet, position: number, isFree: PickInput["isFree"]): boolean {
+  return set.open[position] === 1 && (isFree === undefined || isFree(set.destinations[position]!));
 }
 
 /** Whether a destination has room for one more call by its own `maxload`. */
-export function isBelowMaxLoad({ attributes: { maxLoad }, load }: Entry): boolean {
-  return maxLoad === 0 || load < maxLoad;
+export function isBelowMaxLoad({ load, maxLoad }: EntrySet, position: number): boolean {
+  return load[position]! < maxLoad[position]!;
 }
 
 /**
@@ -100,22 +98,22 @@ export function pick(set: EntrySet, input: PickInput): number {
   }
 }
 
-function pickFirst({ destinations, span }: EntrySet, { isFree }: PickInput): number {
-  for (let at = 0; at < span; at++) if (isUsable(destinations[at]!, isFree)) return at;
+function pickFirst(set: EntrySet, { isFree }: PickInput): number {
+  for (let at = 0; at < set.span; at++) if (isUsable(set, at, isFree)) return at;
   return NONE;
 }
 
 /** The slot of the hash, or when it is closed one of all that can be used: that which the hash likes best, so that nothing else moves when others close or open. */
-function pickByHash({ destinations, span }: EntrySet, hash: number, { isFree }: PickInput): number {
+function pickByHash(set: EntrySet, hash: number, { isFree }: PickInput): number {
+  const { span, seed } = set;
   const own = hash % span;
-  if (isUsable(destinations[own]!, isFree)) return own;
+  if (isUsable(set, own, isFree)) return own;
   const spread = mix(hash);
   let best = NONE;
   let bestScore = -1;
   for (let at = 0; at < span; at++) {
-    const entry = destinations[at]!;
-    const score = mix(spread ^ entry.seed);
-    if (score > bestScore && isUsable(entry, isFree)) {
+    const score = mix(spread ^ seed[at]!);
+    if (score > bestScore && isUsable(set, at, isFree)) {
       best = at;
       bestScore = score;
     }
@@ -128,8 +126,7 @@ function pickNext(set: EntrySet, input: PickInput): number {
   const { isFree, algorithm, nowMs } = input;
   let at = set.last % span;
   for (let looked = 0; looked < span; looked++) {
-    const entry = destinations[at]!;
-    if (isUsable(entry, isFree) && !(algorithm === OVERLOAD && isKeptAway(entry, nowMs))) {
+    if (isUsable(set, at, isFree) && !(algorithm === OVERLOAD && isKeptAway(destinations[at]!, nowMs))) {
       set.last = (at + 1) % destinations.length;
       return at;
     }
@@ -139,7 +136,7 @@ function pickNext(set: EntrySet, input: PickInput): number {
 }
 
 /** Whether overload control keeps this request away: `rate` of each hundred, evenly spread. */
-export function isKeptAway({ overload }: Entry, nowMs: number): boolean {
+function isKeptAway({ overload }: Entry, nowMs: number): boolean {
   if (overload.untilMs < nowMs) return false;
   overload.owed += overload.rate;
   if (overload.owed < 100) return false;
@@ -148,11 +145,12 @@ export function isKeptAway({ overload }: Entry, nowMs: number): boolean {
 }
 
 /** Writes the positions that can be used to `set.usable`. */
-function collect({ destinations, span, usable }: EntrySet, isFree: PickInput["isFree"], onlyBelowMaxLoad: boolean): number {
+function collect(set: EntrySet, isFree: PickInput["isFree"], onlyBelowMaxLoad: boolean): number {
+  const { span, usable, open, load, maxLoad } = set;
   let found = 0;
   for (let at = 0; at < span; at++) {
-    const entry = destinations[at]!;
-    if (isUsable(entry, isFree) && (!onlyBelowMaxLoad || isBelowMaxLoad(entry))) usable[found++] = at;
+    if (open[at] === 0 || (onlyBelowMaxLoad && load[at]! >= maxLoad[at]!)) continue;
+    if (isFree === undefined || isFree(set.destinations[at]!)) usable[found++] = at;
   }
   return found;
 }
@@ -163,94 +161,71 @@ function pickAny(set: EntrySet, { isFree, below }: PickInput): number {
 }
 
 function pickByWeight(set: EntrySet, input: PickInput): number {
-  const { destinations, span, weights } = set;
-  let found = 0;
-  for (let at = 0; at < span; at++) {
-    const weight = weights[at]!;
-    if (weight > 0 && isUsable(destinations[at]!, input.isFree)) found = note(set, found, at, weight);
-  }
-  return found === 0 ? pickFirst(set, input) : takeTurn(set, found, TURN_WEIGHT);
+  const position = takeTurn(set, 0, set.span, set.percentWeight, set.owedPercent, input.isFree);
+  return position === NONE ? pickFirst(set, input) : position;
 }
 
 function pickByRelativeWeight(set: EntrySet, input: PickInput): number {
-  const { destinations, span } = set;
-  let found = 0;
-  for (let at = 0; at < span; at++) {
-    const entry = destinations[at]!;
-    if (entry.relativeWeight > 0 && isUsable(entry, input.isFree)) found = note(set, found, at, entry.relativeWeight);
-  }
-  return found === 0 ? pickFirst(set, input) : takeTurn(set, found, TURN_RELATIVE_WEIGHT);
-}
-
-/** The lowest priority that can be used, in it by weight; those without weight only when none has one (RFC 2782 wants a very small share for them). */
-function pickLowest(set: EntrySet, { isFree }: PickInput): number {
-  const { destinations, usable, usableWeights } = set;
-  let found = 0;
-  let heaviest = 0;
-  for (let at = set.span - 1, lowest = 0; at >= 0; at--) {
-    const entry = destinations[at]!;
-    if (found > 0 && entry.priority !== lowest) break; // the set is sorted: what follows is higher
-    if (!isUsable(entry, isFree)) continue;
-    lowest = entry.priority;
-    heaviest = Math.max(heaviest, entry.attributes.weight);
-    found = note(set, found, at, entry.attributes.weight);
-  }
-  if (heaviest === 0) usableWeights.fill(1, 0, found);
-  usable.subarray(0, found).reverse(); // equals are taken in the order of the set
-  usableWeights.subarray(0, found).reverse();
-  return found === 0 ? NONE : takeTurn(set, found, TURN_SRV);
-}
-
-/** Writes a position and its weight to the scratch of the set. @returns how many stand there now */
-function note({ usable, usableWeights }: EntrySet, found: number, position: number, weight: number): number {
-  usable[found] = position;
-  usableWeights[found] = weight;
-  return found + 1;
+  const position = takeTurn(set, 0, set.span, set.relativeWeight, set.owedRelative, input.isFree);
+  return position === NONE ? pickFirst(set, input) : position;
 }
 
 /**
- * Whose turn it is among the first `found` of the scratch: each is owed its weight more, and who is owed most gives back the sum. In as many turns as the
- * weights add up to, each has exactly its weight, evenly spread; Kamailio has that too, in an order drawn by chance. At least one weight is above 0.
+ * Whose turn it is from `start` to before `end`: each is owed its weight more, and who is owed most gives back the sum. In as many turns as the weights add up
+ * to, each has exactly its weight, evenly spread; Kamailio has that too, in an order drawn by chance.
+ *
+ * @returns {@link NONE} when no destination with a weight can be used
  */
-function takeTurn({ destinations, usable, usableWeights }: EntrySet, found: number, turn: number): number {
+function takeTurn(set: EntrySet, start: number, end: number, weights: Int32Array, owed: Int32Array, isFree: PickInput["isFree"]): number {
+  const { open } = set;
   let total = 0;
-  let best = usable[0]!;
-  let bestOwed = Number.NEGATIVE_INFINITY;
-  for (let i = 0; i < found; i++) {
-    const weight = usableWeights[i]!;
-    const { owed } = destinations[usable[i]!]!;
-    const mine = owed[turn]! + weight;
-    owed[turn] = mine;
+  let best = NONE;
+  let bestOwed = 0;
+  for (let at = start; at < end; at++) {
+    const weight = weights[at]!;
+    if (weight === 0 || open[at] === 0 || (isFree !== undefined && !isFree(set.destinations[at]!))) continue;
+    const mine = owed[at]! + weight;
+    owed[at] = mine;
     total += weight;
-    if (mine <= bestOwed || weight === 0) continue;
-    best = usable[i]!;
+    if (best !== NONE && mine <= bestOwed) continue;
+    best = at;
     bestOwed = mine;
   }
-  destinations[best]!.owed[turn]! -= total;
+  if (best !== NONE) owed[best] = bestOwed - total;
   return best;
 }
 
-function pickLeastLoaded({ destinations, span }: EntrySet, { isFree }: PickInput): number {
+/**
+ * The lowest priority that can be used, which stands last, and in it whose turn it is by weight. Those without weight get requests only when no other of their
+ * priority can be used (RFC 2782 wants a very small share for them).
+ */
+function pickLowest(set: EntrySet, { isFree }: PickInput): number {
+  const { priority, weight, owedSrv } = set;
+  let end = set.span;
+  while (end > 0) {
+    const lowest = priority[end - 1]!;
+    let start = end - 1;
+    while (start > 0 && priority[start - 1] === lowest) start--;
+    const position = takeTurn(set, start, end, weight, owedSrv, isFree);
+    if (position !== NONE) return position;
+    const unweighted = takeTurn(set, start, end, ONES, owedSrv, isFree);
+    if (unweighted !== NONE) return unweighted;
+    end = start;
+  }
+  return NONE;
+}
+
+function pickLeastLoaded(set: EntrySet, { isFree }: PickInput): number {
+  const { span, load, maxLoad } = set;
   let best = NONE;
   let bestLoad = Number.MAX_SAFE_INTEGER;
   for (let at = 0; at < span; at++) {
-    const entry = destinations[at]!;
-    if (entry.load >= bestLoad || !isBelowMaxLoad(entry) || !isUsable(entry, isFree)) continue;
+    const own = load[at]!;
+    if (own >= bestLoad || own >= maxLoad[at]! || !isUsable(set, at, isFree)) continue;
     best = at;
-    bestLoad = entry.load;
+    bestLoad = own;
   }
   return best;
-}
-
-/**
- * Priority as latency lowers it, for algorithm 13: by one for each time that the latency holds the priority, in whole ms, and not below 1. With
- * congestion control the latency is what is above normal.
- */
-export function adjustedPriority({ priority, latency, attributes }: Entry): number {
-  if (priority <= 0) return priority;
-  const ms = Math.trunc(attributes.congestionControl ? latency.estimate - latency.average : latency.estimate);
-  const handicap = ms > priority ? Math.trunc(ms / priority) : 0;
-  return Math.max(1, priority - handicap);
 }
 
 /** Where algorithm 13 begins to look: with `use_default`, Kamailio goes on behind the first destination when the turn would be the default's. */
@@ -260,14 +235,13 @@ export function fastestFrom(span: number, last: number): number {
 
 /** Round-robin among those of the highest adjusted priority. */
 function pickFastest(set: EntrySet, { isFree }: PickInput): number {
-  const { destinations, span } = set;
+  const { destinations, span, adjustedPriority } = set;
   let best = NONE;
   let bestPriority = 0;
   let at = fastestFrom(span, set.last);
   for (let looked = 0; looked < span; looked++) {
-    const entry = destinations[at]!;
-    const priority = adjustedPriority(entry);
-    if ((best === NONE || priority > bestPriority) && isUsable(entry, isFree)) {
+    const priority = adjustedPriority[at]!;
+    if ((best === NONE || priority > bestPriority) && isUsable(set, at, isFree)) {
       best = at;
       bestPriority = priority;
     }
@@ -281,8 +255,8 @@ function pickFastest(set: EntrySet, { isFree }: PickInput): number {
  * How much a key likes a destination, among destinations of different weights: each wins a share of the keys as large as its share of the weights, and a key
  * moves only when its destination closes, or a better one opens (weighted rendezvous hashing).
  */
-export function affinity(hash: number, entry: Entry): number {
-  return -weightOf(entry) / Math.log(unit(mix(hash ^ entry.seed)));
+export function affinity(hash: number, { seed, attributes }: Entry): number {
+  return -(attributes.weight || 1) / Math.log(unit(mix(hash ^ seed)));
 }
 
 /** A number of 32 bits as one above 0 and below 1. */
@@ -290,39 +264,32 @@ function unit(bits: number): number {
   return (bits + 0.5) / 2 ** 32;
 }
 
-/** Weight of our own algorithms: 1 without the attribute. */
-function weightOf({ attributes }: Entry): number {
-  return attributes.weight || 1;
-}
-
 /**
  * The destination that the key likes best of those that are below their bound: `loadFactor` times their share, by weight, of all calls and this one
  * (consistent hashing with bounded loads, Mirrokni, Thorup, Zadimoghaddam 2016). `maxload` bounds, too.
  */
 function pickRendezvous(set: EntrySet, hash: number, { isFree, isCall, loadFactor }: PickInput): number {
-  const { destinations, usable } = set;
+  const { usable, load, ownWeight, seed } = set;
   const found = collect(set, isFree, isCall);
   let loads = 1;
   let weights = 0;
-  if (isCall) {
-    for (let i = 0; i < found; i++) {
-      const entry = destinations[usable[i]!]!;
-      loads += entry.load;
-      weights += weightOf(entry);
-    }
+  for (let i = 0; i < found; i++) {
+    const at = usable[i]!;
+    loads += load[at]!;
+    weights += ownWeight[at]!;
   }
-  const callsPerWeight = isCall ? (loadFactor * loads) / weights : 0;
+  const callsPerWeight = isCall ? (loadFactor * loads) / weights : Number.POSITIVE_INFINITY;
   let best = NONE;
   let bestScore = 0;
   for (let i = 0; i < found; i++) {
-    const entry = destinations[usable[i]!]!;
-    const weight = weightOf(entry);
-    if (isCall && entry.load >= Math.ceil(callsPerWeight * weight)) continue;
-    const x = unit(mix(hash ^ entry.seed));
+    const at = usable[i]!;
+    const weight = ownWeight[at]!;
+    if (load[at]! >= callsPerWeight * weight) continue;
+    const x = unit(mix(hash ^ seed[at]!));
     if (weight <= bestScore * (1 - x)) continue; // 1 - x ≤ -ln x: it cannot win, and a logarithm is dear
     const score = -weight / Math.log(x);
     if (score > bestScore) {
-      best = usable[i]!;
+      best = at;
       bestScore = score;
     }
   }
@@ -331,14 +298,13 @@ function pickRendezvous(set: EntrySet, hash: number, { isFree, isCall, loadFacto
 
 /** Draws two and takes the one with less load for its weight: nearly as even as to look at all, and no herd runs to the emptiest one. */
 function pickOfTwo(set: EntrySet, { isFree, isCall, below }: PickInput): number {
-  const { destinations, usable } = set;
+  const { usable, load, ownWeight } = set;
   const found = collect(set, isFree, isCall);
   if (found === 0) return NONE;
   const first = below(found);
-  if (found === 1) return usable[first]!;
+  const one = usable[first]!;
+  if (found === 1) return one;
   const other = below(found - 1);
-  const second = other < first ? other : other + 1;
-  const one = destinations[usable[first]!]!;
-  const two = destinations[usable[second]!]!;
-  return one.load * weightOf(two) <= two.load * weightOf(one) ? usable[first]! : usable[second]!;
+  const two = usable[other < first ? other : other + 1]!;
+  return load[one]! * ownWeight[two]! <= load[two]! * ownWeight[one]! ? one : two;
 }

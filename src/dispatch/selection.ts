@@ -1,5 +1,6 @@
 import { countsCalls } from "./algorithms.ts";
 import type { Destination, Entry } from "./destination.ts";
+import type { EntrySet } from "./destination-set.ts";
 import { failoverOrder, type PickedPlace } from "./failover-order.ts";
 import { type Below, isBelowMaxLoad, isUsable, type PickInput } from "./pick.ts";
 
@@ -117,7 +118,9 @@ export class Selection {
   }
 
   #isUsable(entry: Entry): boolean {
-    return isUsable(entry, this.#limits.isFree) && (!this.#counts || isBelowMaxLoad(entry));
+    const set = entry.place as EntrySet | undefined; // the one that replaced that of the pick
+    if (set === undefined || !isUsable(set, entry.position, this.#limits.isFree)) return false;
+    return !this.#counts || isBelowMaxLoad(set, entry.position);
   }
 
   #move(entry: Entry): void {
