@@ -45,6 +45,10 @@ export class EntrySet implements DestinationSet, Place {
   readonly weight: Int32Array;
   /** Weights of our own algorithms: 1 for those without. */
   readonly ownWeight: Int32Array;
+  readonly heaviest: number;
+  /** Sums over active and trying ones of the span. */
+  openLoads = 0;
+  openWeights = 0;
   /** What rotations by weight owe: of algorithms 9, 11 and 15. */
   readonly owedPercent: Int32Array;
   readonly owedRelative: Int32Array;
@@ -69,6 +73,7 @@ export class EntrySet implements DestinationSet, Place {
     this.priority = column(({ priority }) => priority);
     this.weight = column(({ attributes }) => attributes.weight);
     this.ownWeight = column(({ attributes }) => attributes.weight || 1);
+    this.heaviest = this.ownWeight.reduce((most, weight) => Math.max(most, weight), 1);
     this.percentWeight = percentWeights(this.weight, this.span);
     this.owedPercent = owed(({ owedPercent }) => owedPercent);
     this.owedRelative = owed(({ owedRelative }) => owedRelative);
@@ -87,6 +92,15 @@ export class EntrySet implements DestinationSet, Place {
 
   update(entry: Entry): void {
     const { position } = entry;
+    const isSpan = position < this.span;
+    if (isSpan && this.open[position] === 1) {
+      this.openLoads -= this.load[position]!;
+      this.openWeights -= this.ownWeight[position]!;
+    }
+    if (isSpan && isOpen(entry.flags)) {
+      this.openLoads += entry.load;
+      this.openWeights += this.ownWeight[position]!;
+    }
     this.open[position] = isOpen(entry.flags) ? 1 : 0;
     this.load[position] = entry.load;
     this.relativeWeight[position] = entry.relativeWeight;

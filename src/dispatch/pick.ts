@@ -40,6 +40,10 @@ export interface PickInput {
   readonly loadFactor: number;
 }
 
+/** How often a destination is drawn that cannot be used, before those that can are counted. */
+const DRAWS = 6;
+/** The part that one is of all numbers of 32 bits. */
+const ONE_OF_ALL = 1 / 4_294_967_296;
 /** Weights of those that have none. */
 const ONES = /* @__PURE__ */ new Int32Array(MAX_SET_SIZE).fill(1);
 
@@ -156,6 +160,10 @@ function collect(set: EntrySet, isFree: PickInput["isFree"], onlyBelowMaxLoad: b
 }
 
 function pickAny(set: EntrySet, { isFree, below }: PickInput): number {
+  for (let draw = 0; draw < DRAWS; draw++) {
+    const at = below(set.span);
+    if (isUsable(set, at, isFree)) return at;
+  }
   const found = collect(set, isFree, false);
   return found === 0 ? NONE : set.usable[below(found)]!;
 }
@@ -261,50 +269,69 @@ export function affinity(hash: number, { seed, attributes }: Entry): number {
 
 /** A number of 32 bits as one above 0 and below 1. */
 function unit(bits: number): number {
-  return (bits + 0.5) / 2 ** 32;
+  return (bits + 0.5) * ONE_OF_ALL;
 }
 
 /**
  * The destination that the key likes best of those that are below their bound: `loadFactor` times their share, by weight, of all calls and this one
- * (consistent hashing with bounded loads, Mirrokni, Thorup, Zadimoghaddam 2016). `maxload` bounds, too.
+ * (consistent hashing with bounded loads, Mirrokni, Thorup, Zadimoghaddam 2016). `maxload` bounds, too. When all others are at their bounds, as some are full by
+ * `maxload` or the table that bounds the set, shares are of those alone that are not.
  */
-function pickRendezvous(set: EntrySet, hash: number, { isFree, isCall, loadFactor }: PickInput): number {
-  const { usable, load, ownWeight, seed } = set;
-  const found = collect(set, isFree, isCall);
-  let loads = 1;
+function pickRendezvous(set: EntrySet, hash: number, input: PickInput): number {
+  const { isFree, isCall, loadFactor } = input;
+  if (!isCall) return favourite(set, hash, input, Number.POSITIVE_INFINITY);
+  const position = favourite(set, hash, input, (loadFactor * (set.openLoads + 1)) / set.openWeights);
+  if (position !== NONE) return position;
+  const { usable, load, ownWeight } = set;
+  let calls = 1;
   let weights = 0;
-  for (let i = 0; i < found; i++) {
-    const at = usable[i]!;
-    loads += load[at]!;
-    weights += ownWeight[at]!;
+  for (let i = collect(set, isFree, true) - 1; i >= 0; i--) {
+    calls += load[usable[i]!]!;
+    weights += ownWeight[usable[i]!]!;
   }
-  const callsPerWeight = isCall ? (loadFactor * loads) / weights : Number.POSITIVE_INFINITY;
+  return weights === 0 ? NONE : favourite(set, hash, input, (loadFactor * calls) / weights);
+}
+
+function favourite(set: EntrySet, hash: number, { isFree, isCall }: PickInput, callsPerWeight: number): number {
+  const { span, load, ownWeight, heaviest, seed } = set;
   let best = NONE;
   let bestScore = 0;
-  for (let i = 0; i < found; i++) {
-    const at = usable[i]!;
+  let fewest = 0; // bits that even the heaviest one needs to win: as 1 - x ≤ -ln x, few get as far as the logarithm, which is dear
+  for (let at = 0; at < span; at++) {
+    const bits = mix(hash ^ seed[at]!);
+    if (bits < fewest) continue;
     const weight = ownWeight[at]!;
-    if (load[at]! >= callsPerWeight * weight) continue;
-    const x = unit(mix(hash ^ seed[at]!));
-    if (weight <= bestScore * (1 - x)) continue; // 1 - x ≤ -ln x: it cannot win, and a logarithm is dear
-    const score = -weight / Math.log(x);
-    if (score > bestScore) {
-      best = at;
-      bestScore = score;
-    }
+    if (load[at]! >= callsPerWeight * weight || (isCall && !isBelowMaxLoad(set, at))) continue;
+    const score = -weight / Math.log(unit(bits));
+    if (score <= bestScore || !isUsable(set, at, isFree)) continue;
+    best = at;
+    bestScore = score;
+    fewest = Math.trunc((1 - heaviest / score) / ONE_OF_ALL) - 1;
   }
   return best;
 }
 
 /** Draws two and takes the one with less load for its weight: nearly as even as to look at all, and no herd runs to the emptiest one. */
-function pickOfTwo(set: EntrySet, { isFree, isCall, below }: PickInput): number {
-  const { usable, load, ownWeight } = set;
-  const found = collect(set, isFree, isCall);
-  if (found === 0) return NONE;
-  const first = below(found);
-  const one = usable[first]!;
-  if (found === 1) return one;
-  const other = below(found - 1);
-  const two = usable[other < first ? other : other + 1]!;
+function pickOfTwo(set: EntrySet, input: PickInput): number {
+  const { load, ownWeight } = set;
+  const one = drawOther(set, input, NONE);
+  if (one === NONE) return NONE;
+  const two = drawOther(set, input, one);
+  if (two === NONE) return one;
   return load[one]! * ownWeight[two]! <= load[two]! * ownWeight[one]! ? one : two;
+}
+
+/** Any one that can be used and has room, but for the one at `taken`. */
+function drawOther(set: EntrySet, { isFree, isCall, below }: PickInput, taken: number): number {
+  for (let draw = 0; draw < DRAWS; draw++) {
+    const at = below(set.span);
+    if (at !== taken && (!isCall || isBelowMaxLoad(set, at)) && isUsable(set, at, isFree)) return at;
+  }
+  const { usable } = set;
+  const found = collect(set, isFree, isCall);
+  const own = taken === NONE ? -1 : usable.subarray(0, found).indexOf(taken);
+  const others = own === -1 ? found : found - 1;
+  if (others === 0) return NONE;
+  const drawn = below(others);
+  return usable[own === -1 || drawn < own ? drawn : drawn + 1]!;
 }

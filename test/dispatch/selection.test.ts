@@ -103,7 +103,13 @@ describe("algorithms", () => {
             if (i % 2 === 0) assert.equal(given.size, may.length, `${algorithm}: ${list}`);
             if (i % 3 === 0) selection.release();
           }
-          for (const { attributes, load } of bench.dispatcher.set(1)!.destinations)
+          const set = bench.dispatcher.set(1)!;
+          const open = set.destinations.slice(0, set.span).filter(({ flags }) => isOpen(flags));
+          assert.equal(
+            set.openLoads,
+            open.reduce((sum, { load }) => sum + load, 0),
+          );
+          for (const { attributes, load } of set.destinations)
             assert.ok(load >= 0 && (attributes.maxLoad === 0 || load <= attributes.maxLoad));
         },
       ),

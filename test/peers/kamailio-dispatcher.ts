@@ -79,16 +79,21 @@ export interface DispatcherPeer {
  * @param list text of the list file
  * @param params parameters of the module, beside the failover list (`flags` 2), `hash_pvar` and `ds_hash_size`
  * @param core further lines for modules and parameters
+ * @param files further files, in the folder that `{folder}` stands for
  */
 export async function startDispatcherPeer(
   address: string,
   list: string,
   params: Readonly<Record<string, string | number>> = {},
   core = "",
+  files: Readonly<Record<string, string>> = {},
 ): Promise<DispatcherPeer> {
   const port = await freeUdpPort(address);
   const rpcPort = await freeUdpPort(address);
-  const kamailio = await runKamailio(address, port, configuration(address, port, rpcPort, params, core), { "dispatcher.list": list });
+  const kamailio = await runKamailio(address, port, configuration(address, port, rpcPort, params, core), {
+    "dispatcher.list": list,
+    ...files,
+  });
   const sip = await openSocket(address);
   const rpc = await openSocket(address);
   let sequence = 0;
@@ -280,12 +285,12 @@ loadmodule "pv.so"
 loadmodule "textops.so"
 loadmodule "siputils.so"
 loadmodule "jsonrpcs.so"
+${core}
 loadmodule "dispatcher.so"
 modparam("jsonrpcs", "transport", 4)
 modparam("jsonrpcs", "dgram_socket", "udp:${address}:${rpcPort}")
 modparam("jsonrpcs", "pretty_format", 0)
 ${lines.join("\n")}
-${core}
 
 request_route {
   if (is_method("ACK")) exit;

@@ -14,9 +14,9 @@ const CODES = "code=403;class=3";
 /** What destinations answer to probes; 0: nothing. */
 const ANSWERS = [200, 200, 204, 0, 404, 403, 503, 302, 0, 600];
 const FLAGS = [0, 8, 1, 9, 2, 10, 4, 12, 9, 9, 8, 0]; // 32 is of later versions
-const RUN_MS = 13_000;
-/** Above the interval of probes, which is a second. */
-const QUIET_MS = 2_500;
+const RUN_MS = 21_000;
+/** Above the interval of probes, which is two seconds. */
+const QUIET_MS = 4_500;
 
 /** A destination that answers probes as its script says, and notes how Kamailio saw it before each. */
 interface Scripted {
@@ -68,13 +68,14 @@ describe("Kamailio 5.6 is the judge of states", () => {
     const destinations = await Promise.all(FLAGS.map(openScripted));
     const list = destinations.map(({ uri, flags }, i) => `1 ${uri} ${flags} ${100 - i}`).join("\n");
     const params = {
-      ds_ping_interval: 1,
+      ds_ping_interval: 2,
       ds_probing_mode: mode,
       ds_probing_threshold: probing,
       ds_inactive_threshold: inactive,
       ds_ping_reply_codes: CODES,
     };
-    const peer = await startDispatcherPeer(ADDRESS, list, params, 'modparam("tm", "fr_timer", 300)');
+    // a time-out has to be over before the next probe, and an answer of a test that has to wait for the processor must be none
+    const peer = await startDispatcherPeer(ADDRESS, list, params, 'modparam("tm", "fr_timer", 1200)');
     try {
       // one question at a time: they share a socket
       let last: Promise<unknown> = Promise.resolve();
@@ -115,7 +116,7 @@ describe("Kamailio 5.6 is the judge of states", () => {
         if (isQuiet) assert.ok(!bench.dispatcher.probeTargets().includes(own), `flags ${flags}: is not probed any more: ${trail}`);
       }
       const probes = destinations.reduce((sum, { steps }) => sum + steps.length, 0);
-      assert.ok(probes >= (mode === 0 ? 4 : 10), `${probes} probes`);
+      assert.ok(probes >= (mode === 0 ? 4 : 8), `${probes} probes`);
     });
   }
 
