@@ -1,4 +1,5 @@
 import { run as call } from "./call.ts";
+import { run as dispatch } from "./dispatch.ts";
 import { run as parse } from "./parse.ts";
 import { run as picks } from "./picks.ts";
 
@@ -6,6 +7,7 @@ console.log(`Node.js ${process.version}, ${process.arch}`);
 for (const [title, run] of [
   ["messages", parse],
   ["picks", picks],
+  ["dispatch", dispatch],
   ["calls", call],
 ] as const) {
   console.log(`\n${title}`);

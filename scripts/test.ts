@@ -1,5 +1,6 @@
 /**
- * Runs the tests: `node scripts/test.ts [unit|e2e|all]` (default all).
+ * Runs the tests: `node scripts/test.ts [unit|e2e|peers|all]` (default all). Those of `peers`, which compare with programs that we take the place of, are
+ * not part of all.
  *
  * Unit tests run two files at a time, and so do most end-to-end tests, which wait more than they work. Those that measure (calls a second, shares,
  * milliseconds) own the processor while they run: one file at a time and last. A skipped test, a test marked as to do and a run without any test all count as a failure: a green run means that
@@ -27,17 +28,25 @@ interface Tally {
   unsteady: string[];
 }
 
-const SUITES = ["unit", "e2e", "all"] as const;
+const SUITES = ["unit", "e2e", "peers", "all"] as const;
 
 /** End-to-end tests that measure, in `test/e2e`, without `.test.ts`. */
 const MEASURING = ["cluster-exact", "cluster-redis", "cluster-status", "demo", "die-and-return", "overload", "retransmission", "spread"];
 
-function testFiles(): { unit: string[]; e2e: string[]; measuring: string[] } {
-  const files = globSync("test/**/*.test.ts").sort();
-  const inE2e = (file: string): boolean => file.split(/[\\/]/)[1] === "e2e";
+function testFiles(): { unit: string[]; e2e: string[]; measuring: string[]; peers: string[] } {
+  const all = globSync("test/**/*.test.ts").sort();
+  const inFolder = (name: string) => (file: string) => file.split(/[\\/]/)[1] === name;
+  const inE2e = inFolder("e2e");
+  const peers = all.filter(inFolder("peers"));
+  const files = all.filter((file) => !peers.includes(file));
   const measures = (file: string): boolean => MEASURING.includes(basename(file, ".test.ts"));
   const ends = files.filter(inE2e);
-  return { unit: files.filter((file) => !inE2e(file)), e2e: ends.filter((file) => !measures(file)), measuring: ends.filter(measures) };
+  return {
+    unit: files.filter((file) => !inE2e(file)),
+    e2e: ends.filter((file) => !measures(file)),
+    measuring: ends.filter(measures),
+    peers,
+  };
 }
 
 /** How a group of test files is run. */
@@ -113,7 +122,8 @@ async function main(): Promise<number> {
     process.stderr.write(`Cannot run test suite "${suite}": want ${SUITES.join(", ")}\n`);
     return 2;
   }
-  for (const tool of suite === "unit" ? [REDIS] : [REDIS, SIPP, KAMAILIO, BARESIP]) {
+  const tools = suite === "unit" ? [REDIS] : suite === "peers" ? [KAMAILIO] : [REDIS, SIPP, KAMAILIO, BARESIP];
+  for (const tool of tools) {
     const refusal = ensureTool(tool);
     if (refusal === undefined) continue;
     process.stderr.write(`${refusal}\n`);
@@ -122,8 +132,9 @@ async function main(): Promise<number> {
   process.env.NODE_COMPILE_CACHE ??= COMPILE_CACHE;
   const tally: Tally = { passed: 0, failed: 0, notExecuted: [], took: [], failures: new Map(), unsteady: [] };
   const files = testFiles();
-  if (suite !== "e2e") await runFiles(files.unit, UNIT, tally);
-  if (suite !== "unit") {
+  if (suite === "peers") await runFiles(files.peers, E2E, tally);
+  if (suite === "unit" || suite === "all") await runFiles(files.unit, UNIT, tally);
+  if (suite === "e2e" || suite === "all") {
     await runFiles(files.e2e, E2E, tally);
     await runFiles(files.measuring, ALONE, tally);
   }

@@ -24,6 +24,7 @@ export const CORE = [
   "routing",
   "balancer",
   "distributor",
+  "dispatch",
   "health",
   "registrar",
   "overload",
@@ -57,7 +58,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["overload"],
   ["dialog", "health", "registrar"],
   ["transaction", "resolution"],
-  ["sip", "balancer", "distributor"],
+  ["sip", "balancer", "distributor", "dispatch"],
 ];
 
 /**

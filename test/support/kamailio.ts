@@ -14,10 +14,12 @@ const PRIVATE_MEMORY_MB = 4;
 /** With more of them a 200 may overtake its 180 inside Kamailio, which sipp takes for an error. */
 const WORKERS = 1;
 
-/** A Kamailio that relays. */
+/** A Kamailio that runs. */
 export interface Kamailio {
   readonly address: string;
   readonly port: number;
+  /** Where its files are; removed when it stops. */
+  readonly folder: string;
   /** `sip:address:port` */
   readonly uri: string;
   log(): string;
@@ -31,9 +33,25 @@ export interface Kamailio {
  */
 export async function startKamailio(address: string, target: string): Promise<Kamailio> {
   const port = await freeUdpPort(address);
+  return runKamailio(address, port, configuration(address, port, target));
+}
+
+/**
+ * Runs Kamailio until `stop`.
+ *
+ * @param text its configuration file, which listens on `address:port` over UDP
+ * @param files further files by name; the configuration finds them in the folder that `{folder}` in its text stands for
+ */
+export async function runKamailio(
+  address: string,
+  port: number,
+  text: string,
+  files: Readonly<Record<string, string>> = {},
+): Promise<Kamailio> {
   const folder = mkdtempSync(join(tmpdir(), "headroom-kamailio-"));
   const file = join(folder, "kamailio.cfg");
-  writeFileSync(file, configuration(address, port, target));
+  writeFileSync(file, text.replaceAll("{folder}", folder));
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
   const child = spawn(
     "kamailio",
     ["-DD", "-E", "-f", file, "-Y", folder, "-w", folder, "-m", String(SHARED_MEMORY_MB), "-M", String(PRIVATE_MEMORY_MB)],
@@ -71,6 +89,7 @@ export async function startKamailio(address: string, target: string): Promise<Ka
   return {
     address,
     port,
+    folder,
     uri: `sip:${address}:${port}`,
     log: () => log,
     async stop() {

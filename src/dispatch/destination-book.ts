@@ -1,0 +1,208 @@
+import { adjustRelativeWeights } from "./congestion.ts";
+import type { Destination, Entry } from "./destination.ts";
+import { EntrySet } from "./destination-set.ts";
+import { DEFAULT_OPTIONS, type DispatcherOptions, type DispatcherPorts, type StateCause } from "./dispatcher-options.ts";
+import { checkRecords, type DestinationRecord, type WrittenRecord } from "./records.ts";
+import { matchEntries, type ReloadResult } from "./reload.ts";
+import { isAlive, TIMEOUT_CODE } from "./reply-codes.ts";
+import { eventOf, FLAG_NO_DNS, isProbed, reportOfProbe, type State, setState, step } from "./state.ts";
+
+/** How long a report of overload control holds when it does not say, ms. */
+const DEFAULT_OVERLOAD_MS = 500;
+
+/** The sets with their states and figures, as those who manage and probe them see it; who gets requests is the `Dispatcher`'s. */
+export class DestinationBook {
+  protected readonly ports: DispatcherPorts;
+  #options: DispatcherOptions;
+  #records: readonly DestinationRecord[] = [];
+  /** By id, the lowest first. */
+  #sets: ReadonlyMap<number, EntrySet> = new Map();
+  /** Destinations that are in no set any more and have calls left. */
+  readonly #gone = new Set<Entry>();
+
+  constructor(ports: DispatcherPorts, options: Partial<DispatcherOptions> = {}) {
+    this.ports = ports;
+    this.#options = { ...DEFAULT_OPTIONS, ...options };
+  }
+
+  get options(): DispatcherOptions {
+    return this.#options;
+  }
+
+  /** Changes what may change while the program runs. */
+  setOptions(options: Partial<DispatcherOptions>): void {
+    this.#options = { ...this.#options, ...options };
+    this.#apply(this.#records);
+  }
+
+  /** All sets, the lowest id first. */
+  get sets(): readonly EntrySet[] {
+    return [...this.#sets.values()];
+  }
+
+  set(id: number): EntrySet | undefined {
+    return this.#sets.get(id);
+  }
+
+  /**
+   * Replaces all sets in one step. Destinations that stay keep states, loads, statistics and turns; what Kamailio forgets (K#4940). Order matters: of equal
+   * priorities the last one that is written comes first in its set.
+   *
+   * @param isStrict a record that cannot be used refuses them all (`ds_load_mode` 1); else it is left out
+   */
+  replace(written: readonly WrittenRecord[], isStrict = false): ReloadResult {
+    const { records, problems, refused } = checkRecords(written, this.ports.parseUri);
+    if (isStrict && refused > 0) return { isApplied: false, added: 0, removed: 0, kept: 0, problems };
+    return { isApplied: true, ...this.#apply(records), problems };
+  }
+
+  /** Adds one destination until the next {@link replace} (`dispatcher.add`). It comes first among those of its priority. */
+  add(written: WrittenRecord): ReloadResult {
+    const { records, problems } = checkRecords([...this.#records, written], this.ports.parseUri);
+    if (records.length === this.#records.length) return { isApplied: false, added: 0, removed: 0, kept: 0, problems };
+    return { isApplied: true, ...this.#apply(records), problems };
+  }
+
+  /** Takes all destinations of a URI out of a set until the next {@link replace} (`dispatcher.remove`). @returns how many */
+  remove(setId: number, uri: string): number {
+    const left = this.#records.filter((record) => record.setId !== setId || !isSameText(record.uri, uri));
+    const removed = this.#records.length - left.length;
+    if (removed > 0) this.#apply(left);
+    return removed;
+  }
+
+  /** Tells the addresses of a destination's host, in the spelling that requests' addresses have. Those of one that is not looked up stay none. */
+  setAddresses(destination: Destination, addresses: readonly string[]): void {
+    const entry = this.#entryOf(destination);
+    if (entry !== undefined && (entry.flags & FLAG_NO_DNS) === 0) entry.addresses = addresses;
+  }
+
+  /**
+   * Reports a state (`ds_mark_dst`): of this destination, also when others of its set have its URI (K#2527). One that is gone is left alone.
+   *
+   * @param report what `parseState` reads
+   * @param cause whose report it is
+   */
+  report(destination: Destination, report: number, cause: StateCause): void {
+    const entry = this.#entryOf(destination);
+    if (entry !== undefined) this.#change(entry, step(entry, report, this.#options), cause);
+  }
+
+  /**
+   * Sets the state of all destinations of a URI in a set, or of all of the set (`dispatcher.set_state`), at once and whatever the thresholds.
+   *
+   * @returns how many there are; Kamailio sets the first one of a URI alone
+   */
+  setState(setId: number, uri: string | undefined, state: number): number {
+    return this.#setStates(setId, state, (entry) => uri === undefined || isSameText(entry.uri, uri));
+  }
+
+  /** {@link setState} by `duid` (`dispatcher.set_duid_state`). */
+  setStateOfDuid(setId: number, duid: string, state: number): number {
+    return this.#setStates(setId, state, ({ attributes }) => duid !== "" && isSameText(attributes.duid, duid));
+  }
+
+  /** Who is to be probed now, as the probing mode says. */
+  probeTargets(): Destination[] {
+    const { probingMode } = this.#options;
+    return this.sets.flatMap(({ destinations }) => destinations.filter(({ flags }) => isProbed(flags, probingMode)));
+  }
+
+  /**
+   * Reports the outcome of a probe: latency, congestion and state follow.
+   *
+   * @param statusCode final status code; 408 when nobody answered, or the probe could not be sent
+   * @param latencyMs from the probe to the answer; `undefined` when it is not measured (`ds_ping_latency_stats` 0)
+   */
+  probed(destination: Destination, statusCode: number, latencyMs: number | undefined): void {
+    const entry = this.#entryOf(destination);
+    if (entry === undefined) return;
+    const { replyCodes, latencyAlpha, probingMode } = this.#options;
+    if (latencyMs !== undefined) {
+      entry.measured(statusCode === TIMEOUT_CODE ? undefined : latencyMs, latencyAlpha);
+      adjustRelativeWeights(this.#sets.get(entry.setId)!, entry);
+    }
+    const report = reportOfProbe(entry.flags, probingMode, isAlive(statusCode, replyCodes));
+    if (report !== undefined) this.#change(entry, step(entry, report, this.#options), "probe");
+  }
+
+  /**
+   * Takes over what a destination says of its load (`ds_oc_set_attrs`, RFC 7339): for algorithm 64.
+   *
+   * @param rate percent of the requests that shall go elsewhere; kept between `ocmin` and `ocmax`
+   * @param validityMs how long it holds; 0: 500 ms
+   * @param sequence a report whose number is not above the last one is old
+   * @returns whether it was new to any destination of that URI; `undefined` when there is no such set
+   */
+  setOverload(setId: number, uri: string, rate: number, validityMs: number, sequence: number): boolean | undefined {
+    const set = this.#sets.get(setId);
+    if (set === undefined) return undefined;
+    let isNew = false;
+    for (const { uri: own, attributes, overload } of set.destinations) {
+      if (!isSameText(own, uri) || overload.sequence >= sequence) continue;
+      overload.rate = Math.min(Math.max(rate, attributes.ocMin), attributes.ocMax);
+      overload.untilMs = this.ports.nowMs() + (validityMs > 0 ? validityMs : DEFAULT_OVERLOAD_MS);
+      overload.sequence = sequence;
+      isNew = true;
+    }
+    return isNew;
+  }
+
+  /** Forgets a destination that is gone when its last call has ended. */
+  protected forgetGone(entry: Entry): void {
+    if (entry.isGone && entry.load === 0) this.#gone.delete(entry);
+  }
+
+  #apply(records: readonly DestinationRecord[]): Pick<ReloadResult, "added" | "removed" | "kept"> {
+    const former = new Set(this.sets.flatMap(({ destinations }) => destinations));
+    const flags = new Map([...former].map((entry) => [entry, entry.flags]));
+    const entries = matchEntries(records, [...former, ...this.#gone]);
+    const bySet = new Map<number, Entry[]>();
+    for (const entry of entries) {
+      const own = bySet.get(entry.setId);
+      if (own === undefined) bySet.set(entry.setId, [entry]);
+      else own.push(entry);
+      this.#gone.delete(entry);
+    }
+    const ids = [...bySet.keys()].sort((a, b) => a - b);
+    this.#sets = new Map(ids.map((id) => [id, new EntrySet(id, bySet.get(id)!, this.#options.useDefault, this.#sets.get(id))]));
+    this.#records = records;
+    const current = new Set(entries);
+    for (const entry of former) {
+      if (current.has(entry)) continue;
+      entry.place = undefined;
+      if (entry.load > 0) this.#gone.add(entry);
+    }
+    for (const [entry, before] of flags) if (current.has(entry)) this.#tell(entry, before, "reload");
+    const kept = entries.filter((entry) => former.has(entry)).length;
+    return { added: entries.length - kept, removed: former.size - kept, kept };
+  }
+
+  /** The entry behind a destination, when it is in a set. */
+  #entryOf(destination: Destination): Entry | undefined {
+    const entry = destination as Entry;
+    return entry.isGone ? undefined : entry;
+  }
+
+  #setStates(setId: number, state: number, isWanted: (entry: Entry) => boolean): number {
+    const wanted = this.#sets.get(setId)?.destinations.filter(isWanted) ?? [];
+    for (const entry of wanted) this.#change(entry, setState(entry, state), "operator");
+    return wanted.length;
+  }
+
+  #change(entry: Entry, state: State, cause: StateCause): void {
+    const before = entry.flags;
+    entry.setState(state);
+    this.#tell(entry, before, cause);
+  }
+
+  #tell(destination: Entry, before: number, cause: StateCause): void {
+    const after = destination.flags;
+    if (before !== after) this.ports.changed?.({ destination, before, after, event: eventOf(before, after), cause });
+  }
+}
+
+/** URIs and duids are compared as `strcasecmp` does. */
+function isSameText(one: string, other: string): boolean {
+  return one.length === other.length && one.toLowerCase() === other.toLowerCase();
+}

@@ -1,0 +1,80 @@
+import { LATENCY, LEAST_OUTSTANDING, RENDEZVOUS, SRV } from "./algorithms.ts";
+import type { Entry } from "./destination.ts";
+import type { EntrySet } from "./destination-set.ts";
+import { affinity, type Below, fastestFrom } from "./pick.ts";
+
+/** A pick within a set, and what its failover list depends on. */
+export interface PickedPlace {
+  readonly set: EntrySet;
+  readonly algorithm: number;
+  /** Position of the pick. */
+  readonly position: number;
+  /** Where round-robin began to look, for the order of algorithm 13. */
+  readonly startedAt: number;
+  /** Of the key, for rendezvous hashing. */
+  readonly hash: number;
+}
+
+/**
+ * The destinations that come after the pick, in the order in which they are tried, whatever their states. The one of `use_default` is the last.
+ *
+ * For Kamailio's algorithms it is Kamailio's order: what follows the pick in the set, then what stands before it; for 13 by adjusted priority. Algorithm 15
+ * goes on as SRV records do (RFC 2782), by priority and by chance as the weights say; rendezvous hashing with what the key likes next; two choices
+ * with the least loaded.
+ */
+export function failoverOrder(place: PickedPlace, below: Below): readonly Entry[] {
+  const { set, position } = place;
+  const picked = set.destinations[position];
+  const order = inSpan(place, below).filter((entry) => entry !== picked);
+  const last = set.default;
+  return last === undefined || last === picked ? order : [...order, last];
+}
+
+function inSpan(place: PickedPlace, below: Below): Entry[] {
+  const { set, algorithm, position, startedAt, hash } = place;
+  switch (algorithm) {
+    case LATENCY:
+      return sortedBy(rotated(set, fastestFrom(set.span, startedAt)), ({ position: at }) => -set.adjustedPriority[at]!);
+    case SRV:
+      return drawn(rotated(set, 0), below);
+    case RENDEZVOUS:
+      return sortedBy(rotated(set, 0), (entry) => -affinity(hash, entry));
+    case LEAST_OUTSTANDING:
+      return sortedBy(rotated(set, position), (entry) => entry.load / (entry.attributes.weight || 1));
+    default:
+      return rotated(set, position);
+  }
+}
+
+function rotated({ destinations, span }: EntrySet, start: number): Entry[] {
+  const from = start % span;
+  return [...destinations.slice(from, span), ...destinations.slice(0, from)];
+}
+
+/** Sorted by a number that is asked once for each. */
+function sortedBy(entries: readonly Entry[], figureOf: (entry: Entry) => number): Entry[] {
+  return entries
+    .map((entry) => ({ entry, figure: figureOf(entry) }))
+    .sort((a, b) => a.figure - b.figure)
+    .map(({ entry }) => entry);
+}
+
+/** The lowest priority first; within one drawn by weight, those without weight last. */
+function drawn(entries: readonly Entry[], below: Below): Entry[] {
+  const left = sortedBy(entries, ({ priority }) => priority);
+  const order: Entry[] = [];
+  while (left.length > 0) {
+    const lowest = left[0]!.priority;
+    const end = left.findIndex(({ priority }) => priority !== lowest);
+    const level = left.slice(0, end === -1 ? left.length : end);
+    const total = level.reduce((sum, { attributes }) => sum + attributes.weight, 0);
+    const draw = total === 0 ? 0 : below(total);
+    let passed = 0;
+    const at = level.findIndex(({ attributes }) => {
+      passed += attributes.weight;
+      return passed > draw;
+    });
+    order.push(...left.splice(Math.max(0, at), 1));
+  }
+  return order;
+}
