@@ -1,10 +1,10 @@
 import { performance } from "node:perf_hooks";
 import type { Logger } from "pino";
 import { Balancer, type StatusChange, type TableChange } from "./balancer/index.ts";
-import { type Config, parseHttpListen, readDistributorSetup } from "./config/index.ts";
+import { type Config, readDistributorSetup } from "./config/index.ts";
 import { type Dialog, DialogTable } from "./dialog/index.ts";
 import { freeswitchFeeds } from "./freeswitch/index.ts";
-import { createManagementServer, type ManagementServer } from "./management/index.ts";
+import type { ManagementServer } from "./management/index.ts";
 import { Statistics } from "./observability/statistics.ts";
 import { endpointAt, LargeRequests, type ProxyCore, ProxyCounters, SendFailures, SipProxy } from "./proxy/index.ts";
 import { RoutingCounters, type RoutingPorts } from "./routing/index.ts";
@@ -21,11 +21,11 @@ import { keepDialogs, type StartOptions } from "./server/keep-dialogs.ts";
 import { Listeners, listenText } from "./server/listeners.ts";
 import { LoadAudit } from "./server/load-audit.ts";
 import { logStatus, TableLoader } from "./server/load-table.ts";
+import { startManagement } from "./server/management.ts";
 import { Operators } from "./server/operators.ts";
 import { OverloadGuard } from "./server/overload-guard.ts";
 import { ownAddresses } from "./server/own-addresses.ts";
 import { pingSettings } from "./server/ping-settings.ts";
-import { processesOf } from "./server/processes.ts";
 import { QuietCollection } from "./server/quiet-collection.ts";
 import { Registrations } from "./server/registrations.ts";
 import { Reloads } from "./server/reloads.ts";
@@ -41,7 +41,6 @@ import { below, RandomTokens } from "./transport/chance.ts";
 import { LocalAddresses } from "./transport/local-address.ts";
 import { SipNetwork } from "./transport/network.ts";
 import { startTicker } from "./transport/ticker.ts";
-import { VERSION } from "./version.ts";
 
 /** The running program. */
 export interface RunningServer {
@@ -302,7 +301,11 @@ async function compose(
   });
   await cluster?.start();
   await keeper?.restoreShared();
-  const started = await startManagement();
+  const started = await startManagement({
+    ...{ config, former, balancer, dialogs, endDialog, reloads, operators, keeper, distribution, registrations, watch, feeds, cluster },
+    ...{ announcer, guard, audit, statistics, network, hotRestart, startedAtMs, log },
+    mayRestart: spawn !== undefined,
+  });
   management = started;
   opened.push(() => started.close());
   const begin = (): void => {
@@ -355,37 +358,6 @@ async function compose(
     });
     opened.push(() => node.close());
     return node;
-  }
-
-  function startManagement(): Promise<ManagementServer> {
-    const { address, port } = parseHttpListen(config.mi_http.listen);
-    return createManagementServer(
-      {
-        ...{ balancer, dialogs, endDialog },
-        reload: () => reloads.reload(),
-        ...(spawn && { restart: () => hotRestart.restart() }),
-        elsewhere: (...request) => hotRestart.manage(...request),
-        drains: operators.drains,
-        settled: async () => (await Promise.all([operators.settled(), keeper?.settled()])).every((isWritten) => isWritten !== false),
-        distributor: { lists: distribution.distributor, reload: () => distribution.reload() },
-        ...(registrations && { registrations: () => registrations.bindings() }),
-        probes: () => watch.prober?.figures() ?? [],
-        freeswitch: feeds,
-        cluster: cluster?.management,
-        ...watch.management,
-        ...announcer.management(balancer),
-        ...guard.management,
-        audit: () => audit.run(),
-        statistics: () => statistics.read(),
-        resetStatistic: (group, name) => statistics.reset(group, name),
-        processes: () => processesOf(network.listeners, config.mi_http.listen),
-        ...{ startedAtMs, nowMs: Date.now, version: VERSION, log },
-      },
-      {
-        ...{ host: address, port, root: config.mi_http.root, bearerTokens: config.mi_http.auth.bearer_tokens },
-        isAwaited: former?.management === config.mi_http.listen,
-      },
-    );
   }
 
   async function stop(): Promise<void> {
