@@ -12,6 +12,7 @@ import { Addresses } from "./server/addresses.ts";
 import { Announcer } from "./server/announcer.ts";
 import type { ClusterNode } from "./server/cluster.ts";
 import { collectGarbage } from "./server/collect-garbage.ts";
+import { Dispatching } from "./server/dispatching.ts";
 import { ConfiguredDistribution } from "./server/distribution.ts";
 import { FreeswitchFeeds } from "./server/freeswitch-feeds.ts";
 import { freeswitchSettings } from "./server/freeswitch-settings.ts";
@@ -87,6 +88,9 @@ async function compose(
   const announcer = new Announcer({ config, after, log });
   opened.push(async () => announcer.close());
   const { looks } = announcer;
+  const addresses = new Addresses({ config, below, nowMs, after });
+  opened.push(async () => addresses.close());
+  const dispatching = new Dispatching({ below, nowMs, listeners: () => network.listeners, addresses, after, log });
   const balancer = new Balancer({
     below,
     onStatus: (change) => {
@@ -99,6 +103,7 @@ async function compose(
     onResized: () => keeper?.capacitiesChanged(),
     onWatchedEnd: (load, cell) => cluster?.leaseEnded(load, cell),
     onWatchedForced: (load, cell) => cluster?.leases.forced(load, cell),
+    beside: dispatching,
     nowMs,
     failOpen: config.health.fail_open,
     maxCallsPerSecond: config.health.max_calls_per_second,
@@ -126,8 +131,6 @@ async function compose(
   const { overload } = guard;
 
   const locals = new LocalAddresses(nowMs);
-  const addresses = new Addresses({ config, below, nowMs, after });
-  opened.push(async () => addresses.close());
   const network = new SipNetwork({
     locals,
     advertised: config.sip.advertised_address,
@@ -203,8 +206,10 @@ async function compose(
   ];
   const registered = config.registrar.accounts.length === 0 ? undefined : () => registrations?.rows() ?? [];
   const loader = new TableLoader({ store, balancer, listeners: tableListeners, addresses, registered, log });
-  addresses.onChange = (changes) =>
+  addresses.onChange = (changes) => {
+    dispatching.readdressed(changes);
     void loader.readdress(changes).catch((error) => log.error({ err: error }, "cannot use other addresses"));
+  };
   const registrations =
     registered &&
     new Registrations({
@@ -214,6 +219,7 @@ async function compose(
     });
   opened.push(async () => registrations?.close());
   await registrations?.load();
+  await dispatching.load(config);
   await loader.load(config);
   announcer.watch(balancer);
 
@@ -268,7 +274,7 @@ async function compose(
   const sip = network.listeners.map(listenText);
 
   const reloads = new Reloads({
-    ...{ config, loader, listeners, router, distribution, announcer, guard, log },
+    ...{ config, loader, listeners, router, dispatching, distribution, announcer, guard, log },
     routerOf: (next) => createRouter(next, routingPorts),
   });
 
@@ -294,6 +300,7 @@ async function compose(
     outcomes: watch.outcomes?.counters,
     freeswitch: feeds,
     routing: routingCounters,
+    dispatcher: dispatching,
     distributor: distribution,
     events: announcer,
     resolution: addresses,
@@ -302,7 +309,22 @@ async function compose(
   await cluster?.start();
   await keeper?.restoreShared();
   const started = await startManagement({
-    ...{ config, former, balancer, dialogs, endDialog, reloads, operators, keeper, distribution, registrations, watch, feeds, cluster },
+    ...{
+      config,
+      former,
+      balancer,
+      dialogs,
+      endDialog,
+      reloads,
+      operators,
+      keeper,
+      dispatching,
+      distribution,
+      registrations,
+      watch,
+      feeds,
+      cluster,
+    },
     ...{ announcer, guard, audit, statistics, network, hotRestart, startedAtMs, log },
     mayRestart: spawn !== undefined,
   });

@@ -8,6 +8,7 @@ export type {
   ClusterNodeFigures,
   ClusterPort,
   ClusterTagFigures,
+  DispatchPort,
   FreeswitchFigures,
   FreeswitchState,
   Log,

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Balancer, Destination } from "../balancer/index.ts";
 import type { Dialog } from "../dialog/index.ts";
+import type { Dispatcher, WrittenRecord } from "../dispatch/index.ts";
 import type { Distributor } from "../distributor/index.ts";
 import type { BreakerFigures, Drains, ProbeFigures } from "../health/index.ts";
 import type { BanView } from "../overload/index.ts";
@@ -175,6 +176,18 @@ export interface AuditView {
   readonly freeswitch: readonly { url: string; sessions: number | undefined; calls: number; isShort: boolean }[];
 }
 
+/** Kamailio's dispatcher, as management reads and steers it. */
+export interface DispatchPort {
+  /** To read, and to set states. Sets are changed by what follows. */
+  readonly dispatcher: Dispatcher;
+  /** Reads list file and table again. Rejects with a sentence when they cannot be used; what is in use then stays. */
+  reload(): Promise<void>;
+  /** Adds a destination until the next reload. Answers sentences about what is wrong; none: it was added. */
+  add(record: WrittenRecord): readonly string[];
+  /** Takes the destinations of a URI out of a set until the next reload, and answers how many there were. */
+  remove(setId: number, uri: string): number;
+}
+
 /** What the management methods need of the rest of the program. */
 export interface ManagementPorts {
   readonly balancer: Pick<
@@ -202,6 +215,8 @@ export interface ManagementPorts {
   readonly dialogs: ManagedDialogs;
   /** Absent: `distributor` and `distributor_ctl` are not offered. Its reload reads the lists again; false when that failed and the old ones stay. */
   readonly distributor?: { readonly lists: Distributor; reload(): boolean } | undefined;
+  /** Absent: the methods of the dispatcher are not offered. */
+  readonly dispatch?: DispatchPort | undefined;
   /** Absent: `lb_drain` and `lb_undrain` are not offered. */
   readonly drains?: Pick<Drains, "begin" | "undo" | "overrule" | "of"> | undefined;
   /**
