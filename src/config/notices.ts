@@ -1,5 +1,6 @@
 import { SHORTEST_ATTEMPT_MS } from "../routing/index.ts";
 import { compileStatusList, holdsFailure } from "../routing/status-set.ts";
+import { noticeDispatcher } from "./dispatcher-notices.ts";
 import { parseListen } from "./listen.ts";
 import { defaultOf, type Reading, type SetKey } from "./read-values.ts";
 import type { ConfigValues } from "./schema.ts";
@@ -24,6 +25,7 @@ export function noticesOf(values: ConfigValues, set: Reading["set"], file: strin
   if (!values.load_balancer.db_url.startsWith("sqlite:")) {
     say("load_balancer.db_url", "is not an sqlite: address: this version opens SQLite files only and cannot start with it");
   }
+  noticeDispatcher(values, set, say);
   noticeRules(values.routing, set, say);
   noticeBudgets(values, say);
   noticeHealth(values, set, say);

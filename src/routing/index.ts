@@ -3,6 +3,7 @@ export { compileCidr, type IpWords, parseIp } from "./cidr.ts";
 export { RoutingCounters } from "./counters.ts";
 export { createDefaultRouter, SHORTEST_ATTEMPT_MS } from "./default-router.ts";
 export { createBlacklists, denyTargets } from "./deny-targets.ts";
+export { dispatchTarget } from "./dispatch-keys.ts";
 export type { DistributeOptions } from "./distribute.ts";
 export { RoutingError } from "./errors.ts";
 export { compileExpression } from "./expression.ts";
