@@ -23,14 +23,13 @@ export interface ProbingKeys {
   /** Absent: as OpenSIPS does it. */
   readonly health?: HealthKeys;
   readonly tm: { readonly fr_timeout: number };
-  readonly sip: { readonly server_header: string };
 }
 
 /** Methods with transactions of another kind: an INVITE would begin a call, an ACK has no answer, a CANCEL nothing to cancel. */
 const NO_PROBE: ReadonlySet<string> = new Set(["INVITE", "ACK", "CANCEL"]);
 
 /** What the configuration says of probing. @throws {RangeError} for a method or a reply code that cannot be used */
-export function probeSettings({ load_balancer, health = AS_OPENSIPS, tm, sip }: ProbingKeys): ProbeSettings {
+export function probeSettings({ load_balancer, health = AS_OPENSIPS, tm }: ProbingKeys): ProbeSettings {
   const method = load_balancer.probing_method;
   if (NO_PROBE.has(method))
     throw new RangeError(`Cannot probe with method "${method}": want one such as "OPTIONS", not INVITE, ACK or CANCEL`);
@@ -45,7 +44,6 @@ export function probeSettings({ load_balancer, health = AS_OPENSIPS, tm, sip }: 
     rise: health.rise,
     fall: health.fall,
     timeoutMs: tm.fr_timeout * 1000,
-    userAgent: sip.server_header,
   };
 }
 

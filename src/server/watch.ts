@@ -3,7 +3,7 @@ import type { Config } from "../config/index.ts";
 import { type BreakerChange, CallOutcomes, outcomeSettings } from "../health/index.ts";
 import type { ManagementPorts } from "../management/index.ts";
 import { logBreaker, logRest } from "../observability/outcome-log.ts";
-import { Prober, probeSettings, SlowStart, type StreamProbes, slowStartMs } from "../probing/index.ts";
+import { ProbeLine, Prober, probeSettings, SlowStart, type StreamProbes, slowStartMs } from "../probing/index.ts";
 import type { Log } from "../proxy/index.ts";
 import type { TimerWheel } from "../transaction/index.ts";
 import type { RandomTokens } from "../transport/chance.ts";
@@ -64,24 +64,17 @@ export class Watch {
    */
   async start(addresses: readonly string[]): Promise<void> {
     const { config, balancer, chance, locals, log, mayProbe, nowMs, streams, wheel } = this.#ports;
-    if (config.load_balancer.probing_interval === 0) return;
     const counters = new TransportCounters();
     const fault = (error: unknown, action: string): void => log.error({ err: error }, `cannot ${action}`);
-    this.#prober = new Prober({
-      settings: probeSettings(config),
-      balancer,
+    const line = new ProbeLine({
       addresses,
       towards: (address) => locals.towards(address),
       openSocket: (address, receive) => UdpListener.open({ address, port: 0, advertised: null, locals, counters, receive, fault }),
-      streams,
-      wheel,
-      chance,
-      nowMs,
-      wallMs: Date.now,
-      random: Math.random,
-      mayProbe,
-      log,
+      ...{ streams, wheel, chance, nowMs, userAgent: config.sip.server_header },
     });
+    const shared = { line, wheel, nowMs, log, random: Math.random };
+    if (config.load_balancer.probing_interval === 0) return;
+    this.#prober = new Prober({ ...shared, settings: probeSettings(config), balancer, wallMs: Date.now, mayProbe });
     await this.#prober.start();
   }
 

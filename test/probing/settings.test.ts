@@ -13,7 +13,6 @@ function keys(method = "OPTIONS"): ProbingKeys {
       probing_verbose: true,
     },
     tm: { fr_timeout: 5 },
-    sip: { server_header: "headroom" },
   };
 }
 
@@ -30,7 +29,6 @@ describe("probeSettings()", () => {
       rise: 1,
       fall: 1,
       timeoutMs: 5_000,
-      userAgent: "headroom",
     });
     assert.deepEqual(
       [404, 503, 486, 480, 403].map((status) => judgeReply(status, accepted)),
