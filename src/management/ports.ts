@@ -5,6 +5,7 @@ import type { Distributor } from "../distributor/index.ts";
 import type { BreakerFigures, Drains, ProbeFigures } from "../health/index.ts";
 import type { BanView } from "../overload/index.ts";
 import type { BindingView } from "../registrar/index.ts";
+import type { DispatchPort } from "./dispatch-port.ts";
 
 /** Structured logging, as pino does it. */
 export interface Log {
@@ -202,6 +203,8 @@ export interface ManagementPorts {
   readonly dialogs: ManagedDialogs;
   /** Absent: `distributor` and `distributor_ctl` are not offered. Its reload reads the lists again; false when that failed and the old ones stay. */
   readonly distributor?: { readonly lists: Distributor; reload(): boolean } | undefined;
+  /** Absent: the methods of the dispatcher are not offered. */
+  readonly dispatch?: DispatchPort | undefined;
   /** Absent: `lb_drain` and `lb_undrain` are not offered. */
   readonly drains?: Pick<Drains, "begin" | "undo" | "overrule" | "of"> | undefined;
   /**

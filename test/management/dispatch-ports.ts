@@ -1,0 +1,30 @@
+import type { DispatchPort } from "../../src/management/dispatch-port.ts";
+import { Bench } from "../dispatch/support.ts";
+
+/** A dispatcher over a list as management has it, with a clock that the test moves. */
+export function dispatchPorts(list: string, { isMeasured = true, reload }: { isMeasured?: boolean; reload?: () => Promise<void> } = {}) {
+  const bench = new Bench(list);
+  const { dispatcher } = bench;
+  let pingState = 1;
+  const dispatch: DispatchPort = {
+    get sets() {
+      return dispatcher.sets;
+    },
+    set: (id) => dispatcher.set(id),
+    add: (written) => dispatcher.add(written),
+    remove: (setId, uri) => dispatcher.remove(setId, uri),
+    setState: (setId, uri, state) => dispatcher.setState(setId, uri, state),
+    setStateOfDuid: (setId, duid, state) => dispatcher.setStateOfDuid(setId, duid, state),
+    hash: (slots, first, second) => dispatcher.hash(slots, first, second),
+    reload: reload ?? (async () => bench.load(list)),
+    get pingState() {
+      return pingState;
+    },
+    setPingState(state) {
+      pingState = state;
+    },
+    isMeasured,
+    nowMs: () => bench.nowMs,
+  };
+  return { bench, dispatch };
+}
