@@ -24,6 +24,10 @@ export interface DispatchProbeSettings {
   readonly timeoutMs: number;
   /** `ds_ping_latency_stats`: answers are measured. */
   readonly isMeasured: boolean;
+  /** `outbound_proxy`: SIP URI that probes go through, unless the destination has one of its own. */
+  readonly outboundProxy?: string | undefined;
+  /** `ds_default_socket`: where probes leave from, unless the destination says otherwise. */
+  readonly socket?: string | undefined;
 }
 
 /** What the dispatcher's prober needs of the rest of the program. */
@@ -160,8 +164,8 @@ export class DispatchProber implements ProbeOwner<AskedDestination> {
   #turn(asked: AskedDestination): void {
     const { destination } = asked;
     if (!this.#isProbed(destination) || asked.isSought) return;
-    const { outboundProxy } = destination.attributes;
-    const found = this.#options.locate(outboundProxy === "" ? destination.uri : withScheme(outboundProxy));
+    const { locate, settings } = this.#options;
+    const found = locate(withScheme(destination.attributes.outboundProxy || settings.outboundProxy || destination.uri));
     if (!(found instanceof Promise)) {
       this.#found(asked, found);
       return;
@@ -197,8 +201,8 @@ export class DispatchProber implements ProbeOwner<AskedDestination> {
   }
 
   #leaveFrom({ attributes: { pingSocket, socketName, socket } }: Destination): string | undefined {
-    const wanted = pingSocket || socketName || socket;
-    if (wanted === "") return undefined;
+    const wanted = pingSocket || socketName || socket || this.#options.settings.socket;
+    if (wanted === undefined) return undefined;
     return this.#options.socketAddress === undefined ? addressOfSocket(wanted) : this.#options.socketAddress(wanted);
   }
 
