@@ -3,5 +3,5 @@ export { DispatchProber, type DispatchProberOptions, type DispatchProbeSettings 
 export type { LineOptions, ProberOptions, ProbeSettings, ProbeSocket, StreamProbes } from "./ports.ts";
 export { ProbeLine } from "./probe-line.ts";
 export { Prober } from "./prober.ts";
-export { type ProbingKeys, probeSettings, slowStartMs } from "./settings.ts";
+export { type DispatchProbingKeys, dispatchProbeSettings, type ProbingKeys, probeSettings, slowStartMs } from "./settings.ts";
 export { SlowStart, type SlowStartOptions } from "./slow-start.ts";
