@@ -291,7 +291,7 @@ async function compose(
     get transport() {
       return listeners.counters;
     },
-    probing: watch.prober,
+    probing: watch.probing,
     outcomes: watch.outcomes?.counters,
     freeswitch: feeds,
     routing: routingCounters,

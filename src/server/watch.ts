@@ -3,7 +3,17 @@ import type { Config } from "../config/index.ts";
 import { type BreakerChange, CallOutcomes, outcomeSettings } from "../health/index.ts";
 import type { ManagementPorts } from "../management/index.ts";
 import { logBreaker, logRest } from "../observability/outcome-log.ts";
-import { ProbeLine, Prober, probeSettings, SlowStart, type StreamProbes, slowStartMs } from "../probing/index.ts";
+import type { ProbeStatisticsSource } from "../observability/probe-statistics.ts";
+import {
+  DispatchProber,
+  type DispatchProberOptions,
+  ProbeLine,
+  Prober,
+  probeSettings,
+  SlowStart,
+  type StreamProbes,
+  slowStartMs,
+} from "../probing/index.ts";
 import type { Log } from "../proxy/index.ts";
 import type { TimerWheel } from "../transaction/index.ts";
 import type { RandomTokens } from "../transport/chance.ts";
@@ -19,6 +29,8 @@ export interface WatchPorts {
   readonly breakerChanged: (change: BreakerChange) => void;
   /** Whether it is this node that probes; absent: always. */
   readonly mayProbe?: (() => boolean) | undefined;
+  /** The dispatcher's destinations, and how they are probed. Absent: nobody probes them. */
+  readonly dispatch?: Pick<DispatchProberOptions, "settings" | "dispatcher" | "locate" | "socketAddress"> | undefined;
   /** The way of probes over connections. */
   readonly streams: StreamProbes;
   readonly locals: LocalAddresses;
@@ -38,6 +50,8 @@ export class Watch {
   readonly #ports: WatchPorts;
   readonly #slowStart: SlowStart;
   #prober: Prober | undefined;
+  #dispatchProber: DispatchProber | undefined;
+  #line: ProbeLine | undefined;
 
   constructor(ports: WatchPorts) {
     const { config, balancer, wheel, nowMs } = ports;
@@ -56,6 +70,17 @@ export class Watch {
     return this.#prober;
   }
 
+  /** Absent unless the dispatcher's destinations are probed. */
+  get dispatchProber(): DispatchProber | undefined {
+    return this.#dispatchProber;
+  }
+
+  /** Counters of all probes, and what those of the balancer have shown. Absent when nobody is probed. */
+  get probing(): ProbeStatisticsSource | undefined {
+    if (this.#line === undefined) return undefined;
+    return { counters: this.#line.counters, figures: () => this.#prober?.figures() ?? [] };
+  }
+
   /**
    * Begins to probe; over UDP from sockets of its own, so that probes wait behind no call and no call behind them.
    *
@@ -63,7 +88,9 @@ export class Watch {
    * @throws Error when none of them can be bound
    */
   async start(addresses: readonly string[]): Promise<void> {
-    const { config, balancer, chance, locals, log, mayProbe, nowMs, streams, wheel } = this.#ports;
+    const { config, balancer, chance, dispatch, locals, log, mayProbe, nowMs, streams, wheel } = this.#ports;
+    const isBalancerProbed = config.load_balancer.probing_interval > 0;
+    if (!isBalancerProbed && dispatch === undefined) return;
     const counters = new TransportCounters();
     const fault = (error: unknown, action: string): void => log.error({ err: error }, `cannot ${action}`);
     const line = new ProbeLine({
@@ -72,16 +99,26 @@ export class Watch {
       openSocket: (address, receive) => UdpListener.open({ address, port: 0, advertised: null, locals, counters, receive, fault }),
       ...{ streams, wheel, chance, nowMs, userAgent: config.sip.server_header },
     });
+    this.#line = line;
     const shared = { line, wheel, nowMs, log, random: Math.random };
-    if (config.load_balancer.probing_interval === 0) return;
-    this.#prober = new Prober({ ...shared, settings: probeSettings(config), balancer, wallMs: Date.now, mayProbe });
-    await this.#prober.start();
+    if (isBalancerProbed) {
+      this.#prober = new Prober({ ...shared, settings: probeSettings(config), balancer, wallMs: Date.now, mayProbe });
+      await this.#prober.start();
+    }
+    if (dispatch === undefined) return;
+    this.#dispatchProber = new DispatchProber({ ...shared, ...dispatch });
+    await this.#dispatchProber.start();
   }
 
   async stop(): Promise<void> {
     this.outcomes?.stop();
     this.#slowStart.stop();
-    await this.#prober?.stop();
+    await Promise.all([this.#prober?.stop(), this.#dispatchProber?.stop()]);
+  }
+
+  /** To be told of each change of the dispatcher's sets. */
+  setsChanged(): void {
+    this.#dispatchProber?.setsChanged();
   }
 
   statusChanged(change: StatusChange): void {
