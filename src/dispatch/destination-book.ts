@@ -102,6 +102,12 @@ export class DestinationBook {
     return this.#setStates(setId, state, ({ attributes }) => duid !== "" && isSameText(attributes.duid, duid));
   }
 
+  /** Puts back the state that a destination had before a restart. Nobody is told: it is no news. */
+  keepState(destination: Destination, state: number): void {
+    const entry = this.#entryOf(destination);
+    if (entry !== undefined) entry.setState(setState(entry, state));
+  }
+
   /** Who is to be probed now, as the probing mode says. */
   probeTargets(): Destination[] {
     return this.sets.flatMap(({ destinations }) => destinations.filter((entry) => this.isProbed(entry)));
