@@ -1,10 +1,10 @@
 import { performance } from "node:perf_hooks";
 import type { Logger } from "pino";
 import { Balancer, type StatusChange, type TableChange } from "./balancer/index.ts";
-import { type Config, parseHttpListen, readDistributorSetup } from "./config/index.ts";
+import { type Config, readDistributorSetup } from "./config/index.ts";
 import { type Dialog, DialogTable } from "./dialog/index.ts";
 import { freeswitchFeeds } from "./freeswitch/index.ts";
-import { createManagementServer, type ManagementServer } from "./management/index.ts";
+import type { ManagementServer } from "./management/index.ts";
 import { Statistics } from "./observability/statistics.ts";
 import { endpointAt, LargeRequests, type ProxyCore, ProxyCounters, SendFailures, SipProxy } from "./proxy/index.ts";
 import { RoutingCounters, type RoutingPorts } from "./routing/index.ts";
@@ -12,6 +12,8 @@ import { Addresses } from "./server/addresses.ts";
 import { Announcer } from "./server/announcer.ts";
 import type { ClusterNode } from "./server/cluster.ts";
 import { collectGarbage } from "./server/collect-garbage.ts";
+import { DispatchWatch } from "./server/dispatch-watch.ts";
+import { Dispatching } from "./server/dispatching.ts";
 import { ConfiguredDistribution } from "./server/distribution.ts";
 import { FreeswitchFeeds } from "./server/freeswitch-feeds.ts";
 import { freeswitchSettings } from "./server/freeswitch-settings.ts";
@@ -21,11 +23,11 @@ import { keepDialogs, type StartOptions } from "./server/keep-dialogs.ts";
 import { Listeners, listenText } from "./server/listeners.ts";
 import { LoadAudit } from "./server/load-audit.ts";
 import { logStatus, TableLoader } from "./server/load-table.ts";
+import { startManagement } from "./server/management.ts";
 import { Operators } from "./server/operators.ts";
 import { OverloadGuard } from "./server/overload-guard.ts";
 import { ownAddresses } from "./server/own-addresses.ts";
 import { pingSettings } from "./server/ping-settings.ts";
-import { processesOf } from "./server/processes.ts";
 import { QuietCollection } from "./server/quiet-collection.ts";
 import { Registrations } from "./server/registrations.ts";
 import { Reloads } from "./server/reloads.ts";
@@ -41,7 +43,6 @@ import { below, RandomTokens } from "./transport/chance.ts";
 import { LocalAddresses } from "./transport/local-address.ts";
 import { SipNetwork } from "./transport/network.ts";
 import { startTicker } from "./transport/ticker.ts";
-import { VERSION } from "./version.ts";
 
 /** The running program. */
 export interface RunningServer {
@@ -88,6 +89,9 @@ async function compose(
   const announcer = new Announcer({ config, after, log });
   opened.push(async () => announcer.close());
   const { looks } = announcer;
+  const addresses = new Addresses({ config, below, nowMs, after });
+  opened.push(async () => addresses.close());
+  const dispatching = new Dispatching({ below, nowMs, listeners: () => network.listeners, addresses, after, log });
   const balancer = new Balancer({
     below,
     onStatus: (change) => {
@@ -100,6 +104,7 @@ async function compose(
     onResized: () => keeper?.capacitiesChanged(),
     onWatchedEnd: (load, cell) => cluster?.leaseEnded(load, cell),
     onWatchedForced: (load, cell) => cluster?.leases.forced(load, cell),
+    beside: dispatching,
     nowMs,
     failOpen: config.health.fail_open,
     maxCallsPerSecond: config.health.max_calls_per_second,
@@ -127,8 +132,6 @@ async function compose(
   const { overload } = guard;
 
   const locals = new LocalAddresses(nowMs);
-  const addresses = new Addresses({ config, below, nowMs, after });
-  opened.push(async () => addresses.close());
   const network = new SipNetwork({
     locals,
     advertised: config.sip.advertised_address,
@@ -204,8 +207,10 @@ async function compose(
   ];
   const registered = config.registrar.accounts.length === 0 ? undefined : () => registrations?.rows() ?? [];
   const loader = new TableLoader({ store, balancer, listeners: tableListeners, addresses, registered, log });
-  addresses.onChange = (changes) =>
+  addresses.onChange = (changes) => {
+    dispatching.readdressed(changes);
     void loader.readdress(changes).catch((error) => log.error({ err: error }, "cannot use other addresses"));
+  };
   const registrations =
     registered &&
     new Registrations({
@@ -215,6 +220,12 @@ async function compose(
     });
   opened.push(async () => registrations?.close());
   await registrations?.load();
+  const dispatchWatch = new DispatchWatch({
+    ...{ config, dispatching, announcer, addresses, nowMs, after, log },
+    table: store.dispatcherStates(log),
+  });
+  opened.push(() => dispatchWatch.close());
+  await dispatchWatch.load(config);
   await loader.load(config);
   announcer.watch(balancer);
 
@@ -235,6 +246,7 @@ async function compose(
   guard.traffic = layer.counters;
   const counters = new ProxyCounters();
   const watch = new Watch({
+    dispatch: dispatchWatch.probed,
     ...{ config, balancer, announcer, locals, chance, wheel, nowMs, after, log },
     breakerChanged: (change) => {
       if (!isOldNews()) announcer.breakerChanged(change);
@@ -243,6 +255,7 @@ async function compose(
     mayProbe: () => cluster?.mayProbe() ?? true,
     streams: { layer, endpoint: (address, uri) => endpointAt(network, address, uri) },
   });
+  dispatchWatch.watch = watch;
   cluster?.useOutcomes(watch.outcomes);
   statusListeners.push((change) => watch.statusChanged(change));
   quietStatusListeners.push((change) => watch.statusChanged(change));
@@ -269,17 +282,17 @@ async function compose(
   const sip = network.listeners.map(listenText);
 
   const reloads = new Reloads({
-    ...{ config, loader, listeners, router, distribution, announcer, guard, log },
+    ...{ config, loader, listeners, router, dispatching, distribution, announcer, guard, log },
     routerOf: (next) => createRouter(next, routingPorts),
   });
 
   const hotRestart = new HotRestart({
     ...{ config, dialogs, balancer, layer, core, listeners, proxy, nowMs, log, spawn, former, leave },
     management: { listen: config.mi_http.listen, server: () => management?.server },
-    settle: () => [operators.settled(), registrations?.settled()],
+    settle: () => [operators.settled(), dispatchWatch.settled(), registrations?.settled()],
     closeCalls: () => keeper?.close(),
     retire: () => [
-      ...[operators, registrations, announcer, audit, gapPings, restoredPings].map((part) => part?.close()),
+      ...[operators, dispatchWatch, registrations, announcer, audit, gapPings, restoredPings].map((part) => part?.close()),
       ...[watch.stop(), feeds?.stop()],
     ],
     finish: () => finishRequests({ proxy, layer, dialogs, timeoutMs: config.sip.stop_timeout * 1000, nowMs }),
@@ -291,10 +304,13 @@ async function compose(
     get transport() {
       return listeners.counters;
     },
-    probing: watch.probing,
+    get probing() {
+      return watch.probing;
+    },
     outcomes: watch.outcomes?.counters,
     freeswitch: feeds,
     routing: routingCounters,
+    dispatcher: dispatchWatch,
     distributor: distribution,
     events: announcer,
     resolution: addresses,
@@ -302,7 +318,12 @@ async function compose(
   });
   await cluster?.start();
   await keeper?.restoreShared();
-  const started = await startManagement();
+  const started = await startManagement({
+    ...{ config, former, balancer, dialogs, endDialog, reloads, operators, keeper, dispatchWatch, distribution, registrations },
+    ...{ watch, feeds, cluster },
+    ...{ announcer, guard, audit, statistics, network, hotRestart, startedAtMs, log },
+    mayRestart: spawn !== undefined,
+  });
   management = started;
   opened.push(() => started.close());
   const begin = (): void => {
@@ -355,37 +376,6 @@ async function compose(
     });
     opened.push(() => node.close());
     return node;
-  }
-
-  function startManagement(): Promise<ManagementServer> {
-    const { address, port } = parseHttpListen(config.mi_http.listen);
-    return createManagementServer(
-      {
-        ...{ balancer, dialogs, endDialog },
-        reload: () => reloads.reload(),
-        ...(spawn && { restart: () => hotRestart.restart() }),
-        elsewhere: (...request) => hotRestart.manage(...request),
-        drains: operators.drains,
-        settled: async () => (await Promise.all([operators.settled(), keeper?.settled()])).every((isWritten) => isWritten !== false),
-        distributor: { lists: distribution.distributor, reload: () => distribution.reload() },
-        ...(registrations && { registrations: () => registrations.bindings() }),
-        probes: () => watch.prober?.figures() ?? [],
-        freeswitch: feeds,
-        cluster: cluster?.management,
-        ...watch.management,
-        ...announcer.management(balancer),
-        ...guard.management,
-        audit: () => audit.run(),
-        statistics: () => statistics.read(),
-        resetStatistic: (group, name) => statistics.reset(group, name),
-        processes: () => processesOf(network.listeners, config.mi_http.listen),
-        ...{ startedAtMs, nowMs: Date.now, version: VERSION, log },
-      },
-      {
-        ...{ host: address, port, root: config.mi_http.root, bearerTokens: config.mi_http.auth.bearer_tokens },
-        isAwaited: former?.management === config.mi_http.listen,
-      },
-    );
   }
 
   async function stop(): Promise<void> {

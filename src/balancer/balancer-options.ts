@@ -1,6 +1,19 @@
 import type { CallLoad } from "./call-load.ts";
 import type { Destination, StatusChange } from "./destination.ts";
+import type { HeldLease } from "./held-lease.ts";
 import type { Looks } from "./looks.ts";
+
+/**
+ * Somebody who counts calls beside the balancer, such as the dispatcher: whatever tells the balancer that a call is over, or asks what it holds, means them,
+ * too. None may throw.
+ */
+export interface CountsBeside {
+  /** What the call holds there, by keys that are no identity of a destination. */
+  held(call: CallLoad): readonly HeldLease[];
+  /** Counts what was held there in another process, among others. Answers how many were. */
+  adopt(call: CallLoad, held: readonly HeldLease[]): number;
+  release(call: CallLoad): void;
+}
 
 /** What the balancer needs from outside. */
 export interface BalancerOptions {
@@ -20,6 +33,8 @@ export interface BalancerOptions {
   onWatchedForced?(call: CallLoad, cell: number): void;
   /** Something inside contradicts itself; the call goes on with the safe reading. */
   onFault?(text: string): void;
+  /** Absent: nobody. */
+  readonly beside?: CountsBeside;
   /** A clock in milliseconds that never goes back. Without it there are no rests and no limits of calls a second. */
   nowMs?(): number;
   /** Most calls a second for destinations whose row gives no `cps`; 0 for no limit. */

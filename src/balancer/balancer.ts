@@ -173,7 +173,9 @@ export class Balancer extends Farm {
 
   /** What the call holds, so that another node, or another incarnation of this one, can count it: in no order. */
   held(call: CallLoad): HeldLease[] {
-    return heldBy(call, this.cells);
+    const held = heldBy(call, this.cells);
+    const beside = this.options.beside?.held(call) ?? [];
+    return beside.length === 0 ? held : [...held, ...beside];
   }
 
   /**
@@ -182,7 +184,7 @@ export class Balancer extends Farm {
    * Answers how many were counted: those that name no destination and resource are left out, and all behind the first {@link MAX_HELD_LEASES}.
    */
   adopt(call: CallLoad, held: readonly HeldLease[]): number {
-    let counted = 0;
+    let counted = this.options.beside?.adopt(call, held) ?? 0;
     for (const lease of held.slice(0, MAX_HELD_LEASES)) {
       const place = placeOfHeld(lease, this.table);
       if (place === undefined) continue;
@@ -210,6 +212,7 @@ export class Balancer extends Farm {
   /** Ends every lease of the call. Calling it again changes nothing. The session and the current pick stay readable. */
   release(call: CallLoad): void {
     this.ledger.release(call);
+    this.options.beside?.release(call);
     if (call.destination?.isFed) this.tellFed(call.destination, false);
   }
 

@@ -6,7 +6,7 @@ import { isResourceName } from "./resources.ts";
 
 /** One unit of load, as it is told to another node. */
 export interface HeldLease {
-  /** Identity of the destination ({@link Destination.key}). */
+  /** Identity of the destination ({@link Destination.key}), or what somebody beside the balancer has put there. */
   readonly key: string;
   readonly resource: string;
   /** The current pick holds it. */

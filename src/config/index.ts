@@ -1,3 +1,4 @@
+export { type DispatcherSetup, hasDispatcher, readDispatcherSetup } from "./dispatcher-setup.ts";
 export { type DistributorSetup, readDistributorSetup } from "./distributor-lists.ts";
 export { ConfigError, type ConfigProblem } from "./errors.ts";
 export { isLoopback, type Listen, type ListenTransport, parseHttpListen, parseListen } from "./listen.ts";

@@ -23,6 +23,7 @@ import {
 } from "./checks.ts";
 import { CLUSTER_KEYS, ClusterSchema } from "./schema-cluster.ts";
 import { ConnectionsSchema, WebSocketSchema } from "./schema-connections.ts";
+import { DispatcherSchema } from "./schema-dispatcher.ts";
 import { DistributorSchema } from "./schema-distributor.ts";
 import { FREESWITCH_KEYS, FreeswitchSchema } from "./schema-freeswitch.ts";
 import { EventsSchema, ExplainSchema, HealthSchema, OutboundSchema, PROBING_KEYS } from "./schema-health.ts";
@@ -296,23 +297,6 @@ const MiHttpSchema = Type.Object(
     ),
   },
   { description: "Management over HTTP.", additionalProperties: false },
-);
-
-const DispatcherSchema = Type.Object(
-  {
-    list_file: optionalText("File with lines of: set, URI, flags, priority, attributes.", { unbuilt: NO_DISPATCHER }),
-    db_url: optionalText("The database with Kamailio's dispatcher table.", {
-      check: checkDatabaseUrl,
-      secret: true,
-      unbuilt: NO_DISPATCHER,
-    }),
-    table_name: text("The dispatcher table.", "dispatcher", { check: checkTableName, unbuilt: NO_DISPATCHER }),
-    ds_ping_interval: whole("Time between two probes. 0: off.", 0, 0, 86_400, { unit: "seconds", unbuilt: NO_DISPATCHER }),
-    ds_probing_mode: whole("Which destinations are probed, by Kamailio's numbers.", 0, 0, 3, { unbuilt: NO_DISPATCHER }),
-    ds_probing_threshold: whole("Failed probes until a destination is inactive.", 1, 1, 1000, { unbuilt: NO_DISPATCHER }),
-    ds_inactive_threshold: whole("Good probes until a destination is active again.", 1, 1, 1000, { unbuilt: NO_DISPATCHER }),
-  },
-  { description: "Kamailio's dispatcher, with its names.", additionalProperties: false },
 );
 
 const LogSchema = Type.Object(

@@ -1,3 +1,4 @@
+import { CallCounts } from "./call-counts.ts";
 import { adjustRelativeWeights } from "./congestion.ts";
 import type { Destination, Entry } from "./destination.ts";
 import { EntrySet } from "./destination-set.ts";
@@ -17,8 +18,17 @@ export class DestinationBook {
   #records: readonly DestinationRecord[] = [];
   /** By id, the lowest first. */
   #sets: ReadonlyMap<number, EntrySet> = new Map();
+  #byName: ReadonlyMap<string, Entry> = new Map();
   /** Destinations that are in no set any more and have calls left. */
   readonly #gone = new Set<Entry>();
+  protected readonly counts = new CallCounts((entry) => this.#forgetGone(entry));
+  readonly #find = (names: readonly string[]): Entry | undefined => {
+    for (const name of names) {
+      const entry = this.#byName.get(name);
+      if (entry !== undefined) return entry;
+    }
+    return undefined;
+  };
 
   constructor(ports: DispatcherPorts, options: Partial<DispatcherOptions> = {}) {
     this.ports = ports;
@@ -49,10 +59,12 @@ export class DestinationBook {
    * priorities the last one that is written comes first in its set.
    *
    * @param isStrict a record that cannot be used refuses them all (`ds_load_mode` 1); else it is left out
+   * @param options change in the same step
    */
-  replace(written: readonly WrittenRecord[], isStrict = false): ReloadResult {
+  replace(written: readonly WrittenRecord[], isStrict = false, options: Partial<DispatcherOptions> = {}): ReloadResult {
     const { records, problems, refused } = checkRecords(written, this.ports.parseUri);
     if (isStrict && refused > 0) return { isApplied: false, added: 0, removed: 0, kept: 0, problems };
+    this.#options = { ...this.#options, ...options };
     return { isApplied: true, ...this.#apply(records), problems };
   }
 
@@ -161,8 +173,44 @@ export class DestinationBook {
     return isNew;
   }
 
+  /** Calls that count. */
+  get countedCalls(): number {
+    return this.counts.size;
+  }
+
+  /** The call of this owner ended: it counts nowhere. Harmless when repeated, and for one that never counted. */
+  release(owner: object): void {
+    this.counts.release(owner);
+  }
+
+  /** The destination that the call of this owner counts on. */
+  countedOn(owner: object): Destination | undefined {
+    return this.counts.of(owner);
+  }
+
+  /** Counts the call of this owner on this destination and nowhere else, or with `undefined` nowhere: an attempt that was given up has succeeded after all. */
+  moveTo(owner: object, destination: Destination | undefined): void {
+    const entry = destination as Entry | undefined;
+    if (entry === undefined) {
+      this.counts.release(owner);
+      return;
+    }
+    if (entry.isGone) this.#gone.add(entry);
+    this.counts.move(owner, entry);
+  }
+
+  /** What the call of this owner counts on, by names that mean the same in another process and after a reload; none when it counts nowhere. */
+  heldBy(owner: object): readonly string[] {
+    return this.counts.namesOf(owner);
+  }
+
+  /** Counts the call of this owner as {@link heldBy} told it in another process, whatever state and limits say. A destination that is in no set counts it once it is. */
+  adopt(owner: object, names: readonly string[]): void {
+    this.counts.adopt(owner, names, this.#find);
+  }
+
   /** Forgets a destination that is gone when its last call has ended. */
-  protected forgetGone(entry: Entry): void {
+  #forgetGone(entry: Entry): void {
     if (entry.isGone && entry.load === 0) this.#gone.delete(entry);
   }
 
@@ -186,6 +234,8 @@ export class DestinationBook {
       entry.place = undefined;
       if (entry.load > 0) this.#gone.add(entry);
     }
+    this.#byName = byName(entries);
+    this.counts.rehome(this.#find);
     for (const [entry, before] of flags) if (current.has(entry)) this.#tell(entry, before, "reload");
     const kept = entries.filter((entry) => former.has(entry)).length;
     return { added: entries.length - kept, removed: former.size - kept, kept };
@@ -213,6 +263,13 @@ export class DestinationBook {
     const after = destination.flags;
     if (before !== after) this.ports.changed?.({ destination, before, after, event: eventOf(before, after), cause });
   }
+}
+
+/** The first of several with one name has it. */
+function byName(entries: readonly Entry[]): ReadonlyMap<string, Entry> {
+  const named = new Map<string, Entry>();
+  for (const entry of entries) for (const name of entry.names) if (!named.has(name)) named.set(name, entry);
+  return named;
 }
 
 /** URIs and duids are compared as `strcasecmp` does. */

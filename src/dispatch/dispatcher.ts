@@ -37,6 +37,8 @@ export interface DispatchRequest {
   keyOf(key: KeyOf): string | UriKey | undefined;
   /** A call begins: an INVITE without To tag. */
   readonly isCall: boolean;
+  /** Under which the call is counted, where an algorithm counts it: see {@link Dispatcher.release}. The selection itself when it is left out. */
+  readonly owner?: object | undefined;
   /**
    * Bounds the set by somebody else's table: whether a destination has room for this request. A destination that has none is passed over as an inactive
    * one is. Asked again for each pick, and when the failover list goes on.
@@ -62,13 +64,8 @@ export type SelectFailure = "no-set" | "no-key" | "no-destination" | "no-capacit
 export class Dispatcher extends DestinationBook {
   readonly #host = {
     below: (n: number): number => this.ports.below(n),
-    count: (entry: Entry): void => {
-      entry.addLoad(1);
-    },
-    uncount: (entry: Entry): void => {
-      entry.addLoad(-1);
-      this.forgetGone(entry);
-    },
+    count: (owner: object, entry: Entry): void => this.counts.move(owner, entry),
+    uncount: (owner: object): void => this.counts.release(owner),
   };
 
   /** Selects from one set (`ds_select_dst`, `ds_select_domain`, `ds_select`). The pick and its count are one step. */
@@ -122,7 +119,7 @@ export class Dispatcher extends DestinationBook {
   }
 
   #selectionOf(places: readonly PickedPlace[], request: DispatchRequest, { limit = 0 }: SelectOptions): Selection {
-    return new Selection(this.#host, places, { limit, isCall: request.isCall, isFree: request.isFree });
+    return new Selection(this.#host, places, { limit, isCall: request.isCall, owner: request.owner, isFree: request.isFree });
   }
 
   #pick(setId: number, algorithm: number, request: DispatchRequest, { key = HASH_CALL_ID }: SelectOptions): PickedPlace | SelectFailure {

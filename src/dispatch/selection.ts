@@ -7,8 +7,9 @@ import { type Below, isBelowMaxLoad, isUsable, type PickInput } from "./pick.ts"
 /** What a selection needs of its dispatcher. */
 export interface SelectionHost {
   readonly below: Below;
-  count(entry: Entry): void;
-  uncount(entry: Entry): void;
+  /** Counts the call of this owner here, and nowhere else. */
+  count(owner: object, entry: Entry): void;
+  uncount(owner: object): void;
 }
 
 /** How a selection goes on. */
@@ -16,6 +17,8 @@ export interface SelectionLimits {
   /** Destinations that it gives at most, the first one included; 0: no limit. */
   readonly limit: number;
   readonly isCall: boolean;
+  /** Whose call it is; the selection's own when it is left out. */
+  readonly owner: object | undefined;
   readonly isFree: PickInput["isFree"];
 }
 
@@ -23,7 +26,8 @@ export interface SelectionLimits {
  * Where one request goes, and where it goes on when that fails: what Kamailio keeps in the XAVP `_dsdst_`. It follows reloads: destinations that
  * are gone are passed over, those that stay are looked at as they are when their turn comes.
  *
- * Algorithms that count calls count one on the destination that is the current one, until {@link release}.
+ * Algorithms that count calls count one on the destination that is the current one, until {@link release} or the end of its owner's call. Whatever
+ * selects for a call that is counted ends that count.
  */
 export class Selection {
   readonly #host: SelectionHost;
@@ -31,7 +35,6 @@ export class Selection {
   readonly #limits: SelectionLimits;
   #place = 0;
   #current: Entry;
-  #counted: Entry | undefined;
   /** What comes after the pick of the current place; made when the first one is asked for. */
   #rest: readonly Entry[] | undefined;
   #restAt = 0;
@@ -86,10 +89,7 @@ export class Selection {
 
   /** Counts the call no more: it ended, or went elsewhere. Harmless when repeated. */
   release(): void {
-    if (this.#counted === undefined) return;
-    const entry = this.#counted;
-    this.#counted = undefined;
-    this.#host.uncount(entry);
+    this.#host.uncount(this.#owner);
   }
 
   #pickOf(place: PickedPlace): Entry {
@@ -113,6 +113,10 @@ export class Selection {
     return this.#pickOf(place);
   }
 
+  get #owner(): object {
+    return this.#limits.owner ?? this;
+  }
+
   get #counts(): boolean {
     return this.#limits.isCall && countsCalls(this.algorithm);
   }
@@ -124,9 +128,7 @@ export class Selection {
   }
 
   #move(entry: Entry): void {
-    this.release();
-    if (!this.#counts) return;
-    this.#counted = entry;
-    this.#host.count(entry);
+    if (this.#counts) this.#host.count(this.#owner, entry);
+    else this.release();
   }
 }

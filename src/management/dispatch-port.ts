@@ -1,12 +1,15 @@
-import type { DestinationSet, Dispatcher } from "../dispatch/index.ts";
+import type { Dispatcher, WrittenRecord } from "../dispatch/index.ts";
 
-/** The sets of the dispatcher, as management reads and steers them. */
-export interface DispatchPort extends Pick<Dispatcher, "add" | "remove" | "setState" | "setStateOfDuid" | "hash"> {
-  /** The lowest id first. */
-  readonly sets: readonly DestinationSet[];
-  set(id: number): DestinationSet | undefined;
-  /** Reads the sets again from where they are written. Rejects with a sentence when it cannot; the sets in use then stay. */
+/** Kamailio's dispatcher, as management reads and steers it. */
+export interface DispatchPort {
+  /** To read, and to set states. Sets are changed by what follows. */
+  readonly dispatcher: Pick<Dispatcher, "sets" | "set" | "setState" | "setStateOfDuid" | "hash">;
+  /** Reads list file and table again. Rejects with a sentence when they cannot be used; what is in use then stays. */
   reload(): Promise<void>;
+  /** Adds a destination until the next reload. Answers sentences about what is wrong; none: it was added. */
+  add(record: WrittenRecord): readonly string[];
+  /** Takes the destinations of a URI out of a set until the next reload, and answers how many there were. */
+  remove(setId: number, uri: string): number;
   /** 0: nobody is probed. */
   readonly pingState: number;
   setPingState(state: number): void;

@@ -1,5 +1,6 @@
 export { isLoopback } from "./access.ts";
 export { fromWire } from "./describe-dialog.ts";
+export type { DispatchPort } from "./dispatch-port.ts";
 export { drainCalls } from "./drain-calls.ts";
 export type {
   AuditDifference,

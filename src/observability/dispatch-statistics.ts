@@ -7,15 +7,11 @@ const NAMES: Readonly<Record<string, "active" | "inactive" | "trying" | "disable
   D: "disabled",
 };
 
-/** Current values of the dispatcher's sets: how many destinations are in which state, and the calls that count on them. */
+/** Current values of the dispatcher's sets: how many destinations are in which state. */
 export function dispatchFigures(sets: readonly DestinationSet[]): Record<string, number> {
-  const figures = { sets: sets.length, destinations: 0, active: 0, trying: 0, inactive: 0, disabled: 0, calls: 0 };
+  const figures = { active: 0, trying: 0, inactive: 0, disabled: 0 };
   for (const { destinations } of sets) {
-    for (const { flags, load } of destinations) {
-      figures.destinations++;
-      figures.calls += load;
-      figures[NAMES[printFlags(flags)[0] ?? ""] ?? "active"]++;
-    }
+    for (const { flags } of destinations) figures[NAMES[printFlags(flags)[0] ?? ""] ?? "active"]++;
   }
   return figures;
 }

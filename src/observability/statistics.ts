@@ -21,6 +21,8 @@ export interface StatisticsSources {
   readonly outcomes?: OutcomeCounters | undefined;
   /** Counts drains and the states that are written down; to be read anew each time. */
   readonly operators?: { readonly counters: object } | undefined;
+  /** Plain counters of the dispatcher; to be read anew each time. */
+  readonly dispatcher?: { readonly counters: object } | undefined;
   /** Plain counters of the distributor; to be read anew each time. */
   readonly distributor?: { readonly counters: object } | undefined;
   /** Plain counters of events and of those who are told of them. */
@@ -132,6 +134,7 @@ function readStatistics(sources: StatisticsSources): Values {
       destinations_enabled: destinations.filter((destination) => balancer.isEnabled(destination)).length,
     },
     ...(sources.routing === undefined ? {} : { routing: { ...sources.routing } }),
+    ...(sources.dispatcher === undefined ? {} : { dispatcher: { ...sources.dispatcher.counters } }),
     ...(sources.distributor === undefined ? {} : { distributor: { ...sources.distributor.counters } }),
     health: { ...sources.outcomes, ...sources.operators?.counters },
     ...(sources.events === undefined ? {} : { events: { ...sources.events.counters } }),

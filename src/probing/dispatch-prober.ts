@@ -26,8 +26,6 @@ export interface DispatchProbeSettings {
   readonly isMeasured: boolean;
   /** `outbound_proxy`: SIP URI that probes go through, unless the destination has one of its own. */
   readonly outboundProxy?: string | undefined;
-  /** `ds_default_socket`: where probes leave from, unless the destination says otherwise. */
-  readonly socket?: string | undefined;
 }
 
 /** What the dispatcher's prober needs of the rest of the program. */
@@ -37,8 +35,10 @@ export interface DispatchProberOptions {
   readonly line: ProbeLine;
   /** Addresses of a SIP URI in the order in which they are to be tried (RFC 3263); none when it leads nowhere. */
   readonly locate: (uri: string) => readonly Address[] | Promise<readonly Address[]>;
-  /** Address of the socket that a destination names, such as `udp:192.0.2.1:5060` or the name of a listener. Absent: only the former is known. */
-  readonly socketAddress?: ((socket: string) => string | undefined) | undefined;
+  /** Address of ours that probes of a destination over UDP leave from; `undefined`: any that reaches it. */
+  readonly leaveFrom: (destination: Destination) => string | undefined;
+  /** Whether anybody is probed at the moment (`dispatcher.ping_active`). Asked before each probe. */
+  readonly mayProbe: () => boolean;
   readonly wheel: TimerWheel;
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
@@ -72,37 +72,37 @@ class AskedDestination extends Asked {
  */
 export class DispatchProber implements ProbeOwner<AskedDestination> {
   readonly counters = new DispatchProbeCounters();
-  /** `dispatcher.ping_active`: 0: nobody is asked. */
-  pingState = 1;
   readonly #options: DispatchProberOptions;
+  #settings: DispatchProbeSettings;
   readonly #asked = new Map<Destination, AskedDestination>();
   /** Absent while it does not probe. */
   #turns: Turns<AskedDestination> | undefined;
 
   constructor(options: DispatchProberOptions) {
     this.#options = options;
+    this.#settings = options.settings;
   }
 
   /** Opens the sockets and begins to probe. @throws Error when an address cannot be bound; no socket is then left open */
   async start(): Promise<void> {
-    const { line, nowMs, random, settings, wheel } = this.#options;
-    await line.open();
-    const { intervalMs, jitter } = settings;
-    this.#turns = new Turns({
-      ...{ intervalMs, fastIntervalMs: 0, jitter, wheel, nowMs, random },
-      isFast: () => false,
-      turn: (asked) => this.#turn(asked),
-    });
-    this.setsChanged();
+    await this.#options.line.open();
+    this.#begin();
   }
 
-  /** Ends all probes. */
-  async stop(): Promise<void> {
-    this.#turns?.stop();
-    this.#turns = undefined;
-    for (const { underWay } of this.#asked.values()) for (const probe of [...underWay]) this.#options.line.abandon(probe);
-    this.#asked.clear();
-    await this.#options.line.close();
+  /** Takes over other settings. Turns begin anew when the interval is another one. */
+  use(settings: DispatchProbeSettings): void {
+    const { intervalMs, jitter } = this.#settings;
+    const isRunning = this.#turns !== undefined;
+    const isOtherwise = settings.intervalMs !== intervalMs || settings.jitter !== jitter;
+    this.#settings = settings;
+    if (isRunning && !isOtherwise) return;
+    this.#end();
+    this.#begin();
+  }
+
+  /** Ends all probes; the sockets stay open, as others use them. */
+  stop(): void {
+    this.#end();
   }
 
   /** To be called after each change of the sets. Destinations that stay keep their turns. */
@@ -161,11 +161,29 @@ export class DispatchProber implements ProbeOwner<AskedDestination> {
     if (this.#isCurrent(probe.asked)) this.#skip(probe.asked, reason);
   }
 
+  #begin(): void {
+    const { nowMs, random, wheel } = this.#options;
+    const { intervalMs, jitter } = this.#settings;
+    this.#turns = new Turns({
+      ...{ intervalMs, fastIntervalMs: 0, jitter, wheel, nowMs, random },
+      isFast: () => false,
+      turn: (asked) => this.#turn(asked),
+    });
+    this.setsChanged();
+  }
+
+  #end(): void {
+    this.#turns?.stop();
+    this.#turns = undefined;
+    for (const { underWay } of this.#asked.values()) for (const probe of [...underWay]) this.#options.line.abandon(probe);
+    this.#asked.clear();
+  }
+
   #turn(asked: AskedDestination): void {
     const { destination } = asked;
     if (!this.#isProbed(destination) || asked.isSought) return;
-    const { locate, settings } = this.#options;
-    const found = locate(withScheme(destination.attributes.outboundProxy || settings.outboundProxy || destination.uri));
+    const next = destination.attributes.outboundProxy || this.#settings.outboundProxy || destination.uri;
+    const found = this.#options.locate(withScheme(next));
     if (!(found instanceof Promise)) {
       this.#found(asked, found);
       return;
@@ -192,18 +210,11 @@ export class DispatchProber implements ProbeOwner<AskedDestination> {
   }
 
   #ask(asked: AskedDestination, address: Address): void {
-    const { line, settings } = this.#options;
-    const { method, from, timeoutMs } = settings;
+    const { leaveFrom, line } = this.#options;
+    const { method, from, timeoutMs } = this.#settings;
     const { attributes, uri } = asked.destination;
-    const { pingFrom } = attributes;
-    const question = { method, uri, from: pingFrom || from, timeoutMs, leaveFrom: this.#leaveFrom(asked.destination) };
+    const question = { method, uri, from: attributes.pingFrom || from, timeoutMs, leaveFrom: leaveFrom(asked.destination) };
     if (!line.ask(this, asked, address, question)) this.#skip(asked, "want a listener of its transport and address family");
-  }
-
-  #leaveFrom({ attributes: { pingSocket, socketName, socket } }: Destination): string | undefined {
-    const wanted = pingSocket || socketName || socket || this.#options.settings.socket;
-    if (wanted === undefined) return undefined;
-    return this.#options.socketAddress === undefined ? addressOfSocket(wanted) : this.#options.socketAddress(wanted);
   }
 
   /** A turn that told nothing of the destination. */
@@ -218,8 +229,8 @@ export class DispatchProber implements ProbeOwner<AskedDestination> {
 
   /** @param ms from the probe to its end */
   #conclude({ destination }: AskedDestination, status: number, ms: number): void {
-    const { dispatcher, line, settings } = this.#options;
-    const isAlive = dispatcher.probed(destination, status, settings.isMeasured && status !== NO_CODE ? ms : undefined);
+    const { dispatcher, line } = this.#options;
+    const isAlive = dispatcher.probed(destination, status, this.#settings.isMeasured && status !== NO_CODE ? ms : undefined);
     line.counters[isAlive ? "good" : "bad"]++;
   }
 
@@ -228,16 +239,8 @@ export class DispatchProber implements ProbeOwner<AskedDestination> {
   }
 
   #isProbed(destination: Destination): boolean {
-    return this.pingState !== 0 && this.#options.dispatcher.isProbed(destination);
+    return this.#options.mayProbe() && this.#options.dispatcher.isProbed(destination);
   }
-}
-
-/** The address in a socket as Kamailio writes it: `proto:address:port`. */
-function addressOfSocket(socket: string): string | undefined {
-  return /^(?:\w+:)?(?:\[([0-9a-f:.]+)\]|([^:[\]]+))(?::\d+)?$/i
-    .exec(socket)
-    ?.slice(1)
-    .find((address) => address !== undefined);
 }
 
 /** A URI without scheme is a SIP URI, as in Kamailio. */

@@ -34,7 +34,6 @@ export interface DispatchProbingKeys extends Pick<ProbingKeys, "health" | "tm"> 
     readonly ds_ping_from: string;
     readonly ds_ping_latency_stats: number;
     readonly outbound_proxy: string | null;
-    readonly ds_default_socket: string | null;
   };
 }
 
@@ -76,7 +75,6 @@ export function dispatchProbeSettings({ dispatcher, health = AS_OPENSIPS, tm }: 
     timeoutMs: tm.fr_timeout * 1000,
     isMeasured: dispatcher.ds_ping_latency_stats !== 0,
     outboundProxy: dispatcher.outbound_proxy ?? undefined,
-    socket: dispatcher.ds_default_socket ?? undefined,
   };
 }
 

@@ -5,6 +5,7 @@ export { createDefaultRouter, SHORTEST_ATTEMPT_MS } from "./default-router.ts";
 export { createBlacklists, denyTargets } from "./deny-targets.ts";
 export type { DistributeOptions } from "./distribute.ts";
 export { RoutingError } from "./errors.ts";
+export { compileExpression } from "./expression.ts";
 export { type LbDestination, LoadBalancing } from "./load-balancing.ts";
 export { findLostNodes, type LostNode, tellLostNodes } from "./lost-nodes.ts";
 export { type Distribution, type NodeTarget, NodeTargets } from "./node-targets.ts";

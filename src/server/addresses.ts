@@ -40,6 +40,7 @@ export class Addresses {
   readonly #clients: readonly [ofTable: DnsClient, ofOthers: DnsClient];
   readonly #cache: LocationCache;
   readonly #failed: FailedAddresses;
+  readonly #held = new Map<string, readonly SipTarget[]>();
   #changes: AddressChange[] = [];
 
   constructor(ports: AddressesPorts) {
@@ -89,9 +90,10 @@ export class Addresses {
     this.#failed.add(address);
   }
 
-  /** Says which targets the table has: their addresses are kept up to date. */
-  hold(targets: Iterable<SipTarget>): void {
-    this.#cache.hold(targets);
+  /** Says which targets somebody has, such as the table: their addresses are kept up to date. */
+  hold(targets: Iterable<SipTarget>, holder = "table"): void {
+    this.#held.set(holder, [...targets]);
+    this.#cache.hold([...this.#held.values()].flat());
   }
 
   close(): void {

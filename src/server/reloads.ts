@@ -1,6 +1,7 @@
 import { type Config, readDistributorSetup } from "../config/index.ts";
 import type { Log } from "../proxy/index.ts";
 import type { Announcer } from "./announcer.ts";
+import type { Dispatching } from "./dispatching.ts";
 import type { ConfiguredDistribution } from "./distribution.ts";
 import { keysForRestart } from "./keys-for-restart.ts";
 import type { Listeners } from "./listeners.ts";
@@ -16,6 +17,7 @@ export interface ReloadsPorts {
   readonly router: ReplaceableRouter;
   /** The router of a configuration. Rejects when it cannot be made. */
   readonly routerOf: (config: Config) => Promise<ReplaceableRouter["current"]>;
+  readonly dispatching: Pick<Dispatching, "prepare">;
   readonly distribution: Pick<ConfiguredDistribution, "use">;
   readonly announcer: Pick<Announcer, "routingChanged">;
   readonly guard: Pick<OverloadGuard, "use">;
@@ -44,7 +46,9 @@ export class Reloads {
     const { loader, router, routerOf, log } = this.#ports;
     const nextLists = next === undefined ? undefined : readDistributorSetup(next);
     const nextRouter = next === undefined ? undefined : await routerOf(next);
+    const dispatch = await this.#ports.dispatching.prepare(next ?? this.#current);
     await loader.load(next ?? this.#current);
+    await dispatch();
     if (next === undefined || nextRouter === undefined || nextLists === undefined) return;
     this.#ports.listeners.reload();
     router.current = nextRouter;

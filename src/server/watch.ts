@@ -7,6 +7,7 @@ import type { ProbeStatisticsSource } from "../observability/probe-statistics.ts
 import {
   DispatchProber,
   type DispatchProberOptions,
+  type DispatchProbeSettings,
   ProbeLine,
   Prober,
   probeSettings,
@@ -29,8 +30,10 @@ export interface WatchPorts {
   readonly breakerChanged: (change: BreakerChange) => void;
   /** Whether it is this node that probes; absent: always. */
   readonly mayProbe?: (() => boolean) | undefined;
-  /** The dispatcher's destinations, and how they are probed. Absent: nobody probes them. */
-  readonly dispatch?: Pick<DispatchProberOptions, "settings" | "dispatcher" | "locate" | "socketAddress"> | undefined;
+  /** The dispatcher's destinations, and how they are probed at this moment; without settings they are not. */
+  readonly dispatch: Pick<DispatchProberOptions, "dispatcher" | "locate" | "leaveFrom" | "mayProbe"> & {
+    settings(): DispatchProbeSettings | undefined;
+  };
   /** The way of probes over connections. */
   readonly streams: StreamProbes;
   readonly locals: LocalAddresses;
@@ -52,6 +55,8 @@ export class Watch {
   #prober: Prober | undefined;
   #dispatchProber: DispatchProber | undefined;
   #line: ProbeLine | undefined;
+  /** On which SIP is taken over UDP, while probes may be sent. */
+  #addresses: readonly string[] | undefined;
 
   constructor(ports: WatchPorts) {
     const { config, balancer, wheel, nowMs } = ports;
@@ -88,42 +93,61 @@ export class Watch {
    * @throws Error when none of them can be bound
    */
   async start(addresses: readonly string[]): Promise<void> {
-    const { config, balancer, chance, dispatch, locals, log, mayProbe, nowMs, streams, wheel } = this.#ports;
-    const isBalancerProbed = config.load_balancer.probing_interval > 0;
-    if (!isBalancerProbed && dispatch === undefined) return;
-    const counters = new TransportCounters();
-    const fault = (error: unknown, action: string): void => log.error({ err: error }, `cannot ${action}`);
-    const line = new ProbeLine({
-      addresses,
-      towards: (address) => locals.towards(address),
-      openSocket: (address, receive) => UdpListener.open({ address, port: 0, advertised: null, locals, counters, receive, fault }),
-      ...{ streams, wheel, chance, nowMs, userAgent: config.sip.server_header },
-    });
-    this.#line = line;
-    const shared = { line, wheel, nowMs, log, random: Math.random };
-    if (isBalancerProbed) {
-      this.#prober = new Prober({ ...shared, settings: probeSettings(config), balancer, wallMs: Date.now, mayProbe });
+    const { config, balancer, mayProbe } = this.#ports;
+    this.#addresses = addresses;
+    if (config.load_balancer.probing_interval > 0) {
+      this.#prober = new Prober({ ...this.#shared(), settings: probeSettings(config), balancer, wallMs: Date.now, mayProbe });
       await this.#prober.start();
     }
-    if (dispatch === undefined) return;
-    this.#dispatchProber = new DispatchProber({ ...shared, ...dispatch });
-    await this.#dispatchProber.start();
+    await this.#probeSets();
   }
 
   async stop(): Promise<void> {
+    this.#addresses = undefined;
     this.outcomes?.stop();
     this.#slowStart.stop();
-    await Promise.all([this.#prober?.stop(), this.#dispatchProber?.stop()]);
+    this.#dispatchProber?.stop();
+    await this.#prober?.stop();
+    await this.#line?.close();
   }
 
-  /** To be told of each change of the dispatcher's sets. */
+  /** To be told of each change of the dispatcher's sets, and of how they are probed. */
   setsChanged(): void {
-    this.#dispatchProber?.setsChanged();
+    this.#probeSets().catch((error: unknown) => this.#ports.log.error({ err: error }, "cannot probe the dispatcher's destinations"));
   }
 
   statusChanged(change: StatusChange): void {
     this.#slowStart.statusChanged(change);
     this.#prober?.statusChanged(change);
+  }
+
+  async #probeSets(): Promise<void> {
+    if (this.#addresses === undefined) return; // it has not begun, or is over
+    const { dispatch } = this.#ports;
+    const settings = dispatch.settings();
+    if (settings === undefined) {
+      this.#dispatchProber?.stop();
+    } else if (this.#dispatchProber === undefined) {
+      this.#dispatchProber = new DispatchProber({ ...this.#shared(), ...dispatch, settings });
+      await this.#dispatchProber.start();
+    } else {
+      this.#dispatchProber.use(settings);
+      this.#dispatchProber.setsChanged();
+    }
+  }
+
+  /** What all probers have in common. */
+  #shared(): Pick<DispatchProberOptions, "line" | "wheel" | "nowMs" | "log" | "random"> {
+    const { config, chance, locals, log, nowMs, streams, wheel } = this.#ports;
+    const counters = new TransportCounters();
+    const fault = (error: unknown, action: string): void => log.error({ err: error }, `cannot ${action}`);
+    this.#line ??= new ProbeLine({
+      addresses: this.#addresses ?? [],
+      towards: (address) => locals.towards(address),
+      openSocket: (address, receive) => UdpListener.open({ address, port: 0, advertised: null, locals, counters, receive, fault }),
+      ...{ streams, wheel, chance, nowMs, userAgent: config.sip.server_header },
+    });
+    return { line: this.#line, wheel, nowMs, log, random: Math.random };
   }
 
   /** What management offers of it. */

@@ -12,6 +12,23 @@ export interface DatabasePlace {
   readonly table: string;
 }
 
+/** Kamailio's table of destinations, and which further columns of it are wanted. */
+export interface DispatcherPlace extends DatabasePlace {
+  readonly columns: readonly string[];
+}
+
+/** One row of that table as it stands. */
+export interface DispatcherRow {
+  readonly id: unknown;
+  readonly setid: unknown;
+  readonly destination: unknown;
+  readonly flags: unknown;
+  readonly priority: unknown;
+  readonly attrs: unknown;
+  readonly description: unknown;
+  readonly [column: string]: unknown;
+}
+
 /** What the thread can be asked for: what goes in and what comes out. All of it is copied from one thread to the other. */
 export interface Jobs {
   /** All or none; they are on the disk when it is done. */
@@ -27,6 +44,8 @@ export interface Jobs {
   /** All or none; a crash of the program does not lose them. The answer names the file that they are in: another name, another file. */
   "write dialogs": { readonly input: DialogChanges; readonly output: string };
   "read destinations": { readonly input: undefined; readonly output: readonly StoredRow[] };
+  /** The rows of Kamailio's table, by their ids. */
+  "read dispatcher": { readonly input: DispatcherPlace; readonly output: readonly DispatcherRow[] };
 }
 
 export type JobKind = keyof Jobs;

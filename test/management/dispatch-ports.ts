@@ -7,15 +7,12 @@ export function dispatchPorts(list: string, { isMeasured = true, reload }: { isM
   const { dispatcher } = bench;
   let pingState = 1;
   const dispatch: DispatchPort = {
-    get sets() {
-      return dispatcher.sets;
+    dispatcher,
+    add(written) {
+      const { isApplied, problems } = dispatcher.add(written);
+      return isApplied ? [] : problems;
     },
-    set: (id) => dispatcher.set(id),
-    add: (written) => dispatcher.add(written),
     remove: (setId, uri) => dispatcher.remove(setId, uri),
-    setState: (setId, uri, state) => dispatcher.setState(setId, uri, state),
-    setStateOfDuid: (setId, duid, state) => dispatcher.setStateOfDuid(setId, duid, state),
-    hash: (slots, first, second) => dispatcher.hash(slots, first, second),
     reload: reload ?? (async () => bench.load(list)),
     get pingState() {
       return pingState;

@@ -24,6 +24,7 @@ export class DispatchProbeBench {
   /** Addresses of hosts; those that stand here with a promise are looked up first. */
   readonly hosts = new Map<string, readonly Address[] | Promise<readonly Address[]>>();
   answerMs = TICK_MS;
+  mayProbe = true;
   #tokens = 0;
 
   constructor(
@@ -57,6 +58,8 @@ export class DispatchProbeBench {
       dispatcher: this.bench.dispatcher,
       line: this.line,
       locate: (uri) => this.#locate(uri),
+      mayProbe: () => this.mayProbe,
+      leaveFrom: ({ attributes: { socket, pingSocket } }) => (pingSocket || socket).split(":")[1],
       wheel: this.wheel,
       nowMs: () => this.wheel.nowMs,
       random,

@@ -42,7 +42,7 @@ describe("a probe of the dispatcher", () => {
     );
   });
 
-  it("leaves from the address of its socket, ping_socket first, else of the module's, when we listen there", async () => {
+  it("leaves from the address that its attributes name, when we listen there", async () => {
     const list = [
       "1 sip:192.0.2.1 0 9 socket=udp:198.51.100.2:5060",
       "1 sip:192.0.2.2 0 8 socket=udp:198.51.100.2:5060;ping_socket=udp:198.51.100.3:5060",
@@ -50,13 +50,12 @@ describe("a probe of the dispatcher", () => {
       "1 sip:192.0.2.4 0 6",
     ].join("\n");
     const addresses = ["198.51.100.1", "198.51.100.2", "198.51.100.3"];
-    const from = async (socket?: string) => {
-      const bench = await DispatchProbeBench.started(list, ALL, { socket }, addresses);
-      bench.run(PING_INTERVAL_MS - 100);
-      return bench.probes.map((probe) => probe.from.address);
-    };
-    assert.deepEqual(await from(), ["198.51.100.2", "198.51.100.3", "198.51.100.1", "198.51.100.1"]);
-    assert.deepEqual(await from("udp:198.51.100.2:5060"), ["198.51.100.2", "198.51.100.3", "198.51.100.1", "198.51.100.2"]);
+    const bench = await DispatchProbeBench.started(list, ALL, {}, addresses);
+    bench.run(PING_INTERVAL_MS - 100);
+    assert.deepEqual(
+      bench.probes.map((probe) => probe.from.address),
+      ["198.51.100.2", "198.51.100.3", "198.51.100.1", "198.51.100.1"],
+    );
   });
 
   it("is sent to those of the probing mode, spread over the interval", async () => {
@@ -80,10 +79,10 @@ describe("a probe of the dispatcher", () => {
     bench.behaviours.set("192.0.2.1:5060", 200);
     bench.run(3 * PING_INTERVAL_MS - 10);
     assert.equal(bench.probes.length, 3);
-    bench.prober.pingState = 0;
+    bench.mayProbe = false;
     bench.run(3 * PING_INTERVAL_MS);
     assert.equal(bench.probes.length, 3);
-    bench.prober.pingState = 1;
+    bench.mayProbe = true;
     bench.run(PING_INTERVAL_MS);
     assert.equal(bench.probes.length, 4);
   });
@@ -211,10 +210,27 @@ describe("the dispatcher's prober", () => {
     assert.equal(letters(bench, 3), "AX");
   });
 
+  it("takes over another interval and method while it runs", async () => {
+    const bench = await DispatchProbeBench.started("1 sip:192.0.2.1 0", ALL);
+    bench.behaviours.set("192.0.2.1:5060", 200);
+    bench.run(PING_INTERVAL_MS - 100);
+    const settings = { intervalMs: 1_000, jitter: 0, from: "sip:other@localhost", timeoutMs: 500, isMeasured: false };
+    bench.prober.use({ ...settings, method: "INFO" });
+    bench.run(4_900);
+    assert.deepEqual(
+      bench.probes.map(({ text }) => text.split(" ", 1)[0]),
+      ["OPTIONS", "INFO", "INFO", "INFO", "INFO", "INFO"],
+    );
+    bench.prober.use({ ...settings, method: "NOTIFY" });
+    bench.run(1_000);
+    assert.match(bench.probes.at(-1)!.text, /^NOTIFY /);
+    assert.equal(bench.probes.length, 7);
+  });
+
   it("leaves no probe and no timer behind", async () => {
     const bench = await DispatchProbeBench.started("1 sip:192.0.2.1 0\n1 sip:192.0.2.2 0", ALL);
     bench.run(PING_INTERVAL_MS / 2 + 100);
-    await bench.prober.stop();
+    bench.prober.stop();
     const count = bench.sent.length;
     bench.run(5 * PING_INTERVAL_MS);
     assert.equal(bench.sent.length, count);

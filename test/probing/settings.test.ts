@@ -61,7 +61,6 @@ describe("dispatchProbeSettings()", () => {
     ds_ping_from: "sip:dispatcher@localhost",
     ds_ping_latency_stats: 1,
     outbound_proxy: null,
-    ds_default_socket: "udp:192.0.2.1:5060",
   };
   it("turns seconds into milliseconds; with interval 0 nobody is probed", () => {
     assert.deepEqual(dispatchProbeSettings({ dispatcher, tm: { fr_timeout: 5 } }), {
@@ -72,7 +71,6 @@ describe("dispatchProbeSettings()", () => {
       timeoutMs: 5_000,
       isMeasured: true,
       outboundProxy: undefined,
-      socket: "udp:192.0.2.1:5060",
     });
     assert.equal(dispatchProbeSettings({ dispatcher: { ...dispatcher, ds_ping_interval: 0 }, tm: { fr_timeout: 5 } }), undefined);
   });

@@ -14,19 +14,17 @@ export const dispatcherAdd = defineMethod({
   ],
   writes: () => true,
   available: ({ dispatch }) => dispatch !== undefined,
-  run(params, { ports: { dispatch, log } }) {
-    const { isApplied = false, problems = [] } =
-      dispatch?.add({
-        setId: params.whole("group"),
-        uri: params.text("address"),
-        flags: params.has("flags") ? params.whole("flags") : 0,
-        priority: params.has("priority") ? params.whole("priority") : 0,
-        attrs: params.has("attrs") ? params.text("attrs") : "",
-        description: "",
-        place: "dispatcher.add",
-      }) ?? {};
-    if (!isApplied) throw new MiError(500, "Adding dispatcher dst failed", problems.at(-1));
-    for (const problem of problems) log.warn({}, problem);
+  run(params, { ports: { dispatch } }) {
+    const problems = dispatch?.add({
+      setId: params.whole("group"),
+      uri: params.text("address"),
+      flags: params.has("flags") ? params.whole("flags") : 0,
+      priority: params.has("priority") ? params.whole("priority") : 0,
+      attrs: params.has("attrs") ? params.text("attrs") : "",
+      description: "",
+      place: "dispatcher.add",
+    });
+    if (problems !== undefined && problems.length > 0) throw new MiError(500, "Adding dispatcher dst failed", problems.at(-1));
     return "Ok. Dispatcher destination added.";
   },
 });

@@ -13,7 +13,7 @@ export const dispatcherHash = defineMethod({
   run(params, { ports: { dispatch } }) {
     const slots = params.whole("slots");
     const bytes = (name: string): string => Buffer.from(params.text(name), "utf8").toString("latin1"); // the hash is one of bytes
-    const { hash, slot } = dispatch?.hash(slots, bytes("value"), params.has("value2") ? bytes("value2") : "") ?? {};
+    const { hash, slot } = dispatch?.dispatcher.hash(slots, bytes("value"), params.has("value2") ? bytes("value2") : "") ?? {};
     return { hashid: hash, slot };
   },
 });

@@ -10,7 +10,7 @@ export const dispatcherList = defineMethod({
   recipes: [[], ["mode"]],
   available: ({ dispatch }) => dispatch !== undefined,
   run(params, { ports: { dispatch } }) {
-    const { sets = [], isMeasured = false } = dispatch ?? {};
+    const { dispatcher: { sets } = { sets: [] }, isMeasured = false } = dispatch ?? {};
     if (sets.length === 0)
       throw new MiError(500, "No Destination Sets", "Neither a list nor a table nor the configuration has a destination");
     const mode = params.has("mode") ? params.text("mode").toLowerCase() : "";

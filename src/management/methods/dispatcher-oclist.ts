@@ -11,7 +11,7 @@ export const dispatcherOclist = defineMethod({
   available: ({ dispatch }) => dispatch !== undefined,
   run(params, { ports: { dispatch, nowMs } }) {
     const group = params.whole("group");
-    const set = dispatch?.set(group);
+    const set = dispatch?.dispatcher.set(group);
     if (dispatch === undefined || set === undefined)
       throw new MiError(404, "Destination Group Not Found", `There is no dispatcher set ${group}`);
     const ahead = nowMs() - dispatch.nowMs();

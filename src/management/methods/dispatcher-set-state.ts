@@ -11,7 +11,7 @@ export const dispatcherSetState = defineSetState(
   "dispatcher.set_state",
   ["state", "group", "address"],
   "sets the state (a, i, t or d, with p behind it: probed) of a destination of a dispatcher set, by its URI or all",
-  (dispatch, group, address, state) => dispatch.setState(group, address, state),
+  ({ dispatcher }, group, address, state) => dispatcher.setState(group, address, state),
 );
 
 /** `dispatcher.set_duid_state`: the same by the attribute `duid`. */
@@ -19,8 +19,8 @@ export const dispatcherSetDuidState = defineSetState(
   "dispatcher.set_duid_state",
   ["state", "group", "duid"],
   "sets the state (a, i, t or d, with p behind it: probed) of a destination of a dispatcher set, by its duid or all",
-  (dispatch, group, duid, state) =>
-    duid === undefined ? dispatch.setState(group, undefined, state) : dispatch.setStateOfDuid(group, duid, state),
+  ({ dispatcher }, group, duid, state) =>
+    duid === undefined ? dispatcher.setState(group, undefined, state) : dispatcher.setStateOfDuid(group, duid, state),
 );
 
 /** @param set answers how many destinations have that name; `undefined` stands for all */
@@ -38,7 +38,7 @@ function defineSetState(
     recipes: [recipe],
     writes: () => true,
     available: ({ dispatch }) => dispatch !== undefined,
-    run(params, { ports: { dispatch } }) {
+    async run(params, { ports: { dispatch, settled, log } }) {
       const text = params.text("state");
       const group = params.whole("group");
       const which = params.text(whichName);
@@ -55,6 +55,9 @@ function defineSetState(
       if (dispatch === undefined) return undefined;
       if (set(dispatch, group, which === ALL ? undefined : which, state) === 0) {
         throw new MiError(500, "State Update Failed", `Set ${group} has no destination with that ${whichName}`);
+      }
+      if (settled !== undefined && !(await settled())) {
+        log.warn({ set: group }, `state of dispatcher set ${group} is in force, but not written down yet: a restart now would forget it`);
       }
       return "Ok. Dispatcher state updated.";
     },

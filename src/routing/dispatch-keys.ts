@@ -1,0 +1,31 @@
+import type { UriKey } from "../dispatch/index.ts";
+import { DEFAULT_PORT, DEFAULT_TLS_PORT } from "../proxy/core.ts";
+import { type SipRequest, tryParseSipUri, uriUser } from "../sip/index.ts";
+import { splitUri } from "./request-uri.ts";
+
+/** Longest header of credentials that is looked at. */
+const MAX_CREDENTIALS_LENGTH = 4_096;
+const USERNAME = /[\s,]username[ \t]*=[ \t]*(?:"([^"]*)"|([^\s,"]+))/i;
+
+/**
+ * What Kamailio hashes of a URI, byte for byte: upper and lower case count, an IPv6 address has its brackets, and a port stands behind the host
+ * when the URI names another than the default one. `undefined` when it is no SIP, SIPS or tel URI.
+ */
+export function uriKey(text: string): UriKey | undefined {
+  const uri = tryParseSipUri(text);
+  if (uri === undefined) return text.slice(0, 4).toLowerCase() === "tel:" ? { user: splitUri(text).user, host: "" } : undefined;
+  const start = text.indexOf("@") + 1 || text.indexOf(":") + 1;
+  const rest = /^(?:\[[^\]]*\]|[^:;?]*)(?::\d+)?/.exec(text.slice(start))?.[0] ?? "";
+  const isDefault = uri.port === undefined || uri.port === (uri.scheme === "sips" ? DEFAULT_TLS_PORT : DEFAULT_PORT);
+  const host = isDefault ? rest.replace(/:\d+$/, "") : rest;
+  return { user: uriUser(uri) ?? "", host };
+}
+
+/** User of the credentials of a request, without a domain behind it; `undefined` when there are none. Those for a proxy go first, as in Kamailio. */
+export function authUser(request: SipRequest): string | undefined {
+  const value = request.header("Proxy-Authorization") ?? request.header("Authorization");
+  if (value === undefined || value.length > MAX_CREDENTIALS_LENGTH) return undefined;
+  const found = USERNAME.exec(value);
+  const user = (found?.[1] ?? found?.[2] ?? "").split("@", 1)[0]?.trim();
+  return user === "" ? undefined : user;
+}
