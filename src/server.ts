@@ -239,6 +239,7 @@ async function compose(
     counters: routingCounters,
     isOwn: (host, port) => network.isOwn(host, port),
     distribution,
+    dispatching: dispatching.routing(balancer),
     admission: cluster?.leases,
   };
   const router = new ReplaceableRouter(await createRouter(config, routingPorts));
@@ -262,7 +263,7 @@ async function compose(
   tableListeners.push(() => watch.tableChanged());
   const large = new LargeRequests({ network, limitBytes: config.sip.udp_mtu, nowMs });
   const core: ProxyCore = {
-    ...{ layer, wheel, nowMs, dialogs, balancer, network, router, log, counters, overload, large },
+    ...{ layer, wheel, nowMs, dialogs, balancer, network, router, dispatcher: dispatching.dispatcher, log, counters, overload, large },
     outcomes: feeds?.outcomes(watch.outcomes) ?? watch.outcomes,
     registrar: registrations?.registrar,
     pings: pingSettings(config, announcer),

@@ -1,4 +1,5 @@
 import type { Destination } from "../balancer/index.ts";
+import type { Destination as Counted } from "../dispatch/index.ts";
 import { buildAck, buildCancel, type MalformedMessage, parseMessage, type SipRequest, type SipResponse } from "../sip/index.ts";
 import {
   CANCEL_WAIT_MS,
@@ -38,6 +39,8 @@ export class Branch implements ClientUser, TimerOwner {
   /** What the balancer counted for this attempt; counted again when this branch wins after it was given up. */
   readonly destination: Destination | undefined;
   readonly cells: readonly number[];
+  /** The same, of what the dispatcher counted. */
+  readonly counted: Counted | undefined;
   readonly #core: ProxyCore;
   readonly #owner: BranchOwner;
   readonly #isInvite: boolean;
@@ -71,6 +74,7 @@ export class Branch implements ClientUser, TimerOwner {
       target: Endpoint;
       destination: Destination | undefined;
       cells: readonly number[];
+      counted?: Counted | undefined;
       /** Is told what becomes of the branch; absent when no destination is judged by it. */
       outcome?: BranchOutcome | undefined;
       /** There is another address of the same name: that this one does not answer says nothing yet. */
@@ -85,6 +89,7 @@ export class Branch implements ClientUser, TimerOwner {
     this.target = request.target;
     this.destination = request.destination;
     this.cells = request.cells;
+    this.counted = request.counted;
     this.#text = request.text;
     this.#isInvite = request.method === "INVITE";
     core.counters.fwd_requests++;

@@ -1,5 +1,6 @@
 import type { Address, Balancer } from "../balancer/index.ts";
 import type { DialogTable, PingOutage } from "../dialog/index.ts";
+import type { Dispatcher } from "../dispatch/index.ts";
 import type { OutcomePort } from "../health/index.ts";
 import type { OverloadGate } from "../overload/index.ts";
 import type { Registrar } from "../registrar/index.ts";
@@ -94,6 +95,8 @@ export interface ProxyCore {
   readonly balancer: Balancer;
   readonly network: Network;
   readonly router: Router;
+  /** Counts calls beside the balancer; absent when nobody does. */
+  readonly dispatcher?: Pick<Dispatcher, "countedOn" | "moveTo"> | undefined;
   /** Is told what becomes of the calls that go to destinations; absent when nobody judges them. */
   readonly outcomes?: OutcomePort | undefined;
   /** Answers every REGISTER outside of calls; absent when nobody may register. */

@@ -1,6 +1,6 @@
 import type { CallLoad, Destination } from "../balancer/index.ts";
 import type { SipRequest, SipResponse } from "../sip/index.ts";
-import type { Endpoint } from "../transaction/ports.ts";
+import type { Endpoint, Listener } from "../transaction/ports.ts";
 import type { UriTarget } from "./uri-targets.ts";
 
 /** Attempts for one request: a route that tries again and again must come to an end (as OpenSIPS `MAX_BRANCHES`). */
@@ -77,6 +77,8 @@ export interface ProxyCall {
   guard?: TargetGuard | undefined;
   /** A `destinationUri` that the configuration chose and not the caller: while relay() sends there, the guard is not asked. */
   exemptUri?: string | undefined;
+  /** The listener that relay() sends from where it reaches the target; undefined: the one that the request came to. */
+  sendFrom?: Listener | undefined;
   /**
    * Forwards the request. False when it was cancelled or answered already, or when its target is known to be unusable: then nothing is
    * decided yet; also when {@link MAX_BRANCHES} attempts have failed. A target whose host name must be looked up first fails later, as a transport error in failure().

@@ -1,4 +1,4 @@
-import { CallLoad, type Destination } from "../balancer/index.ts";
+import { CallLoad } from "../balancer/index.ts";
 import { type Dialog, DialogState } from "../dialog/index.ts";
 import { reasonPhrase, type SipRequest, type SipResponse } from "../sip/index.ts";
 import type { Endpoint, ServerTransaction } from "../transaction/index.ts";
@@ -12,8 +12,9 @@ import { endOrphan } from "./hangup.ts";
 import { HopList, isTooLarge, noteUnreachable } from "./hop-list.ts";
 import type { RoutePlan } from "./loose-route.ts";
 import { endpointsOf, type Hops, nextHops } from "./next-hop.ts";
-import { type Admission, type FailureCause, MAX_BRANCHES, type TargetGuard } from "./ports.ts";
-import { ResponseContext, statusOfFailure } from "./response-context.ts";
+import { type Admission, type FailureCause, MAX_BRANCHES } from "./ports.ts";
+import { statusOfFailure } from "./response-context.ts";
+import { RoutedRequest } from "./routed-request.ts";
 import { refusalOf } from "./target-guard.ts";
 
 const NO_CELLS: readonly number[] = [];
@@ -24,28 +25,15 @@ const DROPPED_STATUS = 403;
  * An initial request: the router decides where it goes, and decides again when that fails (RFC 3261 §16.5, §16.7).
  * Its dialog owns what it counts.
  */
-export class RequestContext extends ResponseContext implements HandledRequest {
+export class RequestContext extends RoutedRequest implements HandledRequest {
   readonly source: Endpoint;
   requestUri: string;
-  destinationUri: string | undefined = undefined;
-  guard: TargetGuard | undefined = undefined;
-  exemptUri: string | undefined = undefined;
-  response: SipResponse | undefined = undefined;
-  status = 0;
-  failureCause: FailureCause | undefined = undefined;
-  failovers = 0;
-  answerWithinMs: number | undefined = undefined;
-  cutShort = false;
   dialog: Dialog | undefined = undefined;
   readonly #sinceMs: number;
   readonly #fingerprint: string;
   readonly #route: RoutePlan;
   #looseLoad: CallLoad | undefined;
-  #variables: Map<string, unknown> | undefined;
-  #target: Destination | undefined;
   #hops: HopList | undefined;
-  #addHeaders: [string, string][] = [];
-  #removeHeaders: string[] = [];
   readonly #handler: HandlerRun;
   /** The pick is being asked for, a target is being looked up, or is known to be unusable and the router not told yet. */
   #sending = false;
@@ -84,11 +72,6 @@ export class RequestContext extends ResponseContext implements HandledRequest {
     return this.#looseLoad;
   }
 
-  get variables(): Map<string, unknown> {
-    this.#variables ??= new Map();
-    return this.#variables;
-  }
-
   get isAnswered(): boolean {
     return this.finalStatus !== 0;
   }
@@ -103,19 +86,6 @@ export class RequestContext extends ResponseContext implements HandledRequest {
       this.dialog.pending = this;
     }
     if (this.dialog !== undefined) this.dialog.flags |= flags;
-  }
-
-  setTarget(destination: Destination | undefined): void {
-    this.#target = destination;
-  }
-
-  addHeader(name: string, value: string): void {
-    this.#addHeaders.push([name, value]);
-  }
-
-  removeHeader(name: string): void {
-    this.#removeHeaders.push(name);
-    this.#addHeaders = this.#addHeaders.filter(([added]) => added.toLowerCase() !== name.toLowerCase());
   }
 
   relay(): boolean {
@@ -222,6 +192,7 @@ export class RequestContext extends ResponseContext implements HandledRequest {
         if (branch.destination === undefined) core.balancer.reset(dialog.load);
         else core.balancer.moveTo(dialog.load, branch.destination, branch.cells);
       }
+      if (core.dispatcher?.countedOn(dialog.load) !== branch.counted) core.dispatcher?.moveTo(dialog.load, branch.counted);
       dialog.calleeEndpoint = branch.target.insteadOf ?? branch.target;
       dialog.inviteBranch = branch.id;
       dialog.pending = undefined;
@@ -267,20 +238,10 @@ export class RequestContext extends ResponseContext implements HandledRequest {
     this.transaction.reply(100, "Trying");
   }
 
-  /** The destination that the request goes to. The script may have sent it elsewhere than to its pick: then no destination is concerned. */
-  get #addressee(): Destination | undefined {
-    return this.#target?.uri === this.destinationUri ? this.#target : undefined;
-  }
-
-  /** Whether the guard has no say in where the request goes: the balancer or the configuration chose it. */
-  get #isExempt(): boolean {
-    return this.#addressee !== undefined || (this.exemptUri !== undefined && this.exemptUri === this.destinationUri);
-  }
-
   #resolveTarget(): Hops {
     const { network } = this.core;
-    const { listener } = this.source;
-    const destination = this.#addressee;
+    const listener = this.sendFrom ?? this.source.listener;
+    const destination = this.addressee;
     return destination ? endpointsOf(network, destination, listener) : nextHops(network, this.destinationUri ?? this.requestUri, listener);
   }
 
@@ -300,8 +261,8 @@ export class RequestContext extends ResponseContext implements HandledRequest {
   /** The pick is another one than the router knows of. A URI that the router has set itself stays. */
   #followPick(): Hops {
     const { destination } = this.load;
-    if (this.#addressee !== undefined && destination !== undefined) {
-      this.#target = destination;
+    if (this.addressee !== undefined && destination !== undefined) {
+      this.target = destination;
       this.destinationUri = destination.uri;
     }
     return this.#resolveTarget();
@@ -324,7 +285,7 @@ export class RequestContext extends ResponseContext implements HandledRequest {
       return;
     }
     const { core, load, answerWithinMs } = this;
-    const refusal = refusalOf(targets, this.requestUri, this.#isExempt ? undefined : this.guard);
+    const refusal = refusalOf(targets, this.requestUri, this.isExempt ? undefined : this.guard);
     if (refusal !== undefined) {
       const { target, status, reason, headers } = refusal;
       if (status === 403) {
@@ -336,8 +297,8 @@ export class RequestContext extends ResponseContext implements HandledRequest {
     }
     if (this.failovers > 0) core.counters.failovers++;
     const cells = load.destination === undefined ? NO_CELLS : core.balancer.pickedCells(load);
-    const uri = this.#addressee?.uri ?? this.destinationUri ?? this.requestUri;
-    this.#hops = new HopList(core, { targets, uri, judged: this.#addressee, cells, answerWithinMs });
+    const uri = this.addressee?.uri ?? this.destinationUri ?? this.requestUri;
+    this.#hops = new HopList(core, { targets, uri, judged: this.addressee, cells, answerWithinMs });
     this.#transmit(this.#hops);
   }
 
@@ -348,7 +309,7 @@ export class RequestContext extends ResponseContext implements HandledRequest {
     const plan = {
       ...{ branch, requestUri: this.requestUri, popRoutes: this.#route.popRoutes, dropLastRoute: this.#route.dropLastRoute },
       ...{ appendRoute: undefined, pushRoutes: [], defaultMaxForwards: core.defaultMaxForwards, did: this.dialog?.did },
-      ...{ addHeaders: this.#addHeaders, removeHeaders: this.#removeHeaders },
+      ...{ addHeaders: this.addHeaders, removeHeaders: this.removeHeaders },
     };
     const { target, text } = hops.place((place) => forwardedRequest(request, source, { ...plan, target: place }));
     if (isTooLarge(target, text)) return void this.reject(513, "Message Too Large");
@@ -363,6 +324,7 @@ export class RequestContext extends ResponseContext implements HandledRequest {
       branch,
       target,
       destination: this.load.destination,
+      counted: core.dispatcher?.countedOn(this.load),
       cells,
       outcome,
       hasNext,
@@ -372,7 +334,7 @@ export class RequestContext extends ResponseContext implements HandledRequest {
   }
 
   #noteUnusableTarget(): void {
-    noteUnreachable(this.core, this.callId, this.destinationUri ?? this.requestUri, this.#addressee);
+    noteUnreachable(this.core, this.callId, this.destinationUri ?? this.requestUri, this.addressee);
     this.noteFailure(503);
     [this.status, this.failureCause] = [503, "transport-error"];
   }

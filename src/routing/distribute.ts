@@ -1,5 +1,6 @@
-import { type Destination, type LbCode, parseRequestedResources } from "../balancer/index.ts";
+import { type LbCode, parseRequestedResources } from "../balancer/index.ts";
 import type { ProxyCall } from "../proxy/ports.ts";
+import { hasRoom } from "./has-room.ts";
 import type { Distribution, NodeTarget } from "./node-targets.ts";
 import { pointAtConfigured, pointAtPick } from "./point-at.ts";
 import type { RoutingPorts } from "./ports.ts";
@@ -75,7 +76,7 @@ function choose(ports: DistributePorts, { distributor, nodes }: Distribution, ca
     const destination = nodes.find(name)?.destination;
     if (destination === undefined) return false;
     if (session.tried.includes(destination.key) || call.load.passedOver.includes(destination.key)) return true;
-    const full = isFull(ports, destination, session.resources);
+    const full = !hasRoom(ports.balancer, destination, session.resources);
     isAnyFull ||= full;
     return full;
   });
@@ -97,13 +98,4 @@ function point({ balancer, log }: DistributePorts, call: ProxyCall, { list, reso
   }
   balancer.place(call.load, target.destination, resources);
   pointAtPick(call);
-}
-
-/** Whether the destination has no room for the call, as selection sees it: a slow start and a limit of calls a second hold it back, too. */
-function isFull({ balancer }: DistributePorts, destination: Destination, resources: readonly string[]): boolean {
-  if (balancer.isOverRate(destination)) return true;
-  // A FreeSWITCH that takes no further calls at the moment says so for calls that use none of its resources, too.
-  const fed = destination.isFed ? destination.resources.filter(({ feed }) => feed !== undefined) : [];
-  if (fed.length > 0 && fed.every(({ cell }) => balancer.freeSlots(cell) < 1)) return true;
-  return destination.resources.some(({ name, cell }) => resources.includes(name) && balancer.freeSlots(cell) < 1);
 }

@@ -10,7 +10,7 @@ export { type LbDestination, LoadBalancing } from "./load-balancing.ts";
 export { findLostNodes, type LostNode, tellLostNodes } from "./lost-nodes.ts";
 export { type Distribution, type NodeTarget, NodeTargets } from "./node-targets.ts";
 export { type OutboundSpec, routeOutbound } from "./outbound.ts";
-export type { RoutingPorts } from "./ports.ts";
+export type { Dispatching, RoutingPorts } from "./ports.ts";
 export { asRouteModule, type RouteHandler, type RouteModule } from "./route-module.ts";
 export { compileRules, type RejectSpec, type RoutingMatchSpec, type RoutingRuleSpec, type RoutingSpec } from "./rules.ts";
 export { createScriptRouter } from "./script-router.ts";

@@ -5,6 +5,7 @@ export function pointAtPick(call: ProxyCall): void {
   const { destination } = call.load;
   if (!destination) return;
   call.destinationUri = destination.uri;
+  call.sendFrom = undefined;
   call.setTarget(destination);
 }
 
@@ -12,5 +13,6 @@ export function pointAtPick(call: ProxyCall): void {
 export function pointAtConfigured(call: ProxyCall, uri: string): void {
   call.destinationUri = uri;
   call.exemptUri = uri;
+  call.sendFrom = undefined;
   call.setTarget(undefined);
 }

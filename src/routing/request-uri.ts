@@ -54,3 +54,19 @@ function escapeUser(user: string): string {
 function escapeOctet(octet: string): string {
   return `%${octet.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
 }
+
+/**
+ * The URI with host, port and parameters of another SIP URI in place of its own, as `ds_select_domain` leaves it: the user stays. Of a URI without
+ * host, such as a tel URI, the other one takes the place, with the number as its user.
+ */
+export function withHostOf(uri: string, other: string): string {
+  const rest = other.slice(other.indexOf(":") + 1);
+  const hosts = rest.slice(rest.indexOf("@") + 1);
+  const schemeEnd = uri.indexOf(":") + 1;
+  if (uri.slice(0, schemeEnd).toLowerCase() === TEL) {
+    const { user } = splitUri(uri);
+    return `${other.slice(0, other.indexOf(":") + 1)}${user}@${hosts}`;
+  }
+  const at = uri.indexOf("@");
+  return uri.slice(0, at === -1 ? schemeEnd : at + 1) + hosts;
+}

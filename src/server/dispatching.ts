@@ -1,4 +1,4 @@
-import { canonicalIp, type HeldLease } from "../balancer/index.ts";
+import { type Balancer, canonicalIp, type HeldLease } from "../balancer/index.ts";
 import { type Config, type DispatcherSetup, readDispatcherSetup } from "../config/index.ts";
 import {
   type Destination,
@@ -12,6 +12,7 @@ import {
 import type { DispatchPort } from "../management/index.ts";
 import type { Log } from "../proxy/index.ts";
 import { type AddressChange, askedTransport, type Found, isNumeric, type SipTarget, targetKey, targetOfUri } from "../resolution/index.ts";
+import { compileExpression, NodeTargets, type Dispatching as Routed } from "../routing/index.ts";
 import { parseSipUri, tryParseSipUri } from "../sip/index.ts";
 import { DispatcherTableReader } from "../store/index.ts";
 import type { Listener } from "../transaction/index.ts";
@@ -45,6 +46,7 @@ export class Dispatching {
   readonly #reader: DispatcherTableReader;
   readonly #sockets: SocketNames;
   #config: Pick<Config, "dispatcher"> | undefined;
+  #hashKey: Routed["hashKey"];
   #failedReloads = 0;
   #reloads = 0;
   #turn: Promise<void> = Promise.resolve();
@@ -174,6 +176,26 @@ export class Dispatching {
     this.dispatcher.release(call);
   }
 
+  /** What calls use of it. */
+  routing(balancer: Balancer): Routed {
+    const rows = new NodeTargets(balancer, {});
+    const { dispatcher } = this;
+    const own = this;
+    return {
+      dispatcher,
+      rowOf: (uri) => rows.find(uri)?.destination,
+      socketOf: (destination) => this.socketOf(destination),
+      isSocketOf: (destination, listener) => this.isSocketOf(destination, listener),
+      get hashKey() {
+        return own.#hashKey;
+      },
+      get keepsDestination() {
+        return own.keys?.force_dst === 0;
+      },
+      reload: () => this.reload(),
+    };
+  }
+
   /** What management reads and steers. */
   get management(): Pick<DispatchPort, "dispatcher" | "reload" | "add" | "remove"> {
     return {
@@ -207,6 +229,7 @@ export class Dispatching {
     const result = this.dispatcher.replace(records, isStrict, options);
     if (!result.isApplied) return this.#refuse(result.problems);
     this.#config = config;
+    this.#hashKey = hashKeyOf(config);
     if (!isFirst) this.#reloads++;
     for (const problem of [...problems, ...result.problems, ...this.#socketProblems()]) log.warn({}, `dispatcher: ${problem}`);
     if (!isFirst || records.length > 0) tellLoad(this.dispatcher, result, log);
@@ -287,6 +310,11 @@ export function parseUri(text: string): UriTarget | undefined {
   if (uri === undefined) return undefined;
   const transport = askedTransport(targetOfUri(uri)) ?? (uri.scheme === "sips" ? "tls" : "");
   return { host: uri.host, port: uri.port ?? 0, transport, address: canonicalIp(uri.host) };
+}
+
+function hashKeyOf({ dispatcher: { hash_pvar: text } }: Pick<Config, "dispatcher">): Routed["hashKey"] {
+  const compiled = text === "" ? "" : compileExpression(text);
+  return typeof compiled === "string" ? undefined : compiled;
 }
 
 function targetOf({ uri }: Pick<Destination, "uri">): SipTarget {
