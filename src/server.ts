@@ -288,7 +288,7 @@ async function compose(
   });
 
   const hotRestart = new HotRestart({
-    ...{ config, dialogs, balancer, layer, core, listeners, proxy, nowMs, log, spawn, former, leave },
+    ...{ config, dialogs, balancer, layer, core, listeners, proxy, nowMs, log, spawn, former, leave, dispatch: dispatchWatch },
     management: { listen: config.mi_http.listen, server: () => management?.server },
     settle: () => [operators.settled(), dispatchWatch.settled(), registrations?.settled()],
     closeCalls: () => keeper?.close(),
@@ -334,7 +334,7 @@ async function compose(
   };
   loaded?.();
   if (former === undefined) begin();
-  else await former.takeOver({ core, proxy, config, management: started, begin });
+  else await former.takeOver({ core, proxy, config, dispatch: dispatchWatch, management: started, begin });
   guard.begin();
   audit.begin();
   const quiet = new QuietCollection({ layer, dialogs, collect: () => collectGarbage("last-resort"), after });

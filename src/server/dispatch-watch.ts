@@ -11,6 +11,7 @@ import type { Announcer } from "./announcer.ts";
 import { DispatchEvents, type EventCallbackMode } from "./dispatch-events.ts";
 import { DispatchStates } from "./dispatch-states.ts";
 import type { Dispatching } from "./dispatching.ts";
+import type { DispatchNote } from "./handover/messages.ts";
 import type { Watch, WatchPorts } from "./watch.ts";
 
 export interface DispatchWatchPorts {
@@ -71,6 +72,27 @@ export class DispatchWatch {
 
   close(): Promise<void> {
     return this.#states.close();
+  }
+
+  /** What another process that takes over is told. */
+  told(): DispatchNote {
+    const states = this.#ports.dispatching.dispatcher.sets.flatMap(({ destinations }) =>
+      destinations.filter(({ flags, recordFlags }) => flags !== recordFlags).map(({ key, flags }) => [key, flags] as const),
+    );
+    return { states, pingState: this.#pingState };
+  }
+
+  /** Takes over what the former process has told. It is no news. */
+  adopt({ states, pingState }: DispatchNote): void {
+    const { dispatcher } = this.#ports.dispatching;
+    const told = new Map(states);
+    for (const { destinations } of dispatcher.sets) {
+      for (const destination of destinations) {
+        const flags = told.get(destination.key);
+        if (flags !== undefined) dispatcher.keepState(destination, flags);
+      }
+    }
+    this.#pingState = pingState;
   }
 
   /** What is probed, and how. */
