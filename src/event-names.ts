@@ -1,4 +1,4 @@
-/** Names of the events, as the configuration and clients may ask for them: those of OpenSIPS, and ours about destinations, pings, Redis, bans and overload. */
+/** Names of the events, as the configuration and clients may ask for them: those of OpenSIPS, two of Kamailio, and ours about destinations, pings, Redis, bans and overload. */
 export const EVENT_NAMES = [
   "E_LOAD_BALANCER_STATUS",
   "E_DLG_STATE_CHANGED",
@@ -9,6 +9,9 @@ export const EVENT_NAMES = [
   "E_LOAD_BALANCER_GROUP",
   "E_LOAD_BALANCER_HEADROOM",
   "E_LOAD_BALANCER_AUDIT",
+  "E_DISPATCHER_STATUS",
+  "dispatcher:dst-down",
+  "dispatcher:dst-up",
   "E_CLUSTERER_NODE_STATE_CHANGED",
   "E_CLUSTERER_SHARING_TAG_CHANGED",
   "E_CLUSTERER_REDIS",

@@ -17,6 +17,7 @@ const COMMANDS: Record<string, () => Promise<{ register(program: Command): void 
   check: () => import("./cli/check.ts"),
   restart: () => import("./cli/restart.ts"),
   mi: () => import("./cli/mi.ts"),
+  ds: () => import("./cli/ds.ts"),
   destinations: () => import("./cli/destinations.ts"),
   demo: () => import("./cli/demo.ts"),
 };

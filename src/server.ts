@@ -12,6 +12,7 @@ import { Addresses } from "./server/addresses.ts";
 import { Announcer } from "./server/announcer.ts";
 import type { ClusterNode } from "./server/cluster.ts";
 import { collectGarbage } from "./server/collect-garbage.ts";
+import { DispatchWatch } from "./server/dispatch-watch.ts";
 import { Dispatching } from "./server/dispatching.ts";
 import { ConfiguredDistribution } from "./server/distribution.ts";
 import { FreeswitchFeeds } from "./server/freeswitch-feeds.ts";
@@ -219,7 +220,12 @@ async function compose(
     });
   opened.push(async () => registrations?.close());
   await registrations?.load();
-  await dispatching.load(config);
+  const dispatchWatch = new DispatchWatch({
+    ...{ config, dispatching, announcer, addresses, nowMs, after, log },
+    table: store.dispatcherStates(log),
+  });
+  opened.push(() => dispatchWatch.close());
+  await dispatchWatch.load(config);
   await loader.load(config);
   announcer.watch(balancer);
 
@@ -241,6 +247,7 @@ async function compose(
   guard.traffic = layer.counters;
   const counters = new ProxyCounters();
   const watch = new Watch({
+    dispatch: dispatchWatch.probed,
     ...{ config, balancer, announcer, locals, chance, wheel, nowMs, after, log },
     breakerChanged: (change) => {
       if (!isOldNews()) announcer.breakerChanged(change);
@@ -249,6 +256,7 @@ async function compose(
     mayProbe: () => cluster?.mayProbe() ?? true,
     streams: { layer, endpoint: (address, uri) => endpointAt(network, address, uri) },
   });
+  dispatchWatch.watch = watch;
   cluster?.useOutcomes(watch.outcomes);
   statusListeners.push((change) => watch.statusChanged(change));
   quietStatusListeners.push((change) => watch.statusChanged(change));
@@ -280,12 +288,12 @@ async function compose(
   });
 
   const hotRestart = new HotRestart({
-    ...{ config, dialogs, balancer, layer, core, listeners, proxy, nowMs, log, spawn, former, leave },
+    ...{ config, dialogs, balancer, layer, core, listeners, proxy, nowMs, log, spawn, former, leave, dispatch: dispatchWatch },
     management: { listen: config.mi_http.listen, server: () => management?.server },
-    settle: () => [operators.settled(), registrations?.settled()],
+    settle: () => [operators.settled(), dispatchWatch.settled(), registrations?.settled()],
     closeCalls: () => keeper?.close(),
     retire: () => [
-      ...[operators, registrations, announcer, audit, gapPings, restoredPings].map((part) => part?.close()),
+      ...[operators, dispatchWatch, registrations, announcer, audit, gapPings, restoredPings].map((part) => part?.close()),
       ...[watch.stop(), feeds?.stop()],
     ],
     finish: () => finishRequests({ proxy, layer, dialogs, timeoutMs: config.sip.stop_timeout * 1000, nowMs }),
@@ -297,11 +305,13 @@ async function compose(
     get transport() {
       return listeners.counters;
     },
-    probing: watch.prober,
+    get probing() {
+      return watch.probing;
+    },
     outcomes: watch.outcomes?.counters,
     freeswitch: feeds,
     routing: routingCounters,
-    dispatcher: dispatching,
+    dispatcher: dispatchWatch,
     distributor: distribution,
     events: announcer,
     resolution: addresses,
@@ -310,22 +320,8 @@ async function compose(
   await cluster?.start();
   await keeper?.restoreShared();
   const started = await startManagement({
-    ...{
-      config,
-      former,
-      balancer,
-      dialogs,
-      endDialog,
-      reloads,
-      operators,
-      keeper,
-      dispatching,
-      distribution,
-      registrations,
-      watch,
-      feeds,
-      cluster,
-    },
+    ...{ config, former, balancer, dialogs, endDialog, reloads, operators, keeper, dispatchWatch, distribution, registrations },
+    ...{ watch, feeds, cluster },
     ...{ announcer, guard, audit, statistics, network, hotRestart, startedAtMs, log },
     mayRestart: spawn !== undefined,
   });
@@ -338,7 +334,7 @@ async function compose(
   };
   loaded?.();
   if (former === undefined) begin();
-  else await former.takeOver({ core, proxy, config, management: started, begin });
+  else await former.takeOver({ core, proxy, config, dispatch: dispatchWatch, management: started, begin });
   guard.begin();
   audit.begin();
   const quiet = new QuietCollection({ layer, dialogs, collect: () => collectGarbage("last-resort"), after });

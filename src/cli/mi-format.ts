@@ -74,7 +74,8 @@ function resourceCells(resources: unknown): string {
     .join(" ");
 }
 
-function formatTable(titles: readonly string[], rows: readonly (readonly string[])[]): string {
+/** Columns under their titles. */
+export function formatTable(titles: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = titles.map((title, column) => Math.max(title.length, ...rows.map((row) => (row[column] ?? "").length)));
   return [titles, ...rows]
     .map((row) =>
@@ -110,11 +111,12 @@ function isNested(value: unknown): boolean {
   return typeof value === "object" && value !== null;
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+/** A JSON object. */
+export function isObject(value: unknown): value is Record<string, unknown> {
   return isNested(value) && !Array.isArray(value);
 }
 
-// Attributes and SIP headers come from elsewhere: what they hold must not steer the terminal.
-function plain(value: unknown): string {
+/** A value for a terminal. Attributes and SIP headers come from elsewhere: what they hold must not steer it. */
+export function plain(value: unknown): string {
   return (value === null ? "-" : String(value ?? "")).replace(/[\u0000-\u001f\u007f-\u009f]/g, "?");
 }

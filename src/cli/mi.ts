@@ -3,6 +3,8 @@ import { formatResult } from "./mi-format.ts";
 
 /** Where the management interface listens unless the configuration says otherwise. */
 export const DEFAULT_URL = "http://127.0.0.1:8888/mi";
+/** What `--token` is. */
+export const TOKEN_HELP = "bearer token, when the balancer asks for one (default: HEADROOM_MI_TOKEN of the environment)";
 /** Longer than the server lets a method take. */
 const TIMEOUT_MS = 30_000;
 /** Methods whose one parameter is a list: what stands on the command line goes into it. */
@@ -49,11 +51,15 @@ export function register(program: Command): void {
     .argument("[params...]", "parameters in their order, or all as name=value")
     .option("--url <url>", "address of the management interface", DEFAULT_URL)
     .option("--json", "print the result as JSON", false)
-    .option("--token <token>", "bearer token, when the balancer asks for one (default: HEADROOM_MI_TOKEN of the environment)")
+    .option("--token <token>", TOKEN_HELP)
     .action(async (method: string | undefined, params: string[], options: MiOptions) => {
-      const token = options.token ?? process.env["HEADROOM_MI_TOKEN"];
-      process.exitCode = await runMi(method, params, { ...options, token }, standardOutput());
+      process.exitCode = await runMi(method, params, withToken(options), standardOutput());
     });
+}
+
+/** Takes the token from the environment when the command line has none. */
+export function withToken(options: MiOptions): MiOptions {
+  return { ...options, token: options.token ?? process.env["HEADROOM_MI_TOKEN"] };
 }
 
 /** Sends one method to the balancer and prints what it answers. */
@@ -62,14 +68,25 @@ export async function runMi(method: string | undefined, words: readonly string[]
     output.error('Cannot run mi: want a METHOD, such as "headroom mi lb_list"; "headroom mi which" lists them');
     return 2;
   }
+  return runMethod(method, readParams(method, words), options, output, formatResult);
+}
+
+/** Sends one method with parameters that are made already, and prints what `format` makes of its result. */
+export async function runMethod(
+  method: string,
+  params: unknown,
+  options: MiOptions,
+  output: MiOutput,
+  format: (result: unknown) => string,
+): Promise<ExitCode> {
   const { protocol } = URL.parse(options.url) ?? { protocol: "" };
   if (protocol !== "http:" && protocol !== "https:") {
     output.error(`Cannot use --url "${options.url}": want an address such as ${DEFAULT_URL}`);
     return 2;
   }
   try {
-    const result = await send(method, readParams(method, words), options);
-    output.out(options.json ? JSON.stringify(result, null, 2) : formatResult(result));
+    const result = await send(method, params, options);
+    output.out(options.json ? JSON.stringify(result, null, 2) : format(result));
     return 0;
   } catch (error) {
     if (!(error instanceof MiFailure)) throw error;

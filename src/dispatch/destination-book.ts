@@ -114,28 +114,41 @@ export class DestinationBook {
     return this.#setStates(setId, state, ({ attributes }) => duid !== "" && isSameText(attributes.duid, duid));
   }
 
+  /** Puts back the state that a destination had before a restart. Nobody is told: it is no news. */
+  keepState(destination: Destination, state: number): void {
+    const entry = this.#entryOf(destination);
+    if (entry !== undefined) entry.setState(setState(entry, state));
+  }
+
   /** Who is to be probed now, as the probing mode says. */
   probeTargets(): Destination[] {
-    const { probingMode } = this.#options;
-    return this.sets.flatMap(({ destinations }) => destinations.filter(({ flags }) => isProbed(flags, probingMode)));
+    return this.sets.flatMap(({ destinations }) => destinations.filter((entry) => this.isProbed(entry)));
+  }
+
+  /** Whether this destination is to be probed now. */
+  isProbed(destination: Destination): boolean {
+    return !destination.isGone && isProbed(destination.flags, this.#options.probingMode);
   }
 
   /**
    * Reports the outcome of a probe: latency, congestion and state follow.
    *
-   * @param statusCode final status code; 408 when nobody answered, or the probe could not be sent
+   * @param statusCode final status code; 408 when nobody answered, 0 when the probe could not be sent, whatever the accepted codes
    * @param latencyMs from the probe to the answer; `undefined` when it is not measured (`ds_ping_latency_stats` 0)
+   * @returns whether the code says that the destination is alive
    */
-  probed(destination: Destination, statusCode: number, latencyMs: number | undefined): void {
-    const entry = this.#entryOf(destination);
-    if (entry === undefined) return;
+  probed(destination: Destination, statusCode: number, latencyMs: number | undefined): boolean {
     const { replyCodes, latencyAlpha, probingMode } = this.#options;
+    const alive = isAlive(statusCode, replyCodes);
+    const entry = this.#entryOf(destination);
+    if (entry === undefined) return alive;
     if (latencyMs !== undefined) {
       entry.measured(statusCode === TIMEOUT_CODE ? undefined : latencyMs, latencyAlpha);
       adjustRelativeWeights(this.#sets.get(entry.setId)!, entry);
     }
-    const report = reportOfProbe(entry.flags, probingMode, isAlive(statusCode, replyCodes));
+    const report = reportOfProbe(entry.flags, probingMode, alive);
     if (report !== undefined) this.#change(entry, step(entry, report, this.#options), "probe");
+    return alive;
   }
 
   /**

@@ -16,6 +16,8 @@ export interface Destination {
   readonly description: string;
   /** Bits `FLAG_*`. */
   readonly flags: number;
+  /** Bits that its record has. */
+  readonly recordFlags: number;
   readonly probingCount: number;
   /** Calls that count on it. */
   readonly load: number;
@@ -106,6 +108,10 @@ export class Entry implements Destination {
 
   get flags(): number {
     return this.#flags;
+  }
+
+  get recordFlags(): number {
+    return this.record.flags;
   }
 
   get probingCount(): number {

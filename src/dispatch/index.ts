@@ -36,4 +36,5 @@ export {
   type ProbingMode,
   parseState,
   printFlags,
+  STATE_FLAGS,
 } from "./state.ts";

@@ -89,9 +89,9 @@ export function setState({ flags }: State, report: number): State {
   return { flags: (flags & ~STATE_FLAGS) | (report & STATE_FLAGS), probingCount: 0 };
 }
 
-/** Whether a destination with these flags is probed. */
+/** Whether a destination with these flags is probed. (Kamailio 5.6 knows no flag for those that never are.) */
 export function isProbed(flags: number, mode: ProbingMode): boolean {
-  if ((flags & (FLAG_DISABLED | FLAG_NO_PING | FLAG_NO_DNS)) !== 0) return false;
+  if ((flags & (FLAG_DISABLED | FLAG_NO_PING)) !== 0) return false;
   if (mode === PROBE_ALL) return true;
   if ((flags & FLAG_PROBING) === 0) return false;
   return mode !== PROBE_INACTIVE || (flags & FLAG_INACTIVE) !== 0;
@@ -119,8 +119,8 @@ export function printFlags(flags: number): string {
 }
 
 /**
- * Reads the state of `dispatcher.set_state` and `ds_mark_dst`: `a`, `i`, `t` or `d`, behind the first three `p` when it is probed, in any case. The
- * empty text of `ds_mark_dst` is `i`.
+ * Reads the state of `dispatcher.set_state` and `ds_mark_dst`: `a`, `i`, `t` or `d` in any case, or the digits `1`, `0`, `3`, `2` that the former
+ * takes for them (seen on 5.6.3), behind all but `d` a `p` when it is probed. The empty text of `ds_mark_dst` is `i`.
  *
  * @returns bits of {@link STATE_FLAGS}, or `undefined` for any other first letter; as in Kamailio what follows counts only when it is that `p`
  */
@@ -128,13 +128,17 @@ export function parseState(text: string): number | undefined {
   const probing = text[1] === "p" || text[1] === "P" ? FLAG_PROBING : 0;
   switch (text[0]?.toLowerCase()) {
     case "a":
+    case "1":
       return probing;
     case undefined:
     case "i":
+    case "0":
       return FLAG_INACTIVE | probing;
     case "t":
+    case "3":
       return FLAG_TRYING | probing;
     case "d":
+    case "2":
       return FLAG_DISABLED;
     default:
       return undefined;

@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import type { Method, MethodContext, MethodRegistry } from "./define-method.ts";
+import { type Dialect, OPENSIPS } from "./dialect.ts";
 import {
   errorText,
   INVALID_REQUEST,
@@ -7,23 +8,31 @@ import {
   METHOD_NOT_FOUND,
   MiError,
   PARSE_ERROR,
+  type RequestId,
   type RpcCall,
   readRequest,
   resultText,
   SERVER_ERROR,
 } from "./jsonrpc.ts";
 import { MAX_BATCH, MAX_BATCH_ANSWER_CHARS, MAX_LOGGED_LENGTH } from "./limits.ts";
-import { matchParams } from "./params.ts";
 import type { ManagementPorts, MethodOutcome, MethodParams } from "./ports.ts";
+
+/** What one request, or a text that is none, is answered. */
+interface Reply {
+  readonly text: string;
+  /** Of HTTP, when it stands alone. */
+  readonly status: number;
+}
 
 /** Status 202 goes with an empty body: there were only notifications. */
 export interface Answer {
-  readonly status: 200 | 202;
+  readonly status: number;
   readonly body: string;
 }
 
-/** What one HTTP body may use up. */
+/** What one HTTP body may use up, and how it is spoken to. */
 interface Budget {
+  readonly dialect: Dialect;
   /** On the clock of `performance.now()`. */
   readonly endsAtMs: number;
   spent: boolean;
@@ -45,36 +54,36 @@ export class Dispatcher {
   }
 
   /** @param client address for the log */
-  async answer(body: string, client: string): Promise<Answer> {
-    const budget: Budget = { endsAtMs: performance.now() + this.#timeoutMs, spent: false, charsLeft: MAX_BATCH_ANSWER_CHARS };
+  async answer(body: string, client: string, dialect: Dialect = OPENSIPS): Promise<Answer> {
+    const budget = this.#budget(dialect);
     let parsed: unknown;
     try {
       parsed = JSON.parse(body);
     } catch {
-      return found(errorText(new MiError(PARSE_ERROR, "Parse error"), null));
+      return found(failed(new MiError(PARSE_ERROR, "Parse error"), null, dialect));
     }
     if (!Array.isArray(parsed)) return found(await this.#one(parsed, client, budget));
-    if (parsed.length === 0) return found(errorText(new MiError(INVALID_REQUEST, "Invalid Request"), null));
+    if (parsed.length === 0) return found(failed(new MiError(INVALID_REQUEST, "Invalid Request"), null, dialect));
     if (parsed.length > MAX_BATCH) {
       const detail = `Cannot run a batch of ${parsed.length} requests: at most ${MAX_BATCH} are accepted`;
-      return found(errorText(new MiError(INVALID_REQUEST, "Invalid Request", detail), null));
+      return found(failed(new MiError(INVALID_REQUEST, "Invalid Request", detail), null, dialect));
     }
     const answers: string[] = [];
     // One after the other: a client that resizes and then lists wants to see the new size.
     for (const item of parsed) {
-      const text = await this.#one(item, client, budget);
-      if (text === undefined) continue;
-      answers.push(text);
-      budget.charsLeft -= text.length;
+      const reply = await this.#one(item, client, budget);
+      if (reply === undefined) continue;
+      answers.push(reply.text);
+      budget.charsLeft -= reply.text.length;
       // Calls get their turn between two answers.
       await setImmediate();
     }
-    return found(answers.length > 0 ? `[${answers.join(",")}]` : undefined);
+    return found(answers.length > 0 ? { text: `[${answers.join(",")}]`, status: 200 } : undefined);
   }
 
   /** Runs one method for another node of the cluster. Never rejects. @param client what the log calls the asker */
   async outcome(method: string, params: MethodParams | undefined, client: string): Promise<MethodOutcome> {
-    const budget: Budget = { endsAtMs: performance.now() + this.#timeoutMs, spent: false, charsLeft: MAX_BATCH_ANSWER_CHARS };
+    const budget = this.#budget(OPENSIPS);
     try {
       if (this.#methods.find(method)?.isLocalOnly === true) throw new MiError(400, "Command cannot be run for another node");
       return {
@@ -93,16 +102,22 @@ export class Dispatcher {
     return new MiError(SERVER_ERROR, "Server error", "Command failed, the log says why");
   }
 
-  /** @returns undefined for a notification */
-  async #one(value: unknown, client: string, budget: Budget): Promise<string | undefined> {
+  #budget(dialect: Dialect): Budget {
+    return { dialect, endsAtMs: performance.now() + this.#timeoutMs, spent: false, charsLeft: MAX_BATCH_ANSWER_CHARS };
+  }
+
+  /** @returns undefined for a notification that is not answered */
+  async #one(value: unknown, client: string, budget: Budget): Promise<Reply | undefined> {
+    const { dialect } = budget;
     const call = readRequest(value);
-    if (call.kind === "invalid") return errorText(new MiError(INVALID_REQUEST, "Invalid Request"), call.id);
+    if (call.kind === "invalid") return failed(new MiError(INVALID_REQUEST, "Invalid Request"), call.id, dialect);
+    const isAnswered = call.id !== undefined || dialect.answersAll;
     try {
       const result = await this.#run(call, client, budget);
-      return call.id === undefined ? undefined : resultText(result, call.id);
+      return isAnswered ? { text: resultText(result, call.id), status: 200 } : undefined;
     } catch (error) {
       const told = this.#told(error, call.method, client);
-      return call.id === undefined ? undefined : errorText(told, call.id);
+      return isAnswered ? failed(told, call.id, dialect) : undefined;
     }
   }
 
@@ -112,7 +127,7 @@ export class Dispatcher {
     const elsewhere = method.isAlwaysRun === true ? undefined : this.#ports.elsewhere?.(call.method, call.params, client);
     const told = elsewhere && ((await this.#within(budget, elsewhere, method)) as MethodOutcome | undefined);
     if (told !== undefined) return resultOf(told);
-    const params = matchParams(method.recipes, call.params, method.namedOnly ?? false);
+    const params = budget.dialect.match(method.recipes, call.params, method.namedOnly ?? false);
     if (budget.spent || performance.now() >= budget.endsAtMs) {
       throw new MiError(SERVER_ERROR, "Server error", `Not run: the batch took longer than ${this.#timeoutMs} ms`);
     }
@@ -160,8 +175,13 @@ function resultOf(outcome: MethodOutcome): unknown {
   throw new MiError(code, message, typeof data === "string" ? data : undefined);
 }
 
-function found(text: string | undefined): Answer {
-  return text === undefined ? { status: 202, body: "" } : { status: 200, body: text };
+function found(reply: Reply | undefined): Answer {
+  return reply === undefined ? { status: 202, body: "" } : { status: reply.status, body: reply.text };
+}
+
+function failed(error: MiError, id: RequestId | undefined, dialect: Dialect): Reply {
+  const told = dialect.told(error);
+  return { text: errorText(told, id), status: dialect.statusOf(told) };
 }
 
 function shortened(text: string): string {

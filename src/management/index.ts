@@ -1,5 +1,6 @@
 export { isLoopback } from "./access.ts";
 export { fromWire } from "./describe-dialog.ts";
+export type { DispatchPort } from "./dispatch-port.ts";
 export { drainCalls } from "./drain-calls.ts";
 export type {
   AuditDifference,
@@ -8,7 +9,6 @@ export type {
   ClusterNodeFigures,
   ClusterPort,
   ClusterTagFigures,
-  DispatchPort,
   FreeswitchFigures,
   FreeswitchState,
   Log,

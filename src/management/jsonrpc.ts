@@ -60,11 +60,13 @@ export function readRequest(value: unknown): RpcCall | InvalidCall {
   return { kind: "call", method, params: isEmpty(params) ? undefined : params, id: echoed(id) };
 }
 
-export function resultText(result: unknown, id: RequestId): string {
+/** @param id `undefined`: the answer has none */
+export function resultText(result: unknown, id: RequestId | undefined): string {
   return JSON.stringify({ jsonrpc: "2.0", result, id });
 }
 
-export function errorText(error: MiError, id: RequestId): string {
+/** @param id `undefined`: the answer has none */
+export function errorText(error: MiError, id: RequestId | undefined): string {
   const { code, message, data } = error;
   return JSON.stringify({ jsonrpc: "2.0", error: data === undefined ? { code, message } : { code, message, data }, id });
 }

@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Balancer, Destination } from "../balancer/index.ts";
 import type { Dialog } from "../dialog/index.ts";
-import type { Dispatcher, WrittenRecord } from "../dispatch/index.ts";
 import type { Distributor } from "../distributor/index.ts";
 import type { BreakerFigures, Drains, ProbeFigures } from "../health/index.ts";
 import type { BanView } from "../overload/index.ts";
 import type { BindingView } from "../registrar/index.ts";
+import type { DispatchPort } from "./dispatch-port.ts";
 
 /** Structured logging, as pino does it. */
 export interface Log {
@@ -174,18 +174,6 @@ export interface AuditView {
   readonly differences: readonly AuditDifference[];
   /** What FreeSWITCHes say, as of now: `isShort` when they have had fewer sessions than we count calls there for several heartbeats. */
   readonly freeswitch: readonly { url: string; sessions: number | undefined; calls: number; isShort: boolean }[];
-}
-
-/** Kamailio's dispatcher, as management reads and steers it. */
-export interface DispatchPort {
-  /** To read, and to set states. Sets are changed by what follows. */
-  readonly dispatcher: Dispatcher;
-  /** Reads list file and table again. Rejects with a sentence when they cannot be used; what is in use then stays. */
-  reload(): Promise<void>;
-  /** Adds a destination until the next reload. Answers sentences about what is wrong; none: it was added. */
-  add(record: WrittenRecord): readonly string[];
-  /** Takes the destinations of a URI out of a set until the next reload, and answers how many there were. */
-  remove(setId: number, uri: string): number;
 }
 
 /** What the management methods need of the rest of the program. */

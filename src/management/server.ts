@@ -3,6 +3,7 @@ import type { Server } from "node:net";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
 import { BearerTokens, isForeignHost, isForeignOrigin, isLoopback } from "./access.ts";
 import { MethodRegistry } from "./define-method.ts";
+import { type Dialect, KAMAILIO, OPENSIPS } from "./dialect.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { errorText, INVALID_REQUEST, MiError, PARSE_ERROR } from "./jsonrpc.ts";
 import {
@@ -66,10 +67,15 @@ export interface ManagementServer {
 const UNKNOWN_URL = "<html><body>Unable to parse URL!</body></html>";
 const UNSUPPORTED_METHOD = "<html><body>Unsupported HTTP request!</body></html>";
 
+/** Where people have Kamailio's `jsonrpcs` answer. */
+const RPC_PATH = "/RPC";
+/** What `curl -d` says of a body; Kamailio looks at no type. */
+const FORM_TYPE = "application/x-www-form-urlencoded";
+
 const REALM = 'Bearer realm="Headroom MI"';
 
 /**
- * Starts the management interface: JSON-RPC 2.0 at POST `/mi`, as OpenSIPS `mi_http` offers it.
+ * Starts the management interface: JSON-RPC 2.0 at POST `/mi`, as OpenSIPS `mi_http` offers it, and at POST `/RPC`, as Kamailio `jsonrpcs` does.
  *
  * @throws Error when the address is not free, or when it is open to others and no token protects it
  */
@@ -98,8 +104,9 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
     }
   }
   for (const url of [path === "" ? "/" : path, `${path}/*`]) {
-    app.post(url, { onRequest: guard }, (request, reply) => handlePost(dispatcher, request, reply));
+    app.post(url, { onRequest: guard }, (request, reply) => handlePost(dispatcher, request, reply, OPENSIPS));
   }
+  if (path !== RPC_PATH) app.post(RPC_PATH, { onRequest: guard }, (request, reply) => handlePost(dispatcher, request, reply, KAMAILIO));
   for (const [url, handle] of Object.entries(ports.streams ?? {})) {
     app.get(url, { onRequest: guard, exposeHeadRoute: false }, (request, reply) => {
       reply.hijack();
@@ -108,7 +115,7 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
   }
   app.setNotFoundHandler((request, reply) => {
     const [pathname = ""] = request.url.split("?", 1);
-    return refuseMethod(request, reply, pathname === path || pathname.startsWith(`${path}/`));
+    return refuseMethod(request, reply, pathname === path || pathname === RPC_PATH || pathname.startsWith(`${path}/`));
   });
   app.setErrorHandler((error, request, reply) => refuseError(ports, error, request, reply));
 
@@ -159,19 +166,20 @@ function createApp({
   return app;
 }
 
-async function handlePost(dispatcher: Dispatcher, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+async function handlePost(dispatcher: Dispatcher, request: FastifyRequest, reply: FastifyReply, dialect: Dialect): Promise<FastifyReply> {
   const [type = ""] = (request.headers["content-type"] ?? "").split(";", 1);
   const mediaType = type.trim().toLowerCase().slice(0, MAX_LOGGED_LENGTH);
   const body = request.body instanceof Buffer ? request.body : Buffer.alloc(0);
-  if (mediaType !== "application/json") {
+  const isRead = mediaType === "application/json" || (dialect === KAMAILIO && (mediaType === "" || mediaType === FORM_TYPE));
+  if (!isRead) {
     // OpenSIPS starts to answer 400 to a form and never ends; it breaks the connection on the others.
-    const status = mediaType === "application/x-www-form-urlencoded" ? 400 : 415;
+    const status = mediaType === FORM_TYPE ? 400 : 415;
     return sendText(reply, status, `Cannot read a body of type "${mediaType}": Content-Type must be application/json\n`);
   }
   if (body.length === 0) return sendText(reply, 400, "Cannot read an empty body: a JSON-RPC 2.0 request is wanted\n");
   const text = decodeUtf8(body);
   if (text === undefined) return sendJson(reply, 200, errorText(new MiError(PARSE_ERROR, "Parse error"), null));
-  const answer = await dispatcher.answer(text, request.ip);
+  const answer = await dispatcher.answer(text, request.ip, dialect);
   return sendJson(reply, answer.status, answer.body);
 }
 

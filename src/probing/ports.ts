@@ -1,6 +1,7 @@
 import type { Address, Balancer } from "../balancer/index.ts";
 import type { ReplyCodes } from "../health/index.ts";
 import type { Chance, Endpoint, Listener, SendOwner, TimerWheel, TransactionLayer } from "../transaction/index.ts";
+import type { ProbeLine } from "./probe-line.ts";
 
 /** A socket that probes leave from and that their replies come to; nothing else uses it. */
 export interface ProbeSocket extends Listener {
@@ -35,8 +36,6 @@ export interface ProbeSettings {
   readonly fall: number;
   /** How long a probe waits for its final reply (Timer F). */
   readonly timeoutMs: number;
-  /** What the User-Agent header says. */
-  readonly userAgent: string;
 }
 
 /** Structured logging, as pino does it. */
@@ -46,10 +45,8 @@ export interface Log {
   warn(fields: object, message: string): void;
 }
 
-/** What the prober needs of the rest of the program. */
-export interface ProberOptions {
-  readonly settings: ProbeSettings;
-  readonly balancer: Pick<Balancer, "destinations" | "destination" | "isEnabled" | "isAutoReenable" | "capacityFactor" | "setStatus">;
+/** What carries probes, whoever asks. */
+export interface LineOptions {
   /** Addresses of the listeners in order, a wildcard among them or not; the same one twice is one. */
   readonly addresses: readonly string[];
   /** The address of this machine in whose network a peer is; when there is none, another address of this machine. */
@@ -60,6 +57,19 @@ export interface ProberOptions {
   readonly streams?: StreamProbes | undefined;
   readonly wheel: TimerWheel;
   readonly chance: Chance;
+  /** Monotonic milliseconds. */
+  readonly nowMs: () => number;
+  /** What the User-Agent header says. */
+  readonly userAgent: string;
+}
+
+/** What the balancer's prober needs of the rest of the program. */
+export interface ProberOptions {
+  readonly settings: ProbeSettings;
+  readonly balancer: Pick<Balancer, "destinations" | "destination" | "isEnabled" | "isAutoReenable" | "capacityFactor" | "setStatus">;
+  /** By which its probes go; others may use it, too. */
+  readonly line: ProbeLine;
+  readonly wheel: TimerWheel;
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
   /** Milliseconds since 1970. */

@@ -1,7 +1,7 @@
 import type { Address } from "../balancer/index.ts";
 import type { SipResponse } from "../sip/index.ts";
 import { type Endpoint, facingListener, TransactionLayer, type Wire } from "../transaction/index.ts";
-import type { ProberOptions, ProbeSocket } from "./ports.ts";
+import type { LineOptions, ProbeSocket } from "./ports.ts";
 
 /** By what a probe leaves, and whose transaction waits for its reply. */
 export interface ProbeWay {
@@ -9,22 +9,17 @@ export interface ProbeWay {
   readonly layer: Pick<TransactionLayer, "send">;
 }
 
-export type ProbeWaysOptions = Pick<
-  ProberOptions,
-  "addresses" | "towards" | "openSocket" | "streams" | "wheel" | "chance" | "nowMs" | "settings"
->;
-
 /**
  * How probes reach destinations. Over UDP they have sockets and transactions of their own: calls and probes do not get in each other's way. Over streams
  * they go on the connection that calls use, as it is this one that must be alive, and only who has asked gets the replies.
  */
 export class ProbeWays {
-  readonly #options: ProbeWaysOptions;
+  readonly #options: LineOptions;
   readonly #layer: TransactionLayer;
   readonly #sockets: ProbeSocket[] = [];
 
   /** @param strayResponse is told of each reply that nobody waits for */
-  constructor(options: ProbeWaysOptions, strayResponse: () => void) {
+  constructor(options: LineOptions, strayResponse: () => void) {
     const { wheel, chance, nowMs } = options;
     this.#options = options;
     const wire: Wire = { send: (text, to, owner) => (to.listener as ProbeSocket).send(text, to, owner) };
@@ -47,10 +42,16 @@ export class ProbeWays {
     this.#layer.receive(response, source);
   }
 
-  /** Undefined when nothing of ours reaches the address. @param uri of the destination */
-  to(address: Address, uri: string): ProbeWay | undefined {
+  /**
+   * Undefined when nothing of ours reaches the address.
+   *
+   * @param uri of the destination
+   * @param leaveFrom address of ours to leave from over UDP, when there is a socket on it
+   */
+  to(address: Address, uri: string, leaveFrom?: string): ProbeWay | undefined {
     if (address.transport === "udp") {
-      const socket = this.#socketTo(address.ip);
+      const wanted = leaveFrom === undefined ? undefined : this.#sockets.find((socket) => socket.address === leaveFrom);
+      const socket = wanted ?? this.#socketTo(address.ip);
       return socket && { target: { transport: "udp", address: address.ip, port: address.port, listener: socket }, layer: this.#layer };
     }
     const { streams } = this.#options;

@@ -1,7 +1,7 @@
 import { type Address, canonicalIp } from "../balancer/index.ts";
 import type { SipResponse } from "../sip/index.ts";
 import type { ClientTransaction, ClientUser, Endpoint } from "../transaction/index.ts";
-import type { ProbedDestination } from "./probed-destination.ts";
+import type { Asked } from "./turns.ts";
 
 /** How a probe ended without a reply. */
 export type ProbeFailure = "timeout" | "transport-error";
@@ -14,26 +14,26 @@ const OUR_ERRORS =
   /\b(?:EINVAL|ENETUNREACH|ENETDOWN|EADDRNOTAVAIL|EAFNOSUPPORT|EPERM|EACCES|ENOBUFS|ENOMEM|EAGAIN|EMSGSIZE|EMFILE|ENFILE|too many connections|stopped)\b/;
 
 /** Is told of the end of each probe, once. */
-export interface ProbeOwner {
-  probeAnswered(probe: Probe, status: number): void;
-  probeFailed(probe: Probe, failure: ProbeFailure): void;
+export interface ProbeOwner<A extends Asked = Asked> {
+  probeAnswered(probe: Probe<A>, status: number): void;
+  probeFailed(probe: Probe<A>, failure: ProbeFailure): void;
   /** It did not leave this machine. `reason` names the error of the system. */
-  probeUnsent(probe: Probe, reason: string): void;
+  probeUnsent(probe: Probe<A>, reason: string): void;
 }
 
 /** One probe under way. */
-export class Probe implements ClientUser {
-  readonly target: ProbedDestination;
+export class Probe<A extends Asked = Asked> implements ClientUser {
+  readonly asked: A;
   readonly address: Address;
   readonly branch: string;
   readonly sentAtMs: number;
   /** Set as soon as it is sent. */
   transaction: ClientTransaction | undefined;
-  readonly #owner: ProbeOwner;
+  readonly #owner: ProbeOwner<A>;
 
-  constructor(owner: ProbeOwner, target: ProbedDestination, address: Address, branch: string, sentAtMs: number) {
+  constructor(owner: ProbeOwner<A>, asked: A, address: Address, branch: string, sentAtMs: number) {
     this.#owner = owner;
-    this.target = target;
+    this.asked = asked;
     this.address = address;
     this.branch = branch;
     this.sentAtMs = sentAtMs;

@@ -9,6 +9,7 @@ import { logAlert } from "../observability/alert-log.ts";
 import type { BanChange, OverloadChange } from "../overload/index.ts";
 import type { Log } from "../proxy/index.ts";
 import { VERSION } from "../version.ts";
+import type { DispatcherStatus } from "./dispatch-events.ts";
 import type { SessionGap } from "./load-audit.ts";
 
 /** Random characters in the ids of a run: a clock that was set back must not lead to ids that there have been. */
@@ -202,6 +203,18 @@ export class Announcer {
   /** A FreeSWITCH has fewer sessions than we count calls there, or it is so no more. */
   sessionsMissing({ state, url, calls, sessions }: SessionGap): void {
     this.#bus.publish("E_LOAD_BALANCER_AUDIT", { freeswitch: url, state, calls, sessions, healed: false });
+  }
+
+  /** A destination of a set began to get requests, or does so no more (`isOpen`), whatever the cause. */
+  dispatcherStatus({ destination, isOpen, flags, cause }: DispatcherStatus): void {
+    const { setId: group, uri: address } = destination;
+    this.#bus.publish("E_DISPATCHER_STATUS", { group, address, status: isOpen ? "active" : "inactive", cause, flags });
+  }
+
+  /** The same, as Kamailio's `event_route` of that name is told of it. */
+  dispatcherEvent({ destination, isOpen, flags, cause }: DispatcherStatus): void {
+    const { setId: group, uri, attributes } = destination;
+    this.#bus.publish(isOpen ? "dispatcher:dst-up" : "dispatcher:dst-down", { group, uri, attrs: attributes.body, cause, flags });
   }
 
   /** A node of the cluster came or went. */

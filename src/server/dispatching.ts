@@ -3,7 +3,6 @@ import { type Config, type DispatcherSetup, missingSets, readDispatcherSetup } f
 import {
   type Destination,
   Dispatcher,
-  printFlags,
   type ReloadResult,
   readRows,
   type StateChange,
@@ -64,7 +63,6 @@ export class Dispatching {
       nowMs,
       parseUri: dispatchTarget,
       changed: (change) => {
-        logChange(change, log);
         for (const tell of this.changeListeners) tell(change);
       },
     });
@@ -123,8 +121,10 @@ export class Dispatching {
   /** Adds a destination until the next load (`dispatcher.add`). Answers what is wrong when it cannot be used. */
   add(record: WrittenRecord): readonly string[] {
     const { isApplied, problems } = this.dispatcher.add(record);
-    if (isApplied) this.#setsChanged();
-    return isApplied ? [] : problems;
+    if (!isApplied) return problems;
+    for (const problem of problems) this.#ports.log.warn({}, `dispatcher: ${problem}`);
+    this.#setsChanged();
+    return [];
   }
 
   /** Takes the destinations of a URI out of a set until the next load (`dispatcher.remove`). Answers how many there were. */
@@ -199,7 +199,7 @@ export class Dispatching {
   }
 
   /** What management reads and steers. */
-  get management(): DispatchPort {
+  get management(): Pick<DispatchPort, "dispatcher" | "reload" | "add" | "remove"> {
     return {
       dispatcher: this.dispatcher,
       reload: () => this.reload(),
@@ -322,10 +322,4 @@ function targetOf({ uri }: Pick<Destination, "uri">): SipTarget {
 
 function tellLoad({ sets }: Dispatcher, { added, removed, kept }: ReloadResult, log: Log): void {
   log.info({ sets: sets.length, destinations: added + kept, added, removed }, "dispatcher sets loaded");
-}
-
-function logChange({ destination, before, after, cause }: StateChange, log: Log): void {
-  const { setId: set, uri } = destination;
-  const [was, now] = [printFlags(before), printFlags(after)];
-  log.info({ set, uri, was, now, cause }, `dispatcher destination <${uri}> of set ${set} goes from ${was} to ${now}`);
 }

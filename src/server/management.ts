@@ -8,7 +8,7 @@ import { VERSION } from "../version.ts";
 import type { Announcer } from "./announcer.ts";
 import type { ClusterNode } from "./cluster.ts";
 import type { DialogKeeper } from "./dialog-keeper.ts";
-import type { Dispatching } from "./dispatching.ts";
+import type { DispatchWatch } from "./dispatch-watch.ts";
 import type { ConfiguredDistribution } from "./distribution.ts";
 import type { FreeswitchFeeds } from "./freeswitch-feeds.ts";
 import type { FormerProcess } from "./handover/former-process.ts";
@@ -31,7 +31,7 @@ export interface ManagedParts {
   readonly reloads: Reloads;
   readonly operators: Operators;
   readonly keeper: DialogKeeper | undefined;
-  readonly dispatching: Dispatching;
+  readonly dispatchWatch: DispatchWatch;
   readonly distribution: ConfiguredDistribution;
   readonly registrations: Registrations | undefined;
   readonly watch: Watch;
@@ -60,9 +60,12 @@ export function startManagement({ config, former, log, ...parts }: ManagedParts)
       reload: () => reloads.reload(),
       ...(parts.mayRestart && { restart: () => hotRestart.restart() }),
       elsewhere: (...request) => hotRestart.manage(...request),
-      dispatch: parts.dispatching.management,
+      dispatch: parts.dispatchWatch.management,
       drains: operators.drains,
-      settled: async () => (await Promise.all([operators.settled(), keeper?.settled()])).every((isWritten) => isWritten !== false),
+      settled: async () => {
+        const written = await Promise.all([operators.settled(), parts.dispatchWatch.settled(), keeper?.settled()]);
+        return written.every((isWritten) => isWritten !== false);
+      },
       distributor: { lists: distribution.distributor, reload: () => distribution.reload() },
       ...(registrations && { registrations: () => registrations.bindings() }),
       probes: () => watch.prober?.figures() ?? [],

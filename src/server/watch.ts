@@ -3,7 +3,18 @@ import type { Config } from "../config/index.ts";
 import { type BreakerChange, CallOutcomes, outcomeSettings } from "../health/index.ts";
 import type { ManagementPorts } from "../management/index.ts";
 import { logBreaker, logRest } from "../observability/outcome-log.ts";
-import { Prober, probeSettings, SlowStart, type StreamProbes, slowStartMs } from "../probing/index.ts";
+import type { ProbeStatisticsSource } from "../observability/probe-statistics.ts";
+import {
+  DispatchProber,
+  type DispatchProberOptions,
+  type DispatchProbeSettings,
+  ProbeLine,
+  Prober,
+  probeSettings,
+  SlowStart,
+  type StreamProbes,
+  slowStartMs,
+} from "../probing/index.ts";
 import type { Log } from "../proxy/index.ts";
 import type { TimerWheel } from "../transaction/index.ts";
 import type { RandomTokens } from "../transport/chance.ts";
@@ -19,6 +30,10 @@ export interface WatchPorts {
   readonly breakerChanged: (change: BreakerChange) => void;
   /** Whether it is this node that probes; absent: always. */
   readonly mayProbe?: (() => boolean) | undefined;
+  /** The dispatcher's destinations, and how they are probed at this moment; without settings they are not. */
+  readonly dispatch: Pick<DispatchProberOptions, "dispatcher" | "locate" | "leaveFrom" | "mayProbe"> & {
+    settings(): DispatchProbeSettings | undefined;
+  };
   /** The way of probes over connections. */
   readonly streams: StreamProbes;
   readonly locals: LocalAddresses;
@@ -38,6 +53,10 @@ export class Watch {
   readonly #ports: WatchPorts;
   readonly #slowStart: SlowStart;
   #prober: Prober | undefined;
+  #dispatchProber: DispatchProber | undefined;
+  #line: ProbeLine | undefined;
+  /** On which SIP is taken over UDP, while probes may be sent. */
+  #addresses: readonly string[] | undefined;
 
   constructor(ports: WatchPorts) {
     const { config, balancer, wheel, nowMs } = ports;
@@ -56,6 +75,17 @@ export class Watch {
     return this.#prober;
   }
 
+  /** Absent unless the dispatcher's destinations are probed. */
+  get dispatchProber(): DispatchProber | undefined {
+    return this.#dispatchProber;
+  }
+
+  /** Counters of all probes, and what those of the balancer have shown. Absent when nobody is probed. */
+  get probing(): ProbeStatisticsSource | undefined {
+    if (this.#line === undefined) return undefined;
+    return { counters: this.#line.counters, figures: () => this.#prober?.figures() ?? [] };
+  }
+
   /**
    * Begins to probe; over UDP from sockets of its own, so that probes wait behind no call and no call behind them.
    *
@@ -63,37 +93,61 @@ export class Watch {
    * @throws Error when none of them can be bound
    */
   async start(addresses: readonly string[]): Promise<void> {
-    const { config, balancer, chance, locals, log, mayProbe, nowMs, streams, wheel } = this.#ports;
-    if (config.load_balancer.probing_interval === 0) return;
-    const counters = new TransportCounters();
-    const fault = (error: unknown, action: string): void => log.error({ err: error }, `cannot ${action}`);
-    this.#prober = new Prober({
-      settings: probeSettings(config),
-      balancer,
-      addresses,
-      towards: (address) => locals.towards(address),
-      openSocket: (address, receive) => UdpListener.open({ address, port: 0, advertised: null, locals, counters, receive, fault }),
-      streams,
-      wheel,
-      chance,
-      nowMs,
-      wallMs: Date.now,
-      random: Math.random,
-      mayProbe,
-      log,
-    });
-    await this.#prober.start();
+    const { config, balancer, mayProbe } = this.#ports;
+    this.#addresses = addresses;
+    if (config.load_balancer.probing_interval > 0) {
+      this.#prober = new Prober({ ...this.#shared(), settings: probeSettings(config), balancer, wallMs: Date.now, mayProbe });
+      await this.#prober.start();
+    }
+    await this.#probeSets();
   }
 
   async stop(): Promise<void> {
+    this.#addresses = undefined;
     this.outcomes?.stop();
     this.#slowStart.stop();
+    this.#dispatchProber?.stop();
     await this.#prober?.stop();
+    await this.#line?.close();
+  }
+
+  /** To be told of each change of the dispatcher's sets, and of how they are probed. */
+  setsChanged(): void {
+    this.#probeSets().catch((error: unknown) => this.#ports.log.error({ err: error }, "cannot probe the dispatcher's destinations"));
   }
 
   statusChanged(change: StatusChange): void {
     this.#slowStart.statusChanged(change);
     this.#prober?.statusChanged(change);
+  }
+
+  async #probeSets(): Promise<void> {
+    if (this.#addresses === undefined) return; // it has not begun, or is over
+    const { dispatch } = this.#ports;
+    const settings = dispatch.settings();
+    if (settings === undefined) {
+      this.#dispatchProber?.stop();
+    } else if (this.#dispatchProber === undefined) {
+      this.#dispatchProber = new DispatchProber({ ...this.#shared(), ...dispatch, settings });
+      await this.#dispatchProber.start();
+    } else {
+      this.#dispatchProber.use(settings);
+      this.#dispatchProber.setsChanged();
+    }
+  }
+
+  /** What all probers have in common. */
+  #shared(): Pick<DispatchProberOptions, "line" | "wheel" | "nowMs" | "log" | "random"> {
+    const { config, chance, locals, log, nowMs, streams, wheel } = this.#ports;
+    const counters = new TransportCounters();
+    const fault = (error: unknown, action: string): void => log.error({ err: error }, `cannot ${action}`);
+    this.#line ??= new ProbeLine({
+      addresses: this.#addresses ?? [],
+      towards: (address) => locals.towards(address),
+      openSocket: (address, receive) => UdpListener.open({ address, port: 0, advertised: null, locals, counters, receive, fault }),
+      ...{ streams, wheel, chance, nowMs, userAgent: config.sip.server_header },
+    });
+    return { line: this.#line, wheel, nowMs, log, random: Math.random };
   }
 
   /** What management offers of it. */

@@ -4,6 +4,7 @@ import { type Generated, Kysely, SqliteDialect } from "kysely";
 import { Migrator } from "kysely/migration";
 import { LOAD_BALANCER_TABLE_VERSION, migrationsFor } from "../../migrations/index.ts";
 import { MEMORY } from "./database-url.ts";
+import type { SavedDispatcherState } from "./dispatcher-state-row.ts";
 import { StoreError } from "./errors.ts";
 import { asStoreError, sqliteCode } from "./fault.ts";
 import type { SavedRegistration } from "./registration-row.ts";
@@ -22,6 +23,7 @@ export interface Tables {
   version: { table_name: string; table_version: number };
   headroom_destination_state: StoredState;
   headroom_registration: SavedRegistration;
+  headroom_dispatcher_state: SavedDispatcherState;
 }
 
 /** One row of the table of states, as it is written. */
@@ -114,6 +116,11 @@ export function stateTableName(table: string): "headroom_destination_state" {
 /** The table of registrations that goes with a table of destinations. */
 export function registrationTableName(table: string): "headroom_registration" {
   return `headroom_registration${suffixOf(table)}` as "headroom_registration";
+}
+
+/** The table of the dispatcher's states that goes with a table of destinations. */
+export function dispatcherStateTableName(table: string): "headroom_dispatcher_state" {
+  return `headroom_dispatcher_state${suffixOf(table)}` as "headroom_dispatcher_state";
 }
 
 /** Several tables of destinations in one database have tables of their own beside them. */

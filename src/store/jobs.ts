@@ -1,6 +1,7 @@
 import type { DestinationState } from "../health/index.ts";
 import type { StoredRow } from "./connection.ts";
 import type { CallPage, DialogChanges, OpenedCalls } from "./dialog-file.ts";
+import type { DispatcherStateChanges } from "./dispatcher-state-row.ts";
 import type { StoreErrorCode } from "./errors.ts";
 import type { RegistrationChanges } from "./registration-row.ts";
 
@@ -34,6 +35,8 @@ export interface Jobs {
   "write states": { readonly input: readonly DestinationState[]; readonly output: undefined };
   /** As above. */
   "write registrations": { readonly input: RegistrationChanges; readonly output: undefined };
+  /** As above. */
+  "write dispatcher states": { readonly input: DispatcherStateChanges; readonly output: undefined };
   /** Opens the file of calls, which is locked from then on, and looks whether it is whole. Input: the time now, milliseconds since 1970. */
   "open dialogs": { readonly input: number; readonly output: OpenedCalls };
   /** Some of its calls. Input: where the page before has ended, 0 for the first one. */

@@ -3,6 +3,7 @@ import { isNumeric, locateAtOnce, SERVED_TRANSPORTS, type SipTarget, targetKey }
 import { type Connection, connect, type StoredRow, tableName } from "./connection.ts";
 import { MEMORY, sqliteFile } from "./database-url.ts";
 import { readRows } from "./destination-rows.ts";
+import { type DispatcherStateTable, readDispatcherStates, writeDispatcherStates } from "./dispatcher-state-row.ts";
 import { StoreError } from "./errors.ts";
 import { asStoreError } from "./fault.ts";
 import { KnownHosts } from "./known-hosts.ts";
@@ -95,6 +96,8 @@ export interface DestinationStore {
   states(log: StateLog, options?: StateQueueOptions): DestinationStateStore;
   /** The destinations that registered themselves, in a table of their own. The thread of {@link states} writes it as well. */
   registrations(log: StateLog): RegistrationTable;
+  /** What operators set for destinations of the dispatcher, in a table of its own. The thread of {@link states} writes it as well. */
+  dispatcherStates(log: StateLog): DispatcherStateTable;
   /** Ends the thread and a database in memory; a file is never held open between two calls. Takes a second and a half at most. */
   close(): Promise<void>;
 }
@@ -250,6 +253,14 @@ class SqliteStore implements DestinationStore {
     return { read, write: (changes) => thread.run("write registrations", changes) };
   }
 
+  dispatcherStates(log: StateLog): DispatcherStateTable {
+    const { table } = this.#options;
+    const read = () => this.#run((db) => readDispatcherStates(db, table));
+    if (this.#lasting !== undefined) return { read, write: (changes) => this.#run((db) => writeDispatcherStates(db, table, changes)) };
+    const thread = this.#writer(log);
+    return { read, write: (changes) => thread.run("write dispatcher states", changes) };
+  }
+
   async close(): Promise<void> {
     await this.#thread?.close();
     await this.#lasting?.destroy();
@@ -301,7 +312,7 @@ class SqliteStore implements DestinationStore {
 function checkTableName(table: string): void {
   if (
     /^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(table) &&
-    !/^(?:version$|sqlite_|headroom_migration|headroom_destination_state|headroom_registration)/i.test(table)
+    !/^(?:version$|sqlite_|headroom_migration|headroom_destination_state|headroom_registration|headroom_dispatcher_state)/i.test(table)
   )
     return;
   throw new StoreError(

@@ -1,5 +1,6 @@
 import { type Connection, connect } from "./connection.ts";
 import { readRows } from "./destination-rows.ts";
+import { writeDispatcherStates } from "./dispatcher-state-row.ts";
 import { readDispatcherRows } from "./dispatcher-table.ts";
 import { asStoreError } from "./fault.ts";
 import type { DatabasePlace, DialogJobKind, JobKind, JobReply, JobRequest, Jobs } from "./jobs.ts";
@@ -15,6 +16,7 @@ type Work<Kind extends JobKind> = (db: Connection, place: DatabasePlace, input: 
 const work: { readonly [Kind in Here]: Work<Kind> } = {
   "write states": async (db, place, states) => void (await writeStates(db, place.table, states)),
   "write registrations": async (db, place, changes) => void (await writeRegistrations(db, place.table, changes)),
+  "write dispatcher states": async (db, place, changes) => void (await writeDispatcherStates(db, place.table, changes)),
   "read destinations": (db, place) => readRows(db, place),
 };
 

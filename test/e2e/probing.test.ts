@@ -2,55 +2,15 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { type Headroom, startHeadroom } from "../support/headroom.ts";
 import { waitFor } from "../support/net.ts";
-import { headerOf, responseTo } from "../support/sip-messages.ts";
-import { UdpPeer } from "../support/udp-peer.ts";
-
-const POLL_MS = 10;
-
-/** A destination that answers probes with a status that the test sets; 0: silence. */
-class Responder {
-  status = 200;
-  readonly peer: UdpPeer;
-  readonly #timer: NodeJS.Timeout;
-  #seen = 0;
-
-  private constructor(peer: UdpPeer) {
-    this.peer = peer;
-    this.#timer = setInterval(() => this.#answer(), POLL_MS);
-  }
-
-  static async open(address: string): Promise<Responder> {
-    return new Responder(await UdpPeer.open(address));
-  }
-
-  get uri(): string {
-    return `sip:${this.peer.sentBy}`;
-  }
-
-  get probes(): string[] {
-    return this.peer.received.filter((text) => text.startsWith("OPTIONS "));
-  }
-
-  async close(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.peer.close();
-  }
-
-  #answer(): void {
-    for (const text of this.peer.received.slice(this.#seen)) {
-      const [, address = "", port = ""] = /^SIP\/2\.0\/UDP ([^:]+):(\d+);/.exec(headerOf(text, "Via")) ?? [];
-      if (this.status > 0) this.peer.send(responseTo(text, this.status, { toTag: "peer" }), { address, port: Number(port) });
-    }
-    this.#seen = this.peer.received.length;
-  }
-}
+import { ProbedPeer } from "../support/probed-peer.ts";
+import { headerOf } from "../support/sip-messages.ts";
 
 describe("probing, from the configuration to lb_list", () => {
   let headroom: Headroom;
-  const responders: Responder[] = [];
+  const responders: ProbedPeer[] = [];
 
   before(async () => {
-    for (let i = 0; i < 3; i++) responders.push(await Responder.open(`127.0.0.${21 + i}`));
+    for (let i = 0; i < 3; i++) responders.push(await ProbedPeer.open(`127.0.0.${21 + i}`));
     const rows = responders.map(({ uri }, i) => ({ uri, resources: "pstn=10", probeMode: i as 0 | 1 | 2 }));
     const settings = `
 load_balancer: { probing_interval: 1, probing_reply_codes: [404], probing_verbose: true, probing_from: "sip:watch@example.net" }

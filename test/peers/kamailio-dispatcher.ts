@@ -8,6 +8,9 @@ import { freeUdpPort } from "../support/net.ts";
 /** Requests that are under way at once: far fewer than the socket's buffer holds. */
 const WINDOW = 32;
 const ANSWER_TIMEOUT_MS = 20_000;
+/** Transports of the module jsonrpcs. */
+const DATAGRAM = 4;
+const HTTP_AND_DATAGRAM = 5;
 
 /** What `ds_mark_dst` is called with: its parameter cannot be a variable. */
 const MARKS = ["a", "i", "t", "d", "ap", "ip", "tp", "dp"] as const;
@@ -287,7 +290,7 @@ loadmodule "siputils.so"
 loadmodule "jsonrpcs.so"
 ${core}
 loadmodule "dispatcher.so"
-modparam("jsonrpcs", "transport", 4)
+modparam("jsonrpcs", "transport", ${core.includes("xhttp.so") ? HTTP_AND_DATAGRAM : DATAGRAM})
 modparam("jsonrpcs", "dgram_socket", "udp:${address}:${rpcPort}")
 modparam("jsonrpcs", "pretty_format", 0)
 ${lines.join("\n")}

@@ -1,13 +1,11 @@
 import assert from "node:assert/strict";
-import { createSocket, type Socket } from "node:dgram";
-import { once } from "node:events";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type ProbingMode, parseReplyCodes, parseState, printFlags, TIMEOUT_CODE } from "../../src/dispatch/index.ts";
 import { Bench, made, request } from "../dispatch/support.ts";
 import { seededRandom } from "../support/random.ts";
-import { headerOf } from "../support/sip-messages.ts";
 import { type PeerRequest, startDispatcherPeer } from "./kamailio-dispatcher.ts";
+import { openScripted, play } from "./scripted-destination.ts";
 
 const ADDRESS = "127.0.0.1";
 const CODES = "code=403;class=3";
@@ -17,42 +15,6 @@ const FLAGS = [0, 8, 1, 9, 2, 10, 4, 12, 9, 9, 8, 0]; // 32 is of later versions
 const RUN_MS = 21_000;
 /** Above the interval of probes, which is two seconds. */
 const QUIET_MS = 4_500;
-
-/** A destination that answers probes as its script says, and notes how Kamailio saw it before each. */
-interface Scripted {
-  readonly socket: Socket;
-  readonly uri: string;
-  readonly flags: number;
-  /** Letters of `dispatcher.list` before an answer, and the answer. */
-  readonly steps: { readonly seen: string; readonly code: number }[];
-  lastProbeAt: number;
-}
-
-async function openScripted(flags: number): Promise<Scripted> {
-  const socket = createSocket("udp4");
-  socket.bind(0, ADDRESS);
-  await once(socket, "listening");
-  return { socket, uri: `sip:${ADDRESS}:${socket.address().port}`, flags, steps: [], lastProbeAt: 0 };
-}
-
-/** Answers until `stop`; `look` tells the letters of the destination now. */
-function play(scripted: Scripted, codes: () => number, look: (uri: string) => Promise<string>): void {
-  const seen = new Set<string>();
-  scripted.socket.on("message", (bytes, from) => {
-    const text = bytes.toString("latin1");
-    const via = headerOf(text, "Via");
-    if (seen.has(via)) return; // sent again
-    seen.add(via);
-    scripted.lastProbeAt = performance.now();
-    const code = codes();
-    void look(scripted.uri).then((letters) => {
-      scripted.steps.push({ seen: letters, code });
-      if (code === 0) return;
-      const copied = ["Via", "From", "To", "Call-ID", "CSeq"].map((name) => `${name}: ${headerOf(text, name)}`);
-      scripted.socket.send([`SIP/2.0 ${code} Answer`, ...copied, "Content-Length: 0", "", ""].join("\r\n"), from.port, from.address);
-    });
-  });
-}
 
 describe("Kamailio 5.6 is the judge of states", () => {
   const cases: { mode: ProbingMode; probing: number; inactive: number }[] = [
@@ -65,7 +27,7 @@ describe("Kamailio 5.6 is the judge of states", () => {
   const played = cases.map(async (one, index) => {
     const { mode, probing, inactive } = one;
     const random = seededRandom(index + 1);
-    const destinations = await Promise.all(FLAGS.map(openScripted));
+    const destinations = await Promise.all(FLAGS.map((flags) => openScripted(ADDRESS, flags)));
     const list = destinations.map(({ uri, flags }, i) => `1 ${uri} ${flags} ${100 - i}`).join("\n");
     const params = {
       ds_ping_interval: 2,

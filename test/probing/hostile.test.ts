@@ -21,18 +21,18 @@ describe("a reply to a probe is ignored and counted", () => {
       "ignored_branch",
       (bench, probe) => {
         const text = responseTo(probe.text, 200).replace(/branch=\S+/, "branch=z9hG4bKguessed");
-        bench.prober.receive(text, probe.to);
+        bench.line.receive(text, probe.to);
       },
     ],
     [
       "without a branch",
       "ignored_branch",
-      (bench, probe) => bench.prober.receive(responseTo(probe.text, 200).replace(/;branch=\S+/, ""), probe.to),
+      (bench, probe) => bench.line.receive(responseTo(probe.text, 200).replace(/;branch=\S+/, ""), probe.to),
     ],
     [
       "with the method of another request",
       "ignored_branch",
-      (bench, probe) => bench.prober.receive(responseTo(probe.text, 200).replace("1 OPTIONS", "1 REGISTER"), probe.to),
+      (bench, probe) => bench.line.receive(responseTo(probe.text, 200).replace("1 OPTIONS", "1 REGISTER"), probe.to),
     ],
     [
       "that comes after the time-out",
@@ -77,8 +77,8 @@ describe("a reply to a probe is ignored and counted", () => {
         bench.reply(probe, 200);
       },
     ],
-    ["when it cannot be read", "ignored_malformed", (bench, probe) => bench.prober.receive("SIP/2.0 200 OK\r\n\r\n", probe.to)],
-    ["when it is a request", "ignored_requests", (bench, probe) => bench.prober.receive(request({ method: "OPTIONS" }), probe.to)],
+    ["when it cannot be read", "ignored_malformed", (bench, probe) => bench.line.receive("SIP/2.0 200 OK\r\n\r\n", probe.to)],
+    ["when it is a request", "ignored_requests", (bench, probe) => bench.line.receive(request({ method: "OPTIONS" }), probe.to)],
   ];
   for (const [name, counter, act] of cases) {
     it(name, async () => {
@@ -135,7 +135,7 @@ describe("what comes to the probing sockets", () => {
           }),
         ),
         (text) => {
-          bench.prober.receive(text, { ...probe.to, address: "192.0.2.66" });
+          bench.line.receive(text, { ...probe.to, address: "192.0.2.66" });
           assert.equal(bench.isEnabled(1), false);
         },
       ),

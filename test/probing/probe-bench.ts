@@ -1,6 +1,6 @@
 import { Balancer, type DestinationRow, parseResources, type StatusChange } from "../../src/balancer/index.ts";
 import { compileReplyCodes } from "../../src/health/index.ts";
-import { Prober, type ProbeSettings, type ProbeSocket } from "../../src/probing/index.ts";
+import { ProbeLine, Prober, type ProbeSettings, type ProbeSocket } from "../../src/probing/index.ts";
 import { type Endpoint, type SendOwner, TICK_MS, TimerWheel } from "../../src/transaction/index.ts";
 import { below, seededRandom } from "../support/random.ts";
 import { headerOf, responseTo } from "../support/sip-messages.ts";
@@ -73,6 +73,7 @@ export class ProbeBench {
   readonly faults: unknown[] = [];
   readonly changes: StatusChange[] = [];
   readonly balancer: Balancer;
+  readonly line: ProbeLine;
   readonly prober: Prober;
   readonly sockets: FakeSocket[] = [];
   readonly sent: Sent[] = [];
@@ -97,6 +98,19 @@ export class ProbeBench {
     });
     this.balancer.replaceTable(rows);
     const log = (level: string) => (_fields: object, message: string) => this.logged.push({ level, message });
+    this.line = new ProbeLine({
+      addresses,
+      towards: (address) => this.networks[address.split(".").slice(0, 3).join(".")] ?? addresses[0] ?? "",
+      openSocket: async (address) => {
+        const socket = new FakeSocket(address, (from, text, to, owner) => this.#sent({ atMs: this.nowMs, text, to, owner, from }));
+        this.sockets.push(socket);
+        return socket;
+      },
+      wheel: this.wheel,
+      chance: { token: () => `tok${(++this.#tokens).toString(36).padStart(13, "0")}` },
+      nowMs: () => this.nowMs,
+      userAgent: "headroom",
+    });
     this.prober = new Prober({
       settings: {
         intervalMs: INTERVAL_MS,
@@ -109,19 +123,11 @@ export class ProbeBench {
         rise: 1,
         fall: 1,
         timeoutMs: TIMEOUT_MS,
-        userAgent: "headroom",
         ...settings,
       },
       balancer: this.balancer,
-      addresses,
-      towards: (address) => this.networks[address.split(".").slice(0, 3).join(".")] ?? addresses[0] ?? "",
-      openSocket: async (address) => {
-        const socket = new FakeSocket(address, (from, text, to, owner) => this.#sent({ atMs: this.nowMs, text, to, owner, from }));
-        this.sockets.push(socket);
-        return socket;
-      },
+      line: this.line,
       wheel: this.wheel,
-      chance: { token: () => `tok${(++this.#tokens).toString(36).padStart(13, "0")}` },
       nowMs: () => this.nowMs,
       wallMs: () => WALL_MS + this.nowMs,
       random,
@@ -171,7 +177,7 @@ export class ProbeBench {
 
   /** A reply to `probe` from where it went, or from elsewhere. */
   reply(probe: Sent, status: number, from: Partial<Endpoint> = {}): void {
-    this.prober.receive(responseTo(probe.text, status, { toTag: "peer" }), { ...probe.to, ...from });
+    this.line.receive(responseTo(probe.text, status, { toTag: "peer" }), { ...probe.to, ...from });
   }
 
   #sent(sent: Sent): void {

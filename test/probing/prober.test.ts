@@ -13,7 +13,7 @@ describe("a probe", () => {
   it("has the destination's URI as Request-URI and To, the configured From, and what RFC 3261 §8.1.1 wants of a request", async () => {
     const uri = "sip:media@192.0.2.1:5080;transport=udp";
     const destination = row(1, 2, { uri, addresses: [{ ip: "192.0.2.1", port: 5080, transport: "udp" }] });
-    const bench = await ProbeBench.started([destination], { from: "sip:watch@example.net", userAgent: "headroom test" });
+    const bench = await ProbeBench.started([destination], { from: "sip:watch@example.net" });
     bench.run(10);
     const { text, to } = bench.sent[0]!;
     assert.equal(parseMessage(text).kind, "request");
@@ -23,7 +23,7 @@ describe("a probe", () => {
     assert.match(headerOf(text, "Via"), /^SIP\/2\.0\/UDP 198\.51\.100\.1:40000;rport;branch=z9hG4bKtok\w+$/);
     assert.equal(headerOf(text, "CSeq"), "1 OPTIONS");
     assert.equal(headerOf(text, "Max-Forwards"), "70");
-    assert.equal(headerOf(text, "User-Agent"), "headroom test");
+    assert.equal(headerOf(text, "User-Agent"), "headroom");
     assert.equal(headerOf(text, "Content-Length"), "0");
     assert.deepEqual([to.address, to.port], ["192.0.2.1", 5080]);
   });

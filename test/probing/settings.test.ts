@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { judgeReply } from "../../src/health/index.ts";
-import { type ProbingKeys, probeSettings, slowStartMs } from "../../src/probing/index.ts";
+import { dispatchProbeSettings, type ProbingKeys, probeSettings, slowStartMs } from "../../src/probing/index.ts";
 
 function keys(method = "OPTIONS"): ProbingKeys {
   return {
@@ -13,7 +13,6 @@ function keys(method = "OPTIONS"): ProbingKeys {
       probing_verbose: true,
     },
     tm: { fr_timeout: 5 },
-    sip: { server_header: "headroom" },
   };
 }
 
@@ -30,7 +29,6 @@ describe("probeSettings()", () => {
       rise: 1,
       fall: 1,
       timeoutMs: 5_000,
-      userAgent: "headroom",
     });
     assert.deepEqual(
       [404, 503, 486, 480, 403].map((status) => judgeReply(status, accepted)),
@@ -54,4 +52,32 @@ describe("probeSettings()", () => {
       );
     });
   }
+});
+
+describe("dispatchProbeSettings()", () => {
+  const dispatcher = {
+    ds_ping_interval: 10,
+    ds_ping_method: "INFO",
+    ds_ping_from: "sip:dispatcher@localhost",
+    ds_ping_latency_stats: 1,
+    outbound_proxy: null,
+  };
+  it("turns seconds into milliseconds; with interval 0 nobody is probed", () => {
+    assert.deepEqual(dispatchProbeSettings({ dispatcher, tm: { fr_timeout: 5 } }), {
+      intervalMs: 10_000,
+      jitter: 0,
+      method: "INFO",
+      from: "sip:dispatcher@localhost",
+      timeoutMs: 5_000,
+      isMeasured: true,
+      outboundProxy: undefined,
+    });
+    assert.equal(dispatchProbeSettings({ dispatcher: { ...dispatcher, ds_ping_interval: 0 }, tm: { fr_timeout: 5 } }), undefined);
+  });
+  it("refuses to probe with INVITE", () => {
+    assert.throws(
+      () => dispatchProbeSettings({ dispatcher: { ...dispatcher, ds_ping_method: "INVITE" }, tm: { fr_timeout: 5 } }),
+      /^RangeError: Cannot probe with method "INVITE"/,
+    );
+  });
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
 import { Balancer, type DestinationRow, parseResources } from "../../src/balancer/index.ts";
 import { compileReplyCodes } from "../../src/health/index.ts";
-import { Prober } from "../../src/probing/index.ts";
+import { ProbeLine, Prober } from "../../src/probing/index.ts";
 import { TICK_MS, TimerWheel } from "../../src/transaction/index.ts";
 import { RandomTokens } from "../../src/transport/chance.ts";
 import { LocalAddresses } from "../../src/transport/local-address.ts";
@@ -37,21 +37,7 @@ async function startProber(peers: readonly UdpPeer[], timeoutMs: number, address
   balancer.replaceTable(peers.map((peer, i) => rowOf(i + 1, peer)));
   const locals = new LocalAddresses(nowMs);
   const ignore = (): void => undefined;
-  const prober = new Prober({
-    settings: {
-      intervalMs: INTERVAL_MS,
-      fastIntervalMs: 0,
-      jitter: 0,
-      method: "OPTIONS",
-      from: "sip:prober@localhost",
-      accepted: compileReplyCodes(["404"]),
-      verbose: false,
-      rise: 1,
-      fall: 1,
-      timeoutMs,
-      userAgent: "headroom",
-    },
-    balancer,
+  const line = new ProbeLine({
     addresses,
     towards: (address) => locals.towards(address),
     openSocket: (address, receive) =>
@@ -66,6 +52,25 @@ async function startProber(peers: readonly UdpPeer[], timeoutMs: number, address
       }),
     wheel,
     chance: new RandomTokens(),
+    nowMs,
+    userAgent: "headroom",
+  });
+  const prober = new Prober({
+    settings: {
+      intervalMs: INTERVAL_MS,
+      fastIntervalMs: 0,
+      jitter: 0,
+      method: "OPTIONS",
+      from: "sip:prober@localhost",
+      accepted: compileReplyCodes(["404"]),
+      verbose: false,
+      rise: 1,
+      fall: 1,
+      timeoutMs,
+    },
+    balancer,
+    line,
+    wheel,
     nowMs,
     wallMs: Date.now,
     random: Math.random,

@@ -56,7 +56,8 @@ const NAMES: Record<string, string> = {
     dialog_lookups dialog_lookups_timed_out dialog_messages_missed dialog_comparisons mi_asked mi_timeouts mi_run mi_answers_ignored
     mi_answers_too_long mi_not_for_this_node mi_refused_too_long mi_refused_stranger mi_refused_late mi_refused_twice mi_refused_method
     mi_refused_busy`,
-  dispatcher: "sets destinations counted_calls reloads reload_failures",
+  dispatcher:
+    "sets destinations counted_calls reloads reload_failures active trying inactive disabled dst_down dst_up probes_unresolved states_written state_write_failures states_pending",
   distributor: "lists picks no_node no_list reloads reload_failures modifications",
   events: `published clients clients_refused clients_dropped webhook_delivered webhook_failures webhook_lost webhook_pending alerts
     alerts_raised`,

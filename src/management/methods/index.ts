@@ -6,6 +6,14 @@ import { clustererList } from "./clusterer-list.ts";
 import { clustererListCap } from "./clusterer-list-cap.ts";
 import { clustererListShtags } from "./clusterer-list-shtags.ts";
 import { clustererShtagSetActive } from "./clusterer-shtag-set-active.ts";
+import { dispatcherAdd } from "./dispatcher-add.ts";
+import { dispatcherHash } from "./dispatcher-hash.ts";
+import { dispatcherList } from "./dispatcher-list.ts";
+import { dispatcherOclist } from "./dispatcher-oclist.ts";
+import { dispatcherPingActive } from "./dispatcher-ping-active.ts";
+import { dispatcherReload } from "./dispatcher-reload.ts";
+import { dispatcherRemove } from "./dispatcher-remove.ts";
+import { dispatcherSetDuidState, dispatcherSetState } from "./dispatcher-set-state.ts";
 import { distributorCtl } from "./distributor-ctl.ts";
 import { distributorNext } from "./distributor-next.ts";
 import { dlgEndDlg } from "./dlg-end-dlg.ts";
@@ -82,6 +90,15 @@ export const allMethods: readonly Method[] = [
   lbWhatIf,
   distributorNext,
   distributorCtl,
+  dispatcherList,
+  dispatcherReload,
+  dispatcherSetState,
+  dispatcherSetDuidState,
+  dispatcherAdd,
+  dispatcherRemove,
+  dispatcherPingActive,
+  dispatcherHash,
+  dispatcherOclist,
   pikeList,
   pikeRm,
 ];

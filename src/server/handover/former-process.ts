@@ -12,6 +12,7 @@ import type { ListenerPlace, Listeners } from "../listeners.ts";
 import { LentConnections } from "./lent-connections.ts";
 import {
   type CallNote,
+  type DispatchNote,
   type FromFormer,
   type FromNext,
   HANDOVER_VERSION,
@@ -41,6 +42,7 @@ export interface TakeOverPorts {
   readonly proxy: Pick<SipProxy, "receive">;
   readonly config: Pick<Config, "sip" | "mi_http">;
   readonly management: Pick<ManagementServer, "attach" | "open" | "run">;
+  readonly dispatch: { adopt(note: DispatchNote): void };
   /** Is called in the step in which this process is the one that takes SIP. */
   readonly begin: () => void;
 }
@@ -64,6 +66,7 @@ export class FormerProcess {
   #statuses: readonly StatusNote[] = [];
   readonly #lent = new LentConnections((connection, text) => this.#link.send({ kind: "write", connection, text }));
   #management: TakeOverPorts["management"] | undefined;
+  #dispatch: TakeOverPorts["dispatch"] | undefined;
   /** The take-over has come to its end. */
   #isOver = false;
   /** Sockets that are still to come. */
@@ -147,9 +150,10 @@ export class FormerProcess {
    *
    * @throws Error when the former process does not give them, and goes on itself
    */
-  async takeOver({ core, proxy, config, management, begin }: TakeOverPorts): Promise<void> {
+  async takeOver({ core, proxy, config, dispatch, management, begin }: TakeOverPorts): Promise<void> {
     this.#proxy = proxy;
     this.#begin = begin;
+    this.#dispatch = dispatch;
     const share = new ShareOfFormer(core, (text, source) => this.#pass(text, source, false));
     this.#share = share;
     for (const did of this.#pending) share.calls.add(did);
@@ -250,6 +254,7 @@ export class FormerProcess {
         this.#statuses = message.statuses;
         this.#adoptStatuses();
         adoptFedCapacities(this.#ports!.balancer, message.fed);
+        this.#dispatch?.adopt(message.dispatch);
         this.#begin();
         this.#loadsTimer = setInterval(() => this.#tellLoads(), LOADS_MS).unref();
         this.#waiting.get("switched")?.(undefined);

@@ -31,6 +31,12 @@ export type CallNote =
 /** Whether a destination gets calls: identity, enabled, whether probes may enable it, and for how long it still rests, ms. */
 export type StatusNote = readonly [key: string, enabled: boolean, autoReenable: boolean, restMs: number];
 
+/** States of the dispatcher that its records do not say: key of the destination and bits of its flags; and whether anybody is probed. */
+export interface DispatchNote {
+  readonly states: readonly (readonly [key: string, flags: number])[];
+  readonly pingState: number;
+}
+
 /** A load: identity, resource, calls. */
 export type LoadNote = readonly [key: string, resource: string, calls: number];
 
@@ -55,7 +61,12 @@ export type FromFormer =
   | { readonly kind: "calls"; readonly notes: readonly CallNote[] }
   | { readonly kind: "copied"; readonly capacities: readonly SavedCapacity[]; readonly statuses: readonly StatusNote[] }
   | { readonly kind: "keys"; readonly keys: readonly string[] }
-  | { readonly kind: "switched"; readonly statuses: readonly StatusNote[]; readonly fed: readonly LoadNote[] }
+  | {
+      readonly kind: "switched";
+      readonly statuses: readonly StatusNote[];
+      readonly fed: readonly LoadNote[];
+      readonly dispatch: DispatchNote;
+    }
   | { readonly kind: "handle"; readonly name: string }
   | { readonly kind: "statuses"; readonly statuses: readonly StatusNote[] }
   | { readonly kind: "released" }

@@ -14,6 +14,7 @@ import { KeptConnections } from "./kept-connections.ts";
 import { leaveToNext } from "./management-socket.ts";
 import {
   type CallNote,
+  type DispatchNote,
   type FromFormer,
   type FromNext,
   HANDOVER_VERSION,
@@ -43,6 +44,7 @@ export interface NextProcessPorts {
   readonly listeners: Listeners;
   readonly proxy: Pick<SipProxy, "receive">;
   readonly management: { readonly listen: string; readonly server: () => Server | undefined };
+  readonly dispatch: { told(): DispatchNote };
   /** Writes down what a start reads before it takes calls. */
   readonly settle: () => readonly unknown[];
   /** Monotonic milliseconds. */
@@ -109,7 +111,7 @@ export class NextProcess {
    * @param wanted the sockets that the next process takes
    */
   switch(wanted: readonly string[]): void {
-    const { dialogs, core, layer, listeners } = this.#ports;
+    const { balancer, dialogs, dispatch, core, layer, listeners } = this.#ports;
     this.hasSwitched = true;
     core.dialogs.pings = undefined;
     for (const dialog of dialogs.list()) {
@@ -128,7 +130,7 @@ export class NextProcess {
     }
     this.link.send({ kind: "keys", keys });
     listeners.divert((listener, text, to, owner) => this.#send(listener, text, to, owner));
-    this.link.send({ kind: "switched", statuses: this.#statuses(), fed: fedCapacities(this.#ports.balancer) });
+    this.link.send({ kind: "switched", statuses: this.#statuses(), fed: fedCapacities(balancer), dispatch: dispatch.told() });
     this.#share.hasSwitched = true;
     for (const dialog of dialogs.list()) if (dialog.pending === undefined) this.#give(dialog);
     void this.#giveSockets(wanted);

@@ -1,0 +1,20 @@
+import { defineMethod } from "../define-method.ts";
+import { describeOverload } from "../describe-sets.ts";
+import { MiError } from "../jsonrpc.ts";
+
+/** `dispatcher.oclist`: what destinations of a set have said of their load (Kamailio 6; 5.6 has no such command). */
+export const dispatcherOclist = defineMethod({
+  name: "dispatcher.oclist",
+  aliases: [],
+  help: "lists what overload control keeps of the destinations of a dispatcher set",
+  recipes: [["group"]],
+  available: ({ dispatch }) => dispatch !== undefined,
+  run(params, { ports: { dispatch, nowMs } }) {
+    const group = params.whole("group");
+    const set = dispatch?.dispatcher.set(group);
+    if (dispatch === undefined || set === undefined)
+      throw new MiError(404, "Destination Group Not Found", `There is no dispatcher set ${group}`);
+    const ahead = nowMs() - dispatch.nowMs();
+    return describeOverload(set, (ms) => ms + ahead);
+  },
+});
