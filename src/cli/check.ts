@@ -6,6 +6,7 @@ import { fillTemplate } from "../registrar/index.ts";
 import { findLostNodes, NodeTargets, tellLostNodes } from "../routing/index.ts";
 import { loadScript } from "../script-loader.ts";
 import { faultsOf, openStore, StoreError } from "../store/index.ts";
+import { checkDispatcher } from "./check-dispatcher.ts";
 import { feedsOf } from "./feeds.ts";
 import { processTerminal, type Terminal, visible } from "./terminal.ts";
 
@@ -26,6 +27,7 @@ async function check(file: string | undefined, terminal: Terminal): Promise<void
   const errors = [
     ...(await checkScript(config)),
     ...checkDistributor(setup, terminal),
+    ...checkDispatcher(config, terminal),
     ...checkAccounts(config),
     ...(await checkDestinations(config, setup, terminal)),
   ];

@@ -83,9 +83,7 @@ function checkRules(rules: readonly RoutingRule[], found: Found): void {
     const other = rule.dispatch ? "dispatch" : rule.distribute === undefined ? undefined : "distribute";
     if (other === undefined || !isRight(path, found)) continue;
     if (rule.dispatch && rule.distribute !== undefined) report(found, path, "found both dispatch and distribute, want one of them");
-    const balanced = (other === "distribute" ? ["group", "flags"] : ["group", "resources", "flags"]).filter((name) =>
-      found.set.has(`${path}.${name}`),
-    );
+    const balanced = ["group", "flags"].filter((name) => found.set.has(`${path}.${name}`));
     if (balanced.length > 0) report(found, path, `found ${other} together with ${balanced.join(", ")}, want one or the other`);
   }
 }

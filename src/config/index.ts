@@ -1,3 +1,4 @@
+export { missingSets } from "./dispatcher-notices.ts";
 export { type DispatcherSetup, hasDispatcher, readDispatcherSetup } from "./dispatcher-setup.ts";
 export { type DistributorSetup, readDistributorSetup } from "./distributor-lists.ts";
 export { ConfigError, type ConfigProblem } from "./errors.ts";

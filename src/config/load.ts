@@ -3,7 +3,7 @@ import { checkTogether } from "./cross-checks.ts";
 import { ConfigError, type ConfigProblem } from "./errors.ts";
 import { noticesOf } from "./notices.ts";
 import { defaultOf, pathsByName, type Reading, readValue, type SchemaView } from "./read-values.ts";
-import { type Config, ConfigSchema, type ConfigValues } from "./schema.ts";
+import { type Config, ConfigSchema, type ConfigValues, type RoutingRule } from "./schema.ts";
 import { MAX_CONFIG_BYTES, readYamlTree } from "./yaml-tree.ts";
 
 /** The file that is read when none is named, when it is there. */
@@ -48,12 +48,21 @@ export function parseConfig(text: string, file: string, environment: Environment
   checkTogether(values, reading);
   if (problems.length > 0) throw new ConfigError(problems.sort(byPlace));
   const notices = noticesOf(values, reading.set, file);
-  const rules = values.routing.rules
-    .map((rule, i) =>
-      rule.distribute === undefined || reading.set.has(`routing.rules[${i}].resources`) ? rule : { ...rule, resources: "" },
-    )
-    .filter((rule) => rule.dispatch === undefined);
+  const rules = values.routing.rules.map((rule, i) => asMeant(values, rule, (key) => reading.set.has(`routing.rules[${i}].${key}`)));
   return { ...values, routing: { ...values.routing, rules }, file, notices };
+}
+
+/**
+ * A rule with the defaults that are its own: where no group is named, resources bound nothing unless they are given; and where nobody probes the dispatcher's
+ * destinations, a failed call takes none of them out for good unless that was asked for.
+ */
+function asMeant({ dispatcher }: ConfigValues, rule: RoutingRule, isGiven: (key: string) => boolean): RoutingRule {
+  if (rule.dispatch === undefined && rule.distribute === undefined) return rule;
+  return {
+    ...rule,
+    ...(!isGiven("resources") && { resources: "" }),
+    ...(rule.dispatch !== undefined && dispatcher.ds_ping_interval === 0 && !isGiven("disable_on") && { disable_on: [] }),
+  };
 }
 
 /** The text of a file; undefined when it is not there and need not be. */

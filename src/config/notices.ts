@@ -1,5 +1,6 @@
 import { SHORTEST_ATTEMPT_MS } from "../routing/index.ts";
 import { compileStatusList, holdsFailure } from "../routing/status-set.ts";
+import { noticeDispatcher } from "./dispatcher-notices.ts";
 import { parseListen } from "./listen.ts";
 import { defaultOf, type Reading, type SetKey } from "./read-values.ts";
 import type { ConfigValues } from "./schema.ts";
@@ -24,6 +25,7 @@ export function noticesOf(values: ConfigValues, set: Reading["set"], file: strin
   if (!values.load_balancer.db_url.startsWith("sqlite:")) {
     say("load_balancer.db_url", "is not an sqlite: address: this version opens SQLite files only and cannot start with it");
   }
+  noticeDispatcher(values, set, say);
   noticeRules(values.routing, set, say);
   noticeBudgets(values, say);
   noticeHealth(values, set, say);
@@ -117,13 +119,8 @@ function noticeRules(routing: ConfigValues["routing"], set: Reading["set"], say:
     if (set.has("routing.rules")) say("routing.rules", "has no effect: routing.script decides where calls go");
     return;
   }
-  const leftOut = routing.rules.map((rule) => rule.dispatch !== undefined);
-  if (leftOut.every((isLeftOut) => isLeftOut))
-    say("routing.rules", "has no rule that works and there is no routing.script: every call is refused");
-  for (const [i, isLeftOut] of leftOut.entries()) {
-    if (isLeftOut) say(`routing.rules[${i}]`, "has no effect: this version has no dispatcher, its calls go by the rules after it");
-  }
-  const all = routing.rules.findIndex(({ match }, i) => Object.keys(match).length === 0 && !leftOut[i]);
+  if (routing.rules.length === 0) say("routing.rules", "has no rule and there is no routing.script: every call is refused");
+  const all = routing.rules.findIndex(({ match }) => Object.keys(match).length === 0);
   for (const [i, { match }] of routing.rules.entries()) {
     if (all === -1 || i <= all || match.method?.every((method) => method.toUpperCase() !== "INVITE")) continue;
     say(`routing.rules[${i}]`, `is never reached: routing.rules[${all}] takes every INVITE`);
@@ -133,8 +130,8 @@ function noticeRules(routing: ConfigValues["routing"], set: Reading["set"], say:
 /** Budgets that are used up before the failure is known that a further destination would be tried for. */
 function noticeBudgets({ routing, tm }: ConfigValues, say: (path: string, text: string) => void): void {
   if (routing.script !== null) return;
-  for (const [i, { failover_budget: budget, failover_on, max_failovers, dispatch }] of routing.rules.entries()) {
-    if (budget === 0 || max_failovers === 0 || dispatch !== undefined) continue;
+  for (const [i, { failover_budget: budget, failover_on, max_failovers }] of routing.rules.entries()) {
+    if (budget === 0 || max_failovers === 0) continue;
     const path = `routing.rules[${i}].failover_budget`;
     const least = `a further destination gets ${SHORTEST_ATTEMPT_MS / 1000} seconds at least`;
     const leftAfterTimeoutMs = (budget - tm.fr_timeout) * 1000;

@@ -1,8 +1,20 @@
 import { type Static, Type } from "typebox";
-import { type ConfiguredSet, MAX_SET_SIZE, MAX_SETS, MAX_URI_LENGTH, MAX_WEIGHT, parseReplyCodes } from "../dispatch/index.ts";
+import {
+  ALGORITHM_NAMES,
+  algorithmOf,
+  type ConfiguredSet,
+  isKnown,
+  MAX_SET_SIZE,
+  MAX_SETS,
+  MAX_URI_LENGTH,
+  MAX_WEIGHT,
+  parseReplyCodes,
+  parseRoutes,
+  parseState,
+} from "../dispatch/index.ts";
 import { compileExpression } from "../routing/index.ts";
 import { checkDatabaseUrl, checkProbeMethod, checkSipUri, checkTableName } from "./checks.ts";
-import { fraction, item, MAX_INT32, optionalText, text, whole } from "./schema-keys.ts";
+import { flag, fraction, item, MAX_INT32, optionalText, text, whole } from "./schema-keys.ts";
 
 const SOCKET_FORM = 'transport, address and port of an entry of sip.listen, such as "udp:192.0.2.1:5060"';
 /** Largest sum of the bits that flags of a destination have. */
@@ -48,6 +60,39 @@ const SetSchema = Type.Object(
     }),
   },
   { description: "One set.", additionalProperties: false },
+);
+
+/** `routing.rules[].dispatch`. */
+export const DispatchSchema = Type.Object(
+  {
+    set: Type.Integer({ minimum: 0, maximum: MAX_INT32, default: 1, description: "Dispatcher set." }),
+    algorithm: text(`Number or name of the algorithm: ${ALGORITHM_NAMES.map((name) => `${algorithmOf(name)} ${name}`).join(", ")}.`, "4", {
+      check: checkAlgorithm,
+      numberIsText: true,
+    }),
+    routes: Type.Optional(
+      item({
+        description: "In place of set and algorithm: sets with an algorithm each, tried one after the other, such as 1=8;2=4.",
+        check: checkRoutes,
+      }),
+    ),
+    limit: whole("How many destinations a call may be given, the first one included. 0: all of the set.", 0, 0, MAX_SET_SIZE),
+    key: Type.Optional(
+      item({
+        description:
+          "What algorithm 7 and rendezvous hashing (100) hash in place of dispatcher.hash_pvar and the Call-ID; written as that one.",
+        check: checkExpression,
+      }),
+    ),
+    domain: flag("Write host and port of the destination into the Request-URI, too, as ds_select_domain does.", false),
+    mark: text("State that disable_on reports of a destination, as ds_mark_dst: a, i, t or d, with p behind it to have it probed.", "ip", {
+      check: checkState,
+    }),
+  },
+  {
+    description: "Take the destination from sets of the dispatcher in place of a group.",
+    additionalProperties: false,
+  },
 );
 
 /** The section `dispatcher` of the configuration. */
@@ -161,4 +206,18 @@ function checkReplyCodes(value: string): string | undefined {
 function checkExpression(value: string): string | undefined {
   const compiled = compileExpression(value);
   return typeof compiled === "string" ? compiled : undefined;
+}
+
+function checkAlgorithm(value: string): string | undefined {
+  const number = algorithmOf(value);
+  return number !== undefined && isKnown(number) ? undefined : 'the number or name of an algorithm, such as 4 or "round-robin"';
+}
+
+function checkRoutes(value: string): string | undefined {
+  return typeof parseRoutes(value) === "string" ? 'sets with an algorithm each, such as "1=8;2=4"' : undefined;
+}
+
+function checkState(value: string): string | undefined {
+  const isState = /^(?:[ait]p?|d)$/i.test(value) && parseState(value) !== undefined;
+  return isState ? undefined : '"a", "i", "t" or "d", the first three with "p" behind them or not, such as "ip"';
 }

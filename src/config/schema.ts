@@ -23,7 +23,7 @@ import {
 } from "./checks.ts";
 import { CLUSTER_KEYS, ClusterSchema } from "./schema-cluster.ts";
 import { ConnectionsSchema, WebSocketSchema } from "./schema-connections.ts";
-import { DispatcherSchema } from "./schema-dispatcher.ts";
+import { DispatcherSchema, DispatchSchema } from "./schema-dispatcher.ts";
 import { DistributorSchema } from "./schema-distributor.ts";
 import { FREESWITCH_KEYS, FreeswitchSchema } from "./schema-freeswitch.ts";
 import { EventsSchema, ExplainSchema, HealthSchema, OutboundSchema, PROBING_KEYS } from "./schema-health.ts";
@@ -31,8 +31,6 @@ import { flag, fraction, item, list, MAX_INT32, MAX_SECONDS, MAX_TEXT_LENGTH, op
 import { OverloadSchema } from "./schema-overload.ts";
 import { RegistrarSchema } from "./schema-registrar.ts";
 import { TlsSchema } from "./schema-tls.ts";
-
-const NO_DISPATCHER = "this version has no dispatcher";
 
 const SipSchema = Type.Object(
   {
@@ -230,19 +228,7 @@ const RuleSchema = Type.Object(
       ["408"],
       { single: true },
     ),
-    dispatch: Type.Optional(
-      Type.Object(
-        {
-          set: Type.Integer({ minimum: 0, maximum: MAX_INT32, default: 1, description: "Dispatcher set." }),
-          algorithm: Type.Integer({ minimum: 0, maximum: 64, default: 4, description: "Kamailio's number of the algorithm." }),
-        },
-        {
-          description: "Take the destination from a dispatcher set in place of a group.",
-          additionalProperties: false,
-          unbuilt: NO_DISPATCHER,
-        },
-      ),
-    ),
+    dispatch: Type.Optional(DispatchSchema),
     distribute: Type.Optional(
       Type.String({
         description:
@@ -253,7 +239,7 @@ const RuleSchema = Type.Object(
     ),
   },
   {
-    description: "One rule. It says group, resources and flags, or dispatch, or distribute with or without resources.",
+    description: "One rule. It says group, resources and flags, or dispatch or distribute with or without resources.",
     additionalProperties: false,
   },
 );
@@ -335,7 +321,7 @@ export const ConfigSchema = Type.Object(
 /** The values of a configuration file with the defaults filled in. */
 export type ConfigValues = Static<typeof ConfigSchema>;
 
-/** One entry of `routing.rules`. The loader leaves out rules with `dispatch`, with a notice, while that does not exist. */
+/** One entry of `routing.rules`. */
 export type RoutingRule = Static<typeof RuleSchema>;
 
 /** A configuration that is ready to be used. */

@@ -44,11 +44,12 @@ function willRegister({ group, resources }: ConfigValues["registrar"]["accounts"
 }
 
 function ruleNotices({ rules }: ConfigValues["routing"], table: Table): string[] {
-  return rules.flatMap(({ group, resources, distribute }) => {
+  return rules.flatMap(({ group, resources, dispatch, distribute }) => {
     const names = parseRequestedResources(resources) ?? [];
     const unknown = names.filter((name) => !table.resources.has(name));
-    if (distribute !== undefined) {
-      const what = `routing.rules with distribute "${distribute}" and resources "${resources}" do not count all of them`;
+    const other = dispatch !== undefined ? "dispatch" : distribute !== undefined ? `distribute "${distribute}"` : undefined;
+    if (other !== undefined) {
+      const what = `routing.rules with ${other} and resources "${resources}" do not count all of them`;
       return unknown.length > 0 ? [`${what}: no destination has ${quoted(unknown)}`] : [];
     }
     if (unknown.length > 0)

@@ -8,6 +8,7 @@ import { RoutingError } from "./errors.ts";
 import { type LbDestination, LoadBalancing } from "./load-balancing.ts";
 import { replaceUser, splitUri } from "./request-uri.ts";
 import { guardWith, isBlacklisted } from "./script-blacklists.ts";
+import { DispatcherFunctions } from "./script-dispatch.ts";
 import { distributeAgain, distributeCall } from "./script-distribution.ts";
 import { checkHeaderName, checkReply, checkString, checkUri, checkWait } from "./script-values.ts";
 import { decodeText, encodeLine, encodeText } from "./text.ts";
@@ -54,6 +55,8 @@ export interface CallLog {
 export class Call {
   /** The load-balancing functions. */
   readonly lb: LoadBalancing;
+  /** The functions of Kamailio's dispatcher. */
+  readonly ds: DispatcherFunctions;
   readonly log: CallLog;
   readonly #context: CallContext;
   #distributeCode: LbCode | 0 = 0;
@@ -61,6 +64,7 @@ export class Call {
   constructor(context: CallContext) {
     this.#context = context;
     this.lb = new LoadBalancing(context);
+    this.ds = new DispatcherFunctions(context);
     this.log = logFor(context);
   }
 

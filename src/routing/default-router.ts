@@ -3,6 +3,8 @@ import { lacksRoom } from "../proxy/lack-of-room.ts";
 import { type FailureCause, MAX_BRANCHES, type ProxyCall, type Router } from "../proxy/ports.ts";
 import type { SipResponse } from "../sip/index.ts";
 import type { RoutingCounters } from "./counters.ts";
+import { dispatchedTo } from "./dispatch.ts";
+import { dispatchFirst, dispatchNext, markFailed } from "./dispatch-rule.ts";
 import { distributedNode, nextDistribution, startDistribution } from "./distribute.ts";
 import { findRule } from "./match.ts";
 import { pointAtPick } from "./point-at.ts";
@@ -103,7 +105,7 @@ function beginAttempt(context: Context, call: ProxyCall, attempt: Attempt): void
     rejectCall(context, call, rule, code);
     return;
   }
-  pointAtPick(call);
+  point(call, rule);
   if (call.relay() || tryNext(context, call, attempt, UNUSABLE_TARGET) || call.cancelled) return;
   rejectCall(context, call, rule, -3);
 }
@@ -112,7 +114,7 @@ function beginAttempt(context: Context, call: ProxyCall, attempt: Attempt): void
 function refuseOrRefresh(context: Context, call: ProxyCall, attempt: Attempt): void | Promise<void> {
   const { rule } = attempt;
   const { admission } = context;
-  if (admission === undefined || attempt.refreshed || rule.distribute !== undefined) {
+  if (admission === undefined || attempt.refreshed || !isBalanced(rule)) {
     rejectCall(context, call, rule, -2);
     return;
   }
@@ -144,13 +146,25 @@ function noteProgress(call: ProxyCall, { status, body }: SipResponse): void {
   if (status === SESSION_PROGRESS || body !== "") attempt.hadMedia = true;
 }
 
-function chooseFirst(context: Context, call: ProxyCall, { distribute, group, resources, flags }: Rule): LbCode {
+function chooseFirst(context: Context, call: ProxyCall, { dispatch, distribute, group, resources, flags }: Rule): LbCode {
+  if (dispatch !== undefined) return dispatchFirst(context, call, dispatch, resources === "" ? [] : resources.split(";"));
   if (distribute !== undefined) return startDistribution(context, call, distribute, { resources });
   return context.balancer.start(call.load, group, resources, flags);
 }
 
-function chooseNext(context: Context, call: ProxyCall, { distribute }: Rule): LbCode {
+function chooseNext(context: Context, call: ProxyCall, { dispatch, distribute }: Rule): LbCode {
+  if (dispatch !== undefined) return dispatchNext(context, call, dispatch);
   return distribute === undefined ? context.balancer.next(call.load) : nextDistribution(context, call);
+}
+
+/** Whether the balancer itself chooses. */
+function isBalanced({ dispatch, distribute }: Rule): boolean {
+  return dispatch === undefined && distribute === undefined;
+}
+
+/** What a dispatcher has chosen it has led the call to already. */
+function point(call: ProxyCall, { dispatch }: Rule): void {
+  if (dispatch === undefined) pointAtPick(call);
 }
 
 /** Takes note of a failed branch and relays to the next destination if there may be one. False: nothing more is tried. */
@@ -160,7 +174,10 @@ function tryNext(context: Context, call: ProxyCall, attempt: Attempt, latest: Fa
   for (let failure = latest; !call.cancelled; failure = UNUSABLE_TARGET) {
     const { status } = failure;
     const failed = call.load.destination;
-    if (failed && isBlamed(call, attempt, failure) && holdsFailure(rule.disableOn, status, failure.cause)) {
+    const isDisabling = isBlamed(call, attempt, failure) && holdsFailure(rule.disableOn, status, failure.cause);
+    if (rule.dispatch !== undefined) {
+      if (isDisabling) markFailed(context, call, rule.dispatch, status);
+    } else if (failed && isDisabling) {
       const wasEnabled = balancer.isEnabled(failed);
       balancer.disableDestination(call.load);
       if (wasEnabled && !balancer.isEnabled(failed))
@@ -176,10 +193,13 @@ function tryNext(context: Context, call: ProxyCall, attempt: Attempt, latest: Fa
     attempt.failovers++;
     attempt.progressed = false;
     log.info(
-      { callId: call.callId, failed: failed?.id, status, destination: call.load.destination?.id, node: distributedNode(call) },
+      {
+        ...{ callId: call.callId, failed: failed?.id, status, destination: call.load.destination?.id },
+        ...{ node: distributedNode(call), uri: dispatchedTo(call)?.uri },
+      },
       "Call goes to the next destination",
     );
-    pointAtPick(call);
+    point(call, rule);
     // The first attempt may take what fr_timeout allows: what it does not answer it is blamed for.
     if (rule.failoverBudgetMs !== Number.POSITIVE_INFINITY) call.answerWithinMs = rule.failoverBudgetMs - call.ageMs;
     if (call.relay()) return true;
@@ -213,8 +233,8 @@ function endFailover({ log, counters }: Context, call: ProxyCall, { rule }: Atte
 }
 
 function rejectCall({ reject, log }: Context, call: ProxyCall, rule: Rule, code: LbCode): void {
-  const { distribute: list, group, resources } = rule;
-  const fields = { callId: call.callId, rule: rule.number, ...(list === undefined ? { group } : { list }), resources, code };
+  const { resources } = rule;
+  const fields = { callId: call.callId, rule: rule.number, ...sourceOf(rule), resources, code };
   switch (code) {
     case -2:
       log.info(fields, "Call refused: every destination is full");
@@ -225,12 +245,27 @@ function rejectCall({ reject, log }: Context, call: ProxyCall, rule: Rule, code:
       call.reply(reject.no_destination, "No destination available");
       return;
     case -4:
-      if (list === undefined) log.error(fields, "Call refused: no destination of any group has the resources that the rule names");
-      else log.error(fields, "Call refused: the distributor has no such list");
-      call.reply(reject.bad_resource, list === undefined ? "Bad resource" : "No such list");
+      log.error(fields, `Call refused: ${MISSING[kindOf(rule)].sentence}`);
+      call.reply(reject.bad_resource, MISSING[kindOf(rule)].reason);
       return;
     default:
       log.error(fields, "Call refused: the balancer could not work on it");
       call.reply(500, "Load balancing failed");
   }
+}
+
+/** What a rule takes its destinations from, and what is said when that is not there. */
+const MISSING = {
+  group: { sentence: "no destination of any group has the resources that the rule names", reason: "Bad resource" },
+  list: { sentence: "the distributor has no such list", reason: "No such list" },
+  sets: { sentence: "the dispatcher has no such set", reason: "No such set" },
+} as const;
+
+function kindOf({ dispatch, distribute }: Rule): keyof typeof MISSING {
+  return dispatch !== undefined ? "sets" : distribute !== undefined ? "list" : "group";
+}
+
+function sourceOf({ dispatch, distribute: list, group }: Rule): object {
+  if (dispatch !== undefined) return { sets: dispatch.routes.map(({ set }) => set) };
+  return list === undefined ? { group } : { list };
 }

@@ -1,7 +1,17 @@
-import type { UriKey } from "../dispatch/index.ts";
+import { canonicalIp } from "../balancer/index.ts";
+import type { UriKey, UriTarget } from "../dispatch/index.ts";
 import { DEFAULT_PORT, DEFAULT_TLS_PORT } from "../proxy/core.ts";
+import { askedTransport, targetOfUri } from "../resolution/index.ts";
 import { type SipRequest, tryParseSipUri, uriUser } from "../sip/index.ts";
 import { splitUri } from "./request-uri.ts";
+
+/** Where the URI of a destination leads, as far as its text says; `undefined` when it is no SIP or SIPS URI. */
+export function dispatchTarget(text: string): UriTarget | undefined {
+  const uri = tryParseSipUri(text);
+  if (uri === undefined) return undefined;
+  const transport = askedTransport(targetOfUri(uri)) ?? (uri.scheme === "sips" ? "tls" : "");
+  return { host: uri.host, port: uri.port ?? 0, transport, address: canonicalIp(uri.host) };
+}
 
 /** Longest header of credentials that is looked at. */
 const MAX_CREDENTIALS_LENGTH = 4_096;

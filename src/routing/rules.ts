@@ -1,6 +1,7 @@
 import { parseRequestedResources } from "../balancer/index.ts";
 import { parseDialogFlags } from "../dialog/index.ts";
 import { compileCidr, type IpWords } from "./cidr.ts";
+import { compileDispatch, type DispatchRule, type DispatchSpec } from "./dispatch-rule.ts";
 import { RoutingError } from "./errors.ts";
 import { compilePattern } from "./pattern.ts";
 import { compileStatusList, type StatusSet } from "./status-set.ts";
@@ -34,6 +35,8 @@ export interface RoutingRuleSpec {
   readonly failover_budget?: number;
   /** False: no failover once the caller heard early media. True when absent. */
   readonly early_media_failover?: boolean;
+  /** Choose from sets of the dispatcher in place of a group; the resources may be "" then: the table of destinations has no say. */
+  readonly dispatch?: DispatchSpec;
   /** Choose from this list of the distributor in place of a group; the resources may be "" then: the call is counted nowhere. */
   readonly distribute?: string;
 }
@@ -71,6 +74,8 @@ export interface Rule {
   /** Milliseconds; infinite without a budget. */
   readonly failoverBudgetMs: number;
   readonly earlyMediaFailover: boolean;
+  /** Sets of the dispatcher to choose from in place of the group. */
+  readonly dispatch: DispatchRule | undefined;
   /** A list of the distributor to choose from in place of the group. */
   readonly distribute: string | undefined;
 }
@@ -123,7 +128,8 @@ function compileRule(spec: RoutingRuleSpec, index: number): Rule {
       `Cannot use ${key}.dialog_flags "${spec.dialog_flags}": want words such as "options-ping-caller, options-ping-callee"`,
     );
   }
-  if (spec.distribute === undefined || spec.resources !== "") checkResources(`${key}.resources`, spec.resources);
+  if ((spec.distribute === undefined && spec.dispatch === undefined) || spec.resources !== "")
+    checkResources(`${key}.resources`, spec.resources);
   return {
     number: index + 1,
     methods,
@@ -140,6 +146,7 @@ function compileRule(spec: RoutingRuleSpec, index: number): Rule {
     maxFailovers: spec.max_failovers,
     failoverBudgetMs: failover_budget === 0 ? Number.POSITIVE_INFINITY : failover_budget * 1000,
     earlyMediaFailover: early_media_failover,
+    dispatch: spec.dispatch && compileDispatch(`${key}.dispatch`, spec.dispatch),
     distribute: spec.distribute,
   };
 }

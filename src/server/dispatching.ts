@@ -1,19 +1,11 @@
 import { type Balancer, canonicalIp, type HeldLease } from "../balancer/index.ts";
-import { type Config, type DispatcherSetup, readDispatcherSetup } from "../config/index.ts";
-import {
-  type Destination,
-  Dispatcher,
-  type ReloadResult,
-  readRows,
-  type StateChange,
-  type UriTarget,
-  type WrittenRecord,
-} from "../dispatch/index.ts";
+import { type Config, type DispatcherSetup, missingSets, readDispatcherSetup } from "../config/index.ts";
+import { type Destination, Dispatcher, type ReloadResult, readRows, type StateChange, type WrittenRecord } from "../dispatch/index.ts";
 import type { DispatchPort } from "../management/index.ts";
 import type { Log } from "../proxy/index.ts";
-import { type AddressChange, askedTransport, type Found, isNumeric, type SipTarget, targetKey, targetOfUri } from "../resolution/index.ts";
-import { compileExpression, NodeTargets, type Dispatching as Routed } from "../routing/index.ts";
-import { parseSipUri, tryParseSipUri } from "../sip/index.ts";
+import { type AddressChange, type Found, isNumeric, type SipTarget, targetKey, targetOfUri } from "../resolution/index.ts";
+import { compileExpression, dispatchTarget, NodeTargets, type Dispatching as Routed } from "../routing/index.ts";
+import { parseSipUri } from "../sip/index.ts";
 import { DispatcherTableReader } from "../store/index.ts";
 import type { Listener } from "../transaction/index.ts";
 import type { Addresses } from "./addresses.ts";
@@ -23,6 +15,9 @@ import { SocketNames } from "./socket-names.ts";
 const RESOLVE_WAIT_MS = 2_000;
 /** By which a call's record tells that it counts on a destination of the dispatcher; ids of rows begin with a digit. */
 const HELD_PREFIX = "ds ";
+
+/** What the dispatcher reads of the configuration; of `routing` the names of sets. */
+type DispatchConfig = Pick<Config, "dispatcher" | "routing">;
 
 export interface DispatchingPorts {
   readonly below: (n: number) => number;
@@ -45,7 +40,7 @@ export class Dispatching {
   readonly #ports: DispatchingPorts;
   readonly #reader: DispatcherTableReader;
   readonly #sockets: SocketNames;
-  #config: Pick<Config, "dispatcher"> | undefined;
+  #config: DispatchConfig | undefined;
   #hashKey: Routed["hashKey"];
   #failedReloads = 0;
   #reloads = 0;
@@ -59,7 +54,7 @@ export class Dispatching {
     this.dispatcher = new Dispatcher({
       below,
       nowMs,
-      parseUri,
+      parseUri: dispatchTarget,
       changed: (change) => {
         for (const tell of this.changeListeners) tell(change);
       },
@@ -92,7 +87,7 @@ export class Dispatching {
    * Puts into force what a configuration says, with its list file and its table read. Destinations that stay keep their states, loads and figures.
    * When it rejects nothing has changed.
    */
-  load(config: Pick<Config, "dispatcher">): Promise<void> {
+  load(config: DispatchConfig): Promise<void> {
     return this.#inTurn(async () => {
       const apply = await this.prepare(config);
       await apply();
@@ -105,7 +100,7 @@ export class Dispatching {
   }
 
   /** Reads what a configuration names, and answers how to put it into force. Rejects with a sentence. */
-  async prepare(config: Pick<Config, "dispatcher">): Promise<() => Promise<void>> {
+  async prepare(config: DispatchConfig): Promise<() => Promise<void>> {
     try {
       const setup = readDispatcherSetup(config);
       const { records, problems } = await this.#recordsOf(setup);
@@ -218,7 +213,7 @@ export class Dispatching {
   }
 
   async #apply(
-    config: Pick<Config, "dispatcher">,
+    config: DispatchConfig,
     { options, isStrict }: DispatcherSetup,
     records: readonly WrittenRecord[],
     problems: readonly string[],
@@ -232,6 +227,11 @@ export class Dispatching {
     this.#hashKey = hashKeyOf(config);
     if (!isFirst) this.#reloads++;
     for (const problem of [...problems, ...result.problems, ...this.#socketProblems()]) log.warn({}, `dispatcher: ${problem}`);
+    for (const text of missingSets(
+      config.routing,
+      this.dispatcher.sets.map(({ id }) => id),
+    ))
+      log.warn({}, text);
     if (!isFirst || records.length > 0) tellLoad(this.dispatcher, result, log);
     this.#setsChanged();
     await this.#resolved();
@@ -304,15 +304,7 @@ export class Dispatching {
   }
 }
 
-/** Where a URI of a destination leads, as far as its text says. */
-export function parseUri(text: string): UriTarget | undefined {
-  const uri = tryParseSipUri(text);
-  if (uri === undefined) return undefined;
-  const transport = askedTransport(targetOfUri(uri)) ?? (uri.scheme === "sips" ? "tls" : "");
-  return { host: uri.host, port: uri.port ?? 0, transport, address: canonicalIp(uri.host) };
-}
-
-function hashKeyOf({ dispatcher: { hash_pvar: text } }: Pick<Config, "dispatcher">): Routed["hashKey"] {
+function hashKeyOf({ dispatcher: { hash_pvar: text } }: DispatchConfig): Routed["hashKey"] {
   const compiled = text === "" ? "" : compileExpression(text);
   return typeof compiled === "string" ? undefined : compiled;
 }

@@ -213,9 +213,9 @@ export class TableLoader {
   }
 }
 
-/** Whether every rule takes its destinations from lists of the distributor, whose nodes need not be in the table. */
+/** Whether every rule takes its destinations from lists of the distributor or sets of the dispatcher, which need not be in the table. */
 function isDistributed({ routing: { rules, script } }: Pick<Config, "routing">): boolean {
-  return script === null && rules.length > 0 && rules.every(({ distribute }) => distribute !== undefined);
+  return script === null && rules.length > 0 && rules.every(({ dispatch, distribute }) => (dispatch ?? distribute) !== undefined);
 }
 
 function rawOf({ id, group, uri, resources, probeMode, attrs, description }: DynamicRow): RawRow {

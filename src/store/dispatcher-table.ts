@@ -42,7 +42,8 @@ export class DispatcherTableReader {
    */
   async read({ dbUrl, table, columns }: DispatcherTableName): Promise<readonly DispatcherRow[]> {
     const place: DispatcherPlace = { file: sqliteFile(dbUrl), table, columns };
-    if (!this.#hasRead || place.file === MEMORY) {
+    if (place.file === MEMORY) return [];
+    if (!this.#hasRead) {
       if (makeDispatcherTable(place)) this.#log.info({}, `Table "${table}" was missing in database "${place.file}" and has been made`);
       this.#hasRead = true;
       return readDispatcherRows(place);
@@ -54,6 +55,14 @@ export class DispatcherTableReader {
       void thread.close();
     }
   }
+}
+
+/** The rows as they are now, by their ids; nothing is made. @throws {StoreError} that says what is wrong; `NO_DATABASE` and `NO_TABLE` when there is nothing yet */
+export function inspectDispatcherTable({ dbUrl, table, columns }: DispatcherTableName): readonly DispatcherRow[] {
+  const file = sqliteFile(dbUrl);
+  if (file === MEMORY || statSync(file, { throwIfNoEntry: false }) === undefined)
+    throw new StoreError("NO_DATABASE", `Cannot open database "${file}": there is no such file`);
+  return readDispatcherRows({ file, table, columns });
 }
 
 /** Reads all rows by their ids. @throws {StoreError} when there is no such table, or it is another one */

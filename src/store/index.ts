@@ -3,7 +3,7 @@ export { MEMORY, sqliteFile } from "./database-url.ts";
 export type { DialogChanges, SavedCapacity, SavedDialog } from "./dialog-file.ts";
 export { type DialogStore, type DialogStoreOptions, openDialogStore } from "./dialog-store.ts";
 export type { DispatcherStateChanges, DispatcherStateTable, SavedDispatcherState } from "./dispatcher-state-row.ts";
-export { type DispatcherTableName, DispatcherTableReader } from "./dispatcher-table.ts";
+export { type DispatcherTableName, DispatcherTableReader, inspectDispatcherTable } from "./dispatcher-table.ts";
 export { StoreError, type StoreErrorCode } from "./errors.ts";
 export type { RegistrationChanges, RegistrationTable, SavedRegistration } from "./registration-row.ts";
 export type { Locate, Resolve, ResolveLimits } from "./resolve.ts";

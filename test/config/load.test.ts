@@ -360,13 +360,22 @@ describe("a notice", () => {
       /dialog\.persistence has no effect: .* in memory/,
     ],
     ["{ dialog: { persistence: sqlite }, cluster: { redis_url: 'redis://127.0.0.1' } }", undefined],
-    ["dispatcher: { list_file: a }", /dispatcher\.list_file has no effect/],
+    ["dispatcher: { list_file: a }", undefined],
+    ["dispatcher: { ds_ping_method: INFO }", /dispatcher\.ds_ping_method has no effect: dispatcher\.ds_ping_interval is 0/],
+    ["dispatcher: { ds_ping_method: INFO, ds_ping_interval: 5 }", undefined],
+    ["dispatcher: { table_name: gateways }", /table_name has no effect: dispatcher\.db_url names no database/],
+    ["dispatcher: { db_url: 'mysql://u:secret@h/d' }", /dispatcher\.db_url is not an sqlite: address/],
+    [
+      "routing: { rules: [{ dispatch: { set: 1 }, disable_on: [408] }] }",
+      /disable_on takes destinations out until somebody sets their state/,
+    ],
+    ["{ dispatcher: { ds_ping_interval: 9 }, routing: { rules: [{ dispatch: {}, disable_on: [408] }] } }", undefined],
     ["distributor: { list_file: a }", undefined],
     ["freeswitch: { event_heartbeat_interval: 5 }", /freeswitch\.event_heartbeat_interval has no effect/],
     ["routing: { script: a.ts, rules: [{}] }", /routing\.rules has no effect: routing\.script decides/],
     ["routing: { script: a.ts }", undefined],
     ["routing: { rules: [] }", /every call is refused/],
-    ["routing: { rules: [{ dispatch: { set: 1 } }, {}] }", /routing\.rules\[0\] has no effect: this version has no dispatcher/],
+    ["routing: { rules: [{ dispatch: { set: 1 } }, {}] }", /routing\.rules\[1\] is never reached/],
     ["routing: { rules: [{ distribute: a, resources: pstn, match: { source: 10.0.0.1 } }, {}] }", undefined],
     ["routing: { rules: [{ distribute: a }, {}] }", /routing\.rules\[1\] is never reached/],
     ["routing: { rules: [{}, { match: { source: 10.0.0.1 } }] }", /routing\.rules\[1\] is never reached/],
@@ -380,12 +389,4 @@ describe("a notice", () => {
       assert.doesNotMatch(notices.join("\n"), /secret/);
     });
   }
-
-  it("goes with each rule that is left out, so that it cannot be taken for a rule that balances", () => {
-    const config = parse("routing: { rules: [{ dispatch: { set: 1 } }, { group: 7 }] }");
-    assert.deepEqual(
-      config.routing.rules.map(({ group }) => group),
-      [7],
-    );
-  });
 });

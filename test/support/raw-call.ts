@@ -26,13 +26,15 @@ export interface CallOptions {
   readonly uri?: string;
   /** Where the callee reaches the proxy, when that is not where the caller does. */
   readonly calleeProxy?: Proxy;
+  /** Further headers of the INVITE. */
+  readonly headers?: readonly string[];
 }
 
 /** Makes a call by hand: INVITE, 180, 200, ACK. */
 export async function establish(proxy: Proxy, caller: UdpPeer, callee: UdpPeer, options: CallOptions = {}): Promise<RawCall> {
-  const { uri = `sip:service@${proxy.address}:${proxy.port}`, calleeProxy = proxy } = options;
+  const { uri = `sip:service@${proxy.address}:${proxy.port}`, calleeProxy = proxy, headers = [] } = options;
   const toTag = unique("t");
-  const invite = request({ uri, sentBy: caller.sentBy });
+  const invite = request({ uri, sentBy: caller.sentBy, headers });
   caller.send(invite, proxy);
   // Of this call: answers to others that nobody acknowledged come again.
   const callId = headerOf(invite, "Call-ID");
