@@ -1,13 +1,6 @@
 import { type Balancer, canonicalIp, type HeldLease } from "../balancer/index.ts";
 import { type Config, type DispatcherSetup, missingSets, readDispatcherSetup } from "../config/index.ts";
-import {
-  type Destination,
-  Dispatcher,
-  type ReloadResult,
-  readRows,
-  type StateChange,
-  type WrittenRecord,
-} from "../dispatch/index.ts";
+import { type Destination, Dispatcher, type ReloadResult, readRows, type StateChange, type WrittenRecord } from "../dispatch/index.ts";
 import type { DispatchPort } from "../management/index.ts";
 import type { Log } from "../proxy/index.ts";
 import { type AddressChange, type Found, isNumeric, type SipTarget, targetKey, targetOfUri } from "../resolution/index.ts";
