@@ -45,11 +45,6 @@ export class HotRestart {
     this.#ports = ports;
   }
 
-  /** A new process is being started, or has taken over. */
-  get isUnderWay(): boolean {
-    return this.#next !== undefined;
-  }
-
   /** A new process has taken over. */
   get hasSwitched(): boolean {
     return this.#next?.hasSwitched === true;
@@ -66,10 +61,11 @@ export class HotRestart {
     return (await this.#switched) ? this.#newPid : undefined;
   }
 
-  /** Runs a management method in the new process, once that has taken over: see `ManagementPorts.elsewhere`. */
+  /** Runs a management method in the new process, once that has taken over; undefined while it is only being started: see `ManagementPorts.elsewhere`. */
   manage(method: string, params: MethodParams | undefined, client: string): Promise<MethodOutcome | undefined> | undefined {
     const next = this.#next;
-    return next && this.#switched.then((hasSwitched) => (hasSwitched ? next.manage(method, params, client) : undefined));
+    if (next?.hasAsked !== true) return undefined;
+    return this.#switched.then((hasSwitched) => (hasSwitched ? next.manage(method, params, client) : undefined));
   }
 
   /** To be told of each change of a status. */
