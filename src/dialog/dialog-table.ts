@@ -2,7 +2,8 @@ import type { SipRequest, SipResponse } from "../sip/index.ts";
 import type { Endpoint } from "../transaction/index.ts";
 import { DialogCounters, type EndReason } from "./counters.ts";
 import { Dialog, DialogState } from "./dialog.ts";
-import { DialogIndex, type DialogMatch } from "./dialog-index.ts";
+import type { DialogMatch } from "./dialog-index.ts";
+import { DialogListeners } from "./dialog-listeners.ts";
 import { EndpointPool } from "./endpoint-pool.ts";
 import { DialogFlag } from "./flags.ts";
 import type { CalleeLeg } from "./leg.ts";
@@ -22,41 +23,12 @@ const REFUSED_LINGER_MS = 32_000;
 /** Restored calls whose lifetime is over are hung up one after the other, 500 a second, or within 10 s when they are more. */
 const OVERDUE_STEP_MS = 2;
 const MAX_OVERDUE_STEPS = 5_000;
-
 /** How long another node has to end a call whose lifetime is over, before it is forgotten here. */
 export const PUT_OFF_MS = 5_000;
-/** As `fr_inv_timeout` unless the proxy says another one. */
-const EARLY_LIFETIME_MS = 120_000;
-/** As OpenSIPS. */
-const RACE_CONDITION_MS = 5_000;
 
 /** All ongoing calls, found by `did` or by Call-ID and tags (OpenSIPS `dlg_match_mode` 1, DID_FALLBACK). */
-export class DialogTable extends DialogIndex {
+export class DialogTable extends DialogListeners {
   readonly counters = new DialogCounters();
-  /** Is told when a lifetime ends, before the leases are given back: the shell then ends the call on both sides. */
-  onExpired: ((dialog: Dialog) => void) | undefined = undefined;
-  /** Is told of each change of a state, when it is done. It must not throw. */
-  onState: ((dialog: Dialog, before: DialogState) => void) | undefined = undefined;
-  /** Are told of each call that is new or of which something may have changed that its snapshot or its leases show, but for its end. They must not throw. */
-  readonly changeListeners: ((dialog: Dialog) => void)[] = [];
-  /** Is told of each call of another node that goes on here, with the state that it has. It must not throw. */
-  onRestored: ((dialog: Dialog) => void) | undefined = undefined;
-  /**
-   * Is asked when a lifetime ends: whether this node may end the call. False: another one will, within {@link PUT_OFF_MS}. Asked once more then; when it
-   * is false again the call is forgotten without a word to its parties.
-   */
-  mayExpire: ((dialog: Dialog) => boolean) | undefined = undefined;
-  /** Is told of each call that is up, restored ones too, and of the end of each. Neither may throw. */
-  pings: { began(dialog: Dialog): void; ended(dialog: Dialog): void } | undefined = undefined;
-  /** How long a restored call may still be unanswered, in milliseconds: as long as the INVITE that was lost (`fr_inv_timeout`). */
-  earlyLifetimeMs = EARLY_LIFETIME_MS;
-  /**
-   * Is asked when a restored call was not answered in time, or its INVITE was taken back: whether to ask once more in so many milliseconds. Undefined: the
-   * call is over.
-   */
-  onUnanswered: ((dialog: Dialog) => number | undefined) | undefined = undefined;
-  /** How long a call goes on that {@link raced} is told of, in milliseconds (`race_condition_timeout`). */
-  raceConditionMs = RACE_CONDITION_MS;
   readonly #options: DialogTableOptions;
   readonly #endpoints = new EndpointPool();
   readonly #onTimer = (dialog: Dialog): void => this.#timerFired(dialog);

@@ -5,7 +5,7 @@ import type { Log } from "../proxy/index.ts";
 import { type DialogChanges, type DialogStore, type SavedDialog, StoreError, within } from "../store/index.ts";
 import type { Listener } from "../transaction/index.ts";
 import { type CapacityPorts, resizedCapacities, restoreCapacities } from "./kept-capacities.ts";
-import { restoreDialog } from "./kept-record.ts";
+import { restoreDialogs } from "./kept-record.ts";
 
 /** How long a change waits for others to be written with it, ms. */
 const WRITE_DELAY_MS = 25;
@@ -31,8 +31,6 @@ const ASK_MS = 3_000;
 /** Where calls are shared, it is written this often that this node lives, ms; and this long after that others are sure to have had its calls. A mark of a call that another node has ended stays in Redis for an hour. */
 const BEAT_MS = 60_000;
 const MAX_AWAY_MS = 1_800_000;
-/** Calls that were not restored of which the log tells one by one. */
-const MAX_TOLD = 10;
 
 /** In a cluster, the calls of all nodes: Redis says who goes on with each, and the file has what Redis does not know. */
 export interface SharedCalls {
@@ -180,26 +178,9 @@ export class DialogKeeper {
     if (!this.#isClosed) this.#ports.after(BEAT_MS, () => this.#beat());
   }
 
-  #restoreAll(all: readonly SavedDialog[]): Dialog[] {
-    const { nowMs, log } = this.#ports;
-    const sinceMs = nowMs();
-    const faults: string[] = [];
-    const restored: Dialog[] = [];
-    for (const saved of all) {
-      const found = restoreDialog(this.#ports, saved);
-      this.#counters[found.outcome]++;
-      if (found.outcome === "persist_restored") restored.push(found.dialog);
-      else {
-        faults.push(found.fault);
-        this.#mark(saved[0]);
-      }
-    }
-    const strays = restored.filter((dialog) => !isAtDestination(dialog)).length;
-    if (all.length > 0) log.info({ calls: restored.length, ms: Math.round(nowMs() - sinceMs) }, "Ongoing calls were restored");
-    if (strays > 0)
-      log.warn({ calls: strays }, "Calls were restored whose destination is in the table no more: nothing shows what they count");
-    for (const fault of faults.slice(0, MAX_TOLD)) log.warn({}, fault);
-    if (faults.length > MAX_TOLD) log.warn({ calls: faults.length - MAX_TOLD }, "More calls were not restored");
+  #restoreAll(all: readonly SavedDialog[]): readonly Dialog[] {
+    const { restored, rejected } = restoreDialogs(this.#ports, all, this.#counters);
+    for (const did of rejected) this.#mark(did);
     return restored;
   }
 
@@ -381,10 +362,6 @@ export class DialogKeeper {
 function firstOf(waiting: ReadonlyMap<string, number>): number | undefined {
   const [sinceMs] = waiting.values();
   return sinceMs;
-}
-
-function isAtDestination({ load }: Dialog): boolean {
-  return load.leases.length === 0 || load.currentDestination !== undefined;
 }
 
 function sleep(ms: number): Promise<void> {

@@ -3,13 +3,49 @@ import { type Dialog, endpointsOf } from "../dialog/index.ts";
 import type { SavedDialog } from "../store/index.ts";
 import type { KeeperPorts } from "./dialog-keeper.ts";
 
+/** Calls that were not restored of which the log tells one by one. */
+const MAX_TOLD = 10;
+
 /** What became of a call that was written down: it goes on, or why it does not; `outcome` is the name of the counter. */
-export type Restored =
+type Restored =
   | { readonly outcome: "persist_restored"; readonly dialog: Dialog }
   | { readonly outcome: "persist_unreadable" | "persist_unreachable" | "persist_lost"; readonly fault: string };
 
-/** Goes on with a call that was written down, and with what it counts. Never throws. */
-export function restoreDialog({ dialogs, balancer, listeners }: KeeperPorts, [did, text]: SavedDialog): Restored {
+/**
+ * Goes on with calls that were written down, and tells the log. Never throws.
+ *
+ * @param counters by the names of outcomes: each is counted
+ * @returns the calls that go on, and the names of those that do not
+ */
+export function restoreDialogs(
+  ports: KeeperPorts,
+  all: readonly SavedDialog[],
+  counters: Record<Restored["outcome"], number>,
+): { readonly restored: readonly Dialog[]; readonly rejected: readonly string[] } {
+  const { nowMs, log } = ports;
+  const sinceMs = nowMs();
+  const faults: string[] = [];
+  const restored: Dialog[] = [];
+  const rejected: string[] = [];
+  for (const saved of all) {
+    const found = restoreDialog(ports, saved);
+    counters[found.outcome]++;
+    if (found.outcome === "persist_restored") restored.push(found.dialog);
+    else {
+      faults.push(found.fault);
+      rejected.push(saved[0]);
+    }
+  }
+  const strays = restored.filter((dialog) => !isAtDestination(dialog)).length;
+  if (all.length > 0) log.info({ calls: restored.length, ms: Math.round(nowMs() - sinceMs) }, "Ongoing calls were restored");
+  if (strays > 0)
+    log.warn({ calls: strays }, "Calls were restored whose destination is in the table no more: nothing shows what they count");
+  for (const fault of faults.slice(0, MAX_TOLD)) log.warn({}, fault);
+  if (faults.length > MAX_TOLD) log.warn({ calls: faults.length - MAX_TOLD }, "More calls were not restored");
+  return { restored, rejected };
+}
+
+function restoreDialog({ dialogs, balancer, listeners }: KeeperPorts, [did, text]: SavedDialog): Restored {
   const record = recordOf(text, did);
   if (record === undefined) {
     return { outcome: "persist_unreadable", fault: `Call "${quotable(did)}" is not restored: what is written of it cannot be read` };
@@ -22,6 +58,10 @@ export function restoreDialog({ dialogs, balancer, listeners }: KeeperPorts, [di
   if (dialog === undefined) return { outcome: "persist_lost", fault: `Call "${did}" is not restored: there is no room for it` };
   balancer.adopt(dialog.load, record.held);
   return { outcome: "persist_restored", dialog };
+}
+
+function isAtDestination({ load }: Dialog): boolean {
+  return load.leases.length === 0 || load.currentDestination !== undefined;
 }
 
 /** What is written of a call. Undefined: it cannot be read. Never throws. */
