@@ -153,9 +153,9 @@ export class NextProcess {
     });
   }
 
-  /** The calls that were written down here are free for the next process. */
-  async released(): Promise<void> {
-    this.link.send({ kind: "released" });
+  /** The calls that were written down here are free for the next process. @param whole name of the file, when it has all of them */
+  async released(whole: string | undefined): Promise<void> {
+    this.link.send({ kind: "released", whole });
     this.#isReleased = true;
     const given = [...this.#ports.dialogs.list()].filter((dialog) => this.#given.has(dialog));
     for (let i = 0; i < given.length; i += CHUNK) {
