@@ -1,12 +1,13 @@
-import type { Dialog, DialogState } from "./dialog.ts";
+import { type Dialog, DialogState } from "./dialog.ts";
 import { DialogIndex } from "./dialog-index.ts";
+import { OpenByes } from "./open-byes.ts";
 
 /** As `fr_inv_timeout` unless the proxy says another one. */
 const EARLY_LIFETIME_MS = 120_000;
 /** As OpenSIPS. */
 const RACE_CONDITION_MS = 5_000;
 
-/** Who is told of what becomes of calls, and asked. */
+/** Who is told of what becomes of calls, and asked; and what those that are over still wait for. */
 export class DialogListeners extends DialogIndex {
   /** Is told when a lifetime ends, before the leases are given back: the shell then ends the call on both sides. */
   onExpired: ((dialog: Dialog) => void) | undefined = undefined;
@@ -32,4 +33,12 @@ export class DialogListeners extends DialogIndex {
   onUnanswered: ((dialog: Dialog) => number | undefined) | undefined = undefined;
   /** How long a call goes on that `DialogTable.raced` is told of, in milliseconds (`race_condition_timeout`). */
   raceConditionMs = RACE_CONDITION_MS;
+  /** What was not answered when a call ended. */
+  readonly byes = new OpenByes();
+
+  /** A call that is over, and of which an answer to a BYE is waited for. */
+  lingering(did: string): Dialog | undefined {
+    const dialog = this.whatever(did);
+    return dialog?.state === DialogState.Deleted && this.byes.has(dialog) ? dialog : undefined;
+  }
 }

@@ -1,6 +1,6 @@
 import type { CalleeLeg, Dialog } from "../dialog/index.ts";
 import type { SipResponse } from "../sip/index.ts";
-import type { Endpoint } from "../transaction/index.ts";
+import type { ClientUser, Endpoint } from "../transaction/index.ts";
 import type { ProxyCore } from "./core.ts";
 import { type InsideRequest, sendInside, towardsCallee, towardsCaller } from "./inside-request.ts";
 
@@ -13,8 +13,17 @@ export function hangUpBoth(core: ProxyCore, dialog: Dialog, headers: Headers = [
 
 /** Sends BYE to the caller and to one of the callees that have answered it. */
 export function hangUpLeg(core: ProxyCore, dialog: Dialog, leg: CalleeLeg, headers: Headers = []): void {
-  sendInside(core, dialog, { method: "BYE", inside: towardsCallee(dialog, leg, dialog.callerCseq + 1), headers });
-  sendInside(core, dialog, { method: "BYE", inside: towardsCaller(dialog, leg, leg.cseq + 1), headers });
+  const { byes } = core.dialogs;
+  for (const inside of [towardsCallee(dialog, leg, dialog.callerCseq + 1), towardsCaller(dialog, leg, leg.cseq + 1)]) {
+    byes.sent(dialog); // before it is sent: that it cannot be may be told at once
+    sendInside(core, dialog, { method: "BYE", inside, headers, ...outcomeOf(core, dialog) });
+  }
+}
+
+/** Whatever is said to our BYE, and if that is nothing: there is no more that we can do. */
+function outcomeOf({ dialogs }: ProxyCore, dialog: Dialog): { readonly user: ClientUser; readonly failed: () => void } {
+  const over = (): void => dialogs.byeOver(dialog, true);
+  return { user: { response: (_, { status }) => status >= 200 && over(), timeout: over, transportError: over }, failed: over };
 }
 
 /**

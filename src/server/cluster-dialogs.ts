@@ -105,6 +105,11 @@ export class ClusterDialogs implements Elsewhere {
   }
 
   hungUp({ did }: Dialog): void {
+    this.over(did);
+  }
+
+  /** A call is over, whichever node has it. */
+  over(did: string): void {
     this.replica.hungUp(did);
   }
 
