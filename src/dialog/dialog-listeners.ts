@@ -22,6 +22,11 @@ export class DialogListeners extends DialogIndex {
    * is false again the call is forgotten without a word to its parties.
    */
   mayExpire: ((dialog: Dialog) => boolean) | undefined = undefined;
+  /**
+   * Is asked when a party says that it has no such call: whether this node is sure to be the one that has it. False: another one may have it, and know
+   * better where its parties are by now; the party is asked again later.
+   */
+  isOwn: ((dialog: Dialog) => boolean) | undefined = undefined;
   /** Is told of each call that is up, restored ones too, and of the end of each. Neither may throw. */
   pings: { began(dialog: Dialog): void; ended(dialog: Dialog): void } | undefined = undefined;
   /** How long a restored call may still be unanswered, in milliseconds: as long as the INVITE that was lost (`fr_inv_timeout`). */

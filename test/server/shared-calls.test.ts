@@ -119,6 +119,11 @@ class Node implements GatheredNode {
   get load(): number {
     return this.net.loads[0] ?? Number.NaN;
   }
+
+  /** Whether its only call is sure to be this node's alone. */
+  get isSure(): boolean | undefined {
+    return this.net.dialogs.isOwn?.(this.net.onlyDialog);
+  }
 }
 
 class Farm extends GatheredFarm<Node> {
@@ -283,10 +288,12 @@ describe("calls of a node of a cluster that starts again", () => {
     first.link.cut();
     const again = await farm.again(first, { isUp: false });
     await farm.pass(500);
+    assert.equal(again.isSure, false, "nobody can say that no other node has it");
     again.link.heal();
+    assert.equal(again.isSure, false);
     farm.gathering.appear(again);
     await farm.pass(3_000);
-    assert.equal(again.load, 1);
+    assert.deepEqual([again.load, again.isSure], [1, true]);
     assert.equal(again.glue.replica.counters.dialogs_surrendered, 0);
     hangUp(again, call);
     await farm.pass(500);
