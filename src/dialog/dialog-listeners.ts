@@ -9,7 +9,10 @@ const RACE_CONDITION_MS = 5_000;
 
 /** Who is told of what becomes of calls, and asked; and what those that are over still wait for. */
 export class DialogListeners extends DialogIndex {
-  /** Is told when a lifetime ends, before the leases are given back: the shell then ends the call on both sides. */
+  /**
+   * Is told when a lifetime ends, before the leases are given back: the shell then ends the call on both sides. Also of a call that was over when its node
+   * ended: then the shell sends what that node would have gone on to send.
+   */
   onExpired: ((dialog: Dialog) => void) | undefined = undefined;
   /** Is told of each change of a state, when it is done. It must not throw. */
   onState: ((dialog: Dialog, before: DialogState) => void) | undefined = undefined;

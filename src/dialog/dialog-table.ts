@@ -9,9 +9,17 @@ import { DialogFlag } from "./flags.ts";
 import type { CalleeLeg } from "./leg.ts";
 import { originOf } from "./origin.ts";
 import type { DialogTableOptions } from "./ports.ts";
-import { leftMs, MAX_LIFETIME_MS, sessionLifeMs } from "./session-timer.ts";
+import { endMs, leftMs } from "./session-timer.ts";
 import { catchUp, type DialogEndpoints, type DialogSnapshot, revive } from "./snapshot.ts";
-import { ENDED_LINGER_MS, MAX_OVERDUE_STEPS, OPEN_LINGER_MS, OVERDUE_STEP_MS, OVERTAKEN_BYE_MS, PUT_OFF_MS } from "./times.ts";
+import {
+  BYE_AGAIN_MS,
+  ENDED_LINGER_MS,
+  MAX_OVERDUE_STEPS,
+  OPEN_LINGER_MS,
+  OVERDUE_STEP_MS,
+  OVERTAKEN_BYE_MS,
+  PUT_OFF_MS,
+} from "./times.ts";
 
 /** Ongoing calls at a time; beyond it new calls are refused. A call that is up costs some 1 KB. */
 export const MAX_DIALOGS = 1_000_000;
@@ -78,7 +86,8 @@ export class DialogTable extends DialogListeners {
    * Takes up a call that was over when its node ended, while one of its parties may not know that: it counts nothing and is in no list, but what still comes for
    * it is passed on, until its BYE is answered or the rest of {@link OPEN_LINGER_MS} is over.
    *
-   * @param isSenderGone legs that are confirmed were to be hung up by that node: {@link onExpired} is asked to do it again, in turn
+   * @param isSenderGone {@link onExpired} is told in turn: at once of calls that the node has hung up itself, those with a confirmed leg, and of the others
+   *   when no party has repeated its BYE
    * @returns undefined when that time is over, when the call is known here, and when there is no room
    */
   restoreEnded(snapshot: DialogSnapshot, endpoints: DialogEndpoints, isSenderGone: boolean): Dialog | undefined {
@@ -86,10 +95,12 @@ export class DialogTable extends DialogListeners {
     if (this.full || this.knows(snapshot.did) || snapshot.state !== DialogState.Deleted || restMs <= 0) return undefined;
     const dialog = revive(snapshot, endpoints, this.#onTimer);
     dialog.load.closed = true;
+    dialog.expiresAtMs = this.#options.wallMs() + restMs;
     this.insert(dialog);
-    const isOurs = isSenderGone && dialog.legs.some((leg) => leg.state === "confirmed");
-    this.byes.inherited(dialog, isOurs);
-    this.#startTimer(dialog, isOurs ? (this.#overdue++ % MAX_OVERDUE_STEPS) * OVERDUE_STEP_MS : restMs);
+    const isOurs = dialog.legs.some((leg) => leg.state === "confirmed");
+    this.byes.inherited(dialog, isOurs, isSenderGone);
+    const sendInMs = (this.#overdue++ % MAX_OVERDUE_STEPS) * OVERDUE_STEP_MS + (isOurs ? 0 : BYE_AGAIN_MS);
+    this.#startTimer(dialog, isSenderGone ? Math.min(sendInMs, restMs) : restMs);
     return dialog;
   }
 
@@ -191,20 +202,11 @@ export class DialogTable extends DialogListeners {
   refreshed(dialog: Dialog, response: SipResponse): void {
     if (dialog.isGuest || !isUp(dialog)) return;
     if (dialog.expiryReason !== "Lifetime Timeout") return; // it is being hung up
-    const expiresAtMs = this.#endOf(dialog, response);
+    const expiresAtMs = endMs(dialog, response, this.#options);
     if (expiresAtMs === dialog.expiresAtMs) return;
     dialog.expiresAtMs = expiresAtMs;
     this.#startTimer(dialog, Math.max(0, expiresAtMs - this.#options.wallMs()));
     this.changed(dialog);
-  }
-
-  /** Notes whether the parties keep a session timer, and answers when the lifetime ends, by the wall clock. */
-  #endOf(dialog: Dialog, response: SipResponse | undefined): number {
-    const { wallMs, defaultTimeoutMs } = this.#options;
-    const sessionMs = response && sessionLifeMs(response);
-    dialog.hasSessionTimer = sessionMs !== undefined;
-    const nowMs = wallMs();
-    return Math.min(Math.min(dialog.startedAtMs, nowMs) + defaultTimeoutMs, nowMs + (sessionMs ?? MAX_LIFETIME_MS)); // as in leftMs
   }
 
   /** The INVITE of a call whose transaction was lost was answered 3xx to 6xx: the call ends, and its ACK is waited for (RFC 3261 §17.1.1.3). */
@@ -250,7 +252,7 @@ export class DialogTable extends DialogListeners {
     this.#endpoints.share(dialog);
     this.#setState(dialog, DialogState.ConfirmedNoAck);
     dialog.startedAtMs = this.#options.wallMs();
-    dialog.expiresAtMs = this.#endOf(dialog, response);
+    dialog.expiresAtMs = endMs(dialog, response, this.#options);
     this.#startTimer(dialog, dialog.expiresAtMs - dialog.startedAtMs);
     this.pings?.began(dialog);
     if (leg?.state !== "ended") return;

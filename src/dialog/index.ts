@@ -10,4 +10,4 @@ export { firstPingMs, MAX_SILENT_PINGS, type PingOutcome, type PingVerdict, ping
 export type { DialogTableOptions } from "./ports.ts";
 export type { DialogEndpoints, DialogSnapshot, EndpointSnapshot } from "./snapshot.ts";
 export { endpointsOf, snapshotOf } from "./snapshot.ts";
-export { ENDED_LINGER_MS, OPEN_LINGER_MS, PUT_OFF_MS } from "./times.ts";
+export { BYE_AGAIN_MS, ENDED_LINGER_MS, OPEN_LINGER_MS, PUT_OFF_MS } from "./times.ts";

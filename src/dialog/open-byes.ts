@@ -10,7 +10,7 @@ export class OpenByes {
   readonly listeners: ((dialog: Dialog) => void)[] = [];
   /** How many of a call are under way; of a former life, whatever there was is one. */
   readonly #byes = new Map<Dialog, number>();
-  /** Calls that a former life has hung up itself: nobody else sends their BYEs again. */
+  /** Calls whose BYEs a former life would go on to send. */
   readonly #unsent = new Set<Dialog>();
 
   /** Calls that are over for this program, and perhaps not for both of their parties. */
@@ -50,10 +50,15 @@ export class OpenByes {
     this.#tell(dialog);
   }
 
-  /** A call was over when a former life ended, and not for both parties. @param isOurs they are to be told by us */
-  inherited(dialog: Dialog, isOurs: boolean): void {
+  /**
+   * A call was over when a former life ended, and perhaps not for both parties.
+   *
+   * @param isOurs that life has hung it up itself; false: one of the parties has, and may repeat its BYE
+   * @param isSenderGone that life does not go on to send it
+   */
+  inherited(dialog: Dialog, isOurs: boolean, isSenderGone: boolean): void {
     this.#byes.set(dialog, isOurs ? 0 : 1);
-    if (isOurs) this.#unsent.add(dialog);
+    if (isSenderGone) this.#unsent.add(dialog);
   }
 
   /** Whether the BYEs of a former life are to be sent again, once. */

@@ -7,6 +7,8 @@ export const OVERTAKEN_BYE_MS = 1_000;
  * when an INVITE was: as long as its answer may be repeated.
  */
 export const OPEN_LINGER_MS = 32_000;
+/** Whoever has sent a BYE sends it again within 4 s (RFC 3261 timer E): after this time it is gone, as the program was for a while. */
+export const BYE_AGAIN_MS = 5_000;
 /** Restored calls whose lifetime is over are hung up one after the other, 500 a second, or within 10 s when they are more. */
 export const OVERDUE_STEP_MS = 2;
 export const MAX_OVERDUE_STEPS = 5_000;

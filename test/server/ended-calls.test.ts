@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { OPEN_LINGER_MS } from "../../src/dialog/index.ts";
+import { BYE_AGAIN_MS, OPEN_LINGER_MS } from "../../src/dialog/index.ts";
 import { isOver } from "../../src/server/kept-record.ts";
 import { kept, pass } from "../support/kept-calls.ts";
 import { MemoryDialogs } from "../support/memory-dialogs.ts";
@@ -50,6 +50,23 @@ describe("a call that is over while its BYE was not answered", () => {
       assert.equal(file.rows.size, 0);
       await pass(net, 60_000);
       assert.deepEqual(net.loads, [0]);
+      net.checkNothingLeft();
+    });
+  }
+
+  for (const by of ["caller", "callee"] as const) {
+    it(`and whose ${by} has died with the program is hung up by the next one`, async () => {
+      const { net, call, file } = await lostBye(by);
+      const other = by === "caller" ? call.callee : call.caller;
+      await pass(net, BYE_AGAIN_MS - 10);
+      other.assertSilent();
+      await pass(net, 20);
+      const bye = other.take("BYE");
+      assert.match(bye, /^CSeq: 2 BYE/m);
+      other.send(responseTo(bye, 200));
+      await pass(net, OPEN_LINGER_MS);
+      assert.deepEqual([net.loads, file.rows.size], [[0], 0]);
+      await pass(net, 60_000);
       net.checkNothingLeft();
     });
   }
