@@ -5,7 +5,7 @@ import type { Log } from "../proxy/index.ts";
 import { type DialogChanges, type DialogStore, type SavedDialog, StoreError, within } from "../store/index.ts";
 import type { Listener } from "../transaction/index.ts";
 import { type CapacityPorts, resizedCapacities, restoreCapacities } from "./kept-capacities.ts";
-import { restoreDialogs } from "./kept-record.ts";
+import { isOver, restoreDialogs } from "./kept-record.ts";
 
 /** How long a change waits for others to be written with it, ms. */
 const WRITE_DELAY_MS = 25;
@@ -38,6 +38,8 @@ export interface SharedCalls {
   stillOwn(dids: readonly string[]): Promise<readonly string[]>;
   /** A call goes on here that was not there when the table came. */
   regained(dialog: Dialog): void;
+  /** A call has ended before this node started, whoever has it now. */
+  over(did: string): void;
 }
 
 export interface KeeperPorts {
@@ -84,6 +86,7 @@ export class DialogKeeper {
     persist_failures: 0,
     persist_late_batches: 0,
     persist_restored: 0,
+    persist_restored_ended: 0,
     persist_unreadable: 0,
     persist_unreachable: 0,
     persist_lost: 0,
@@ -133,7 +136,9 @@ export class DialogKeeper {
     this.#capacities = JSON.stringify(store.capacities);
     const resized = restoreCapacities(balancer, store.capacities);
     if (resized > 0) log.info({ capacities: resized }, "Capacities that somebody has set were restored");
-    dialogs.changeListeners.push(({ did }) => (former?.hasSwitched === false ? this.#stored.add(did) : this.#mark(did)));
+    const changed = ({ did }: Dialog): void => void (former?.hasSwitched === false ? this.#stored.add(did) : this.#mark(did));
+    dialogs.changeListeners.push(changed);
+    dialogs.byes.listeners.push(changed);
     this.#isRestored = true;
   }
 
@@ -145,7 +150,8 @@ export class DialogKeeper {
   async restoreShared(): Promise<void> {
     const { shared, store, dialogs, wallMs, log } = this.#ports;
     if (shared === undefined) return;
-    const rest = store.found.filter(([did]) => !dialogs.knows(did));
+    this.#restoreEnded(shared, store.found.filter(isOver));
+    const rest = store.found.filter((saved) => !dialogs.knows(saved[0]) && !isOver(saved));
     const awayMs = wallMs() - (store.aliveAtMs ?? 0);
     const own = new Set(awayMs > MAX_AWAY_MS ? [] : await this.#stillOwn(rest.map(([did]) => did)));
     const wanted = rest.filter(([did]) => own.has(did) && !dialogs.knows(did));
@@ -160,6 +166,17 @@ export class DialogKeeper {
       log.info({ calls: rest.length - own.size }, "Calls that other nodes have, or have ended, are not restored");
     store.letGo?.();
     this.#beat();
+  }
+
+  /** Calls that had ended here, which Redis, and so another node, may not have heard of: it is told now. */
+  #restoreEnded(shared: SharedCalls, over: readonly SavedDialog[]): void {
+    const { dialogs } = this.#ports;
+    for (const [did] of over) {
+      const dialog = dialogs.byDid(did);
+      if (dialog !== undefined) dialogs.surrender(dialog);
+    }
+    this.#restoreAll(over);
+    for (const [did] of over) shared.over(did);
   }
 
   /** All of them when nobody can be asked: as soon as Redis is there it is found out who has which. */
@@ -318,7 +335,7 @@ export class DialogKeeper {
     return true;
   }
 
-  /** A call that was over before it was written down needs no write at all. */
+  /** A call that was over for both its parties before it was written down needs no write at all. */
   #takeBatch(): { batch: Map<string, number> } & Pick<DialogChanges, "saved" | "removed"> {
     const { dialogs, balancer } = this.#ports;
     const batch = new Map<string, number>();
@@ -329,7 +346,7 @@ export class DialogKeeper {
       if (batch.size === MAX_BATCH || chars >= FULL_BATCH_CHARS) break;
       batch.set(did, sinceMs);
       this.#changed.delete(did);
-      const dialog = dialogs.byDid(did);
+      const dialog = dialogs.byDid(did) ?? dialogs.lingering(did);
       // Before its INVITE went anywhere nobody can send anything inside it, and after a crash nobody would ever answer it.
       if (dialog?.calleeEndpoint !== undefined) {
         const record = JSON.stringify(bodyOf({ snapshot: snapshotOf(dialog), held: balancer.held(dialog.load) }, 0));
@@ -357,7 +374,9 @@ export class DialogKeeper {
     this.#ports.log.warn({}, "The file of calls is another one now: all calls are written into it");
     this.#stored = new Set(saved.map(([did]) => did));
     this.#haveCapacitiesChanged = true;
-    for (const { did } of this.#ports.dialogs.list()) if (!this.#stored.has(did)) this.#mark(did);
+    const { dialogs } = this.#ports;
+    for (const { did } of dialogs.list()) if (!this.#stored.has(did)) this.#mark(did);
+    for (const { did } of dialogs.byes.list()) if (!this.#stored.has(did)) this.#mark(did);
   }
 
   #failed(batch: Map<string, number>, error: unknown): void {

@@ -27,7 +27,7 @@ export interface KeepDialogsPorts extends Omit<KeeperPorts, "shared" | "store" |
   /** Move a file of calls aside that is damaged, and start without them. */
   readonly forceEmpty: boolean;
   /** The calls of all nodes, once this node is one of a cluster that has them. */
-  readonly replicated: () => Pick<ClusterDialogs, "stillOwn" | "regained"> | undefined;
+  readonly replicated: () => Pick<ClusterDialogs, "stillOwn" | "regained" | "over"> | undefined;
   readonly drains: () => Pick<Drains, "adopted">;
   /** It tells its calls, and then leaves their file to this process. */
   readonly former: FormerProcess | undefined;
@@ -60,8 +60,8 @@ export async function keepDialogs({
 
 function handedStore(former: FormerProcess, file: HandedCalls | undefined, dialogs: KeepDialogsPorts["dialogs"]): HandedStore | undefined {
   const { released } = former;
-  const isOngoing = (did: string): boolean => dialogs.byDid(did) !== undefined;
-  return file && new HandedStore({ file, released, isOngoing, capacities: () => former.capacities });
+  const isKept = (did: string): boolean => (dialogs.byDid(did) ?? dialogs.lingering(did)) !== undefined;
+  return file && new HandedStore({ file, released, isKept, capacities: () => former.capacities });
 }
 
 function sharedCalls(replicated: KeepDialogsPorts["replicated"], drains: KeepDialogsPorts["drains"]): SharedCalls {
@@ -71,5 +71,6 @@ function sharedCalls(replicated: KeepDialogsPorts["replicated"], drains: KeepDia
       replicated()?.regained(dialog);
       drains().adopted(dialog.did, dialog.load, dialog.startedAtMs);
     },
+    over: (did) => replicated()?.over(did),
   };
 }

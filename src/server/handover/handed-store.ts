@@ -6,8 +6,8 @@ export interface HandedStorePorts {
   readonly released: Promise<string | undefined>;
   /** Capacities that are written down there. */
   readonly capacities: () => readonly SavedCapacity[];
-  /** Whether there is such a call. */
-  readonly isOngoing: (did: string) => boolean;
+  /** Whether there is such a call, or one that is over and lingers. */
+  readonly isKept: (did: string) => boolean;
 }
 
 /**
@@ -50,7 +50,7 @@ export class HandedStore implements DialogStore {
   }
 
   #over(dids: readonly string[]): string[] {
-    return dids.filter((did) => !this.#ports.isOngoing(did));
+    return dids.filter((did) => !this.#ports.isKept(did));
   }
 
   async close(): Promise<void> {

@@ -39,7 +39,7 @@ class FakeFile implements HandedCalls {
 }
 
 function handed(file: HandedCalls, released: Promise<string | undefined>, ongoing: readonly string[]): HandedStore {
-  return new HandedStore({ file, released, capacities: () => [], isOngoing: (did) => ongoing.includes(did) });
+  return new HandedStore({ file, released, capacities: () => [], isKept: (did) => ongoing.includes(did) });
 }
 
 describe("the file of calls that a process takes over", () => {
