@@ -7,6 +7,7 @@ import { type Dialog, DialogState, type DialogTable, snapshotOf } from "../../di
 import type { MethodOutcome, MethodParams } from "../../management/index.ts";
 import { type Log, type ProxyCore, ShareOfNext, type SipProxy } from "../../proxy/index.ts";
 import type { Endpoint, SendOwner, TransactionLayer } from "../../transaction/index.ts";
+import type { FreeswitchFeeds } from "../freeswitch-feeds.ts";
 import { type CapacityPorts, fedCapacities, resizedCapacities } from "../kept-capacities.ts";
 import type { Listeners } from "../listeners.ts";
 import { GivenLoads } from "./given-loads.ts";
@@ -42,6 +43,7 @@ export interface NextProcessPorts {
   readonly core: ProxyCore;
   readonly listeners: Listeners;
   readonly proxy: Pick<SipProxy, "receive">;
+  readonly feeds: Pick<FreeswitchFeeds, "withdrawals"> | undefined;
   readonly management: { readonly listen: string; readonly server: () => Server | undefined };
   /** Writes down what a start reads before it takes calls. */
   readonly settle: () => readonly unknown[];
@@ -114,7 +116,7 @@ export class NextProcess {
    * @param wanted the sockets that the next process takes
    */
   switch(wanted: readonly string[]): void {
-    const { dialogs, core, layer, listeners } = this.#ports;
+    const { balancer, dialogs, core, feeds, layer, listeners } = this.#ports;
     this.hasSwitched = true;
     core.dialogs.pings = undefined;
     for (const dialog of dialogs.list()) {
@@ -133,15 +135,15 @@ export class NextProcess {
     }
     this.link.send({ kind: "keys", keys });
     listeners.divert((listener, text, to, owner) => this.#send(listener, text, to, owner));
-    this.link.send({ kind: "switched", statuses: this.#statuses(), fed: fedCapacities(this.#ports.balancer) });
+    this.link.send({ kind: "switched", statuses: this.#statuses(), fed: fedCapacities(balancer), withdrawals: feeds?.withdrawals() ?? [] });
     this.#share.hasSwitched = true;
     for (const dialog of dialogs.list()) if (dialog.pending === undefined) this.#give(dialog);
     void this.#giveSockets(wanted);
   }
 
   /** A destination went up or down by what this process still does. */
-  statusChanged({ destination }: StatusChange): void {
-    if (this.hasSwitched) this.link.send({ kind: "statuses", statuses: [this.#statusOf(destination)] });
+  statusChanged({ destination, cause }: StatusChange): void {
+    if (this.hasSwitched) this.link.send({ kind: "statuses", statuses: [this.#statusOf(destination)], cause });
   }
 
   /** Runs a management method there. */
