@@ -210,6 +210,11 @@ export class FormerProcess {
     await this.#over.promise;
   }
 
+  /** Those who watch over the program know of this process: the end of the other one is no end of the program. */
+  announced(): void {
+    this.#link.send({ kind: "announced" });
+  }
+
   /** Whether it still has something under way. */
   get isThere(): boolean {
     return this.#link.isOpen;
@@ -318,11 +323,10 @@ export class FormerProcess {
       for (const [key, enabled, autoReenable, restMs] of statuses) {
         const destination = byKey.get(key);
         if (destination === undefined || balancer.isDraining(destination)) continue;
-        const { id } = destination;
-        if (cause !== undefined) balancer.setStatus(id, enabled, cause);
+        if (cause !== undefined) balancer.setStatus(destination.id, enabled, cause);
         else if (balancer.isEnabled(destination) !== enabled || balancer.isAutoReenable(destination) !== autoReenable)
-          balancer.adoptStatus(id, { enabled, autoReenable });
-        if (restMs > 0) balancer.restUntil(id, performance.now() + restMs);
+          balancer.adoptStatus(destination.id, { enabled, autoReenable });
+        if (restMs > 0) balancer.restUntil(destination.id, performance.now() + restMs);
       }
     } finally {
       this.isApplying = false;

@@ -97,5 +97,7 @@ export type FromNext =
   | { readonly kind: "unsent"; readonly id: number; readonly reason: string }
   | { readonly kind: "write"; readonly connection: number; readonly text: string }
   | { readonly kind: "managed"; readonly id: number; readonly outcome: MethodOutcome }
+  /** Those who watch over the program know that this is its process now. */
+  | { readonly kind: "announced" }
   | { readonly kind: "stop" }
   | PassedMessage;
