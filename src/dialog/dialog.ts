@@ -21,6 +21,11 @@ export interface Pings {
   giveWay(side: "caller" | "callee"): boolean;
 }
 
+/** Sources that a call was counted for, as text. */
+export interface CountedPeers {
+  readonly sources: readonly string[];
+}
+
 /**
  * One ongoing call, and the owner of what it counts (RFC 3261 §12; OpenSIPS dialog module). There may be a hundred thousand, for hours: no text of it keeps
  * the message that it came in, and what stands inside another text is told as a place in that.
@@ -50,6 +55,8 @@ export class Dialog extends PassingState implements TimerOwner {
   flags = 0;
   /** What pings its parties while it is up. */
   pinged: Pings | undefined = undefined;
+  /** Kept by whoever counts the calls of each source: those that this call was counted for. */
+  peers: CountedPeers | undefined = undefined;
   /** Bits of {@link Mark}. */
   #marks = 0;
   /** The From value of the INVITE, then the To value. */

@@ -1,5 +1,5 @@
 export { DialogCounters, type EndReason } from "./counters.ts";
-export { Dialog, DialogState, type Pings } from "./dialog.ts";
+export { type CountedPeers, Dialog, DialogState, type Pings } from "./dialog.ts";
 export type { DialogMatch } from "./dialog-index.ts";
 export { DialogTable, ENDED_LINGER_MS, MAX_DIALOGS, PUT_OFF_MS } from "./dialog-table.ts";
 export { DIALOG_FLAG_WORDS, DialogFlag, OPTIONS_PINGS, parseDialogFlags, REINVITE_PINGS } from "./flags.ts";
