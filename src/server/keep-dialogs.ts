@@ -27,7 +27,7 @@ export interface KeepDialogsPorts extends Omit<KeeperPorts, "shared" | "store" |
   /** Move a file of calls aside that is damaged, and start without them. */
   readonly forceEmpty: boolean;
   /** The calls of all nodes, once this node is one of a cluster that has them. */
-  readonly replicated: () => Pick<ClusterDialogs, "stillOwn" | "regained"> | undefined;
+  readonly replicated: () => Pick<ClusterDialogs, "stillOwn" | "regained" | "over"> | undefined;
   readonly drains: () => Pick<Drains, "adopted">;
   /** It tells its calls, and then leaves their file to this process. */
   readonly former: FormerProcess | undefined;
@@ -56,7 +56,7 @@ export async function keepDialogs({
           released: former.released,
           capacities: () => former.capacities,
           open,
-          isOngoing: (did) => ports.dialogs.byDid(did) !== undefined,
+          isKept: (did) => (ports.dialogs.byDid(did) ?? ports.dialogs.lingering(did)) !== undefined,
         });
   const isShared = config.cluster.redis_url !== null && config.cluster.replicate_dialogs;
   const shared = isShared ? sharedCalls(replicated, drains) : undefined;
@@ -70,5 +70,6 @@ function sharedCalls(replicated: KeepDialogsPorts["replicated"], drains: KeepDia
       replicated()?.regained(dialog);
       drains().adopted(dialog.did, dialog.load, dialog.startedAtMs);
     },
+    over: (did) => replicated()?.over(did),
   };
 }

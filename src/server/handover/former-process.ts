@@ -293,7 +293,7 @@ export class FormerProcess {
     if (isPending) this.#pending.add(note.did);
     else this.#pending.delete(note.did);
     if (this.#notes !== undefined) {
-      if ("endReason" in note) this.#notes.delete(note.did);
+      if ("endReason" in note && note.body === undefined) this.#notes.delete(note.did);
       else this.#notes.set(note.did, note);
       return;
     }

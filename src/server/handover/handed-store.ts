@@ -7,8 +7,8 @@ export interface HandedStorePorts {
   readonly capacities: () => readonly SavedCapacity[];
   /** Opens the file; undefined when it cannot be used. */
   readonly open: () => Promise<DialogStore | undefined>;
-  /** Whether there is such a call. */
-  readonly isOngoing: (did: string) => boolean;
+  /** Whether there is such a call, or one that is over and lingers. */
+  readonly isKept: (did: string) => boolean;
 }
 
 /**
@@ -41,7 +41,7 @@ export class HandedStore implements DialogStore {
 
   async write(changes: DialogChanges): Promise<string> {
     const store = await this.#opened();
-    const over = this.#leftovers.filter((did) => !this.#ports.isOngoing(did));
+    const over = this.#leftovers.filter((did) => !this.#ports.isKept(did));
     const name = await store.write({ ...changes, removed: [...changes.removed, ...over] });
     this.#leftovers = [];
     this.#firstName ??= name;

@@ -26,7 +26,8 @@ export type CallNote =
       readonly callerConnection: number | undefined;
       readonly calleeConnection: number | undefined;
     }
-  | { readonly did: string; readonly endReason: string };
+  /** With a body, while a BYE of it is not answered: what still comes for it has to be passed on. */
+  | { readonly did: string; readonly endReason: string; readonly body?: DialogBody | undefined };
 
 /** Whether a destination gets calls: identity, enabled, whether probes may enable it, and for how long it still rests, ms. */
 export type StatusNote = readonly [key: string, enabled: boolean, autoReenable: boolean, restMs: number];

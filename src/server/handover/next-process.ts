@@ -185,12 +185,14 @@ export class NextProcess {
   /** Each change of a call is told from now on. @returns how to take that back */
   #listen(): () => void {
     const { dialogs } = this.#ports;
-    const { changeListeners, onState } = dialogs;
+    const { changeListeners, onState, byes } = dialogs;
     const tell = (dialog: Dialog): void => {
       if (this.#given.has(dialog)) this.#stopTimer(dialog); // something that was under way here has started it again
       this.#note(dialog.did, undefined);
     };
+    const tellOver = (dialog: Dialog): void => this.#note(dialog.did, dialog.endReason);
     changeListeners.push(tell);
+    byes.listeners.push(tellOver);
     dialogs.onState = (dialog, before) => {
       // Events, and what is written down, are matters of the next process then.
       if (!this.hasSwitched) onState?.(dialog, before);
@@ -198,6 +200,7 @@ export class NextProcess {
     };
     return () => {
       changeListeners.splice(changeListeners.indexOf(tell), 1);
+      byes.listeners.splice(byes.listeners.indexOf(tellOver), 1);
       dialogs.onState = onState;
     };
   }
@@ -215,7 +218,7 @@ export class NextProcess {
     let notes: CallNote[] = [];
     for (const [did, endReason] of this.#changed) {
       const dialog = this.#ports.dialogs.byDid(did);
-      notes.push(dialog === undefined ? { did, endReason: endReason ?? "" } : this.#noteOf(dialog));
+      notes.push(dialog === undefined ? this.#noteOfOver(did, endReason ?? "") : this.#noteOf(dialog));
       if (this.hasSwitched && dialog !== undefined && dialog.pending === undefined) this.#give(dialog);
       if (notes.length < CHUNK) continue;
       this.link.send({ kind: "calls", notes });
@@ -235,6 +238,11 @@ export class NextProcess {
       callerConnection: this.#connections.idOf(callerEndpoint.connection),
       calleeConnection: this.#connections.idOf(calleeEndpoint?.connection),
     };
+  }
+
+  #noteOfOver(did: string, endReason: string): CallNote {
+    const dialog = this.#ports.dialogs.lingering(did);
+    return { did, endReason, body: dialog && bodyOf({ snapshot: snapshotOf(dialog), held: [] }, 0) };
   }
 
   #received(message: FromNext): void {
@@ -288,6 +296,7 @@ export class NextProcess {
     core.divide = this.#share;
     await Promise.allSettled(settle());
     this.#isCopying = true;
+    for (const { did, endReason } of dialogs.byes.list()) this.#changed.set(did, endReason);
     let rest = CHUNK;
     for (const { did } of dialogs.list()) {
       this.#changed.set(did, undefined);

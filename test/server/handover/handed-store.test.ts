@@ -27,7 +27,7 @@ describe("the file of calls that a process takes over", () => {
     const store = new HandedStore({
       released: released.promise,
       capacities: () => [],
-      isOngoing: (did) => did === "a",
+      isKept: (did) => did === "a",
       open: async () => {
         opened++;
         return fileOf(["a", "b", "c"], written);
@@ -50,7 +50,7 @@ describe("the file of calls that a process takes over", () => {
     const store = new HandedStore({
       released: Promise.resolve(),
       capacities: () => [],
-      isOngoing: () => true,
+      isKept: () => true,
       open: async () => (isFree ? fileOf([], written) : undefined),
     });
     await assert.rejects(store.write({ saved: [], removed: ["x"] }), { code: "IN_USE" });
