@@ -8,7 +8,7 @@ import { DIALOG_HEAD } from "./dialog-scripts.ts";
 import { answersOf, DialogTaker } from "./dialog-taker.ts";
 import { DialogWriter, FLUSH_MS } from "./dialog-writer.ts";
 
-export type { DialogReplicaCounters, DialogReplicaOptions, LocalDialogs, ReplicaNodes } from "./dialog-holdings.ts";
+export type { DialogReplicaCounters, DialogReplicaOptions, LocalDialogs, ReplicaNodes, TakeReason } from "./dialog-holdings.ts";
 
 /** How long a message waits to learn which node has its call, ms: who would be told 481 takes its call for ended, and nobody would end the other side. */
 export const LOOKUP_MS = 1_500;
@@ -295,7 +295,7 @@ export class DialogReplica {
     const missing = dids.filter((did) => !this.#holdings.held.has(did)).slice(0, MAX_LOOKUPS);
     const moved: [string, number][] = [];
     this.#taker
-      .takeAll(missing, "own", (head) => head.nodeId === from)
+      .takeAll(missing, "offered", (head) => head.nodeId === from)
       .then(() => {
         for (const did of missing) {
           const taken = this.#holdings.held.get(did)?.taken;
