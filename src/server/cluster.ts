@@ -144,6 +144,7 @@ export class ClusterNode {
       ? new ClusterDialogs({
           ...common,
           nodes: membership,
+          keepsFile: config.dialog.persistence !== "off",
           dialogs,
           balancer: {
             held: (load) => balancer.held(load),

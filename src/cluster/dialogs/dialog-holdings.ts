@@ -51,6 +51,8 @@ export interface DialogReplicaOptions {
   readonly isAdopter: () => boolean;
   /** All calls of a node that is gone are with others now. */
   readonly onAdopted?: (nodeId: number) => void;
+  /** This node keeps its calls in a file of its own, too, which may be behind Redis. */
+  readonly keepsFile?: boolean;
   readonly log: ClusterLog;
 }
 
