@@ -136,9 +136,9 @@ export class DialogKeeper {
     this.#capacities = JSON.stringify(store.capacities);
     const resized = restoreCapacities(balancer, store.capacities);
     if (resized > 0) log.info({ capacities: resized }, "Capacities that somebody has set were restored");
-    const changed = ({ did }: Dialog): void => void (former?.hasSwitched === false ? this.#stored.add(did) : this.#mark(did));
-    dialogs.changeListeners.push(changed);
-    dialogs.byes.listeners.push(changed);
+    const note = (did: string) => (former?.hasSwitched === false ? this.#stored.add(did) : this.#mark(did));
+    dialogs.changeListeners.push(({ did }) => note(did));
+    dialogs.byes.listeners.push(({ did }) => note(did));
     this.#isRestored = true;
   }
 
