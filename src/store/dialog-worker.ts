@@ -1,12 +1,12 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { DialogFile, moveAside } from "./dialog-file.ts";
 import { StoreError } from "./errors.ts";
-import type { DatabasePlace, DialogJobKind, JobReply, JobRequest, Jobs } from "./jobs.ts";
+import type { DatabasePlace, DialogJobKind, JobKind, JobReply, JobRequest, Jobs } from "./jobs.ts";
 
 /*
- * The thread that reads calls at the start, and writes them down. It has the file open, and locked, from the first job on: opening it forty times a second would take longer than writing. A file
- * that is gone, or another one, is opened anew, and whoever asked learns by its name that it has to write everything again. So it is with one that is
- * damaged: whoever asks has all calls, so it is moved aside.
+ * The thread that reads calls at the start, and puts their logs into their file. It is there when there is work, and has the file open, and locked, from its first job
+ * on. A file that is gone, or another one, is opened anew, and whoever asked learns by its name that everything has to be written again. So it is with
+ * one that is damaged: whoever asks has all calls, so it is moved aside.
  */
 
 /** How long an opening waits for another program, ms: whoever asked to write tries again; at the start the program before may be about to end. */
@@ -32,7 +32,7 @@ function answer(request: JobRequest): JobReply {
     close(); // the next attempt begins afresh: what failed may be the connection
     const code = error instanceof StoreError ? error.code : "FAILED";
     const message = error instanceof Error ? error.message : String(error);
-    return { id, code, message: code === "DAMAGED" && kind === "write dialogs" ? aside(message) : message };
+    return { id, code, message: code === "DAMAGED" && isInService(kind) ? aside(message) : message };
   }
 }
 
@@ -42,12 +42,18 @@ function outputOf(calls: DialogFile, { kind, input }: JobRequest): Jobs[DialogJo
       return calls.begin(input);
     case "read dialogs":
       return calls.page(input, PAGE_CALLS);
-    case "write dialogs":
-      calls.write(input);
-      return calls.identity;
+    case "reopen dialogs":
+      return { identity: calls.identity, place: calls.check(input) };
+    case "merge dialogs":
+      return calls.merge(input);
     default:
       throw new StoreError("FAILED", `Cannot do "${kind}" in the thread of the calls: want a job of calls`);
   }
+}
+
+/** Whether whoever asks has all calls. */
+function isInService(kind: JobKind): boolean {
+  return kind === "reopen dialogs" || kind === "merge dialogs";
 }
 
 function aside(message: string): string {
