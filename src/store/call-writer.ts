@@ -20,6 +20,8 @@ const AGAIN_MS = 1_000;
 const TOLD_FAILURES = 3;
 /** How long a close waits for what is being written, ms. */
 const CLOSE_MS = 1_500;
+/** What a disk says that takes no more. It will again, at the same place. */
+const FULL_DISK = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 /** A write that takes longer than this hangs, and nobody waits for it when the program ends, ms. */
 const STUCK_MS = 2_500;
 
@@ -29,6 +31,16 @@ interface OpenLog extends CallLog {
   /** Length of what is whole in it: a line that failed half-way is written over. */
   bytes: number;
   sum: number;
+}
+
+/** What there was of the files when somebody looked. */
+interface Look {
+  /** Undefined: there was no lock. */
+  readonly isLocked: boolean | undefined;
+  readonly isLogThere: boolean;
+  readonly isFileThere: boolean;
+  /** All is as it should be, and was before. */
+  readonly isGood: boolean;
 }
 
 export interface CallWriterPorts {
@@ -110,11 +122,17 @@ export class CallWriter {
     if (this.#isClosed) throw this.#error("it is closed");
     this.#writesSinceMs = performance.now();
     try {
-      const { identity } = await this.#ready();
-      this.#merge();
-      if (this.#full.length >= MOST_LOGS) throw this.#mergeFault ?? this.#error(`${MOST_LOGS} logs wait to be put into it`);
-      await this.#append(changes, identity);
-      return this.#losses === 0 ? identity : `${identity}-${this.#losses}`;
+      // Looking costs a turn of the event loop, which a busy machine makes long: what is written meanwhile is safe when nothing has changed.
+      const looking = this.#look();
+      const appending = this.#canAppend() && this.#log !== undefined ? this.#append(changes) : undefined;
+      const [look, written] = await Promise.allSettled([looking, appending]).then(([seen, done]) => [resultOf(seen), done] as const);
+      if (look.isGood && appending !== undefined) {
+        resultOf(written);
+        return this.#name;
+      }
+      if (!look.isGood) await this.#repair(look);
+      await this.#append(changes);
+      return this.#name;
     } catch (error) {
       if (error instanceof StoreError) throw error;
       throw this.#error(reasonOf(error), error);
@@ -123,53 +141,73 @@ export class CallWriter {
     }
   }
 
-  /** Sees to it that the calls are still ours, and their files where they were: an administrator may take them away at any time. */
-  async #ready(): Promise<Pick<OpenedCalls, "identity" | "place">> {
-    const { file, thread, wallMs } = this.#ports;
-    if (this.#mergeFault?.code === "DAMAGED") {
-      const fault = this.#mergeFault; // to whoever has all calls, and has to write them to another file
+  get #name(): string {
+    const identity = this.#opened?.identity ?? "";
+    return this.#losses === 0 ? identity : `${identity}-${this.#losses}`;
+  }
+
+  #canAppend(): boolean {
+    return this.#opened !== undefined && this.#lock !== undefined && this.#mergeFault?.code !== "DAMAGED";
+  }
+
+  /** Whether the calls are still ours, and their files where they were: an administrator may take them away at any time. */
+  async #look(): Promise<Look> {
+    const log = this.#log;
+    const isUsed = this.#canAppend();
+    const [isLocked, place, logPlace] = await Promise.all([this.#lock?.isGood(), findPlace(this.#ports.file), log && findPlace(log.path)]);
+    const isLogThere = log === undefined || log !== this.#log || log.place === logPlace;
+    const isFileThere = this.#opened !== undefined && this.#opened.place === place;
+    return { isLocked, isLogThere, isFileThere, isGood: isUsed && isLocked === true && isLogThere && isFileThere };
+  }
+
+  async #repair({ isLocked, isLogThere, isFileThere }: Look): Promise<void> {
+    const fault = this.#mergeFault;
+    if (fault?.code === "DAMAGED") {
       this.#mergeFault = undefined;
       this.#opened = undefined;
-      throw fault;
+      throw fault; // to whoever has all calls, and has to write them to another file
     }
-    const [isLocked, place, logPlace] = await Promise.all([this.#lock?.isGood(), findPlace(file), this.#log && findPlace(this.#log.path)]);
     if (isLocked === false) {
       this.#lock?.release();
       this.#lock = undefined;
       this.#opened = undefined;
       this.#losses++; // another program may have had the calls since
-    }
+    } else if (!isLogThere) this.#losses++;
     await this.lock(BUSY_MS);
-    if (this.#opened === undefined || this.#opened.place !== place) {
-      this.#opened = undefined;
-      await this.#merging;
-      const opened = await thread.run("reopen dialogs", wallMs());
-      this.opened(opened);
-      return opened;
-    }
-    if (this.#log !== undefined && this.#log.place !== logPlace) {
-      this.#losses++;
-      this.opened(this.#opened);
-    }
-    return this.#opened;
+    if (this.#opened !== undefined && isFileThere) return this.opened(this.#opened);
+    this.#opened = undefined;
+    await this.#merging;
+    this.opened(await this.#ports.thread.run("reopen dialogs", this.#ports.wallMs()));
   }
 
-  async #append(changes: DialogChanges, identity: string): Promise<void> {
-    const log = (this.#log ??= await this.#begin());
-    const head = log.bytes === 0 ? lineOf({ calls: identity, log: log.number }, 0) : undefined;
+  async #append(changes: DialogChanges): Promise<void> {
+    this.#merge();
+    if (this.#full.length >= MOST_LOGS) throw this.#mergeFault ?? this.#error(`${MOST_LOGS} logs wait to be put into it`);
+    this.#log ??= await this.#begin();
+    const log = this.#log;
+    const head = log.bytes === 0 ? lineOf({ calls: this.#opened?.identity ?? "", log: log.number }, 0) : undefined;
     const line = lineOf(changes, head?.sum ?? log.sum);
     const bytes = head === undefined ? line.bytes : Buffer.concat([head.bytes, line.bytes]);
-    for (let done = 0; done < bytes.length; ) {
-      const { bytesWritten } = await log.handle.write(bytes, done, bytes.length - done, log.bytes + done);
-      done += bytesWritten;
+    try {
+      for (let done = 0; done < bytes.length; ) {
+        const { bytesWritten } = await log.handle.write(bytes, done, bytes.length - done, log.bytes + done);
+        done += bytesWritten;
+      }
+    } catch (error) {
+      if (!FULL_DISK.has((error as NodeJS.ErrnoException).code ?? "")) this.#endLog(log); // it may be the log that is broken
+      throw error;
     }
     log.bytes += bytes.length;
     log.sum = line.sum;
     if (log.bytes < FULL_LOG_BYTES) return;
+    this.#endLog(log);
+    this.#merge();
+  }
+
+  #endLog(log: OpenLog): void {
     this.#full.push(log);
     this.#log = undefined;
     void log.handle.close().catch(() => {});
-    this.#merge();
   }
 
   /** Those who may read the file may read its logs. */
@@ -219,6 +257,11 @@ export class CallWriter {
   readonly #leave = (): void => {
     if (this.#writesSinceMs !== undefined && performance.now() - this.#writesSinceMs > STUCK_MS) process.kill(process.pid, "SIGKILL");
   };
+}
+
+function resultOf<T>(settled: PromiseSettledResult<T>): T {
+  if (settled.status === "rejected") throw settled.reason;
+  return settled.value;
 }
 
 function reasonOf(error: unknown): string {

@@ -1,3 +1,4 @@
+import { getPriority, setPriority } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
 import { DialogFile, moveAside } from "./dialog-file.ts";
 import { StoreError } from "./errors.ts";
@@ -12,6 +13,9 @@ import type { DatabasePlace, DialogJobKind, JobKind, JobReply, JobRequest, Jobs 
 /** How long an opening waits for another program, ms: whoever asked to write tries again; at the start the program before may be about to end. */
 const BUSY_MS = 250;
 const START_BUSY_MS = 2_000;
+/** Logs wait for nobody, while calls do: the thread that puts them into the file gets a third of the time that others get, where there is not enough. */
+const MERGE_NICE = 5;
+const MOST_NICE = 19;
 /** Calls that are told at a time: what is copied from one thread to another stays below some 1 MB. */
 const PAGE_CALLS = 1_000;
 
@@ -19,6 +23,7 @@ const { file } = workerData as DatabasePlace;
 const port = parentPort;
 if (port === null) throw new Error("Cannot run the thread of the calls by itself: want a worker of WriterThread");
 let open: DialogFile | undefined;
+let hasSteppedBack = false;
 port.on("message", (request: JobRequest) => port.postMessage(answer(request)));
 port.postMessage({ ready: true } satisfies JobReply);
 
@@ -45,6 +50,7 @@ function outputOf(calls: DialogFile, { kind, input }: JobRequest): Jobs[DialogJo
     case "reopen dialogs":
       return { identity: calls.identity, place: calls.check(input) };
     case "merge dialogs":
+      stepBack();
       return calls.merge(input);
     default:
       throw new StoreError("FAILED", `Cannot do "${kind}" in the thread of the calls: want a job of calls`);
@@ -61,6 +67,17 @@ function aside(message: string): string {
     return `${message.split(";", 1)[0]}; it is now "${moveAside(file, Date.now())}"`;
   } catch (error) {
     return `${message.split(";", 1)[0]}; it cannot be moved aside: ${String(error)}`;
+  }
+}
+
+/** Linux has a priority for each thread; elsewhere it would be that of the whole program. */
+function stepBack(): void {
+  if (hasSteppedBack || process.platform !== "linux") return;
+  hasSteppedBack = true;
+  try {
+    setPriority(Math.min(MOST_NICE, getPriority() + MERGE_NICE));
+  } catch {
+    // it is not allowed here: then it takes its full share
   }
 }
 
