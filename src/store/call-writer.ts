@@ -46,7 +46,7 @@ interface Look {
 export interface CallWriterPorts {
   readonly file: string;
   /** Works on the file of calls. */
-  readonly thread: WriterThread;
+  readonly thread: Pick<WriterThread, "run" | "close">;
   /** Milliseconds since 1970. */
   readonly wallMs: () => number;
   readonly log: StateLog;
