@@ -168,7 +168,7 @@ async function compose(
     replicated: () => cluster?.dialogs,
     drains: () => operators.drains,
   });
-  opened.push(async () => keeper?.close());
+  opened.push(async () => void (await keeper?.close()));
   const operators = new Operators({
     balancer,
     dialogs,

@@ -21,6 +21,11 @@ export interface Pings {
   giveWay(side: "caller" | "callee"): boolean;
 }
 
+/** Sources that a call was counted for, as text. */
+export interface CountedPeers {
+  readonly sources: readonly string[];
+}
+
 /**
  * One ongoing call, and the owner of what it counts (RFC 3261 §12; OpenSIPS dialog module). There may be a hundred thousand, for hours: no text of it keeps
  * the message that it came in, and what stands inside another text is told as a place in that.
@@ -38,23 +43,24 @@ export class Dialog extends PassingState implements TimerOwner {
   /** Where the INVITE went last; undefined before the first branch. */
   calleeEndpoint: Endpoint | undefined = undefined;
   state: DialogState = DialogState.Unconfirmed;
-  #inviteBranch = "";
-  #callerContact: string;
   readonly callerRouteSet: readonly string[];
   callerCseq: number;
-  /** Wall clock, milliseconds, when the 2xx passed; 0 before. */
-  startedAtMs = 0;
-  /** Wall clock, milliseconds, when the lifetime ends; 0 before the 2xx. */
-  expiresAtMs = 0;
+  #startedAtMs = 0;
+  /** A time of the clock is an object, a span of less than 25 days is none. */
+  #lifetimeMs = 0;
   /** What was asked for it: bits of `DialogFlag`. */
   flags = 0;
   /** What pings its parties while it is up. */
   pinged: Pings | undefined = undefined;
+  /** Kept by whoever counts the calls of each source: those that this call was counted for. */
+  peers: CountedPeers | undefined = undefined;
   /** Bits of {@link Mark}. */
   #marks = 0;
-  /** The From value of the INVITE, then the To value. */
-  readonly #values: string;
+  /** The From value of the INVITE, its To value, the caller's contact and the branch of the INVITE that went out last: each text has a head of sixteen bytes. */
+  #texts: string;
   readonly #fromLength: number;
+  readonly #toLength: number;
+  #contactLength: number;
   readonly #fromUri: TextPart;
   readonly #fromTag: TextPart;
   readonly #toUri: TextPart;
@@ -66,13 +72,14 @@ export class Dialog extends PassingState implements TimerOwner {
     this.#onTimer = onTimer;
     const { fromValue, toValue } = origin;
     this.callId = ownText(origin.callId);
-    this.#values = ownText(fromValue, toValue);
+    this.#texts = ownText(fromValue, toValue, origin.callerContact);
     this.#fromLength = fromValue.length;
+    this.#toLength = toValue.length;
+    this.#contactLength = origin.callerContact.length;
     this.#fromUri = partOf(origin.fromUri, fromValue);
     this.#fromTag = partOf(origin.fromTag, fromValue);
     this.#toUri = partOf(origin.toUri, toValue);
     this.callerEndpoint = origin.callerEndpoint;
-    this.#callerContact = ownText(origin.callerContact);
     this.callerRouteSet = ownTexts(origin.callerRouteSet);
     this.callerCseq = origin.callerCseq;
     this.load.opened = true;
@@ -137,42 +144,68 @@ export class Dialog extends PassingState implements TimerOwner {
     this.#marks = is ? this.#marks | mark : this.#marks & ~mark;
   }
 
+  /** Wall clock, milliseconds, when the 2xx passed; 0 before. */
+  get startedAtMs(): number {
+    return this.#startedAtMs;
+  }
+
+  set startedAtMs(to: number) {
+    const { expiresAtMs } = this;
+    this.#startedAtMs = to;
+    this.expiresAtMs = expiresAtMs;
+  }
+
+  /** Wall clock, milliseconds, when the lifetime ends; 0 before the 2xx. */
+  get expiresAtMs(): number {
+    return this.#startedAtMs + this.#lifetimeMs;
+  }
+
+  set expiresAtMs(to: number) {
+    this.#lifetimeMs = to - this.#startedAtMs;
+  }
+
   /** From and To header values of the INVITE, with the caller's tag in the first: needed to end the call ourselves. */
   get fromValue(): string {
-    return this.#values.slice(0, this.#fromLength);
+    return this.#texts.slice(0, this.#fromLength);
   }
 
   get toValue(): string {
-    return this.#values.slice(this.#fromLength);
+    return this.#texts.slice(this.#fromLength, this.#valuesLength);
   }
 
   get fromTag(): string {
-    return textOf(this.#fromTag, this.#values, 0);
+    return textOf(this.#fromTag, this.#texts, 0);
   }
 
   get fromUri(): string {
-    return textOf(this.#fromUri, this.#values, 0);
+    return textOf(this.#fromUri, this.#texts, 0);
   }
 
   get toUri(): string {
-    return textOf(this.#toUri, this.#values, this.#fromLength);
+    return textOf(this.#toUri, this.#texts, this.#fromLength);
   }
 
   get callerContact(): string {
-    return this.#callerContact;
+    return this.#texts.slice(this.#valuesLength, this.#valuesLength + this.#contactLength);
   }
 
   set callerContact(uri: string) {
-    if (uri !== this.#callerContact) this.#callerContact = ownText(uri);
+    if (uri === this.callerContact) return;
+    this.#texts = ownText(this.#texts.slice(0, this.#valuesLength), uri, this.inviteBranch);
+    this.#contactLength = uri.length;
   }
 
   /** Branch of our Via in the INVITE that went out last: an answer to it is known by that when the transaction was lost with its node. "" before. */
   get inviteBranch(): string {
-    return this.#inviteBranch;
+    return this.#texts.slice(this.#valuesLength + this.#contactLength);
   }
 
   set inviteBranch(branch: string) {
-    if (branch !== this.#inviteBranch) this.#inviteBranch = ownText(branch); // each of the parts that it was put together from would be kept
+    if (branch !== this.inviteBranch) this.#texts = ownText(this.#texts.slice(0, this.#valuesLength + this.#contactLength), branch);
+  }
+
+  get #valuesLength(): number {
+    return this.#fromLength + this.#toLength;
   }
 
   /** Callees, in the order in which they were heard of. */
@@ -209,7 +242,7 @@ export class Dialog extends PassingState implements TimerOwner {
 
   findLeg(tag: string): CalleeLeg | undefined {
     const legs = this.#legs;
-    if (legs instanceof Leg) return legs.tag === tag ? legs : undefined;
+    if (legs instanceof Leg) return legs.hasTag(tag) ? legs : undefined;
     for (const leg of legs) if (leg.tag === tag) return leg;
     return undefined;
   }
@@ -331,9 +364,8 @@ export class Dialog extends PassingState implements TimerOwner {
     else this.#legs = legs.length === 1 && first instanceof Leg ? first : legs;
   }
 
-  /** No list grows: it would make room for seventeen. */
   #addLeg(leg: Leg): void {
-    this.#setLegs(this.legs.concat(leg));
+    this.#setLegs(this.legs.concat(leg)); // a list that grows makes room for seventeen
   }
 
   /** An answer is worth more than the tags of forks that only rang, or that were invented. */

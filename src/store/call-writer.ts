@@ -1,7 +1,7 @@
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { CallLock, findPlace } from "./call-lock.ts";
 import { type CallLog, lineOf, logOf, logsOf } from "./call-log.ts";
-import type { DialogChanges, OpenedCalls } from "./dialog-file.ts";
+import type { CallFilePlace, DialogChanges } from "./dialog-file.ts";
 import { StoreError } from "./errors.ts";
 import type { StateLog } from "./state-store.ts";
 import { within } from "./within.ts";
@@ -60,7 +60,7 @@ export class CallWriter {
   readonly #ports: CallWriterPorts;
   #lock: CallLock | undefined;
   /** The file that is there, and can be written. */
-  #opened: Pick<OpenedCalls, "identity" | "place"> | undefined;
+  #opened: CallFilePlace | undefined;
   #log: OpenLog | undefined;
   #lastNumber = 0;
   /** Logs that wait to be put into the file, the oldest first. */
@@ -86,12 +86,30 @@ export class CallWriter {
   }
 
   /** The file was read, and can be written. */
-  opened({ identity, place }: Pick<OpenedCalls, "identity" | "place">): void {
+  opened({ identity, place }: CallFilePlace): void {
     this.#opened = { identity, place };
     this.#full = logsOf(this.#ports.file);
     this.#lastNumber = Math.max(this.#lastNumber, this.#full.at(-1)?.number ?? 0);
     void this.#log?.handle.close().catch(() => {});
     this.#log = undefined;
+  }
+
+  /**
+   * Goes on with the calls of another process of the program, which has just let them go. What is to be written waits until it is known which file that is,
+   * and no longer.
+   *
+   * @returns names of the calls that are there
+   * @throws {StoreError}
+   */
+  take(): Promise<readonly string[]> {
+    const { thread } = this.#ports;
+    const taking = this.#turn.then(async () => {
+      await this.lock(BUSY_MS);
+      this.opened(await thread.run("take dialogs", undefined));
+      return { listing: thread.run("list dialogs", undefined) };
+    });
+    this.#turn = taking.catch(() => {});
+    return taking.then(({ listing }) => listing);
   }
 
   /**

@@ -59,6 +59,9 @@ export interface OpenedCalls extends Omit<KeptCalls, "found"> {
   readonly damagedBytes: number;
 }
 
+/** Which file is open. */
+export type CallFilePlace = Pick<OpenedCalls, "identity" | "place">;
+
 /** Some of the calls of a file. */
 export interface CallPage {
   readonly found: readonly SavedDialog[];
@@ -131,7 +134,8 @@ export class DialogFile {
       let damagedBytes = 0;
       for (const { path } of logsOf(this.#file)) damagedBytes += this.#readLog(path, this.#logged);
       return {
-        ...{ identity: this.identity, place: this.#place, damagedBytes, fault },
+        ...this.which,
+        ...{ damagedBytes, fault },
         capacities: this.#logged.capacities ?? capacities,
         aliveAtMs: this.#logged.aliveAtMs ?? aliveAtMs,
       };
@@ -144,10 +148,9 @@ export class DialogFile {
    * Looks for damage, and tries whether it can be written, for a program that has its calls.
    *
    * @param wallMs now, milliseconds since 1970
-   * @returns where it is on the disk
    * @throws {StoreError} `DAMAGED`, or why it cannot be written
    */
-  check(wallMs: number): string {
+  check(wallMs: number): CallFilePlace {
     let fault: string | undefined;
     try {
       fault = this.#faultOf(this.#aliveAtMs() ?? wallMs);
@@ -155,7 +158,7 @@ export class DialogFile {
       throw faultOf(cause, this.#file);
     }
     if (fault !== undefined) throw new StoreError("FAILED", fault);
-    return this.#place;
+    return this.which;
   }
 
   /**
@@ -178,6 +181,22 @@ export class DialogFile {
       if (rows.length === most) return { found, last };
       this.#logged = new MergedChanges();
       return { found: [...found, ...saved], last: undefined };
+    } catch (cause) {
+      throw faultOf(cause, this.#file);
+    }
+  }
+
+  /** Which one it is. */
+  get which(): CallFilePlace {
+    return { identity: this.identity, place: this.#place };
+  }
+
+  /** Names of the calls that it, or one of its logs, has, or had. @throws {StoreError} `DAMAGED` */
+  list(): readonly string[] {
+    const merged = new MergedChanges();
+    try {
+      for (const { path } of logsOf(this.#file)) this.#readLog(path, merged);
+      return [...this.#all("SELECT did FROM headroom_dialog").map(([did]) => String(did)), ...merged.saved.keys()];
     } catch (cause) {
       throw faultOf(cause, this.#file);
     }

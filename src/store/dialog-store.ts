@@ -112,6 +112,30 @@ export async function openDialogStore(dbUrl: string, { forceEmpty, wallMs, log }
   };
 }
 
+/** The file of calls of another process of the program, which is about to close it, and has told its calls. */
+export interface HandedCalls extends Pick<DialogStore, "write" | "crashes" | "close"> {
+  /** Opens it, and tells which calls it has. To be tried again when it fails: a file that was damaged is moved aside by then. @throws {StoreError} */
+  take(): Promise<readonly string[]>;
+}
+
+/** Gets ready to open the file of calls that stands beside a database, at once when it is free. Undefined: the database is in memory. */
+export function awaitDialogs(dbUrl: string, { wallMs, log }: Pick<DialogStoreOptions, "wallMs" | "log">): HandedCalls | undefined {
+  const database = sqliteFile(dbUrl);
+  if (database === MEMORY) return undefined;
+  const file = `${database}.calls`;
+  const thread = new WriterThread({ file, table: "headroom_dialog" }, log, { worker: WORKER, idleMs: THREAD_IDLE_MS });
+  thread.wake();
+  const writer = new CallWriter({ file, thread, wallMs, log });
+  return {
+    take: () => writer.take(),
+    write: (changes) => writer.write(changes),
+    get crashes() {
+      return thread.crashes;
+    },
+    close: () => writer.close(),
+  };
+}
+
 type ReadCalls = KeptCalls & OpenedCalls;
 
 /** Of a file that is not there. */

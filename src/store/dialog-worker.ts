@@ -1,8 +1,9 @@
 import { getPriority, setPriority } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
+import Database from "better-sqlite3";
 import { DialogFile, moveAside } from "./dialog-file.ts";
 import { StoreError } from "./errors.ts";
-import type { DatabasePlace, DialogJobKind, JobKind, JobReply, JobRequest, Jobs } from "./jobs.ts";
+import type { DatabasePlace, DialogJobKind, JobReply, JobRequest, Jobs } from "./jobs.ts";
 
 /*
  * The thread that reads calls at the start, and puts their logs into their file. It is there when there is work, and has the file open, and locked, from its first job
@@ -22,6 +23,7 @@ const PAGE_CALLS = 1_000;
 const { file } = workerData as DatabasePlace;
 const port = parentPort;
 if (port === null) throw new Error("Cannot run the thread of the calls by itself: want a worker of WriterThread");
+new Database(":memory:").close(); // loads SQLite: who waits for another process to close the file wants it at once then
 let open: DialogFile | undefined;
 let hasSteppedBack = false;
 port.on("message", (request: JobRequest) => port.postMessage(answer(request)));
@@ -37,29 +39,33 @@ function answer(request: JobRequest): JobReply {
     close(); // the next attempt begins afresh: what failed may be the connection
     const code = error instanceof StoreError ? error.code : "FAILED";
     const message = error instanceof Error ? error.message : String(error);
-    return { id, code, message: code === "DAMAGED" && isInService(kind) ? aside(message) : message };
+    return { id, code, message: code === "DAMAGED" && isOfOneWhoKnows(kind) ? aside(message) : message };
   }
+}
+
+/** Whether whoever asks has all calls, whatever is in the file. */
+function isOfOneWhoKnows(kind: JobRequest["kind"]): boolean {
+  return kind !== "open dialogs" && kind !== "read dialogs";
 }
 
 function outputOf(calls: DialogFile, { kind, input }: JobRequest): Jobs[DialogJobKind]["output"] {
   switch (kind) {
     case "open dialogs":
       return calls.begin(input);
+    case "take dialogs":
+      return calls.which;
+    case "list dialogs":
+      return calls.list();
     case "read dialogs":
       return calls.page(input, PAGE_CALLS);
     case "reopen dialogs":
-      return { identity: calls.identity, place: calls.check(input) };
+      return calls.check(input);
     case "merge dialogs":
       stepBack();
       return calls.merge(input);
     default:
       throw new StoreError("FAILED", `Cannot do "${kind}" in the thread of the calls: want a job of calls`);
   }
-}
-
-/** Whether whoever asks has all calls. */
-function isInService(kind: JobKind): boolean {
-  return kind === "reopen dialogs" || kind === "merge dialogs";
 }
 
 function aside(message: string): string {

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import { CallLock } from "../../src/store/call-lock.ts";
 import { CallWriter } from "../../src/store/call-writer.ts";
 import { DialogFile } from "../../src/store/dialog-file.ts";
-import { type DialogStore, openDialogStore, StoreError } from "../../src/store/index.ts";
+import { awaitDialogs, type DialogStore, openDialogStore, StoreError } from "../../src/store/index.ts";
 import { waitFor } from "../support/net.ts";
 
 const MB = "x".repeat(1_048_576);
@@ -121,6 +121,29 @@ describe("writing calls down", () => {
     assert.equal(new Set(names).size, 3);
     assert.equal(await store.write({ saved: [], removed: [] }), names[2]);
     await store.close();
+    assert.deepEqual(
+      (await start()).found.map(([did]) => did),
+      ["2.a", "3.a"],
+    );
+  });
+
+  it("goes on for another process that has let go: what comes meanwhile is written first, and the names of all its calls are told", async () => {
+    const former = await start();
+    await former.write({
+      saved: [
+        ["1.a", "one"],
+        ["2.a", "two"],
+      ],
+      removed: [],
+    });
+    const next = awaitDialogs(`sqlite:${join(folder, "headroom.db")}`, { wallMs: () => 0, log })!;
+    closing.push(next);
+    await assert.rejects(next.take(), { code: "IN_USE" });
+    await former.close();
+    const taking = next.take();
+    assert.equal(await next.write({ saved: [["3.a", "three"]], removed: ["1.a"] }), former.identity);
+    assert.deepEqual([...(await taking)].filter((did) => did !== "3.a").sort(), ["1.a", "2.a"]);
+    await next.close();
     assert.deepEqual(
       (await start()).found.map(([did]) => did),
       ["2.a", "3.a"],

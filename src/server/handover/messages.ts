@@ -26,7 +26,8 @@ export type CallNote =
       readonly callerConnection: number | undefined;
       readonly calleeConnection: number | undefined;
     }
-  | { readonly did: string; readonly endReason: string };
+  /** With a body, while a BYE of it is not answered: what still comes for it has to be passed on. */
+  | { readonly did: string; readonly endReason: string; readonly body?: DialogBody | undefined };
 
 /** Whether a destination gets calls: identity, enabled, whether probes may enable it, and for how long it still rests, ms. */
 export type StatusNote = readonly [key: string, enabled: boolean, autoReenable: boolean, restMs: number];
@@ -58,7 +59,8 @@ export type FromFormer =
   | { readonly kind: "switched"; readonly statuses: readonly StatusNote[]; readonly fed: readonly LoadNote[] }
   | { readonly kind: "handle"; readonly name: string }
   | { readonly kind: "statuses"; readonly statuses: readonly StatusNote[] }
-  | { readonly kind: "released" }
+  /** The file of calls is closed; its name is told when it has everything that was so at the switch. */
+  | { readonly kind: "released"; readonly whole: string | undefined }
   | { readonly kind: "gone"; readonly connection: number }
   | {
       readonly kind: "manage";

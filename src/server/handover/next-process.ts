@@ -11,7 +11,7 @@ import { type CapacityPorts, fedCapacities, resizedCapacities } from "../kept-ca
 import type { Listeners } from "../listeners.ts";
 import { GivenLoads } from "./given-loads.ts";
 import { KeptConnections } from "./kept-connections.ts";
-import { leaveToNext } from "./management-socket.ts";
+import { LeavingManagement } from "./management-socket.ts";
 import {
   type CallNote,
   type FromFormer,
@@ -55,6 +55,8 @@ export class NextProcess {
   readonly link: ProcessLink<FromFormer, FromNext>;
   /** Is told once when the next process wants the sockets, by their names. */
   onReady: (wanted: readonly string[]) => void = () => undefined;
+  /** What is asked of management from now on is the next process's: what it changed here would come too late for what is being told. */
+  hasAsked = false;
   /** The next process has everything to itself when this one ends. */
   hasSwitched = false;
   readonly #ports: NextProcessPorts;
@@ -74,6 +76,7 @@ export class NextProcess {
   /** Management methods that run there. */
   readonly #requests = new Map<number, (outcome: MethodOutcome) => void>();
   #lastRequest = 0;
+  readonly #management: LeavingManagement;
 
   constructor(child: ChildProcess, ports: NextProcessPorts) {
     this.#ports = ports;
@@ -82,6 +85,7 @@ export class NextProcess {
     this.#loads = new GivenLoads(ports.balancer);
     this.#share = new ShareOfNext(ports.core, (text, source) => this.#pass(text, source, true));
     this.#undo = this.#listen();
+    this.#management = new LeavingManagement(ports.management.server(), () => this.#requests.size === 0 || !this.link.isOpen);
   }
 
   /** Greets it. */
@@ -97,6 +101,7 @@ export class NextProcess {
   /** This process goes on as before. */
   giveUp(): void {
     this.#undo();
+    this.#management.stay();
     this.#isCopying = false;
     clearTimeout(this.#notesTimer);
     if (this.#ports.core.divide === this.#share) this.#ports.core.divide = undefined;
@@ -148,9 +153,9 @@ export class NextProcess {
     });
   }
 
-  /** The calls that were written down here are free for the next process. */
-  async released(): Promise<void> {
-    this.link.send({ kind: "released" });
+  /** The calls that were written down here are free for the next process. @param whole name of the file, when it has all of them */
+  async released(whole: string | undefined): Promise<void> {
+    this.link.send({ kind: "released", whole });
     this.#isReleased = true;
     const given = [...this.#ports.dialogs.list()].filter((dialog) => this.#given.has(dialog));
     for (let i = 0; i < given.length; i += CHUNK) {
@@ -174,23 +179,22 @@ export class NextProcess {
     }
   }
 
-  /** Resolves when every management method that runs there was answered, or the time is over. */
-  async untilAnswered(timeoutMs: number): Promise<void> {
-    const { nowMs } = this.#ports;
-    const untilMs = nowMs() + timeoutMs;
-    do await sleep(POLL_MS);
-    while (this.#requests.size > 0 && this.link.isOpen && nowMs() < untilMs);
+  /** Resolves when everybody who has asked management here was answered, or the time is over. */
+  untilAnswered(timeoutMs: number): Promise<void> {
+    return this.#management.untilEmpty(timeoutMs);
   }
 
   /** Each change of a call is told from now on. @returns how to take that back */
   #listen(): () => void {
     const { dialogs } = this.#ports;
-    const { changeListeners, onState } = dialogs;
+    const { changeListeners, onState, byes } = dialogs;
     const tell = (dialog: Dialog): void => {
       if (this.#given.has(dialog)) this.#stopTimer(dialog); // something that was under way here has started it again
       this.#note(dialog.did, undefined);
     };
+    const tellOver = (dialog: Dialog): void => this.#note(dialog.did, dialog.endReason);
     changeListeners.push(tell);
+    byes.listeners.push(tellOver);
     dialogs.onState = (dialog, before) => {
       // Events, and what is written down, are matters of the next process then.
       if (!this.hasSwitched) onState?.(dialog, before);
@@ -198,6 +202,7 @@ export class NextProcess {
     };
     return () => {
       changeListeners.splice(changeListeners.indexOf(tell), 1);
+      byes.listeners.splice(byes.listeners.indexOf(tellOver), 1);
       dialogs.onState = onState;
     };
   }
@@ -215,7 +220,7 @@ export class NextProcess {
     let notes: CallNote[] = [];
     for (const [did, endReason] of this.#changed) {
       const dialog = this.#ports.dialogs.byDid(did);
-      notes.push(dialog === undefined ? { did, endReason: endReason ?? "" } : this.#noteOf(dialog));
+      notes.push(dialog === undefined ? this.#noteOfOver(did, endReason ?? "") : this.#noteOf(dialog));
       if (this.hasSwitched && dialog !== undefined && dialog.pending === undefined) this.#give(dialog);
       if (notes.length < CHUNK) continue;
       this.link.send({ kind: "calls", notes });
@@ -235,6 +240,11 @@ export class NextProcess {
       callerConnection: this.#connections.idOf(callerEndpoint.connection),
       calleeConnection: this.#connections.idOf(calleeEndpoint?.connection),
     };
+  }
+
+  #noteOfOver(did: string, endReason: string): CallNote {
+    const dialog = this.#ports.dialogs.lingering(did);
+    return { did, endReason, body: dialog && bodyOf({ snapshot: snapshotOf(dialog), held: [] }, 0) };
   }
 
   #received(message: FromNext): void {
@@ -285,9 +295,11 @@ export class NextProcess {
 
   async #copy(): Promise<void> {
     const { core, settle, dialogs, balancer } = this.#ports;
+    this.hasAsked = true;
     core.divide = this.#share;
     await Promise.allSettled(settle());
     this.#isCopying = true;
+    for (const { did, endReason } of dialogs.byes.list()) this.#changed.set(did, endReason);
     let rest = CHUNK;
     for (const { did } of dialogs.list()) {
       this.#changed.set(did, undefined);
@@ -334,9 +346,10 @@ export class NextProcess {
         continue;
       }
       // Closed only now: until the other one has it, what comes is read here and handed on.
-      if (name === MANAGEMENT) leaveToNext(handle as Server);
+      if (name === MANAGEMENT) this.#management.leave();
       else listeners.release(name);
     }
+    if (!wanted.includes(MANAGEMENT)) this.#management.leave();
     for (const { configured } of listeners.places()) if (!wanted.includes(configured)) listeners.release(configured);
   }
 
