@@ -17,7 +17,7 @@ const MAX_BATCH = 250;
 const FULL_BATCH_CHARS = 524_288;
 /** Waits between attempts while writing fails, ms: the first, doubled up to the last. */
 const FIRST_RETRY_MS = 250;
-const LAST_RETRY_MS = 10_000;
+const LAST_RETRY_MS = 1_000;
 /** Failed attempts in a row of which the log tells. */
 const TOLD_FAILURES = 3;
 /** A write that takes longer than this hangs: the log tells of it, ms. */

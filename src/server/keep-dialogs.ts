@@ -52,7 +52,7 @@ export async function keepDialogs({
   const store =
     former === undefined
       ? await openDialogStore(db_url, { forceEmpty, wallMs: ports.wallMs, log: ports.log })
-      : handedStore(former, awaitDialogs(db_url, ports.log), ports.dialogs);
+      : handedStore(former, awaitDialogs(db_url, ports), ports.dialogs);
   const isShared = config.cluster.redis_url !== null && config.cluster.replicate_dialogs;
   const shared = isShared ? sharedCalls(replicated, drains) : undefined;
   return store && new DialogKeeper({ ...ports, shared, store, former, earlyLifetimeMs: config.tm.fr_inv_timeout * 1000 });

@@ -67,7 +67,7 @@ export class HandedStore implements DialogStore {
     const [taken, written] = await Promise.allSettled([file.take(), file.write(changes)]);
     if (written.status === "rejected") throw written.reason;
     if (taken.status === "rejected") throw taken.reason;
-    this.#leftovers = this.#over(taken.value.dids);
+    this.#leftovers = this.#over(taken.value);
     if (this.#leftovers.length > 0) void this.write({ saved: [], removed: [] }).catch(() => undefined); // the next write has them as well
     return written.value;
   }

@@ -27,7 +27,7 @@ class FakeFile implements HandedCalls {
     this.fault = undefined;
     if (fault !== undefined) throw fault;
     this.taken++;
-    return { identity: this.#name, dids: this.#dids };
+    return this.#dids;
   }
 
   async write(changes: DialogChanges): Promise<string> {
@@ -90,7 +90,7 @@ describe("the file of calls that a process takes over", () => {
       "no database at all, and long enough to be seen as such by who reads the first page of it".repeat(20),
     );
     const log = { info: () => undefined, error: () => undefined };
-    const file = awaitDialogs(`sqlite:${join(folder, "db")}`, log);
+    const file = awaitDialogs(`sqlite:${join(folder, "db")}`, { wallMs: () => 0, log });
     assert.ok(file !== undefined);
     try {
       const store = handed(file, Promise.resolve("one"), ["a"]);
