@@ -150,7 +150,7 @@ async function compose(
   const freeswitch = freeswitchSettings(config);
   const feeds = freeswitch && new FreeswitchFeeds({ settings: freeswitch, balancer, log, heard: (figures) => audit.heard(figures) });
   const gapPings = new GapPings({ config, balancer, dialogs, verify: (...call) => proxy.verify(...call), after, log });
-  const restoredPings = new RestoredPings({ config, dialogs, verify: (...call) => proxy.verify(...call), after, log });
+  const restoredPings = new RestoredPings({ config, dialogs, pings: () => proxy, wallMs: steadyWallMs, after, log });
   opened.push(async () => restoredPings.close());
   const audit = new LoadAudit({ config, balancer, dialogs, feeds, told: announcer, gaps: gapPings, after, nowMs, log });
   opened.push(async () => audit.close());
@@ -168,7 +168,7 @@ async function compose(
     replicated: () => cluster?.dialogs,
     drains: () => operators.drains,
   });
-  opened.push(async () => keeper?.close());
+  opened.push(async () => void (await keeper?.close()));
   const operators = new Operators({
     balancer,
     dialogs,
@@ -346,7 +346,7 @@ async function compose(
     if (config.cluster.redis_url === null) return undefined;
     const { ClusterNode } = await import("./server/cluster.ts"); // memory that a node alone does not need
     const node = new ClusterNode({
-      ...{ config, balancer, dialogs, operators, announcer, nowMs, log },
+      ...{ config, balancer, dialogs, operators, restoredPings, announcer, nowMs, log },
       listeners: () => network.listeners,
       sip: ownAddresses(network.listeners, config.sip.advertised_address),
       setPeers: (addresses) => network.setPeers(addresses),

@@ -46,6 +46,8 @@ export interface KeeperPorts {
   /** Absent: this node alone has its calls. */
   readonly shared?: SharedCalls | undefined;
   readonly store: DialogStore;
+  /** Another process writes all calls down until it is relieved, and has the file until it has released that. */
+  readonly former?: { readonly hasSwitched: boolean; readonly released: Promise<unknown> } | undefined;
   readonly dialogs: DialogTable;
   readonly balancer: Pick<Balancer, "held" | "adopt"> & CapacityPorts;
   readonly listeners: () => readonly Listener[];
@@ -93,16 +95,17 @@ export class DialogKeeper {
   #writing: Promise<boolean> | undefined;
   /** Failed attempts in a row. */
   #failures = 0;
-  #fileName: string;
+  /** Of the file that has what was written; undefined: of the one that was opened. */
+  #fileName: string | undefined;
   #isRestored = false;
   #isBeatDue = false;
   #areCapacitiesUnderWay = false;
   #isClosed = false;
-  #closing: Promise<void> | undefined;
+  #closing: Promise<string | undefined> | undefined;
 
   constructor(ports: KeeperPorts) {
     this.#ports = ports;
-    this.#fileName = ports.store.identity;
+    void ports.former?.released.then(() => this.#say());
   }
 
   /** How often each thing happened since the start; how many calls wait to be written, and how long the first has waited. */
@@ -123,7 +126,7 @@ export class DialogKeeper {
    */
   #begin(): void {
     if (this.#isRestored) return;
-    const { dialogs, store, earlyLifetimeMs, log, shared, balancer } = this.#ports;
+    const { dialogs, store, former, earlyLifetimeMs, log, shared, balancer } = this.#ports;
     dialogs.earlyLifetimeMs = earlyLifetimeMs;
     for (const [did] of store.found) this.#stored.add(did);
     if (shared === undefined) {
@@ -133,8 +136,9 @@ export class DialogKeeper {
     this.#capacities = JSON.stringify(store.capacities);
     const resized = restoreCapacities(balancer, store.capacities);
     if (resized > 0) log.info({ capacities: resized }, "Capacities that somebody has set were restored");
-    dialogs.changeListeners.push((dialog) => this.#mark(dialog.did));
-    dialogs.byes.listeners.push((dialog) => this.#mark(dialog.did));
+    const note = (did: string) => (former?.hasSwitched === false ? this.#stored.add(did) : this.#mark(did));
+    dialogs.changeListeners.push(({ did }) => note(did));
+    dialogs.byes.listeners.push(({ did }) => note(did));
     this.#isRestored = true;
   }
 
@@ -189,9 +193,13 @@ export class DialogKeeper {
 
   /** Writes now and then that this node lives. */
   #beat(): void {
+    this.#say();
+    if (!this.#isClosed) this.#ports.after(BEAT_MS, () => this.#beat());
+  }
+
+  #say(): void {
     this.#isBeatDue = true;
     this.#arm(0);
-    if (!this.#isClosed) this.#ports.after(BEAT_MS, () => this.#beat());
   }
 
   #restoreAll(all: readonly SavedDialog[]): readonly Dialog[] {
@@ -226,19 +234,24 @@ export class DialogKeeper {
     return this.#writeUntil(() => !this.#haveCapacitiesChanged && !this.#areCapacitiesUnderWay, SETTLE_MS, TOLD_FAILURES);
   }
 
-  /** Writes what waits, gives up after five seconds, and ends. Never rejects. */
-  close(): Promise<void> {
+  /** Writes what waits, gives up after five seconds, and ends. Answers the name of the file that has everything, if one has. Never rejects. */
+  close(): Promise<string | undefined> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
-  async #close(): Promise<void> {
+  async #close(): Promise<string | undefined> {
     this.#isClosed = true;
     await this.#writeUntil(() => !this.#isWaiting && this.#writing === undefined, CLOSE_MS);
     this.#stopTimer?.();
     const lost = this.#changed.size + this.#underWay.size;
     if (lost > 0) this.#ports.log.error({ calls: lost }, "Changes of calls are lost at the stop");
     await this.#ports.store.close();
+    return lost > 0 ? undefined : this.#name;
+  }
+
+  get #name(): string {
+    return this.#fileName ?? this.#ports.store.identity;
   }
 
   /** Writes batch after batch until it is enough. Answers false when the time or the attempts were not. */
@@ -352,7 +365,7 @@ export class DialogKeeper {
     this.#counters.persist_removed += removed.length;
     if (this.#failures >= TOLD_FAILURES) this.#ports.log.info({}, "Calls can be written down again");
     this.#failures = 0;
-    if (this.#fileName !== fileName) this.#startAnew(saved);
+    if (this.#name !== fileName) this.#startAnew(saved);
     this.#fileName = fileName;
   }
 

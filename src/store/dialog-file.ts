@@ -53,6 +53,13 @@ export interface OpenedCalls extends Omit<KeptCalls, "found"> {
   readonly fault: string | undefined;
 }
 
+/** The file of another process, once that has closed it. */
+export interface TakenCallFile {
+  readonly identity: string;
+  /** Names of the calls in it. */
+  readonly dids: readonly string[];
+}
+
 /** Some of the calls of a file. */
 export interface CallPage {
   readonly found: readonly SavedDialog[];
@@ -140,6 +147,15 @@ export class DialogFile {
       const last = rows.map((row) => Number(row.pop())).at(-1);
       const found = this.#whole("headroom_dialog", rows) as unknown[] as SavedDialog[];
       return { found, last: rows.length < most ? undefined : last };
+    } catch (cause) {
+      throw faultOf(cause, this.#file);
+    }
+  }
+
+  /** Its name, and the names of the calls in it. @throws {StoreError} `DAMAGED` */
+  take(): TakenCallFile {
+    try {
+      return { identity: this.identity, dids: this.#all("SELECT did FROM headroom_dialog").map(([did]) => String(did)) };
     } catch (cause) {
       throw faultOf(cause, this.#file);
     }

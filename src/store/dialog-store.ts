@@ -11,6 +11,7 @@ import {
   moveAside,
   type OpenedCalls,
   type SavedDialog,
+  type TakenCallFile,
 } from "./dialog-file.ts";
 import { StoreError } from "./errors.ts";
 import type { StateLog } from "./state-store.ts";
@@ -90,6 +91,27 @@ export async function openDialogStore(dbUrl: string, { forceEmpty, wallMs, log }
     letGo: () => {
       found = [];
     },
+    write: (changes) => thread.run("write dialogs", changes),
+    get crashes() {
+      return thread.crashes;
+    },
+    close: () => thread.close(),
+  };
+}
+
+/** The file of calls of another process of the program, which is about to close it, and has told its calls. */
+export interface HandedCalls extends Pick<DialogStore, "write" | "crashes" | "close"> {
+  /** Opens it. To be tried again when it fails: a file that was damaged is moved aside by then. @throws {StoreError} */
+  take(): Promise<TakenCallFile>;
+}
+
+/** Gets ready to open the file of calls that stands beside a database, at once when it is free. Undefined: the database is in memory. */
+export function awaitDialogs(dbUrl: string, log: StateLog): HandedCalls | undefined {
+  const database = sqliteFile(dbUrl);
+  if (database === MEMORY) return undefined;
+  const thread = new WriterThread({ file: `${database}.calls`, table: "headroom_dialog" }, log, { worker: WORKER });
+  return {
+    take: () => thread.run("take dialogs", undefined),
     write: (changes) => thread.run("write dialogs", changes),
     get crashes() {
       return thread.crashes;

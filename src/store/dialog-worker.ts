@@ -1,4 +1,5 @@
 import { parentPort, workerData } from "node:worker_threads";
+import Database from "better-sqlite3";
 import { DialogFile, moveAside } from "./dialog-file.ts";
 import { StoreError } from "./errors.ts";
 import type { DatabasePlace, DialogJobKind, JobReply, JobRequest, Jobs } from "./jobs.ts";
@@ -6,7 +7,7 @@ import type { DatabasePlace, DialogJobKind, JobReply, JobRequest, Jobs } from ".
 /*
  * The thread that reads calls at the start, and writes them down. It has the file open, and locked, from the first job on: opening it forty times a second would take longer than writing. A file
  * that is gone, or another one, is opened anew, and whoever asked learns by its name that it has to write everything again. So it is with one that is
- * damaged: whoever asks has all calls, so it is moved aside.
+ * damaged: whoever asks has all calls, so it is moved aside; only at a start nobody has them.
  */
 
 /** How long an opening waits for another program, ms: whoever asked to write tries again; at the start the program before may be about to end. */
@@ -18,6 +19,7 @@ const PAGE_CALLS = 1_000;
 const { file } = workerData as DatabasePlace;
 const port = parentPort;
 if (port === null) throw new Error("Cannot run the thread of the calls by itself: want a worker of WriterThread");
+new Database(":memory:").close(); // loads SQLite: who waits for another process to close the file wants it at once then
 let open: DialogFile | undefined;
 port.on("message", (request: JobRequest) => port.postMessage(answer(request)));
 port.postMessage({ ready: true } satisfies JobReply);
@@ -32,14 +34,21 @@ function answer(request: JobRequest): JobReply {
     close(); // the next attempt begins afresh: what failed may be the connection
     const code = error instanceof StoreError ? error.code : "FAILED";
     const message = error instanceof Error ? error.message : String(error);
-    return { id, code, message: code === "DAMAGED" && kind === "write dialogs" ? aside(message) : message };
+    return { id, code, message: code === "DAMAGED" && isOfOneWhoKnows(kind) ? aside(message) : message };
   }
+}
+
+/** Whether whoever asks has all calls, whatever is in the file. */
+function isOfOneWhoKnows(kind: JobRequest["kind"]): boolean {
+  return kind === "write dialogs" || kind === "take dialogs";
 }
 
 function outputOf(calls: DialogFile, { kind, input }: JobRequest): Jobs[DialogJobKind]["output"] {
   switch (kind) {
     case "open dialogs":
       return calls.begin(input);
+    case "take dialogs":
+      return calls.take();
     case "read dialogs":
       return calls.page(input, PAGE_CALLS);
     case "write dialogs":

@@ -1,6 +1,6 @@
 import type { DestinationState } from "../health/index.ts";
 import type { StoredRow } from "./connection.ts";
-import type { CallPage, DialogChanges, OpenedCalls } from "./dialog-file.ts";
+import type { CallPage, DialogChanges, OpenedCalls, TakenCallFile } from "./dialog-file.ts";
 import type { StoreErrorCode } from "./errors.ts";
 import type { RegistrationChanges } from "./registration-row.ts";
 
@@ -19,6 +19,8 @@ export interface Jobs {
   "write registrations": { readonly input: RegistrationChanges; readonly output: undefined };
   /** Opens the file of calls, which is locked from then on, and looks whether it is whole. Input: the time now, milliseconds since 1970. */
   "open dialogs": { readonly input: number; readonly output: OpenedCalls };
+  /** Opens it when another process of the program has just closed it. Its calls are known, so it is not looked through, and only their names are read. */
+  "take dialogs": { readonly input: undefined; readonly output: TakenCallFile };
   /** Some of its calls. Input: where the page before has ended, 0 for the first one. */
   "read dialogs": { readonly input: number; readonly output: CallPage };
   /** All or none; a crash of the program does not lose them. The answer names the file that they are in: another name, another file. */
@@ -28,7 +30,7 @@ export interface Jobs {
 
 export type JobKind = keyof Jobs;
 /** What the thread of the calls does; the other thread does the rest. */
-export type DialogJobKind = "open dialogs" | "read dialogs" | "write dialogs";
+export type DialogJobKind = "open dialogs" | "take dialogs" | "read dialogs" | "write dialogs";
 
 /** A job on its way to the thread. */
 export type JobRequest = {

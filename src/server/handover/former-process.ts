@@ -73,7 +73,7 @@ export class FormerProcess {
   #begin: () => void = () => undefined;
   #undivide: () => void = () => undefined;
   #loadsTimer: NodeJS.Timeout | undefined;
-  readonly #released = Promise.withResolvers<void>();
+  readonly #released = Promise.withResolvers<string | undefined>();
   readonly #over = Promise.withResolvers<void>();
 
   /**
@@ -106,8 +106,11 @@ export class FormerProcess {
     link.onEnd = () => this.#ended();
   }
 
-  /** Resolves when it has written all calls down and closed their file, or has ended. */
-  get released(): Promise<void> {
+  /** This process is the one that takes SIP, and that writes calls down. */
+  hasSwitched = false;
+
+  /** Resolves when it has closed the file of calls, or has ended: with the name of the file when all is in it. */
+  get released(): Promise<string | undefined> {
     return this.#released.promise;
   }
 
@@ -250,6 +253,7 @@ export class FormerProcess {
         this.#statuses = message.statuses;
         this.#adoptStatuses();
         adoptFedCapacities(this.#ports!.balancer, message.fed);
+        this.hasSwitched = true;
         this.#begin();
         this.#loadsTimer = setInterval(() => this.#tellLoads(), LOADS_MS).unref();
         this.#waiting.get("switched")?.(undefined);
@@ -270,7 +274,7 @@ export class FormerProcess {
         this.#take(message);
         return;
       case "released":
-        this.#released.resolve();
+        this.#released.resolve(message.whole);
         return;
       case "gone":
         this.#lent.ended(message.connection);
@@ -368,7 +372,7 @@ export class FormerProcess {
   #ended(): void {
     clearInterval(this.#loadsTimer);
     for (const done of [...this.#waiting.values()]) done("the former process has ended");
-    this.#released.resolve();
+    this.#released.resolve(undefined);
     this.#over.resolve();
     this.#lent.endAll();
     this.#undivide();

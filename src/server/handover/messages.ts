@@ -59,7 +59,8 @@ export type FromFormer =
   | { readonly kind: "switched"; readonly statuses: readonly StatusNote[]; readonly fed: readonly LoadNote[] }
   | { readonly kind: "handle"; readonly name: string }
   | { readonly kind: "statuses"; readonly statuses: readonly StatusNote[] }
-  | { readonly kind: "released" }
+  /** The file of calls is closed; its name is told when it has everything that was so at the switch. */
+  | { readonly kind: "released"; readonly whole: string | undefined }
   | { readonly kind: "gone"; readonly connection: number }
   | {
       readonly kind: "manage";

@@ -11,7 +11,7 @@ import { type CapacityPorts, fedCapacities, resizedCapacities } from "../kept-ca
 import type { Listeners } from "../listeners.ts";
 import { GivenLoads } from "./given-loads.ts";
 import { KeptConnections } from "./kept-connections.ts";
-import { leaveToNext } from "./management-socket.ts";
+import { LeavingManagement } from "./management-socket.ts";
 import {
   type CallNote,
   type FromFormer,
@@ -55,6 +55,8 @@ export class NextProcess {
   readonly link: ProcessLink<FromFormer, FromNext>;
   /** Is told once when the next process wants the sockets, by their names. */
   onReady: (wanted: readonly string[]) => void = () => undefined;
+  /** What is asked of management from now on is the next process's: what it changed here would come too late for what is being told. */
+  hasAsked = false;
   /** The next process has everything to itself when this one ends. */
   hasSwitched = false;
   readonly #ports: NextProcessPorts;
@@ -74,6 +76,7 @@ export class NextProcess {
   /** Management methods that run there. */
   readonly #requests = new Map<number, (outcome: MethodOutcome) => void>();
   #lastRequest = 0;
+  readonly #management: LeavingManagement;
 
   constructor(child: ChildProcess, ports: NextProcessPorts) {
     this.#ports = ports;
@@ -82,6 +85,7 @@ export class NextProcess {
     this.#loads = new GivenLoads(ports.balancer);
     this.#share = new ShareOfNext(ports.core, (text, source) => this.#pass(text, source, true));
     this.#undo = this.#listen();
+    this.#management = new LeavingManagement(ports.management.server(), () => this.#requests.size === 0 || !this.link.isOpen);
   }
 
   /** Greets it. */
@@ -97,6 +101,7 @@ export class NextProcess {
   /** This process goes on as before. */
   giveUp(): void {
     this.#undo();
+    this.#management.stay();
     this.#isCopying = false;
     clearTimeout(this.#notesTimer);
     if (this.#ports.core.divide === this.#share) this.#ports.core.divide = undefined;
@@ -148,9 +153,9 @@ export class NextProcess {
     });
   }
 
-  /** The calls that were written down here are free for the next process. */
-  async released(): Promise<void> {
-    this.link.send({ kind: "released" });
+  /** The calls that were written down here are free for the next process. @param whole name of the file, when it has all of them */
+  async released(whole: string | undefined): Promise<void> {
+    this.link.send({ kind: "released", whole });
     this.#isReleased = true;
     const given = [...this.#ports.dialogs.list()].filter((dialog) => this.#given.has(dialog));
     for (let i = 0; i < given.length; i += CHUNK) {
@@ -174,12 +179,9 @@ export class NextProcess {
     }
   }
 
-  /** Resolves when every management method that runs there was answered, or the time is over. */
-  async untilAnswered(timeoutMs: number): Promise<void> {
-    const { nowMs } = this.#ports;
-    const untilMs = nowMs() + timeoutMs;
-    do await sleep(POLL_MS);
-    while (this.#requests.size > 0 && this.link.isOpen && nowMs() < untilMs);
+  /** Resolves when everybody who has asked management here was answered, or the time is over. */
+  untilAnswered(timeoutMs: number): Promise<void> {
+    return this.#management.untilEmpty(timeoutMs);
   }
 
   /** Each change of a call is told from now on. @returns how to take that back */
@@ -293,6 +295,7 @@ export class NextProcess {
 
   async #copy(): Promise<void> {
     const { core, settle, dialogs, balancer } = this.#ports;
+    this.hasAsked = true;
     core.divide = this.#share;
     await Promise.allSettled(settle());
     this.#isCopying = true;
@@ -343,9 +346,10 @@ export class NextProcess {
         continue;
       }
       // Closed only now: until the other one has it, what comes is read here and handed on.
-      if (name === MANAGEMENT) leaveToNext(handle as Server);
+      if (name === MANAGEMENT) this.#management.leave();
       else listeners.release(name);
     }
+    if (!wanted.includes(MANAGEMENT)) this.#management.leave();
     for (const { configured } of listeners.places()) if (!wanted.includes(configured)) listeners.release(configured);
   }
 

@@ -73,7 +73,7 @@ describe("what a process does that has been relieved", () => {
     next.switch([]);
     // What is written down until its file is closed has to show what each call counts.
     assert.deepEqual(counted(), [3, 0]);
-    await next.released();
+    await next.released("a file");
     assert.deepEqual(counted(), [1, 2]);
     ringing.answerWith(180);
     ringing.answerWith(200);
@@ -93,7 +93,7 @@ describe("what a process does that has been relieved", () => {
     const ringing = delivered(net);
     ringing.answerWith(180);
     next.switch([]);
-    await next.released();
+    await next.released("a file");
     child.sent.length = 0;
     ringing.answerWith(200, { headers: ["Session-Expires: 90"] });
     ringing.caller.send(ringing.fromCaller("ACK", 1));
