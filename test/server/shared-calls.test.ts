@@ -168,7 +168,9 @@ function hangUp({ net }: Node, call: SimCall): void {
   caller.send(call.fromCaller("BYE", 2));
   // What a node has to ask Redis for passes later, and is not answered.
   const bye = callee.inbox.findLast((text) => text.startsWith("BYE") && headerOf(text, "Call-ID") === call.callId);
-  if (bye !== undefined) callee.send(responseTo(bye, 200));
+  if (bye === undefined) return;
+  callee.send(responseTo(bye, 200));
+  caller.take(200);
 }
 
 describe("calls of a node of a cluster that starts again", () => {
