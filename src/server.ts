@@ -150,7 +150,7 @@ async function compose(
   const freeswitch = freeswitchSettings(config);
   const feeds = freeswitch && new FreeswitchFeeds({ settings: freeswitch, balancer, log, heard: (figures) => audit.heard(figures) });
   const gapPings = new GapPings({ config, balancer, dialogs, verify: (...call) => proxy.verify(...call), after, log });
-  const restoredPings = new RestoredPings({ config, dialogs, verify: (...call) => proxy.verify(...call), after, log });
+  const restoredPings = new RestoredPings({ config, dialogs, pings: () => proxy, wallMs: steadyWallMs, after, log });
   opened.push(async () => restoredPings.close());
   const audit = new LoadAudit({ config, balancer, dialogs, feeds, told: announcer, gaps: gapPings, after, nowMs, log });
   opened.push(async () => audit.close());
@@ -274,7 +274,7 @@ async function compose(
   });
 
   const hotRestart = new HotRestart({
-    ...{ config, dialogs, balancer, layer, core, listeners, proxy, nowMs, log, spawn, former, leave },
+    ...{ config, dialogs, balancer, feeds, layer, core, listeners, proxy, nowMs, log, spawn, former, leave },
     management: { listen: config.mi_http.listen, server: () => management?.server },
     settle: () => [operators.settled(), registrations?.settled()],
     closeCalls: () => keeper?.close(),
@@ -312,7 +312,7 @@ async function compose(
   };
   loaded?.();
   if (former === undefined) begin();
-  else await former.takeOver({ core, proxy, config, management: started, begin });
+  else await former.takeOver({ core, proxy, feeds, config, management: started, begin });
   guard.begin();
   audit.begin();
   const quiet = new QuietCollection({ layer, dialogs, collect: () => collectGarbage("last-resort"), after });
@@ -346,7 +346,7 @@ async function compose(
     if (config.cluster.redis_url === null) return undefined;
     const { ClusterNode } = await import("./server/cluster.ts"); // memory that a node alone does not need
     const node = new ClusterNode({
-      ...{ config, balancer, dialogs, operators, announcer, nowMs, log },
+      ...{ config, balancer, dialogs, operators, restoredPings, announcer, nowMs, log },
       listeners: () => network.listeners,
       sip: ownAddresses(network.listeners, config.sip.advertised_address),
       setPeers: (addresses) => network.setPeers(addresses),

@@ -1,6 +1,7 @@
 import { CallLoad, ownText } from "../balancer/index.ts";
 import { H, type SipMessage, type SipRequest, type SipResponse } from "../sip/index.ts";
 import type { Endpoint, TimerOwner } from "../transaction/index.ts";
+import type { CountedPeers, Pings } from "./attached.ts";
 import { REINVITE_PINGS } from "./flags.ts";
 import { type CalleeLeg, type Direction, Leg, MAX_LEGS, MAX_ROUTE_SET, NO_ROUTES, ownTexts } from "./leg.ts";
 import { contactUri, type DialogOrigin } from "./origin.ts";
@@ -11,20 +12,6 @@ import { partOf, type TextPart, textOf } from "./text-part.ts";
 /** States as the OpenSIPS dialog module numbers them (`dlg_hash.h`). */
 export const DialogState = { Unconfirmed: 1, Early: 2, ConfirmedNoAck: 3, Confirmed: 4, Deleted: 5 } as const;
 export type DialogState = (typeof DialogState)[keyof typeof DialogState];
-
-/** What pings the parties of one call. */
-export interface Pings {
-  stop(): void;
-  /** Whether that side is asked by OPTIONS anyway. */
-  asks(side: "caller" | "callee"): boolean;
-  /** A request is about to go to that side that may change the session: whether a re-INVITE of ours, which is taken back, is in its way (RFC 3261 §14.2). */
-  giveWay(side: "caller" | "callee"): boolean;
-}
-
-/** Sources that a call was counted for, as text. */
-export interface CountedPeers {
-  readonly sources: readonly string[];
-}
 
 /**
  * One ongoing call, and the owner of what it counts (RFC 3261 §12; OpenSIPS dialog module). There may be a hundred thousand, for hours: no text of it keeps

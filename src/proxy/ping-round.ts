@@ -85,6 +85,14 @@ export class PingRound implements Pings, TimerOwner {
     this.#next?.stop();
   }
 
+  askNow(): void {
+    if (!this.#isOver) {
+      this.#timer = this.#core.wheel.cancel(this.#timer);
+      this.#start(0);
+    }
+    this.#next?.askNow();
+  }
+
   asks(side: Side): boolean {
     const isAsked = !this.#isOver && this.#method === "OPTIONS" && this.#pings.some((pings) => pings.side === side);
     return isAsked || this.#next?.asks(side) === true;

@@ -141,6 +141,11 @@ export class SipProxy implements TransactionUser {
     return this.#pinger?.verify(dialog, afterMs, ends) ?? false;
   }
 
+  /** Asks the parties of a call now: another node, which may not end it, says that one of them is silent. */
+  askNow(dialog: Dialog): void {
+    this.#pinger?.askNow(dialog);
+  }
+
   /** Ends a call from our side (OpenSIPS `dlg_end_dlg`): BYE to both when it is up, else CANCEL and 487. */
   endDialog(dialog: Dialog, headers: readonly (readonly [string, string])[] = []): void {
     if (dialog.state === DialogState.Deleted) return;

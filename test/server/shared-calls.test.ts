@@ -71,6 +71,7 @@ class Node implements GatheredNode {
       clock: { nowMs, wallMs: () => START_MS + nowMs(), after },
       log: net.core.log,
       nodes: farm.gathering.seenBy(this, () => START_MS + nowMs()),
+      keepsFile: true,
       dialogs: net.dialogs,
       balancer: net.balancer,
       listeners,
@@ -167,7 +168,9 @@ function hangUp({ net }: Node, call: SimCall): void {
   caller.send(call.fromCaller("BYE", 2));
   // What a node has to ask Redis for passes later, and is not answered.
   const bye = callee.inbox.findLast((text) => text.startsWith("BYE") && headerOf(text, "Call-ID") === call.callId);
-  if (bye !== undefined) callee.send(responseTo(bye, 200));
+  if (bye === undefined) return;
+  callee.send(responseTo(bye, 200));
+  caller.take(200);
 }
 
 describe("calls of a node of a cluster that starts again", () => {
@@ -203,6 +206,31 @@ describe("calls of a node of a cluster that starts again", () => {
     for (const call of calls.slice(1)) hangUp(again, call);
     await farm.pass(500);
     assert.deepEqual([again.load, again.file.rows.size, farm.records], [0, 0, 0]);
+  });
+
+  it("that ended in the last moment, which Redis was told and the file was not, do not come back", async () => {
+    const farm = new Farm();
+    const first = await farm.start(1);
+    const calls = Array.from({ length: 5 }, () => established(first.net));
+    await farm.pass(100);
+    const behind = new Map(first.file.rows);
+    for (const call of calls.slice(0, 2)) hangUp(first, call);
+    await farm.pass(30);
+    assert.equal(farm.records, 3);
+    farm.kill(first);
+    first.file.rows.clear();
+    for (const [did, row] of behind) first.file.rows.set(did, row);
+    const again = await farm.again(first);
+    assert.deepEqual([again.load, again.keeper.counters["persist_restored"]], [3, 0]);
+    await farm.pass(200);
+    assert.deepEqual([again.load, again.file.rows.size], [3, 3]);
+    for (const call of calls.slice(2)) hangUp(again, call);
+    const last = established(again.net);
+    await farm.pass(12_000, 100);
+    hangUp(again, last);
+    await farm.pass(100);
+    const [key = ""] = farm.redis.store.keys().filter((name) => name.includes(":ended:"));
+    assert.equal(farm.redis.store.call("zcard", key), 1, "ends of long ago are forgotten");
   });
 
   it("that another node has taken, or has ended, stay there: each is counted once", async () => {

@@ -66,6 +66,7 @@ export class SimCall {
   hangUp(): void {
     this.caller.send(this.fromCaller("BYE", 2));
     this.callee.send(responseTo(this.callee.take("BYE"), 200));
+    this.caller.take(200);
   }
 
   /** A request inside the dialog, from the callee to the caller. */

@@ -6,11 +6,13 @@ import { bodyOf } from "../../cluster/dialogs/dialog-record.ts";
 import { type Dialog, DialogState, type DialogTable, snapshotOf } from "../../dialog/index.ts";
 import type { MethodOutcome, MethodParams } from "../../management/index.ts";
 import { type Log, type ProxyCore, ShareOfNext, type SipProxy } from "../../proxy/index.ts";
+import { within } from "../../store/index.ts";
 import type { Endpoint, SendOwner, TransactionLayer } from "../../transaction/index.ts";
+import type { FreeswitchFeeds } from "../freeswitch-feeds.ts";
 import { type CapacityPorts, fedCapacities, resizedCapacities } from "../kept-capacities.ts";
 import type { Listeners } from "../listeners.ts";
 import { GivenLoads } from "./given-loads.ts";
-import { KeptConnections } from "./kept-connections.ts";
+import { endQuiet, KeptConnections } from "./kept-connections.ts";
 import { LeavingManagement } from "./management-socket.ts";
 import {
   type CallNote,
@@ -32,8 +34,6 @@ const KEYS_CHUNK = 2_000;
 const NOTES_MS = 5;
 /** How often it is looked whether something is left to do, ms. */
 const POLL_MS = 50;
-/** A connection on which nothing has come or gone for so long is closed once nothing else is left to do, ms. */
-const QUIET_MS = 5_000;
 
 export interface NextProcessPorts {
   readonly dialogs: DialogTable;
@@ -42,6 +42,7 @@ export interface NextProcessPorts {
   readonly core: ProxyCore;
   readonly listeners: Listeners;
   readonly proxy: Pick<SipProxy, "receive">;
+  readonly feeds: Pick<FreeswitchFeeds, "withdrawals"> | undefined;
   readonly management: { readonly listen: string; readonly server: () => Server | undefined };
   /** Writes down what a start reads before it takes calls. */
   readonly settle: () => readonly unknown[];
@@ -77,6 +78,7 @@ export class NextProcess {
   readonly #requests = new Map<number, (outcome: MethodOutcome) => void>();
   #lastRequest = 0;
   readonly #management: LeavingManagement;
+  readonly #announced = Promise.withResolvers<void>();
 
   constructor(child: ChildProcess, ports: NextProcessPorts) {
     this.#ports = ports;
@@ -114,7 +116,7 @@ export class NextProcess {
    * @param wanted the sockets that the next process takes
    */
   switch(wanted: readonly string[]): void {
-    const { dialogs, core, layer, listeners } = this.#ports;
+    const { balancer, dialogs, core, feeds, layer, listeners } = this.#ports;
     this.hasSwitched = true;
     core.dialogs.pings = undefined;
     for (const dialog of dialogs.list()) {
@@ -133,15 +135,15 @@ export class NextProcess {
     }
     this.link.send({ kind: "keys", keys });
     listeners.divert((listener, text, to, owner) => this.#send(listener, text, to, owner));
-    this.link.send({ kind: "switched", statuses: this.#statuses(), fed: fedCapacities(this.#ports.balancer) });
+    this.link.send({ kind: "switched", statuses: this.#statuses(), fed: fedCapacities(balancer), withdrawals: feeds?.withdrawals() ?? [] });
     this.#share.hasSwitched = true;
     for (const dialog of dialogs.list()) if (dialog.pending === undefined) this.#give(dialog);
     void this.#giveSockets(wanted);
   }
 
   /** A destination went up or down by what this process still does. */
-  statusChanged({ destination }: StatusChange): void {
-    if (this.hasSwitched) this.link.send({ kind: "statuses", statuses: [this.#statusOf(destination)] });
+  statusChanged({ destination, cause }: StatusChange): void {
+    if (this.hasSwitched) this.link.send({ kind: "statuses", statuses: [this.#statusOf(destination)], cause });
   }
 
   /** Runs a management method there. */
@@ -172,16 +174,16 @@ export class NextProcess {
       for (const id of this.#connections.ended()) this.#gone(id);
       const isBusy =
         layer.serverCount + layer.clientCount + core.abandoned.size > 0 || [...dialogs.list()].some(({ pending }) => pending !== undefined);
-      if (!isBusy) this.#endQuiet(listeners);
+      if (!isBusy) endQuiet(listeners, nowMs());
       if (!isBusy && [...listeners.connections()].length === 0) return true;
       if (nowMs() >= untilMs || !this.link.isOpen) return false;
       await sleep(POLL_MS);
     }
   }
 
-  /** Resolves when everybody who has asked management here was answered, or the time is over. */
-  untilAnswered(timeoutMs: number): Promise<void> {
-    return this.#management.untilEmpty(timeoutMs);
+  /** Resolves when everybody who has asked management here was answered, and those who watch know of the next process; or when the time is over. */
+  async untilAnswered(timeoutMs: number): Promise<void> {
+    await Promise.all([this.#management.untilEmpty(timeoutMs), within(this.#announced.promise, timeoutMs)]);
   }
 
   /** Each change of a call is told from now on. @returns how to take that back */
@@ -287,6 +289,9 @@ export class NextProcess {
         this.#requests.get(message.id)?.(message.outcome);
         this.#requests.delete(message.id);
         return;
+      case "announced":
+        this.#announced.resolve();
+        return;
       case "stop":
         this.onStop();
         return;
@@ -384,14 +389,5 @@ export class NextProcess {
     if (found === undefined) return;
     const connection = this.#connections.get(id);
     this.#ports.proxy.receive(text, { transport: found.transport, address, port, listener: found, ...(connection && { connection }) });
-  }
-
-  /** A peer opens another one to the next process when it needs it; a client over WebSocket can be reached on this one only. */
-  #endQuiet(listeners: Listeners): void {
-    const beforeMs = this.#ports.nowMs() - QUIET_MS;
-    for (const [, connection] of listeners.connections()) {
-      const isClient = connection.transport === "ws" || connection.transport === "wss";
-      if (!isClient && connection.activeAtMs < beforeMs) connection.end("stopped");
-    }
   }
 }
