@@ -168,7 +168,7 @@ async function compose(
     replicated: () => cluster?.dialogs,
     drains: () => operators.drains,
   });
-  opened.push(async () => keeper?.close());
+  opened.push(async () => void (await keeper?.close()));
   const operators = new Operators({
     balancer,
     dialogs,
@@ -274,7 +274,7 @@ async function compose(
   });
 
   const hotRestart = new HotRestart({
-    ...{ config, dialogs, balancer, layer, core, listeners, proxy, nowMs, log, spawn, former, leave },
+    ...{ config, dialogs, balancer, feeds, layer, core, listeners, proxy, nowMs, log, spawn, former, leave },
     management: { listen: config.mi_http.listen, server: () => management?.server },
     settle: () => [operators.settled(), registrations?.settled()],
     closeCalls: () => keeper?.close(),
@@ -312,7 +312,7 @@ async function compose(
   };
   loaded?.();
   if (former === undefined) begin();
-  else await former.takeOver({ core, proxy, config, management: started, begin });
+  else await former.takeOver({ core, proxy, feeds, config, management: started, begin });
   guard.begin();
   audit.begin();
   const quiet = new QuietCollection({ layer, dialogs, collect: () => collectGarbage("last-resort"), after });

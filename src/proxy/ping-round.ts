@@ -171,6 +171,7 @@ export class PingRound implements Pings, TimerOwner {
       return;
     }
     if (!this.#sparesSilent && !dialogs.mayEnd(dialog)) return; // another node will ask and end it
+    if (outcome === 481 && dialog.isRestored && dialogs.isOwn?.(dialog) === false) return;
     if (outcome !== 481 && !this.#outages.mayEnd(this.#addressOf(side), unanswered)) {
       dialogs.counters.ping_holds++;
       return;

@@ -12,7 +12,7 @@ import type { Endpoint, ServerTransaction, TransactionUser } from "../transactio
 import { isLoop, loopFingerprint } from "./branch-id.ts";
 import { DEFAULT_PORT, type ProxyCore } from "./core.ts";
 import { type Found, Searches, WaitingRequest } from "./elsewhere.ts";
-import { hangUpBoth } from "./hangup.ts";
+import { hangUpAgain, hangUpBoth } from "./hangup.ts";
 import { forwardAck, forwardAckOfRefusal, InDialogContext } from "./in-dialog.ts";
 import { isOwnUri, planRoute, type RoutePlan } from "./loose-route.ts";
 import { LostAnswers } from "./lost-answers.ts";
@@ -49,7 +49,7 @@ export class SipProxy implements TransactionUser {
     this.#lostInvites = new LostInvites(core);
     core.dialogs.earlyLifetimeMs = core.timeouts.frInviteMs;
     core.layer.user = this;
-    core.dialogs.onExpired = (dialog) => hangUpBoth(core, dialog);
+    core.dialogs.onExpired = (dialog) => (dialog.state === DialogState.Deleted ? hangUpAgain : hangUpBoth)(core, dialog);
     this.#pinger = core.pings && new Pinger(core, core.pings);
     core.dialogs.pings = this.#pinger;
   }

@@ -55,6 +55,7 @@ export class ClusterDialogs implements Elsewhere {
     });
     dialogs.changeListeners.push((dialog) => this.replica.changed(dialog.did));
     dialogs.mayExpire = (dialog) => this.#mayExpire(dialog);
+    dialogs.isOwn = ({ did }) => this.replica.isSureOf(did);
   }
 
   /** The call that is being given up because another node has it: what it holds in the cluster is not to be given back. */
@@ -106,6 +107,11 @@ export class ClusterDialogs implements Elsewhere {
   }
 
   hungUp({ did }: Dialog): void {
+    this.over(did);
+  }
+
+  /** A call is over, whichever node has it. */
+  over(did: string): void {
     this.replica.hungUp(did);
   }
 

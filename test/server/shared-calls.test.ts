@@ -12,6 +12,7 @@ import type { GatheredNode } from "../support/replica-node.ts";
 import { settled } from "../support/settled.ts";
 import { established, SimCall } from "../support/sim-call.ts";
 import { FR_INVITE_MS, SimNetwork } from "../support/sim-network.ts";
+import { headerOf, responseTo } from "../support/sip-messages.ts";
 
 const START_MS = 1_700_000_000_000;
 const HOUR_MS = 3_600_000;
@@ -94,6 +95,7 @@ class Node implements GatheredNode {
           this.regained.push(dialog.did);
           this.glue.regained(dialog);
         },
+        over: (did) => this.glue.over(did),
       },
     });
     net.dialogs.onState = (dialog) => {
@@ -117,6 +119,11 @@ class Node implements GatheredNode {
 
   get load(): number {
     return this.net.loads[0] ?? Number.NaN;
+  }
+
+  /** Whether its only call is sure to be this node's alone. */
+  get isSure(): boolean | undefined {
+    return this.net.dialogs.isOwn?.(this.net.onlyDialog);
   }
 }
 
@@ -157,8 +164,13 @@ function through(net: SimNetwork, call: SimCall): SimCall {
 }
 
 function hangUp({ net }: Node, call: SimCall): void {
-  const { caller } = through(net, call);
+  const { caller, callee } = through(net, call);
   caller.send(call.fromCaller("BYE", 2));
+  // What a node has to ask Redis for passes later, and is not answered.
+  const bye = callee.inbox.findLast((text) => text.startsWith("BYE") && headerOf(text, "Call-ID") === call.callId);
+  if (bye === undefined) return;
+  callee.send(responseTo(bye, 200));
+  caller.take(200);
 }
 
 describe("calls of a node of a cluster that starts again", () => {
@@ -238,6 +250,32 @@ describe("calls of a node of a cluster that starts again", () => {
     assert.deepEqual([again.load, second.load, again.file.rows.size], [0, 4, 0]);
   });
 
+  it("that had ended when the node died, and of which Redis has not heard, end wherever they are; their BYEs still pass", async () => {
+    const farm = new Farm();
+    const first = await farm.start(1);
+    const second = await farm.start(2);
+    const calls = [established(first.net), established(first.net)];
+    await farm.pass(100);
+    first.link.cut();
+    const byes = calls.map((call) => call.fromCaller("BYE", 2));
+    for (const [i, call] of calls.entries()) call.caller.send(byes[i]!);
+    await farm.pass(100); // lost behind the node
+    farm.kill(first);
+    await farm.pass(2_000);
+    assert.equal(second.load, 2, "taken as calls that go on");
+    const again = await farm.again(first);
+    await farm.pass(500);
+    assert.deepEqual([again.load, second.load, again.keeper.counters["persist_restored_ended"]], [0, 0, 2]);
+    for (const [i, call] of calls.entries()) {
+      const { caller, callee } = through(again.net, call);
+      caller.send(byes[i]!);
+      callee.send(responseTo(callee.take("BYE"), 200));
+      caller.take(200);
+    }
+    await farm.pass(500);
+    assert.deepEqual([again.file.rows.size, second.file.rows.size, farm.records], [0, 0, 0]);
+  });
+
   it("go on at once without Redis; with it each is found to be here or elsewhere, never both", async () => {
     const farm = new Farm();
     const first = await farm.start(1);
@@ -278,10 +316,12 @@ describe("calls of a node of a cluster that starts again", () => {
     first.link.cut();
     const again = await farm.again(first, { isUp: false });
     await farm.pass(500);
+    assert.equal(again.isSure, false, "nobody can say that no other node has it");
     again.link.heal();
+    assert.equal(again.isSure, false);
     farm.gathering.appear(again);
     await farm.pass(3_000);
-    assert.equal(again.load, 1);
+    assert.deepEqual([again.load, again.isSure], [1, true]);
     assert.equal(again.glue.replica.counters.dialogs_surrendered, 0);
     hangUp(again, call);
     await farm.pass(500);

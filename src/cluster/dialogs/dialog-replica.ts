@@ -107,6 +107,12 @@ export class DialogReplica {
     return this.#writer.isIdle && this.#comparison.isIdle && this.#adoption.isIdle && this.#holdings.claims.size === 0;
   }
 
+  /** Whether a call is this node's, and no other one can have taken it since that was found out last. */
+  isSureOf(did: string): boolean {
+    const { held, claims } = this.#holdings;
+    return this.#options.link.isUp && this.#comparison.isIdle && held.has(did) && !claims.has(did);
+  }
+
   /** Begins, once this node has its place in the cluster: takes back what its former life has left. Resolves when that is done; without Redis it waits for it. */
   start(): Promise<void> {
     this.#isStarted = true;

@@ -1,5 +1,5 @@
 import type { Server } from "node:net";
-import type { Balancer, Destination } from "../../balancer/index.ts";
+import type { Balancer, Destination, StatusCause } from "../../balancer/index.ts";
 import type { Config } from "../../config/index.ts";
 import { DialogState, type DialogTable } from "../../dialog/index.ts";
 import type { ManagementServer } from "../../management/index.ts";
@@ -7,6 +7,7 @@ import { type Log, type ProxyCore, ShareOfFormer, type SipProxy } from "../../pr
 import type { SavedCapacity } from "../../store/index.ts";
 import type { Endpoint } from "../../transaction/index.ts";
 import type { SipNetwork } from "../../transport/network.ts";
+import type { FreeswitchFeeds } from "../freeswitch-feeds.ts";
 import { adoptFedCapacities, type CapacityPorts, restoreCapacities } from "../kept-capacities.ts";
 import type { ListenerPlace, Listeners } from "../listeners.ts";
 import { LentConnections } from "./lent-connections.ts";
@@ -39,6 +40,7 @@ export interface FormerProcessPorts {
 export interface TakeOverPorts {
   readonly core: ProxyCore;
   readonly proxy: Pick<SipProxy, "receive">;
+  readonly feeds: Pick<FreeswitchFeeds, "adoptWithdrawals"> | undefined;
   readonly config: Pick<Config, "sip" | "mi_http">;
   readonly management: Pick<ManagementServer, "attach" | "open" | "run">;
   /** Is called in the step in which this process is the one that takes SIP. */
@@ -57,6 +59,7 @@ export class FormerProcess {
   #ports: FormerProcessPorts | undefined;
   #calls: TakenCalls | undefined;
   #proxy: Pick<SipProxy, "receive"> | undefined;
+  #feeds: TakeOverPorts["feeds"];
   #share: ShareOfFormer | undefined;
   /** What is known of each call, until the first table is there; undefined from then on. */
   #notes: Map<string, CallNote> | undefined = new Map();
@@ -73,7 +76,7 @@ export class FormerProcess {
   #begin: () => void = () => undefined;
   #undivide: () => void = () => undefined;
   #loadsTimer: NodeJS.Timeout | undefined;
-  readonly #released = Promise.withResolvers<void>();
+  readonly #released = Promise.withResolvers<string | undefined>();
   readonly #over = Promise.withResolvers<void>();
 
   /**
@@ -106,8 +109,11 @@ export class FormerProcess {
     link.onEnd = () => this.#ended();
   }
 
-  /** Resolves when it has written all calls down and closed their file, or has ended. */
-  get released(): Promise<void> {
+  /** This process is the one that takes SIP, and that writes calls down. */
+  hasSwitched = false;
+
+  /** Resolves when it has closed the file of calls, or has ended: with the name of the file when all is in it. */
+  get released(): Promise<string | undefined> {
     return this.#released.promise;
   }
 
@@ -137,7 +143,7 @@ export class FormerProcess {
     this.#notes = undefined;
     const { balancer, log } = this.#ports;
     restoreCapacities(balancer, this.#capacities);
-    this.#adoptStatuses();
+    this.#adoptStatuses(this.#statuses);
     for (const note of notes.values()) this.#calls?.apply(note);
     log.info({ calls: this.#ports.dialogs.size }, "Ongoing calls were taken over from the former process");
   }
@@ -147,8 +153,8 @@ export class FormerProcess {
    *
    * @throws Error when the former process does not give them, and goes on itself
    */
-  async takeOver({ core, proxy, config, management, begin }: TakeOverPorts): Promise<void> {
-    this.#proxy = proxy;
+  async takeOver({ core, proxy, feeds, config, management, begin }: TakeOverPorts): Promise<void> {
+    [this.#proxy, this.#feeds] = [proxy, feeds];
     this.#begin = begin;
     const share = new ShareOfFormer(core, (text, source) => this.#pass(text, source, false));
     this.#share = share;
@@ -204,6 +210,11 @@ export class FormerProcess {
     await this.#over.promise;
   }
 
+  /** Those who watch over the program know of this process: the end of the other one is no end of the program. */
+  announced(): void {
+    this.#link.send({ kind: "announced" });
+  }
+
   /** Whether it still has something under way. */
   get isThere(): boolean {
     return this.#link.isOpen;
@@ -247,9 +258,10 @@ export class FormerProcess {
         this.#share?.note(message.keys);
         return;
       case "switched":
-        this.#statuses = message.statuses;
-        this.#adoptStatuses();
+        this.#adoptStatuses(message.statuses);
         adoptFedCapacities(this.#ports!.balancer, message.fed);
+        this.#feeds?.adoptWithdrawals(message.withdrawals);
+        this.hasSwitched = true;
         this.#begin();
         this.#loadsTimer = setInterval(() => this.#tellLoads(), LOADS_MS).unref();
         this.#waiting.get("switched")?.(undefined);
@@ -260,8 +272,7 @@ export class FormerProcess {
         this.#waiting.get(message.name)?.(undefined);
         return;
       case "statuses":
-        this.#statuses = message.statuses;
-        this.#adoptStatuses();
+        this.#adoptStatuses(message.statuses, message.cause);
         return;
       case "send":
         this.#send(message);
@@ -270,7 +281,7 @@ export class FormerProcess {
         this.#take(message);
         return;
       case "released":
-        this.#released.resolve();
+        this.#released.resolve(message.whole);
         return;
       case "gone":
         this.#lent.ended(message.connection);
@@ -293,7 +304,7 @@ export class FormerProcess {
     if (isPending) this.#pending.add(note.did);
     else this.#pending.delete(note.did);
     if (this.#notes !== undefined) {
-      if ("endReason" in note) this.#notes.delete(note.did);
+      if ("endReason" in note && note.body === undefined) this.#notes.delete(note.did);
       else this.#notes.set(note.did, note);
       return;
     }
@@ -302,16 +313,18 @@ export class FormerProcess {
     else this.#share?.calls.delete(note.did);
   }
 
-  #adoptStatuses(): void {
+  /** @param cause of what has changed just now; left out: it has been so for a while, and is no news */
+  #adoptStatuses(statuses: readonly StatusNote[], cause?: StatusCause): void {
     const { balancer } = this.#ports!;
     if (this.#notes !== undefined && balancer.destinations().length === 0) return;
     const byKey = new Map<string, Destination>(balancer.destinations().map((destination) => [destination.key, destination]));
-    this.isApplying = true;
+    this.isApplying = cause === undefined;
     try {
-      for (const [key, enabled, autoReenable, restMs] of this.#statuses) {
+      for (const [key, enabled, autoReenable, restMs] of statuses) {
         const destination = byKey.get(key);
         if (destination === undefined || balancer.isDraining(destination)) continue;
-        if (balancer.isEnabled(destination) !== enabled || balancer.isAutoReenable(destination) !== autoReenable)
+        if (cause !== undefined) balancer.setStatus(destination.id, enabled, cause);
+        else if (balancer.isEnabled(destination) !== enabled || balancer.isAutoReenable(destination) !== autoReenable)
           balancer.adoptStatus(destination.id, { enabled, autoReenable });
         if (restMs > 0) balancer.restUntil(destination.id, performance.now() + restMs);
       }
@@ -368,7 +381,7 @@ export class FormerProcess {
   #ended(): void {
     clearInterval(this.#loadsTimer);
     for (const done of [...this.#waiting.values()]) done("the former process has ended");
-    this.#released.resolve();
+    this.#released.resolve(undefined);
     this.#over.resolve();
     this.#lent.endAll();
     this.#undivide();
