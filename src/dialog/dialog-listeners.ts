@@ -44,6 +44,15 @@ export class DialogListeners extends DialogIndex {
   /** What was not answered when a call ended. */
   readonly byes = new OpenByes();
 
+  /** Whether this node may end the call for want of a word from its parties: see {@link mayExpire}. */
+  mayEnd(dialog: Dialog): boolean {
+    try {
+      return this.mayExpire?.(dialog) ?? true;
+    } catch {
+      return true; // a fault of whoever is asked must not keep a call for ever
+    }
+  }
+
   /** A call that is over, and of which an answer to a BYE is waited for. */
   lingering(did: string): Dialog | undefined {
     const dialog = this.whatever(did);

@@ -32,6 +32,7 @@ export class DialogTable extends DialogListeners {
   #serial = 0;
   #overdue = 0;
   #ongoing = 0;
+  #restoredAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: DialogTableOptions) {
     super();
@@ -70,6 +71,7 @@ export class DialogTable extends DialogListeners {
     this.#ongoing++;
     this.#countState(dialog.state, 1);
     this.counters.restored_dialogs++;
+    this.#restoredAtMs = this.#options.nowMs();
     if (dialog.state < DialogState.ConfirmedNoAck) this.#startTimer(dialog, this.earlyLifetimeMs);
     else {
       dialog.load.closed = true;
@@ -165,6 +167,11 @@ export class DialogTable extends DialogListeners {
   /** A BYE was answered, by 2xx or by one that knows no such call. @param isOwn we have sent it, and not one of the parties to the other one */
   byeOver(dialog: Dialog, isOwn = false): void {
     if (this.byes.answered(dialog, isOwn) && dialog.state === DialogState.Deleted) this.#startTimer(dialog, ENDED_LINGER_MS);
+  }
+
+  /** Whether a BYE that passed before its call came here may still be answered: who speaks of one later invents it. */
+  get awaitsLostByes(): boolean {
+    return this.#options.nowMs() - this.#restoredAtMs <= OPEN_LINGER_MS;
   }
 
   /** From now on, by the clock that a next life knows, too. @returns for how long */
@@ -376,15 +383,6 @@ export class DialogTable extends DialogListeners {
     } finally {
       if (waitMs === undefined) this.end(dialog, "Unanswered");
       else if (dialog.state < DialogState.ConfirmedNoAck) this.#startTimer(dialog, waitMs);
-    }
-  }
-
-  /** Whether this node may end the call for want of a word from its parties: see {@link mayExpire}. */
-  mayEnd(dialog: Dialog): boolean {
-    try {
-      return this.mayExpire?.(dialog) ?? true;
-    } catch {
-      return true; // a fault of whoever is asked must not keep a call for ever
     }
   }
 

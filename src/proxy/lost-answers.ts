@@ -61,8 +61,9 @@ export class LostAnswers {
   /** A BYE that a former life has passed, perhaps in its last moment: then the call came back with a start, although it is over. */
   #byeAnswered(match: DialogMatch, response: SipResponse): void {
     if (response.status !== 481 && (response.status < 200 || response.status >= 300)) return;
-    this.#core.dialogs.bye(match, response);
-    this.#core.dialogs.byeOver(match.dialog);
+    const { dialogs } = this.#core;
+    if (dialogs.awaitsLostByes) dialogs.bye(match, response);
+    dialogs.byeOver(match.dialog);
   }
 
   /** Asks for one call after the other. False when there is nothing to ask. */

@@ -6,7 +6,7 @@ import { kept, pass } from "../support/kept-calls.ts";
 import { MemoryDialogs } from "../support/memory-dialogs.ts";
 import { delivered, established, SimCall } from "../support/sim-call.ts";
 import { FR_MS, type SimNetwork } from "../support/sim-network.ts";
-import { responseTo } from "../support/sip-messages.ts";
+import { headerOf, responseTo } from "../support/sip-messages.ts";
 
 /** The same parties, after a crash. */
 function again(net: SimNetwork, { caller, callee, invite, delivered, answer, toTag }: SimCall): SimCall {
@@ -229,6 +229,22 @@ describe("a call that comes back although it is over", () => {
     assert.deepEqual(net.loads, [0]);
     await pass(net, 50);
     assert.equal(file.rows.size, 0);
+  });
+});
+
+describe("an answer to a BYE that nobody has sent", () => {
+  it("ends no call once a BYE of before the crash cannot be answered any more, whoever sends it", async () => {
+    const store = new MemoryDialogs();
+    const first = kept(store, "a");
+    const before = established(first.net);
+    await pass(first.net, 50);
+    const { net } = kept(new MemoryDialogs(new Map(store.rows)), "b");
+    await pass(net, OPEN_LINGER_MS + 100);
+    const ours = `Via: ${headerOf(before.delivered, "Via").replace(/branch=[^;]*/, "branch=z9hG4bKinvented")}`;
+    const answer = responseTo(before.fromCaller("BYE", 2), 200).replace("Via:", `${ours}\r\nVia:`);
+    net.peer("192.0.2.66").send(answer);
+    assert.equal(net.dialogs.counters.lost_replies, 1, "it was taken for one of this call");
+    assert.deepEqual([net.loads, net.dialogs.size], [[1], 1]);
   });
 });
 
