@@ -118,7 +118,7 @@ export class CallWriter {
    */
   write(changes: DialogChanges): Promise<string> {
     const turn = this.#turn.then(() => this.#write(changes));
-    this.#turn = turn.catch(() => {});
+    this.#turn = turn.then(() => this.#prepare()).catch(() => {}); // what fails here fails the next write, or works then
     return turn;
   }
 
@@ -218,6 +218,11 @@ export class CallWriter {
     if (log.bytes < FULL_LOG_BYTES) return;
     this.#endLog(log);
     this.#merge();
+  }
+
+  /** Begins a log before it is needed: that takes several turns of the event loop. */
+  async #prepare(): Promise<void> {
+    if (this.#log === undefined && this.#canAppend() && !this.#isClosed && this.#full.length < MOST_LOGS) this.#log = await this.#begin();
   }
 
   #endLog(log: OpenLog): void {

@@ -31,6 +31,8 @@ class Traffic {
   readonly storm: CallStorm;
   /** When the INVITE of each call was sent, and when its final answer came. */
   readonly born = new Map<string, readonly [askedMs: number, answeredMs: number]>();
+  /** What became of each call that was hung up. */
+  readonly ended = new Map<string, string>();
   readonly #nodes: readonly Headroom[];
   readonly #random: () => number;
   readonly #down = new Set<number>();
@@ -114,7 +116,10 @@ class Traffic {
     await sleep(HOLD_MS * 2 * this.#random());
     await this.#gate?.promise;
     this.#saying++;
-    await this.storm.hangUp(call, this.#anyNode()).finally(() => this.#saying--);
+    const node = this.#anyNode();
+    const askedToEndMs = Math.round(performance.now());
+    const status = await this.storm.hangUp(call, node).finally(() => this.#saying--);
+    this.ended.set(call.callId, `begun at ${call.proxy.address}, ${status} to its BYE of ${askedToEndMs} at ${node.address}`);
   }
 
   /** As an address that another node takes over: who is down gets nothing new. */
@@ -208,10 +213,9 @@ describe("nodes of a cluster that are killed at any moment", () => {
       assert.deepEqual([[...refused], [...byesRefused].filter(([status]) => status !== 481)], [[], []]);
       assert.equal(byesAnswered + (byesRefused.get(481) ?? 0), answered);
       assert.equal(begun - answered, traffic.lost + silent);
-      assert.deepEqual(
-        callees.map(({ calls }) => calls),
-        [0, 0],
-      );
+      const left = callees.flatMap(({ callIds }) => callIds.map((callId) => `${callId}: ${traffic.ended.get(callId) ?? "never hung up"}`));
+      const logs = (): string => cluster.nodes.map((node) => node.log()).join("\n\n");
+      assert.deepEqual(left, [], `calls are left; kills: ${JSON.stringify(kills)}\n${left.length === 0 ? "" : logs()}`);
       for (const node of cluster.nodes) await node.untilIdle();
     } finally {
       traffic.resume();
