@@ -71,7 +71,7 @@ export function readLog(path: string, identity: string): LogContent {
   let from = 0;
   for (let isHead = true; ; isHead = false) {
     const end = bytes.indexOf(NEWLINE, from);
-    if (end === -1) return { changes, damagedBytes: 0 };
+    if (end === -1) return { changes, damagedBytes: bytes.includes(0, from) ? bytes.length - from : 0 }; // no line has a zero
     const text = bytes.subarray(from + SUM_CHARS, end + 1);
     sum = crc32(text, sum);
     if (bytes.toString("latin1", from, from + SUM_CHARS) !== sum.toString(16).padStart(SUM_CHARS, "0"))

@@ -87,8 +87,8 @@ export class CallWriter {
 
   /** The file was read, and can be written. */
   opened({ identity, place }: CallFilePlace): void {
-    this.#opened = { identity, place };
     this.#full = logsOf(this.#ports.file);
+    this.#opened = { identity, place };
     this.#lastNumber = Math.max(this.#lastNumber, this.#full.at(-1)?.number ?? 0);
     void this.#log?.handle.close().catch(() => {});
     this.#log = undefined;
@@ -122,6 +122,11 @@ export class CallWriter {
     const turn = this.#turn.then(() => this.#write(changes));
     this.#turn = turn.catch(() => {});
     return turn;
+  }
+
+  /** Names of the calls that are in the file, or were. @throws {StoreError} */
+  names(): Promise<readonly string[]> {
+    return this.#ports.thread.run("list dialogs", undefined);
   }
 
   /** Ends the thread, and lets others have the calls. What the thread has under way is found in the logs. Never rejects. */
@@ -172,8 +177,10 @@ export class CallWriter {
   async #look(): Promise<Look> {
     const log = this.#log;
     const isUsed = this.#canAppend();
-    const [isLocked, place, logPlace] = await Promise.all([this.#lock?.isGood(), findPlace(this.#ports.file), log && findPlace(log.path)]);
-    const isLogThere = log === undefined || log !== this.#log || log.place === logPlace;
+    // One after the other: on a disk that hangs each has one of the four threads that look up hosts as well, and so has what is written.
+    const isLocked = await this.#lock?.isGood();
+    const place = await findPlace(this.#ports.file);
+    const isLogThere = log === undefined || (await findPlace(log.path)) === log.place || log !== this.#log;
     const isFileThere = this.#opened !== undefined && this.#opened.place === place;
     return { isLocked, isLogThere, isFileThere, isGood: isUsed && isLocked === true && isLogThere && isFileThere };
   }
@@ -254,7 +261,7 @@ export class CallWriter {
         "merge dialogs",
         some.map(({ path }) => path),
       );
-      this.#full = this.#full.filter((each) => !some.includes(each));
+      this.#full = this.#full.filter(({ path }) => !some.some((each) => each.path === path));
       if (this.#mergeFailures >= TOLD_FAILURES) log.info({}, `Logs are put into "${file}" again`);
       this.#mergeFailures = 0;
       this.#mergeFault = undefined;

@@ -205,7 +205,7 @@ export class DialogFile {
   /**
    * Puts logs into the file, the oldest first, and removes them when all of them are on the disk.
    *
-   * @returns how many of them were gone: nobody knows what they had
+   * @returns how many of them were gone, or not what was written: nobody knows what they had
    * @throws {StoreError} when it cannot be written; the logs stay then
    */
   merge(logs: readonly string[]): number {
@@ -213,8 +213,7 @@ export class DialogFile {
     let gone = 0;
     try {
       for (const path of logs) {
-        if (statSync(path, { throwIfNoEntry: false }) === undefined) gone++;
-        else this.#readLog(path, merged);
+        if (statSync(path, { throwIfNoEntry: false }) === undefined || this.#readLog(path, merged) > 0) gone++;
       }
       this.#database.pragma("synchronous = FULL");
       this.write({ ...merged, saved: [...merged.saved], removed: [...merged.removed] });

@@ -123,6 +123,17 @@ describe("a log of calls", () => {
     );
   });
 
+  it("that ends in zeros, as a power cut may leave it, is not what was written", () => {
+    const { bytes } = logText("x", 1, [batch([["1.a", "one"]])]);
+    const { path } = logOf(file, 1);
+    for (const kept of [0, bytes.length - 3, bytes.length]) {
+      writeFileSync(path, Buffer.concat([bytes.subarray(0, kept), Buffer.alloc(4_096)]));
+      const { changes, damagedBytes } = readLog(path, "x");
+      assert.equal(changes.length, kept === bytes.length ? 1 : 0);
+      assert.ok(damagedBytes >= 4_096);
+    }
+  });
+
   it("has its place among the others by its number", () => {
     for (const name of ["10", "9", "0", "-1", "x", "1.5", "00", "1e3"]) writeFileSync(`${file}-log-${name}`, "");
     writeFileSync(`${file}-lock`, "");
@@ -185,7 +196,7 @@ describe("a file of calls with its logs", () => {
     assert.deepEqual(found(file).calls, { "1.a": "one" });
   });
 
-  it("says which logs are gone, and that bytes of one are not what was written", () => {
+  it("says how many logs are gone, or not what was written", () => {
     const identity = identityOf(file);
     const { bytes } = logText(identity, 1, [batch([["1.a", "one"]]), batch([["2.a", "two"]])]);
     bytes[bytes.length - 5] = 0x21;
@@ -195,7 +206,7 @@ describe("a file of calls with its logs", () => {
     assert.ok(damagedBytes > 0);
     const opened = new DialogFile(file, 0);
     try {
-      assert.equal(opened.merge([logOf(file, 1).path, logOf(file, 2).path]), 1);
+      assert.equal(opened.merge([logOf(file, 1).path, logOf(file, 2).path]), 2);
     } finally {
       opened.close();
     }
