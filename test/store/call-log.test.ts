@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
@@ -72,13 +72,13 @@ describe("a log of calls", () => {
     ];
     const { path } = logOf(file, 1);
     writeFileSync(path, logText("x", 1, batches).bytes);
-    assert.deepEqual(readLog(path, "x"), { changes: batches, damagedBytes: 0 });
+    assert.deepEqual(readLog(path, "x"), { changes: batches, damagedBytes: 0, foreignBytes: 0 });
   });
 
   it("that belongs to another file has nothing for this one", () => {
     const { path } = logOf(file, 1);
     writeFileSync(path, logText("x", 1, [batch([["1.a", "one"]])]).bytes);
-    assert.deepEqual(readLog(path, "y"), { changes: [], damagedBytes: 0 });
+    assert.deepEqual(readLog(path, "y"), { changes: [], damagedBytes: 0, foreignBytes: statSync(path).size });
   });
 
   it("cut off anywhere has the lines that are whole, as after a kill", () => {
@@ -89,7 +89,7 @@ describe("a log of calls", () => {
     for (let length = bytes.length; length >= 0; length--) {
       truncateSync(path, length);
       const whole = Math.max(0, ends.filter((end) => end <= length).length - 1);
-      assert.deepEqual(readLog(path, "x"), { changes: batches.slice(0, whole), damagedBytes: 0 }, `${length} bytes`);
+      assert.deepEqual(readLog(path, "x"), { changes: batches.slice(0, whole), damagedBytes: 0, foreignBytes: 0 }, `${length} bytes`);
     }
   });
 
