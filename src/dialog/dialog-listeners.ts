@@ -1,4 +1,4 @@
-import { type Dialog, DialogState } from "./dialog.ts";
+import type { Dialog, DialogState } from "./dialog.ts";
 import { DialogIndex } from "./dialog-index.ts";
 import { OpenByes } from "./open-byes.ts";
 
@@ -47,6 +47,6 @@ export class DialogListeners extends DialogIndex {
   /** A call that is over, and of which an answer to a BYE is waited for. */
   lingering(did: string): Dialog | undefined {
     const dialog = this.whatever(did);
-    return dialog?.state === DialogState.Deleted && this.byes.has(dialog) ? dialog : undefined;
+    return dialog !== undefined && this.byes.lingers(dialog) ? dialog : undefined;
   }
 }

@@ -204,7 +204,7 @@ export class DialogTable extends DialogListeners {
     if (dialog.expiryReason !== "Lifetime Timeout") return; // it is being hung up
     const expiresAtMs = endMs(dialog, response, this.#options);
     if (expiresAtMs === dialog.expiresAtMs) return;
-    dialog.expiresAtMs = expiresAtMs;
+    [dialog.expiresAtMs, dialog.isPutOff] = [expiresAtMs, false];
     this.#startTimer(dialog, Math.max(0, expiresAtMs - this.#options.wallMs()));
     this.changed(dialog);
   }

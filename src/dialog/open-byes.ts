@@ -15,7 +15,12 @@ export class OpenByes {
 
   /** Calls that are over for this program, and perhaps not for both of their parties. */
   *list(): IterableIterator<Dialog> {
-    for (const dialog of this.#byes.keys()) if (dialog.state === DialogState.Deleted) yield dialog;
+    for (const dialog of this.#byes.keys()) if (this.lingers(dialog)) yield dialog;
+  }
+
+  /** Whether a call is one of those. One that was never up has no BYE that a next life could see to. */
+  lingers(dialog: Dialog): boolean {
+    return dialog.state === DialogState.Deleted && dialog.startedAtMs > 0 && this.has(dialog);
   }
 
   has(dialog: Dialog): boolean {
@@ -59,6 +64,7 @@ export class OpenByes {
   inherited(dialog: Dialog, isOurs: boolean, isSenderGone: boolean): void {
     this.#byes.set(dialog, isOurs ? 0 : 1);
     if (isSenderGone) this.#unsent.add(dialog);
+    this.#tell(dialog); // whoever writes calls down has to know that it is there, to take it out one day
   }
 
   /** Whether the BYEs of a former life are to be sent again, once. */

@@ -176,7 +176,8 @@ export class PingRound implements Pings, TimerOwner {
       dialogs.counters.ping_holds++;
       return;
     }
-    const others = dialog.legs.filter((other) => other.state === "confirmed" && other !== leg);
+    // By their tags: what another process tells of the call meanwhile makes them anew.
+    const others = dialog.legs.filter((other) => other.state === "confirmed" && other.tag !== leg?.tag);
     // A caller that answers has given up one callee of several; one that does not is gone.
     const isForkOnly = (side === "callee" || outcome === 481) && leg !== undefined && others.length > 0;
     const text = isForkOnly
@@ -186,7 +187,7 @@ export class PingRound implements Pings, TimerOwner {
     dialogs.counters.ping_timeouts++;
     if (isForkOnly) {
       hangUpLeg(this.#core, dialog, leg);
-      leg.state = "ended";
+      (dialog.findLeg(leg.tag) ?? leg).state = "ended";
       dialogs.changed(dialog);
       return;
     }

@@ -11,7 +11,7 @@ const SECOND_MS = 1_000;
 
 export interface RestoredPingsPorts {
   /** Calls that have not ended. */
-  readonly dialogs: { list(): IterableIterator<Dialog> };
+  readonly dialogs: { list(): IterableIterator<Dialog>; byDid(did: string): Dialog | undefined };
   /** Who asks the parties of calls. */
   readonly pings: () => Pick<SipProxy, "verify" | "askNow">;
   readonly config: { readonly dialog: Pick<Config["dialog"], "ping_restored_calls"> };
@@ -29,7 +29,8 @@ export interface RestoredPingsPorts {
  */
 export class RestoredPings {
   readonly #ports: RestoredPingsPorts;
-  #waiting: Dialog[] = [];
+  /** Their names: a hundred thousand wait for a quarter of an hour, and most of them may end before their turn. */
+  #waiting: string[] = [];
   #hasBegun = false;
   #isClosed = false;
   #stopTimer: (() => void) | undefined;
@@ -67,7 +68,7 @@ export class RestoredPings {
   #add(dialog: Dialog): void {
     const { config, after } = this.#ports;
     if (this.#isClosed || !config.dialog.ping_restored_calls || dialog.state < DialogState.ConfirmedNoAck) return;
-    this.#waiting.push(dialog);
+    this.#waiting.push(dialog.did);
     this.#stopTimer ??= after(FIRST_MS, () => this.#begin());
   }
 
@@ -82,10 +83,13 @@ export class RestoredPings {
 
   /** Those of the next second. */
   #ask(from: number): void {
-    const { pings, after } = this.#ports;
+    const { dialogs, pings, after } = this.#ports;
     const calls = this.#waiting;
     const until = Math.min(calls.length, from + RESTORED_PINGS_PER_SECOND);
-    for (let i = from; i < until; i++) pings().verify(calls[i]!, ((i - from) * SECOND_MS) / RESTORED_PINGS_PER_SECOND, "if it says no");
+    for (let i = from; i < until; i++) {
+      const dialog = dialogs.byDid(calls[i]!);
+      if (dialog !== undefined) pings().verify(dialog, ((i - from) * SECOND_MS) / RESTORED_PINGS_PER_SECOND, "if it says no");
+    }
     if (until < calls.length) this.#stopTimer = after(SECOND_MS, () => this.#ask(until));
     else {
       this.#waiting = [];

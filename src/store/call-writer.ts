@@ -7,12 +7,10 @@ import type { StateLog } from "./state-store.ts";
 import { within } from "./within.ts";
 import type { WriterThread } from "./writer-thread.ts";
 
-/** A log that is as long is put into the file, and another one begun, bytes: a start reads it in some 50 ms. */
-const FULL_LOG_BYTES = 4_194_304;
-/** Logs that are put into the file at a time. */
-const MERGED_LOGS = 4;
+/** A log that is as long is put into the file, and another one begun, bytes: the thread needs some ten times as much for it. */
+const FULL_LOG_BYTES = 2_097_152;
 /** With so many logs that could not be put into the file, no more is written: it cannot be, and the disk belongs to others, too. */
-const MOST_LOGS = 16;
+const MOST_LOGS = 32;
 /** How long another program that has taken the calls is waited for, ms: whoever writes tries again. */
 const BUSY_MS = 250;
 /** How long after a failure logs are put into the file again, ms; and failures in a row of which the log tells. */
@@ -120,7 +118,7 @@ export class CallWriter {
    */
   write(changes: DialogChanges): Promise<string> {
     const turn = this.#turn.then(() => this.#write(changes));
-    this.#turn = turn.catch(() => {});
+    this.#turn = turn.then(() => this.#prepare()).catch(() => {}); // what fails here fails the next write, or works then
     return turn;
   }
 
@@ -229,6 +227,11 @@ export class CallWriter {
     this.#merge();
   }
 
+  /** Begins a log before it is needed: that takes several turns of the event loop. */
+  async #prepare(): Promise<void> {
+    if (this.#log === undefined && this.#canAppend() && !this.#isClosed && this.#full.length < MOST_LOGS) this.#log = await this.#begin();
+  }
+
   #endLog(log: OpenLog): void {
     this.#full.push(log);
     this.#log = undefined;
@@ -247,21 +250,19 @@ export class CallWriter {
 
   #merge(): void {
     if (this.#merging !== undefined || this.#full.length === 0 || this.#isClosed || performance.now() < this.#mergeAtMs) return;
-    this.#merging = this.#mergeSome().finally(() => {
+    this.#merging = this.#mergeOldest().finally(() => {
       this.#merging = undefined;
       this.#merge();
     });
   }
 
-  async #mergeSome(): Promise<void> {
+  async #mergeOldest(): Promise<void> {
     const { thread, log, file } = this.#ports;
-    const some = this.#full.slice(0, MERGED_LOGS);
+    const [oldest] = this.#full;
+    if (oldest === undefined) return;
     try {
-      this.#losses += await thread.run(
-        "merge dialogs",
-        some.map(({ path }) => path),
-      );
-      this.#full = this.#full.filter(({ path }) => !some.some((each) => each.path === path));
+      this.#losses += await thread.run("merge dialogs", [oldest.path]);
+      this.#full = this.#full.filter(({ path }) => path !== oldest.path); // they may have been listed anew
       if (this.#mergeFailures >= TOLD_FAILURES) log.info({}, `Logs are put into "${file}" again`);
       this.#mergeFailures = 0;
       this.#mergeFault = undefined;

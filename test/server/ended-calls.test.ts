@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { BYE_AGAIN_MS, OPEN_LINGER_MS } from "../../src/dialog/index.ts";
-import { isOver } from "../../src/server/kept-record.ts";
+import { BYE_AGAIN_MS, endpointsOf, OPEN_LINGER_MS } from "../../src/dialog/index.ts";
+import { isOver, recordOf } from "../../src/server/kept-record.ts";
 import { kept, pass } from "../support/kept-calls.ts";
 import { MemoryDialogs } from "../support/memory-dialogs.ts";
-import { established, SimCall } from "../support/sim-call.ts";
+import { delivered, established, SimCall } from "../support/sim-call.ts";
 import { FR_MS, type SimNetwork } from "../support/sim-network.ts";
 import { responseTo } from "../support/sip-messages.ts";
 
@@ -168,6 +168,46 @@ describe("a call that is over while its BYE was not answered", () => {
     established(net);
     await pass(net, 100);
     assert.deepEqual([...store.rows].map(isOver).sort(), [false, true]);
+  });
+});
+
+describe("a call that was over in a process that has handed on all it had", () => {
+  it("is taken out of the file by the next one, which has found it there, when its BYE is answered", async () => {
+    const { store, call, bye } = await lostBye("caller");
+    const [[did, row] = ["", ""]] = store.rows;
+    const file = Object.assign(new MemoryDialogs(new Map(store.rows)), { found: [] });
+    const former = { hasSwitched: false, released: Promise.resolve("first") };
+    const { net } = kept(file, "c", undefined, undefined, former);
+    const { snapshot } = recordOf(row, did)!;
+    net.dialogs.restoreEnded(snapshot, endpointsOf(snapshot, [net.listener4])!, false);
+    former.hasSwitched = true;
+    await pass(net, 100);
+    assert.equal(file.rows.size, 1);
+    const next = again(net, call);
+    next.caller.send(bye);
+    next.callee.send(responseTo(next.callee.take("BYE"), 200));
+    await pass(net, 100);
+    assert.deepEqual([file.rows.size, net.loads], [0, [0]]);
+  });
+});
+
+describe("a call of before a crash that was over before it was up", () => {
+  it("is not written: no BYE of it is left to send", async () => {
+    const store = new MemoryDialogs();
+    const first = kept(store, "a");
+    const before = delivered(first.net);
+    before.answerWith(180);
+    await pass(first.net, 50);
+    const file = new MemoryDialogs(new Map(store.rows));
+    const { net } = kept(file, "b");
+    const call = again(net, before);
+    call.caller.send(call.fromCaller("BYE", 2));
+    await pass(net, FR_MS + 1_000); // the callee says nothing
+    assert.deepEqual([net.loads, file.rows.size], [[0], 0]);
+    const third = kept(new MemoryDialogs(new Map(file.rows)), "c");
+    assert.equal(third.keeper.counters["persist_unreadable"], 0);
+    await pass(net, 60_000);
+    net.checkNothingLeft();
   });
 });
 

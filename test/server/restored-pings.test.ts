@@ -21,8 +21,9 @@ function bench(calls: readonly Dialog[], isWanted = true) {
   const clock = new FakeClock();
   const asked: Asked[] = [];
   const told: string[] = [];
+  const ended = new Set<string>();
   const pings = new RestoredPings({
-    dialogs: { list: () => calls.values() as IterableIterator<Dialog> },
+    dialogs: { list: () => calls.values() as IterableIterator<Dialog>, byDid: (did) => (ended.has(did) ? undefined : call(Number(did))) },
     pings: () => ({
       verify: ({ did }, afterMs, ends = "if it says no or nothing") => asked.push({ did, atMs: clock.nowMs + afterMs, ends }) > 0,
       askNow: ({ did }) => void asked.push({ did, atMs: clock.nowMs, ends: "now" }),
@@ -32,7 +33,7 @@ function bench(calls: readonly Dialog[], isWanted = true) {
     after: (ms, run) => clock.after(ms, run),
     log: { debug() {}, info: (fields, text) => void told.push(`${JSON.stringify(fields)} ${text}`), warn() {}, error() {} },
   });
-  return { clock, asked, told, pings };
+  return { clock, asked, told, ended, pings };
 }
 
 describe("calls that a start brings back", () => {
@@ -55,6 +56,15 @@ describe("calls that a start brings back", () => {
     assert.ok(asked.every(({ ends }) => ends === "if it says no"));
     assert.deepEqual([clock.pending, told.length], [0, 1]);
     assert.match(told[0]!, /"calls":250,"seconds":3/);
+  });
+
+  it("are not asked for when they have ended before their turn", () => {
+    const { clock, asked, ended, pings } = bench(Array.from({ length: 250 }, (_, i) => call(i)));
+    pings.begin();
+    clock.advance(5_000);
+    for (let i = 120; i < 240; i++) ended.add(String(i));
+    clock.advance(60_000);
+    assert.equal(asked.length, 250 - 120);
   });
 
   it("are not asked for when they are not up, and others never", () => {

@@ -109,12 +109,14 @@ export class CallStorm {
    *
    * @param proxy where its BYE goes; default: where its INVITE went
    * @param isBare the BYE has no Route, as that of a caller that keeps no Record-Route
+   * @returns the status of its answer
    */
-  async hangUp(call: StormCall, proxy: Balancer = call.proxy, isBare = false): Promise<void> {
+  async hangUp(call: StormCall, proxy: Balancer = call.proxy, isBare = false): Promise<number | undefined> {
     const answer = await this.#ask(this.#inside(call, "BYE", 2, isBare), proxy);
     if (answer === undefined) this.counts.silent++;
     else if (statusOf(answer) === 200) this.counts.byesAnswered++;
     else this.#count(this.counts.byesRefused, statusOf(answer));
+    return answer === undefined ? undefined : statusOf(answer);
   }
 
   /**
