@@ -1,10 +1,8 @@
-import type { Balancer } from "../balancer/index.ts";
 import { bodyOf } from "../cluster/dialogs/dialog-record.ts";
-import { type Dialog, DialogState, type DialogTable, snapshotOf } from "../dialog/index.ts";
-import type { Log } from "../proxy/index.ts";
-import { type DialogChanges, type DialogStore, type SavedDialog, StoreError, within } from "../store/index.ts";
-import type { Listener } from "../transaction/index.ts";
-import { type CapacityPorts, resizedCapacities, restoreCapacities } from "./kept-capacities.ts";
+import { type Dialog, DialogState, snapshotOf } from "../dialog/index.ts";
+import { type DialogChanges, type SavedDialog, StoreError, within } from "../store/index.ts";
+import type { KeeperPorts, SharedCalls } from "./keeper-ports.ts";
+import { resizedCapacities, restoreCapacities } from "./kept-capacities.ts";
 import { isOver, restoreDialogs } from "./kept-record.ts";
 
 /** How long a change waits for others to be written with it, ms. */
@@ -31,36 +29,6 @@ const ASK_MS = 3_000;
 /** Where calls are shared, it is written this often that this node lives, ms; and this long after that others are sure to have had its calls. A mark of a call that another node has ended stays in Redis for an hour. */
 const BEAT_MS = 60_000;
 const MAX_AWAY_MS = 1_800_000;
-
-/** In a cluster, the calls of all nodes: Redis says who goes on with each, and the file has what Redis does not know. */
-export interface SharedCalls {
-  /** Of calls that this node had before it started, those that no other node has, or had, since. Rejects when nobody can be asked. */
-  stillOwn(dids: readonly string[]): Promise<readonly string[]>;
-  /** A call goes on here that was not there when the table came. */
-  regained(dialog: Dialog): void;
-  /** A call has ended before this node started, whoever has it now. */
-  over(did: string): void;
-}
-
-export interface KeeperPorts {
-  /** Absent: this node alone has its calls. */
-  readonly shared?: SharedCalls | undefined;
-  readonly store: DialogStore;
-  /** Another process writes all calls down until it is relieved, and has the file until it has released that. */
-  readonly former?: { readonly hasSwitched: boolean; readonly released: Promise<unknown> } | undefined;
-  readonly dialogs: DialogTable;
-  readonly balancer: Pick<Balancer, "held" | "adopt"> & CapacityPorts;
-  readonly listeners: () => readonly Listener[];
-  /** How long a call that is not up yet may stay so after a start, ms (`fr_inv_timeout`). */
-  readonly earlyLifetimeMs: number;
-  /** Monotonic milliseconds. */
-  readonly nowMs: () => number;
-  /** Milliseconds since 1970. */
-  readonly wallMs: () => number;
-  /** Runs something later; answers how to stop it. */
-  readonly after: (ms: number, run: () => void) => () => void;
-  readonly log: Log;
-}
 
 /**
  * Writes calls and what they hold down behind the back of those who handle them, and restores them at the start.
@@ -369,7 +337,7 @@ export class DialogKeeper {
     this.#fileName = fileName;
   }
 
-  /** Somebody took the file away: the new one has nothing but the last batch. */
+  /** Somebody took the file away, or a log of it: there is nothing for sure but the last batch. */
   #startAnew(saved: readonly SavedDialog[]): void {
     this.#ports.log.warn({}, "The file of calls is another one now: all calls are written into it");
     this.#stored = new Set(saved.map(([did]) => did));
@@ -377,6 +345,22 @@ export class DialogKeeper {
     const { dialogs } = this.#ports;
     for (const { did } of dialogs.list()) if (!this.#stored.has(did)) this.#mark(did);
     for (const { did } of dialogs.byes.list()) if (!this.#stored.has(did)) this.#mark(did);
+    void this.#removeStrays();
+  }
+
+  /** A file that has lost something, or that others have had, may have calls that are over: a start would count them. */
+  async #removeStrays(): Promise<void> {
+    const { store, dialogs, after } = this.#ports;
+    try {
+      const found = new Set(store.found.map(([did]) => did)); // nobody has said yet what becomes of them
+      for (const did of (await store.names?.()) ?? []) {
+        if (found.has(did) || dialogs.byDid(did) !== undefined || dialogs.lingering(did) !== undefined) continue;
+        this.#stored.add(did);
+        this.#mark(did);
+      }
+    } catch {
+      if (!this.#isClosed) after(LAST_RETRY_MS, () => void this.#removeStrays());
+    }
   }
 
   #failed(batch: Map<string, number>, error: unknown): void {

@@ -4,9 +4,10 @@ import type { Drains } from "../health/index.ts";
 import type { Log } from "../proxy/index.ts";
 import { awaitDialogs, type HandedCalls, openDialogStore } from "../store/index.ts";
 import type { ClusterDialogs } from "./cluster-dialogs.ts";
-import { DialogKeeper, type KeeperPorts, type SharedCalls } from "./dialog-keeper.ts";
+import { DialogKeeper } from "./dialog-keeper.ts";
 import type { FormerProcess } from "./handover/former-process.ts";
 import { HandedStore } from "./handover/handed-store.ts";
+import type { KeeperPorts, SharedCalls } from "./keeper-ports.ts";
 
 /** What holds for one start only. */
 export interface StartOptions {

@@ -1,7 +1,7 @@
 import { type DialogRecord, recordOfBody } from "../cluster/dialogs/dialog-record.ts";
 import { type Dialog, DialogState, endpointsOf } from "../dialog/index.ts";
 import type { SavedDialog } from "../store/index.ts";
-import type { KeeperPorts } from "./dialog-keeper.ts";
+import type { KeeperPorts } from "./keeper-ports.ts";
 
 /** Calls that were not restored of which the log tells one by one. */
 const MAX_TOLD = 10;

@@ -82,10 +82,13 @@ function tryFor(path: string, file: string): Database.Database | undefined {
   let database: Database.Database | undefined;
   try {
     database = new Database(path, { timeout: 0 });
+    // SQLite opens what it may not write for reading, and then answers an exclusive lock with one that keeps nobody out.
+    if (!mayWrite(path)) throw new StoreError("FAILED", `Cannot use the calls in "${file}": this user may not write "${path}"`);
     database.exec("BEGIN EXCLUSIVE"); // writes nothing
     return database;
   } catch (cause) {
     database?.close();
+    if (cause instanceof StoreError) throw cause;
     if (sqliteCode(cause) === "SQLITE_BUSY") return undefined;
     const folder = dirname(path);
     if (statSync(folder, { throwIfNoEntry: false }) !== undefined && !mayWrite(statSync(path, { throwIfNoEntry: false }) ? path : folder))

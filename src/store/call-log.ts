@@ -30,6 +30,8 @@ export interface LogContent {
   readonly changes: readonly DialogChanges[];
   /** Bytes of whole lines that are not what was written; what is behind the first of them is lost. */
   readonly damagedBytes: number;
+  /** Bytes of a log that belongs to another file. */
+  readonly foreignBytes: number;
 }
 
 /** The log of this number. */
@@ -67,18 +69,18 @@ export function lineOf(value: DialogChanges | LogHead, sumBefore: number): { rea
 export function readLog(path: string, identity: string): LogContent {
   const bytes = readFileSync(path);
   const changes: DialogChanges[] = [];
+  const content = (damagedBytes: number, foreignBytes = 0): LogContent => ({ changes, damagedBytes, foreignBytes });
   let sum = 0;
   let from = 0;
   for (let isHead = true; ; isHead = false) {
     const end = bytes.indexOf(NEWLINE, from);
-    if (end === -1) return { changes, damagedBytes: 0 };
+    if (end === -1) return content(bytes.includes(0, from) ? bytes.length - from : 0); // no line has a zero
     const text = bytes.subarray(from + SUM_CHARS, end + 1);
     sum = crc32(text, sum);
-    if (bytes.toString("latin1", from, from + SUM_CHARS) !== sum.toString(16).padStart(SUM_CHARS, "0"))
-      return { changes, damagedBytes: bytes.length - from };
+    if (bytes.toString("latin1", from, from + SUM_CHARS) !== sum.toString(16).padStart(SUM_CHARS, "0")) return content(bytes.length - from);
     const value: unknown = JSON.parse(text.toString());
     if (!isHead) changes.push(value as DialogChanges);
-    else if ((value as LogHead).calls !== identity) return { changes, damagedBytes: 0 };
+    else if ((value as LogHead).calls !== identity) return content(0, bytes.length);
     from = end + 1;
   }
 }

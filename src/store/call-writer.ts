@@ -85,8 +85,8 @@ export class CallWriter {
 
   /** The file was read, and can be written. */
   opened({ identity, place }: CallFilePlace): void {
-    this.#opened = { identity, place };
     this.#full = logsOf(this.#ports.file);
+    this.#opened = { identity, place };
     this.#lastNumber = Math.max(this.#lastNumber, this.#full.at(-1)?.number ?? 0);
     void this.#log?.handle.close().catch(() => {});
     this.#log = undefined;
@@ -120,6 +120,11 @@ export class CallWriter {
     const turn = this.#turn.then(() => this.#write(changes));
     this.#turn = turn.then(() => this.#prepare()).catch(() => {}); // what fails here fails the next write, or works then
     return turn;
+  }
+
+  /** Names of the calls that are in the file, or were. @throws {StoreError} */
+  names(): Promise<readonly string[]> {
+    return this.#ports.thread.run("list dialogs", undefined);
   }
 
   /** Ends the thread, and lets others have the calls. What the thread has under way is found in the logs. Never rejects. */
@@ -170,8 +175,10 @@ export class CallWriter {
   async #look(): Promise<Look> {
     const log = this.#log;
     const isUsed = this.#canAppend();
-    const [isLocked, place, logPlace] = await Promise.all([this.#lock?.isGood(), findPlace(this.#ports.file), log && findPlace(log.path)]);
-    const isLogThere = log === undefined || log !== this.#log || log.place === logPlace;
+    // One after the other: on a disk that hangs each has one of the four threads that look up hosts as well, and so has what is written.
+    const isLocked = await this.#lock?.isGood();
+    const place = await findPlace(this.#ports.file);
+    const isLogThere = log === undefined || (await findPlace(log.path)) === log.place || log !== this.#log;
     const isFileThere = this.#opened !== undefined && this.#opened.place === place;
     return { isLocked, isLogThere, isFileThere, isGood: isUsed && isLocked === true && isLogThere && isFileThere };
   }
@@ -255,7 +262,7 @@ export class CallWriter {
     if (oldest === undefined) return;
     try {
       this.#losses += await thread.run("merge dialogs", [oldest.path]);
-      this.#full = this.#full.filter((each) => each !== oldest);
+      this.#full = this.#full.filter(({ path }) => path !== oldest.path); // they may have been listed anew
       if (this.#mergeFailures >= TOLD_FAILURES) log.info({}, `Logs are put into "${file}" again`);
       this.#mergeFailures = 0;
       this.#mergeFault = undefined;

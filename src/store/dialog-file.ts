@@ -9,7 +9,7 @@ import {
   DIALOG_FILE_VERSION,
 } from "../../migrations/004-dialog.ts";
 import { inUse, mayWrite, placeOf } from "./call-lock.ts";
-import { logOf, logsOf, MergedChanges, readLog } from "./call-log.ts";
+import { type LogContent, logOf, logsOf, MergedChanges, readLog } from "./call-log.ts";
 import { StoreError } from "./errors.ts";
 import { asStoreError } from "./fault.ts";
 
@@ -55,7 +55,7 @@ export interface OpenedCalls extends Omit<KeptCalls, "found"> {
   readonly place: string;
   /** Why it cannot be written now. */
   readonly fault: string | undefined;
-  /** Bytes of its logs that are not what was written; what followed on them is lost. */
+  /** Bytes of its logs that are not what was written, or belong to another file; what followed on them is lost. */
   readonly damagedBytes: number;
 }
 
@@ -100,10 +100,11 @@ export class DialogFile {
       database.pragma("locking_mode = EXCLUSIVE");
       const version = versionOf(database, file, wasThere);
       database.pragma("journal_mode = WAL");
-      database.pragma("synchronous = NORMAL");
+      database.pragma("synchronous = FULL"); // of a file that a power cut takes back to nothing no log says any more whose it is
       database.pragma(`journal_size_limit = ${LOG_BYTES}`);
       database.pragma(`cache_size = -${CACHE_KB}`);
       if (version !== DIALOG_FILE_VERSION) database.exec(MAKE_TABLES); // else a full disk is enough to read
+      database.pragma("synchronous = NORMAL");
       this.#write = writerOf(database);
       this.identity = String(database.prepare("SELECT name FROM headroom_name").pluck().get());
     } catch (cause) {
@@ -132,7 +133,10 @@ export class DialogFile {
       const rows = this.#all("SELECT destination, resource, capacity, row_capacity, sum FROM headroom_capacity");
       const capacities = this.#whole("headroom_capacity", rows) as unknown[] as SavedCapacity[];
       let damagedBytes = 0;
-      for (const { path } of logsOf(this.#file)) damagedBytes += this.#readLog(path, this.#logged);
+      for (const { path } of logsOf(this.#file)) {
+        const { damagedBytes: damaged, foreignBytes } = this.#readLog(path, this.#logged);
+        damagedBytes += damaged + foreignBytes; // its own file is gone, and all that says what it had
+      }
       return {
         ...this.which,
         ...{ damagedBytes, fault },
@@ -205,7 +209,7 @@ export class DialogFile {
   /**
    * Puts logs into the file, the oldest first, and removes them when all of them are on the disk.
    *
-   * @returns how many of them were gone: nobody knows what they had
+   * @returns how many of them were gone, or not what was written: nobody knows what they had
    * @throws {StoreError} when it cannot be written; the logs stay then
    */
   merge(logs: readonly string[]): number {
@@ -213,8 +217,7 @@ export class DialogFile {
     let gone = 0;
     try {
       for (const path of logs) {
-        if (statSync(path, { throwIfNoEntry: false }) === undefined) gone++;
-        else this.#readLog(path, merged);
+        if (statSync(path, { throwIfNoEntry: false }) === undefined || this.#readLog(path, merged).damagedBytes > 0) gone++;
       }
       this.#database.pragma("synchronous = FULL");
       this.write({ ...merged, saved: [...merged.saved], removed: [...merged.removed] });
@@ -225,10 +228,10 @@ export class DialogFile {
     }
   }
 
-  #readLog(path: string, into: MergedChanges): number {
-    const { changes, damagedBytes } = readLog(path, this.identity);
-    for (const each of changes) into.add(each);
-    return damagedBytes;
+  #readLog(path: string, into: MergedChanges): LogContent {
+    const content = readLog(path, this.identity);
+    for (const each of content.changes) into.add(each);
+    return content;
   }
 
   #aliveAtMs(): number | undefined {

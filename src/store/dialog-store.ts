@@ -37,6 +37,8 @@ export interface DialogStore extends KeptCalls {
    * @throws {StoreError}
    */
   write(changes: DialogChanges): Promise<string>;
+  /** Names of the calls that are in the file, whoever has written them, or were. @throws {StoreError} */
+  names?(): Promise<readonly string[]>;
   /** How often the thread that writes ended by itself. */
   readonly crashes: number;
   /** Lets go of the file. Never rejects. */
@@ -105,6 +107,7 @@ export async function openDialogStore(dbUrl: string, { forceEmpty, wallMs, log }
       found = [];
     },
     write: (changes) => writer.write(changes),
+    names: () => writer.names(),
     get crashes() {
       return thread.crashes;
     },
@@ -113,7 +116,7 @@ export async function openDialogStore(dbUrl: string, { forceEmpty, wallMs, log }
 }
 
 /** The file of calls of another process of the program, which is about to close it, and has told its calls. */
-export interface HandedCalls extends Pick<DialogStore, "write" | "crashes" | "close"> {
+export interface HandedCalls extends Required<Pick<DialogStore, "write" | "names" | "crashes" | "close">> {
   /** Opens it, and tells which calls it has. To be tried again when it fails: a file that was damaged is moved aside by then. @throws {StoreError} */
   take(): Promise<readonly string[]>;
 }
@@ -129,6 +132,7 @@ export function awaitDialogs(dbUrl: string, { wallMs, log }: Pick<DialogStoreOpt
   return {
     take: () => writer.take(),
     write: (changes) => writer.write(changes),
+    names: () => writer.names(),
     get crashes() {
       return thread.crashes;
     },

@@ -179,6 +179,32 @@ describe("a disk that fails", () => {
     await pass(net, 100);
     assert.equal(store.rows.size, 6);
   });
+
+  it("whose file has lost a batch has no call in the end that was over in it, also when the file cannot be read at first", async () => {
+    const store = new MemoryDialogs();
+    const { net } = kept(store, "a");
+    const over = established(net);
+    const goesOn = established(net);
+    await pass(net, 50);
+    const before = new Map(store.rows);
+    over.hangUp();
+    await pass(net, 50);
+    assert.equal(store.rows.size, 1);
+    for (const [did, record] of before) store.rows.set(did, record); // the log with the end of the call is gone
+    store.name = "second";
+    established(net);
+    store.names = async () => {
+      delete (store as Partial<MemoryDialogs>).names;
+      throw new Error("the disk is broken");
+    };
+    await pass(net, 1_200);
+    assert.equal(store.rows.size, 2);
+    const after = kept(new MemoryDialogs(store.rows), "b");
+    assert.deepEqual(after.net.loads, [2]);
+    goesOn.hangUp();
+    await pass(net, 50);
+    assert.equal(store.rows.size, 1);
+  });
 });
 
 describe("what is written down", () => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { appendFileSync, chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
@@ -126,6 +126,22 @@ describe("writing calls down", () => {
       (await start()).found.map(([did]) => did),
       ["2.a", "3.a"],
     );
+  });
+
+  it("has another name when a log was not what was written to it", async () => {
+    const before = await start();
+    await before.write({ saved: [["1.a", MB]], removed: [] });
+    await before.close();
+    const path = join(folder, logs()[0]!);
+    truncateSync(path, 10);
+    appendFileSync(path, "\n");
+    const store = await start();
+    assert.match(lines.at(-1)!, /cannot be read, as after a power cut/);
+    const write = () => store.write({ saved: [["2.a", "two"]], removed: [] });
+    await waitFor("it is told", 10_000, async () => (await write()) === `${store.identity}-1`);
+    assert.equal(existsSync(path), false);
+    assert.deepEqual(await store.names!(), ["2.a"]);
+    assert.equal(await write(), `${store.identity}-1`);
   });
 
   it("goes on for another process that has let go: what comes meanwhile is written first, and the names of all its calls are told", async () => {

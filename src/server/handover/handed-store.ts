@@ -53,6 +53,10 @@ export class HandedStore implements DialogStore {
     return dids.filter((did) => !this.#ports.isKept(did));
   }
 
+  names(): Promise<readonly string[]> {
+    return this.#ports.file.names();
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#ports.file.close();

@@ -35,6 +35,10 @@ class FakeFile implements HandedCalls {
     return this.#name;
   }
 
+  async names() {
+    return this.#dids;
+  }
+
   async close(): Promise<void> {}
 }
 
