@@ -18,8 +18,8 @@ const MAX_CREDENTIALS_LENGTH = 4_096;
 const USERNAME = /[\s,]username[ \t]*=[ \t]*(?:"([^"]*)"|([^\s,"]+))/i;
 
 /**
- * What Kamailio hashes of a URI, byte for byte: upper and lower case count, an IPv6 address has its brackets, and a port stands behind the host
- * when the URI names another than the default one. `undefined` when it is no SIP, SIPS or tel URI.
+ * What Kamailio hashes of a URI, byte for byte: upper and lower case count, the user is without password and parameters, an IPv6 address has its
+ * brackets, and a port stands behind the host when the URI names another than the default one (seen on 5.6.3). `undefined` when it is no SIP, SIPS or tel URI.
  */
 export function uriKey(text: string): UriKey | undefined {
   const uri = tryParseSipUri(text);
@@ -28,7 +28,7 @@ export function uriKey(text: string): UriKey | undefined {
   const rest = /^(?:\[[^\]]*\]|[^:;?]*)(?::\d+)?/.exec(text.slice(start))?.[0] ?? "";
   const isDefault = uri.port === undefined || uri.port === (uri.scheme === "sips" ? DEFAULT_TLS_PORT : DEFAULT_PORT);
   const host = isDefault ? rest.replace(/:\d+$/, "") : rest;
-  return { user: uriUser(uri) ?? "", host };
+  return { user: (uriUser(uri) ?? "").split(";", 1)[0]!, host };
 }
 
 /** User of the credentials of a request, without a domain behind it; `undefined` when there are none. Those for a proxy go first, as in Kamailio. */
