@@ -37,6 +37,15 @@ export interface TargetGuard {
   accepts(target: UriTarget): boolean;
 }
 
+/** A further place that a request is sent to: chosen by the configuration, so that the guard has no say. */
+export interface ForkTarget {
+  readonly uri: string;
+  /** Request-URI there; that of the call when it is left out. */
+  readonly requestUri?: string | undefined;
+  /** As {@link ProxyCall.sendFrom}. */
+  readonly sendFrom?: Listener | undefined;
+}
+
 /**
  * One request that needs a routing decision, and later the branches that the decision made.
  * This is all that the routing floor sees of the proxy (RFC 3261 §16.2: the response context).
@@ -79,6 +88,11 @@ export interface ProxyCall {
   exemptUri?: string | undefined;
   /** The listener that relay() sends from where it reaches the target; undefined: the one that the request came to. */
   sendFrom?: Listener | undefined;
+  /**
+   * Where the next relay() sends the request at the same time as to its target: whoever accepts it first has it, and it has failed when all have. Names
+   * lead to their first address only then.
+   */
+  forkTo?: readonly ForkTarget[];
   /**
    * Forwards the request. False when it was cancelled or answered already, or when its target is known to be unusable: then nothing is
    * decided yet; also when {@link MAX_BRANCHES} attempts have failed. A target whose host name must be looked up first fails later, as a transport error in failure().

@@ -6,6 +6,7 @@ import { admit, CLOSED_RETRY_AFTER_S } from "./admission.ts";
 import { Branch } from "./branch.ts";
 import { makeBranch } from "./branch-id.ts";
 import type { ProxyCore } from "./core.ts";
+import { type Fork, NO_FORKS, resolveForks } from "./forks.ts";
 import { forwardedRequest } from "./forward.ts";
 import { type HandledRequest, type Handler, HandlerRun, runReply } from "./handler-run.ts";
 import { endOrphan } from "./hangup.ts";
@@ -95,7 +96,7 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
       return false;
     }
     const found = this.#resolveTarget();
-    if (!(found instanceof Promise) && found.length === 0) {
+    if (!(found instanceof Promise) && found.length === 0 && this.forkTo.length === 0) {
       this.#noteUnusableTarget();
       return false;
     }
@@ -116,8 +117,7 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
       return true;
     }
     this.#handler.decided = true;
-    this.branch?.cancel();
-    this.branch = undefined;
+    this.giveUp();
     const sent = this.reject(status, reason, headers);
     if (status < 300) this.#end("Rejected"); // a call that we answer ourselves occupies no destination
     return sent;
@@ -127,15 +127,13 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
     if (this.finalStatus !== 0) return;
     this.#handler.decided = true;
     this.core.counters.drop_requests++;
-    this.branch?.cancel();
-    this.branch = undefined;
+    this.giveUp();
     this.fallSilent(DROPPED_STATUS);
   }
 
   /** Ends a call that is not up yet: the destination gets CANCEL, the caller this answer. */
   abort(status: number, reason: string): void {
-    this.branch?.cancel();
-    this.branch = undefined;
+    this.giveUp();
     this.reject(status, reason);
   }
 
@@ -160,13 +158,12 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
       { callId: this.callId, err: error },
       this.finalStatus === 0 ? "route handler failed: answering 500" : "route handler failed after the request was answered",
     );
-    this.branch?.cancel();
-    this.branch = undefined;
+    this.giveUp();
     this.reject(500, "Server Internal Error");
   }
 
   override branchFailure(branch: Branch, response: SipResponse | undefined, cause: FailureCause): void {
-    if (branch === this.branch) {
+    if (branch === this.branch && !this.isForked) {
       this.cutShort = branch.cutShort;
       if (this.finalStatus === 0 && !this.cancelled && this.#hops?.advance(branch, response, cause)) {
         this.dialog?.forgetEarlyLegs();
@@ -269,10 +266,39 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
   }
 
   #sendTo(found: Hops): void {
-    if (found instanceof Promise) {
+    const others = this.forkTo;
+    this.forkTo = NO_FORKS;
+    if (others.length > 0) {
+      this.#sending = true;
+      resolveForks(this.core.network, found, others, this.source.listener)
+        .then(({ targets, forks }) => this.#sendToAll(targets, forks))
+        .catch((error: unknown) => this.handlerFailed(error));
+    } else if (found instanceof Promise) {
       this.#sending = true;
       found.then((targets) => this.#send(targets)).catch((error: unknown) => this.handlerFailed(error));
     } else this.#send(found);
+  }
+
+  /** One of the forks takes the place of a target that cannot be reached. */
+  #sendToAll(targets: readonly Endpoint[], forks: readonly Fork[]): void {
+    const [first, ...rest] = forks;
+    if (targets.length === 0 && first !== undefined) {
+      [this.destinationUri, this.exemptUri, this.requestUri] = [
+        first.target.uri,
+        first.target.uri,
+        first.target.requestUri ?? this.requestUri,
+      ];
+    }
+    this.#send(targets.length === 0 && first !== undefined ? first.places : targets);
+    if (this.branch === undefined) return; // it was answered, or nothing could be sent
+    this.#hops = undefined;
+    for (const { target, places } of targets.length === 0 ? rest : forks) {
+      const hops = new HopList(this.core, {
+        ...{ targets: places.slice(0, 1), uri: target.uri, judged: undefined, cells: NO_CELLS, answerWithinMs: this.answerWithinMs },
+      });
+      const branch = this.#branchTo(hops, target.requestUri ?? this.requestUri);
+      if (branch !== undefined) this.fork(branch);
+    }
   }
 
   #send(targets: readonly Endpoint[]): void {
@@ -303,18 +329,25 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
   }
 
   #transmit(hops: HopList): void {
+    const branch = this.#branchTo(hops, this.requestUri);
+    if (branch === undefined) this.reject(513, "Message Too Large");
+    else this.branch = branch;
+  }
+
+  /** Sends the request to the current place of these; undefined when it is too large for that. */
+  #branchTo(hops: HopList, requestUri: string): Branch | undefined {
     const { core, request, source } = this;
     const { cells, outcome, hasNext, answerWithinMs } = hops;
     const branch = makeBranch(this.#fingerprint, core.layer.chance.token());
     const plan = {
-      ...{ branch, requestUri: this.requestUri, popRoutes: this.#route.popRoutes, dropLastRoute: this.#route.dropLastRoute },
+      ...{ branch, requestUri, popRoutes: this.#route.popRoutes, dropLastRoute: this.#route.dropLastRoute },
       ...{ appendRoute: undefined, pushRoutes: [], defaultMaxForwards: core.defaultMaxForwards, did: this.dialog?.did },
       ...{ addHeaders: this.addHeaders, removeHeaders: this.removeHeaders },
     };
     const { target, text } = hops.place((place) => forwardedRequest(request, source, { ...plan, target: place }));
-    if (isTooLarge(target, text)) return void this.reject(513, "Message Too Large");
+    if (isTooLarge(target, text)) return undefined;
     if (this.dialog !== undefined) {
-      this.dialog.inviteSent(target.insteadOf ?? target, branch, this.requestUri, request.cseqNumber);
+      this.dialog.inviteSent(target.insteadOf ?? target, branch, requestUri, request.cseqNumber);
       this.dialog.guard = this.guard === core.router.guard ? undefined : this.guard; // that one applies anyway
       core.dialogs.changed(this.dialog);
     }
@@ -330,7 +363,7 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
       hasNext,
       answerWithinMs,
     };
-    this.branch = new Branch(core, this, sent);
+    return new Branch(core, this, sent);
   }
 
   #noteUnusableTarget(): void {

@@ -14,8 +14,8 @@ const MAX_CHALLENGES = 16;
 const CALLER_GONE = 'SIP;cause=430;text="Flow Failed"';
 
 /**
- * One request on its way and the responses to it (RFC 3261 §16.2). At most one branch is waited for at a time;
- * those before it were given up.
+ * One request on its way and the responses to it (RFC 3261 §16.2). Branches are tried one after the other, those before were given up;
+ * or several at once, and then the last one that fails is what failed.
  */
 export abstract class ResponseContext implements BranchOwner, ServerUser {
   cancelled = false;
@@ -25,6 +25,8 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
   protected readonly transaction: ServerTransaction;
   /** The branch that is waited for. */
   protected branch: Branch | undefined;
+  /** Others that are waited for at the same time; absent when there are none. */
+  #forks: Set<Branch> | undefined;
   /** Status of the final response that went to the caller, or of the one that was kept back on purpose; 0 before. */
   protected finalStatus = 0;
   /** Its caller can be answered no more. */
@@ -51,7 +53,7 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
   protected abstract onRejected(status: number): void;
 
   branchProvisional(branch: Branch, response: SipResponse): void {
-    if (branch !== this.branch || this.finalStatus !== 0 || this.cancelled) return;
+    if (!this.#isAwaited(branch) || this.finalStatus !== 0 || this.cancelled) return;
     this.onProvisional(branch, response);
     this.#forward(response);
   }
@@ -67,7 +69,8 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
       this.onOrphan(branch, response);
       return;
     }
-    if (branch !== this.branch) this.branch?.cancel('SIP;cause=200;text="Call completed elsewhere"');
+    this.#cancelOthers(branch, 'SIP;cause=200;text="Call completed elsewhere"');
+    this.#forks?.delete(branch);
     this.branch = branch;
     this.onSuccess(branch, response);
     if (this.cancelled) this.cancelledLate();
@@ -78,12 +81,55 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
   }
 
   branchFailure(branch: Branch, response: SipResponse | undefined, cause: FailureCause): void {
-    if (branch !== this.branch) return;
-    this.branch = undefined;
+    if (!this.#isAwaited(branch)) return;
+    this.#forget(branch);
     if (this.finalStatus !== 0) return;
     this.noteFailure(response?.status ?? statusOfFailure(cause), response);
+    if (this.branch !== undefined) {
+      // Nobody else is to be asked (RFC 3261 §16.7 step 5).
+      if (response !== undefined && response.status >= 600) this.#cancelOthers(branch, undefined);
+      return;
+    }
     if (this.cancelled) this.#endCancelled(response);
     else this.onFailure(response, cause);
+  }
+
+  /** Waits for a branch together with the one that is waited for already. */
+  protected fork(branch: Branch): void {
+    this.#forks ??= new Set();
+    this.#forks.add(branch);
+  }
+
+  /** Whether there are several branches that are waited for. */
+  protected get isForked(): boolean {
+    return this.#forks !== undefined && this.#forks.size > 0;
+  }
+
+  /** Takes back whatever is waited for, and waits for it no longer. */
+  protected giveUp(): void {
+    this.#cancelOthers(undefined, undefined);
+    this.branch = undefined;
+    this.#forks = undefined;
+  }
+
+  #isAwaited(branch: Branch): boolean {
+    return branch === this.branch || this.#forks?.has(branch) === true;
+  }
+
+  /** The branch has come to its end: another one takes its place, when there is one. */
+  #forget(branch: Branch): void {
+    this.#forks?.delete(branch);
+    if (branch !== this.branch) return;
+    this.branch = undefined;
+    const [other] = this.#forks ?? [];
+    if (other === undefined) return;
+    this.#forks?.delete(other);
+    this.branch = other;
+  }
+
+  #cancelOthers(branch: Branch | undefined, reason: string | undefined): void {
+    if (this.branch !== branch) this.branch?.cancel(reason);
+    for (const other of this.#forks ?? []) if (other !== branch) other.cancel(reason);
   }
 
   /** Remembers an answer if it is better than those before. */
@@ -121,7 +167,7 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
     if (this.finalStatus !== 0 || this.cancelled) return;
     this.cancelled = true;
     if (this.branch === undefined) this.reject(487, "Request Terminated");
-    else this.branch.cancel(reason);
+    else this.#cancelOthers(undefined, reason);
   }
 
   /** A branch has failed: there is a response to be sent, if it is only our own. */

@@ -1,7 +1,8 @@
 import type { Destination } from "../balancer/index.ts";
 import type { SipResponse } from "../sip/index.ts";
 import type { Listener } from "../transaction/index.ts";
-import type { FailureCause, TargetGuard } from "./ports.ts";
+import { NO_FORKS } from "./forks.ts";
+import type { FailureCause, ForkTarget, TargetGuard } from "./ports.ts";
 import { ResponseContext } from "./response-context.ts";
 
 /** What routers read and set of a request that they decide on, before and between its branches; see `ProxyCall`. */
@@ -11,6 +12,7 @@ export abstract class RoutedRequest extends ResponseContext {
   guard: TargetGuard | undefined = undefined;
   exemptUri: string | undefined = undefined;
   sendFrom: Listener | undefined = undefined;
+  forkTo: readonly ForkTarget[] = NO_FORKS;
   response: SipResponse | undefined = undefined;
   status = 0;
   failureCause: FailureCause | undefined = undefined;

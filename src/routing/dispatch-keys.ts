@@ -18,17 +18,22 @@ const MAX_CREDENTIALS_LENGTH = 4_096;
 const USERNAME = /[\s,]username[ \t]*=[ \t]*(?:"([^"]*)"|([^\s,"]+))/i;
 
 /**
- * What Kamailio hashes of a URI, byte for byte: upper and lower case count, an IPv6 address has its brackets, and a port stands behind the host
- * when the URI names another than the default one. `undefined` when it is no SIP, SIPS or tel URI.
+ * What Kamailio hashes of a URI, byte for byte: upper and lower case count, the user is without password and parameters, an IPv6 address has its
+ * brackets, and a port stands behind the host when the URI names another than the default one (seen on 5.6.3). `undefined` when it is no SIP, SIPS or tel URI.
  */
 export function uriKey(text: string): UriKey | undefined {
   const uri = tryParseSipUri(text);
   if (uri === undefined) return text.slice(0, 4).toLowerCase() === "tel:" ? { user: splitUri(text).user, host: "" } : undefined;
-  const start = text.indexOf("@") + 1 || text.indexOf(":") + 1;
-  const rest = /^(?:\[[^\]]*\]|[^:;?]*)(?::\d+)?/.exec(text.slice(start))?.[0] ?? "";
+  const { host, port } = writtenHost(text);
   const isDefault = uri.port === undefined || uri.port === (uri.scheme === "sips" ? DEFAULT_TLS_PORT : DEFAULT_PORT);
-  const host = isDefault ? rest.replace(/:\d+$/, "") : rest;
-  return { user: uriUser(uri) ?? "", host };
+  return { user: (uriUser(uri) ?? "").split(";", 1)[0]!, host: isDefault ? host : host + port };
+}
+
+/** Host and port of a SIP URI as they stand in it: the host in its own case, an IPv6 address with brackets; the port with its colon, "" when there is none. */
+export function writtenHost(text: string): { readonly host: string; readonly port: string } {
+  const start = text.indexOf("@") + 1 || text.indexOf(":") + 1;
+  const [, host = "", port = ""] = /^(\[[^\]]*\]|[^:;?]*)(:\d+)?/.exec(text.slice(start)) ?? [];
+  return { host, port };
 }
 
 /** User of the credentials of a request, without a domain behind it; `undefined` when there are none. Those for a proxy go first, as in Kamailio. */

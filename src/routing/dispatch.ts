@@ -1,6 +1,16 @@
 import type { Destination as Row } from "../balancer/index.ts";
-import type { Destination, DispatchRequest, KeyOf, Route, SelectFailure, Selection, UriKey } from "../dispatch/index.ts";
-import type { ProxyCall } from "../proxy/ports.ts";
+import {
+  type Destination,
+  type DispatchRequest,
+  type KeyOf,
+  PARALLEL,
+  type Route,
+  type SelectFailure,
+  type Selection,
+  type UriKey,
+} from "../dispatch/index.ts";
+import { NO_FORKS } from "../proxy/forks.ts";
+import { type ForkTarget, MAX_BRANCHES, type ProxyCall } from "../proxy/ports.ts";
 import { authUser, uriKey } from "./dispatch-keys.ts";
 import { hasRoom } from "./has-room.ts";
 import { pointAtConfigured, pointAtPick } from "./point-at.ts";
@@ -80,6 +90,7 @@ export function nextDispatch(ports: DispatchPorts, call: ProxyCall, mode: Dispat
   const session = sessions.get(call);
   if (call.cancelled || call.load.closed) return "too-late";
   if (session === undefined) return "no-selection";
+  if (session.selection.algorithm === PARALLEL) return "no-destination"; // it has been to all of them
   giveBack(ports, call); // its place at the former destination is free for this one
   if (session.selection.next() === undefined) {
     session.selection.release();
@@ -144,6 +155,22 @@ function go(ports: DispatchPorts, call: ProxyCall, mode: DispatchMode): void {
   } else if (row === undefined) pointAtConfigured(call, destination.uri);
   else pointAtPick(call);
   call.sendFrom = dispatching.socketOf(destination);
+  call.forkTo = algorithm === PARALLEL ? forksOf(ports, call, session.selection, mode) : NO_FORKS;
+}
+
+/** Where a call goes at the same time that goes to all of a set (algorithm 12). */
+function forksOf(
+  { dispatching }: DispatchPorts,
+  { requestUri }: ProxyCall,
+  selection: Selection,
+  mode: DispatchMode,
+): readonly ForkTarget[] {
+  const others = selection.all().slice(1, MAX_BRANCHES);
+  return others.map((destination) => ({
+    uri: destination.uri,
+    requestUri: mode === "domain" ? withHostOf(requestUri, destination.uri) : undefined,
+    sendFrom: dispatching?.socketOf(destination),
+  }));
 }
 
 /** The call is about to be counted elsewhere: what it counts does not keep it from anywhere. */

@@ -1,7 +1,6 @@
 import type { ProxyCall } from "../proxy/ports.ts";
 import { nameAddrParam } from "../sip/index.ts";
-import { authUser } from "./dispatch-keys.ts";
-import { splitUri } from "./request-uri.ts";
+import { authUser, uriKey, writtenHost } from "./dispatch-keys.ts";
 import { encodeText } from "./text.ts";
 
 /** Text that a call has at this place; one character a byte. `undefined`: it has none. */
@@ -17,16 +16,16 @@ const VARIABLES: Readonly<Record<string, Part>> = {
   ci: ({ callId }) => callId,
   rm: ({ request }) => request.method,
   ru: ({ requestUri }) => requestUri,
-  rU: ({ requestUri }) => splitUri(requestUri).user,
-  rd: ({ requestUri }) => splitUri(requestUri).host,
+  rU: ({ requestUri }) => userOf(requestUri),
+  rd: ({ requestUri }) => hostOf(requestUri),
   fu: ({ request }) => request.from.uri,
-  fU: ({ request }) => splitUri(request.from.uri).user,
-  fd: ({ request }) => splitUri(request.from.uri).host,
+  fU: ({ request }) => userOf(request.from.uri),
+  fd: ({ request }) => hostOf(request.from.uri),
   fn: ({ request }) => request.from.displayName,
   ft: ({ request }) => nameAddrParam(request.from, "tag"),
   tu: ({ request }) => request.to.uri,
-  tU: ({ request }) => splitUri(request.to.uri).user,
-  td: ({ request }) => splitUri(request.to.uri).host,
+  tU: ({ request }) => userOf(request.to.uri),
+  td: ({ request }) => hostOf(request.to.uri),
   si: ({ source }) => source.address,
   sp: ({ source }) => String(source.port),
   au: ({ request }) => authUser(request),
@@ -66,4 +65,14 @@ function partOf([, wrapped, wrappedName, kind = wrapped, name = wrappedName, bra
     const value = variables.get(name);
     return value === undefined || value === null ? undefined : encodeText(String(value));
   };
+}
+
+function userOf(uri: string): string | undefined {
+  return uriKey(uri)?.user;
+}
+
+/** As it stands: upper and lower case count, as in Kamailio. */
+function hostOf(uri: string): string | undefined {
+  const key = uriKey(uri);
+  return key === undefined || key.host === "" ? undefined : writtenHost(uri).host;
 }

@@ -1,3 +1,4 @@
+import { NO_FORKS } from "../proxy/forks.ts";
 import type { ProxyCall } from "../proxy/ports.ts";
 
 /** Sends the call to the balancer's current pick: sets the destination URI and the resolved address that goes with it. */
@@ -6,6 +7,7 @@ export function pointAtPick(call: ProxyCall): void {
   if (!destination) return;
   call.destinationUri = destination.uri;
   call.sendFrom = undefined;
+  call.forkTo = NO_FORKS;
   call.setTarget(destination);
 }
 
@@ -14,5 +16,6 @@ export function pointAtConfigured(call: ProxyCall, uri: string): void {
   call.destinationUri = uri;
   call.exemptUri = uri;
   call.sendFrom = undefined;
+  call.forkTo = NO_FORKS;
   call.setTarget(undefined);
 }

@@ -96,7 +96,12 @@ export class Dispatching {
 
   /** Reads file and table of the configuration in force again (`dispatcher.reload`). When it rejects nothing has changed. */
   reload(): Promise<void> {
-    return this.#config === undefined ? Promise.resolve() : this.load(this.#config);
+    return this.#inTurn(async () => {
+      const config = this.#config;
+      if (config === undefined) return;
+      const apply = await this.prepare(config);
+      if (this.#config === config) await apply(); // else another configuration has been put into force meanwhile, with its file and table
+    });
   }
 
   /** Reads what a configuration names, and answers how to put it into force. Rejects with a sentence. */

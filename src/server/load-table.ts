@@ -1,5 +1,5 @@
 import type { Balancer, DestinationRow, StatusChange, TableChange } from "../balancer/index.ts";
-import { type Config, tableNotices } from "../config/index.ts";
+import { type Config, hasDispatcher, tableNotices } from "../config/index.ts";
 import type { Log } from "../proxy/index.ts";
 import type { DynamicRow } from "../registrar/index.ts";
 import { type AddressChange, type SipTarget, targetKey } from "../resolution/index.ts";
@@ -78,7 +78,7 @@ export class TableLoader {
    *
    * @param config what it names and the new table does not have is said in the log
    */
-  async load(config: Pick<Config, "routing" | "load_balancer" | "registrar">): Promise<void> {
+  async load(config: Pick<Config, "routing" | "load_balancer" | "registrar" | "dispatcher">): Promise<void> {
     const { log, registered, store } = this.#ports;
     const [{ rows, skipped, unresolved, kept }] = await Promise.all([store.loadDestinations(), this.#check(registered?.() ?? [], "all")]);
     this.#stored = rows;
@@ -213,9 +213,12 @@ export class TableLoader {
   }
 }
 
-/** Whether every rule takes its destinations from lists of the distributor or sets of the dispatcher, which need not be in the table. */
-function isDistributed({ routing: { rules, script } }: Pick<Config, "routing">): boolean {
-  return script === null && rules.length > 0 && rules.every(({ dispatch, distribute }) => (dispatch ?? distribute) !== undefined);
+/** Whether calls may go to others than those of the table: the dispatcher has sets, or every rule takes its destinations from a list of the distributor. */
+function isDistributed({ routing: { rules, script }, dispatcher }: Pick<Config, "routing" | "dispatcher">): boolean {
+  return (
+    hasDispatcher({ dispatcher }) ||
+    (script === null && rules.length > 0 && rules.every(({ dispatch, distribute }) => (dispatch ?? distribute) !== undefined))
+  );
 }
 
 function rawOf({ id, group, uri, resources, probeMode, attrs, description }: DynamicRow): RawRow {

@@ -18,7 +18,7 @@ const MARKS = ["a", "i", "t", "d", "ap", "ip", "tp", "dp"] as const;
 /** What a request asks the dispatcher module for. What is absent is a plain INVITE for `set` with `algorithm`. */
 export interface PeerRequest {
   /** What the configuration does: `select` is `ds_select_dst`, and the others are the functions of that name. */
-  readonly run?: "select" | "routes" | "from" | "mark" | "load" | "active";
+  readonly run?: "select" | "domain" | "routes" | "from" | "mark" | "load" | "active";
   readonly method?: string;
   readonly set?: number;
   readonly algorithm?: number;
@@ -47,6 +47,8 @@ export interface PeerAnswer {
   readonly code: number;
   /** `$du` after it. */
   readonly picked: string | undefined;
+  /** `$ru` after it. */
+  readonly requestUri: string;
   /** URIs of the failover list with the picked one first. */
   readonly list: readonly string[];
   /** What `ds_is_from_list` found: the set, -1 when one was asked for, and the attributes. */
@@ -169,6 +171,7 @@ function askInOrder(
       answers[index] = {
         matched: { set: Number(set), attrs },
         code: Number(code),
+        requestUri: /^X-Ru: <([^>\r]*)>/m.exec(text)?.[1] ?? "",
         picked: picked === "" ? undefined : picked,
         list: list.split(",").filter((item) => item !== ""),
       };
@@ -310,6 +313,10 @@ request_route {
       ds_select_routes("$hdr(X-Rules)", "d", "$var(limit)");
       $var(code) = $retcode;
       break;
+    case "domain":
+      ds_select_domain("$var(set)", "$var(algorithm)", "$var(limit)");
+      $var(code) = $retcode;
+      break;
     case "from":
       ds_is_from_list("$var(set)", "$var(mode)", "$hdr(X-Uri)");
       $var(code) = $retcode;
@@ -341,6 +348,7 @@ ${MARKS.map((state) => `        case "${state}":\n          ds_mark_dst("${state
   $var(picked) = "";
   if ($du != $null) $var(picked) = $du;
   append_to_reply("X-Picked: $var(code) <$var(picked)>$var(text)\\r\\n");
+  append_to_reply("X-Ru: <$ru>\\r\\n");
   append_to_reply("X-Matched: $var(matched) $var(attributes)\\r\\n");
   sl_send_reply("300", "Picked");
   exit;
