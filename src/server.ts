@@ -91,7 +91,7 @@ async function compose(
   const { looks } = announcer;
   const addresses = new Addresses({ config, below, nowMs, after });
   opened.push(async () => addresses.close());
-  const dispatching = new Dispatching({ below, nowMs, listeners: () => network.listeners, addresses, after, log });
+  const dispatching = new Dispatching({ below, nowMs, listeners: () => network.listeners, addresses, log });
   const balancer = new Balancer({
     below,
     onStatus: (change) => {

@@ -1,18 +1,28 @@
 import { type Balancer, canonicalIp, type HeldLease } from "../balancer/index.ts";
 import { type Config, type DispatcherSetup, missingSets, readDispatcherSetup } from "../config/index.ts";
-import { type Destination, Dispatcher, type ReloadResult, readRows, type StateChange, type WrittenRecord } from "../dispatch/index.ts";
+import {
+  type Destination,
+  Dispatcher,
+  FLAG_NO_DNS,
+  type ReloadResult,
+  readRows,
+  type StateChange,
+  type WrittenRecord,
+} from "../dispatch/index.ts";
 import type { DispatchPort } from "../management/index.ts";
 import type { Log } from "../proxy/index.ts";
 import { type AddressChange, type Found, isNumeric, type SipTarget, targetKey, targetOfUri } from "../resolution/index.ts";
 import { compileExpression, dispatchTarget, NodeTargets, type Dispatching as Routed } from "../routing/index.ts";
 import { parseSipUri } from "../sip/index.ts";
-import { DispatcherTableReader } from "../store/index.ts";
+import { DispatcherTableReader, within } from "../store/index.ts";
 import type { Listener } from "../transaction/index.ts";
 import type { Addresses } from "./addresses.ts";
 import { SocketNames } from "./socket-names.ts";
 
 /** How long a load waits for the addresses of names: who a request came from is not known by them before. */
 const RESOLVE_WAIT_MS = 2_000;
+/** Sentences that one refusal tells. */
+const MAX_TOLD = 10;
 /** By which a call's record tells that it counts on a destination of the dispatcher; ids of rows begin with a digit. */
 const HELD_PREFIX = "ds ";
 
@@ -25,8 +35,6 @@ export interface DispatchingPorts {
   readonly nowMs: () => number;
   readonly listeners: () => readonly Listener[];
   readonly addresses: Pick<Addresses, "find" | "resolve" | "hold">;
-  /** Runs something once, later; what it answers takes it back. */
-  readonly after: (ms: number, run: () => void) => () => void;
   readonly log: Log;
 }
 
@@ -109,7 +117,9 @@ export class Dispatching {
     try {
       const setup = readDispatcherSetup(config);
       const { records, problems } = await this.#recordsOf(setup);
-      return () => this.#apply(config, setup, records, [...setup.problems, ...problems]);
+      const all = [...setup.problems, ...problems];
+      if (setup.isStrict) refuseProblems(records, all);
+      return () => this.#apply(config, setup, records, all);
     } catch (error) {
       this.#failedReloads++;
       throw error;
@@ -121,14 +131,14 @@ export class Dispatching {
     const { isApplied, problems } = this.dispatcher.add(record);
     if (!isApplied) return problems;
     for (const problem of problems) this.#ports.log.warn({}, `dispatcher: ${problem}`);
-    this.#setsChanged();
+    void this.#setsChanged();
     return [];
   }
 
   /** Takes the destinations of a URI out of a set until the next load (`dispatcher.remove`). Answers how many there were. */
   remove(setId: number, uri: string): number {
     const removed = this.dispatcher.remove(setId, uri);
-    if (removed > 0) this.#setsChanged();
+    if (removed > 0) void this.#setsChanged();
     return removed;
   }
 
@@ -219,15 +229,13 @@ export class Dispatching {
 
   async #apply(
     config: DispatchConfig,
-    { options, isStrict }: DispatcherSetup,
+    { options }: DispatcherSetup,
     records: readonly WrittenRecord[],
     problems: readonly string[],
   ): Promise<void> {
     const { log } = this.#ports;
     const isFirst = this.#config === undefined;
-    if (isStrict && problems.length > 0) return this.#refuse(problems);
-    const result = this.dispatcher.replace(records, isStrict, options);
-    if (!result.isApplied) return this.#refuse(result.problems);
+    const result = this.dispatcher.replace(records, false, options);
     this.#config = config;
     this.#hashKey = hashKeyOf(config);
     if (!isFirst) this.#reloads++;
@@ -238,19 +246,14 @@ export class Dispatching {
     ))
       log.warn({}, text);
     if (!isFirst || records.length > 0) tellLoad(this.dispatcher, result, log);
-    this.#setsChanged();
-    await this.#resolved();
+    await this.#setsChanged();
   }
 
-  #refuse(problems: readonly string[]): never {
-    this.#failedReloads++;
-    throw new Error(`dispatcher: nothing is loaded, as ds_load_mode is 1: ${problems.slice(0, 10).join("; ")}`);
-  }
-
-  #setsChanged(): void {
+  /** Resolves when the names of the sets are looked up, or after a while. Never rejects. */
+  #setsChanged(): Promise<unknown> {
     this.#ports.addresses.hold(this.#named().map(targetOf), "dispatcher");
     for (const tell of this.setsListeners) tell();
-    void this.#resolved();
+    return within(this.#resolved(), RESOLVE_WAIT_MS);
   }
 
   /** Sentences about sockets that no listener is. */
@@ -267,12 +270,12 @@ export class Dispatching {
       look(attributes.socket, "socket", owner);
       look(attributes.pingSocket, "ping_socket", owner);
     }
-    return problems.slice(0, 20);
+    return problems.slice(0, MAX_TOLD);
   }
 
-  /** Looks up the names; waits for them, but not long. */
+  /** Looks up the names. Never rejects. */
   async #resolved(): Promise<void> {
-    const { addresses, after, log } = this.#ports;
+    const { addresses, log } = this.#ports;
     const pending: Promise<void>[] = [];
     for (const destination of this.#named()) {
       const use = ({ addresses: found }: Found): void => {
@@ -283,11 +286,7 @@ export class Dispatching {
       if (found instanceof Promise) pending.push(found.then(use));
       else use(found);
     }
-    if (pending.length === 0) return;
-    const late = Promise.withResolvers<void>();
-    const stop = after(RESOLVE_WAIT_MS, () => late.resolve());
-    await Promise.race([Promise.allSettled(pending), late.promise]);
-    stop();
+    await Promise.allSettled(pending);
   }
 
   #setAddresses(destination: Destination, found: readonly { readonly ip: string }[]): void {
@@ -299,7 +298,7 @@ export class Dispatching {
   }
 
   #named(): Destination[] {
-    return this.#all().filter(({ target }) => !isNumeric(target.host));
+    return this.#all().filter(({ target, flags }) => (flags & FLAG_NO_DNS) === 0 && !isNumeric(target.host));
   }
 
   #inTurn(run: () => Promise<void>): Promise<void> {
@@ -307,6 +306,13 @@ export class Dispatching {
     this.#turn = turn.catch(() => undefined);
     return turn;
   }
+}
+
+/** `ds_load_mode` 1. @throws Error that says what is wrong with which records, when anything is */
+function refuseProblems(records: readonly WrittenRecord[], problems: readonly string[]): void {
+  const trial = new Dispatcher({ below: () => 0, nowMs: () => 0, parseUri: dispatchTarget }).replace(records, true);
+  const all = [...problems, ...(trial.isApplied ? [] : trial.problems)];
+  if (all.length > 0) throw new Error(`dispatcher: nothing is loaded, as ds_load_mode is 1: ${all.slice(0, MAX_TOLD).join("; ")}`);
 }
 
 function hashKeyOf({ dispatcher: { hash_pvar: text } }: DispatchConfig): Routed["hashKey"] {
