@@ -11,6 +11,7 @@ export {
   type DistributeOptions,
   type DsCode,
   type DsDestination,
+  type DsFailure,
   type LbDestination,
   type LoadBalancing,
   type RouteHandler,

@@ -118,7 +118,7 @@ export const DispatcherSchema = Type.Object(
     ds_attrs_none: whole("No effect here, for Kamailio's configurations: a destination may always be without attributes.", 0, 0, 1),
     flags: whole("A sum: 1 hashes of URIs take their user alone; 2 failover, which is always possible here.", 2, 0, 3),
     use_default: whole("1: the last destination of a set is for when no other is left.", 0, 0, 1),
-    force_dst: whole("0: ds_select_dst of a script leaves a destination URI that is set already.", 1, 0, 1),
+    force_dst: whole("0: ds_select_dst of a script fails when there is a destination URI already.", 1, 0, 1),
     hash_pvar: text(
       "What algorithm 7 hashes: text with pseudo-variables $ci, $fu, $fU, $fd, $ft, $fn, $tu, $tU, $td, $ru, $rU, $rd, $rm, $si, $sp, $au, $ua, $hdr(NAME), and $var(NAME) or $avp(NAME) of a script.",
       "",

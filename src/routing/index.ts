@@ -14,5 +14,5 @@ export { type OutboundSpec, routeOutbound } from "./outbound.ts";
 export type { Dispatching, RoutingPorts } from "./ports.ts";
 export { asRouteModule, type RouteHandler, type RouteModule } from "./route-module.ts";
 export { compileRules, type RejectSpec, type RoutingMatchSpec, type RoutingRuleSpec, type RoutingSpec } from "./rules.ts";
-export { DispatcherFunctions, type DsCode, type DsDestination, type SelectDstOptions } from "./script-dispatch.ts";
+export { DispatcherFunctions, type DsCode, type DsDestination, type DsFailure, type SelectDstOptions } from "./script-dispatch.ts";
 export { createScriptRouter } from "./script-router.ts";

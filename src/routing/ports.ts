@@ -17,7 +17,7 @@ export interface Dispatching {
   isSocketOf(destination: Destination, listener: Listener): boolean;
   /** What algorithm 7 hashes (`hash_pvar`); undefined: nothing was said. */
   readonly hashKey: ((call: ProxyCall) => string) | undefined;
-  /** `force_dst` 0: a script's selection leaves a destination URI that is set already. */
+  /** `force_dst` 0: a script's selection fails when a destination URI is set already. */
   readonly keepsDestination: boolean;
   /** Reads list file and table again (`ds_reload`). */
   reload(): Promise<void>;

@@ -58,6 +58,9 @@ export interface DsDestination {
 /** The codes that Kamailio's functions return: 1 done, -1 not. */
 export type DsCode = 1 | -1;
 
+/** Why a selection gave nothing; "has-destination": `force_dst` is 0, and the script had set a destination URI before. */
+export type DsFailure = DispatchFailure | "has-destination";
+
 const MODES: Readonly<Record<string, DispatchMode>> = { "0": "dst", d: "dst", "1": "domain", r: "domain", "2": "list", x: "list" };
 
 /**
@@ -69,7 +72,7 @@ const MODES: Readonly<Record<string, DispatchMode>> = { "0": "dst", d: "dst", "1
 export class DispatcherFunctions {
   readonly #context: CallContext;
   #code: DsCode | 0 = 0;
-  #failure: DispatchFailure | undefined;
+  #failure: DsFailure | undefined;
 
   constructor(context: CallContext) {
     this.#context = context;
@@ -82,9 +85,10 @@ export class DispatcherFunctions {
 
   /**
    * Why the latest selection gave nothing: "no-set", "no-key" (the request lacks what is hashed), "no-destination" (none is active), "no-capacity" (those that are
-   * active are full), "no-selection" (nextDst() without one before), "too-late". `undefined` when it did.
+   * active are full), "no-selection" (nextDst() without one before), "has-destination" (`force_dst` 0, and there is a destination URI), "too-late". `undefined`
+   * when it did.
    */
-  get failure(): DispatchFailure | undefined {
+  get failure(): DsFailure | undefined {
     return this.#failure;
   }
 
@@ -155,11 +159,40 @@ export class DispatcherFunctions {
    * @param state "a" active, "i" inactive, "t" trying (a failure that counts towards `ds_probing_threshold`), "d" disabled; "p" behind the first three has it probed
    */
   markDst(state = "i"): boolean {
-    checkString("ds.markDst", "state", state);
-    const report = parseState(state);
-    if (report === undefined)
-      throw new RoutingError(`Cannot run ds.markDst with state "${state}": want "a", "i", "t" or "d", and "p" behind it or not`);
+    const report = reportOf("ds.markDst", state);
     return this.#act("ds.markDst", () => markDispatched(this.#context, this.#context.proxyCall, report));
+  }
+
+  /** `ds_mark_addr`: reports a state of the destinations of a set that have this URI. @param state as of {@link markDst} */
+  markAddr(state: string, set: number, uri: string): boolean {
+    const report = reportOf("ds.markAddr", state);
+    checkGroup("ds.markAddr", set);
+    checkString("ds.markAddr", "uri", uri);
+    const all = this.#dispatcher?.set(set)?.destinations ?? [];
+    const found = all.filter((destination) => destination.uri.toLowerCase() === uri.toLowerCase());
+    for (const destination of found) this.#dispatcher?.report(destination, report, "script");
+    return this.#done(found.length > 0);
+  }
+
+  /**
+   * `ds_oc_set_attrs`: takes over what a destination says of its load (RFC 7339), for algorithm 64. In reply(), too.
+   *
+   * @param rate percent of the requests that shall go elsewhere; kept between `ocmin` and `ocmax`
+   * @param validityMs how long that holds; 0: 500 ms
+   * @param sequence a report whose number is not above the last one is old, and passed over
+   * @returns false for an old one, and when the set has no such destination
+   */
+  ocSetAttrs(set: number, uri: string, rate: number, validityMs: number, sequence: number): boolean {
+    checkString("ds.ocSetAttrs", "uri", uri);
+    for (const number of [set, rate, validityMs]) checkGroup("ds.ocSetAttrs", number);
+    if (!Number.isFinite(sequence)) throw new RoutingError(`Cannot run ds.ocSetAttrs with sequence ${sequence}: want a number`);
+    return this.#done(this.#dispatcher?.setOverload(set, uri, rate, validityMs, sequence) ?? false);
+  }
+
+  /** The destinations of a set in their order, for what `$dsg()` tells and more; none when there is no such set. */
+  destinations(set: number): readonly DsDestination[] {
+    checkGroup("ds.destinations", set);
+    return (this.#dispatcher?.set(set)?.destinations ?? []).map((destination) => viewOf(destination));
   }
 
   /**
@@ -222,8 +255,9 @@ export class DispatcherFunctions {
     checkStrings(action, "resources", resources);
     const context = this.#context;
     const { proxyCall } = context;
-    // Kamailio's force_dst 0: what the script has set already stays.
-    if (mode === "dst" && context.dispatching?.keepsDestination === true && proxyCall.destinationUri !== undefined) return this.#done(true);
+    // as Kamailio 5.6.3 with force_dst 0
+    if (mode === "dst" && context.dispatching?.keepsDestination === true && proxyCall.destinationUri !== undefined)
+      return this.#select(action, () => "has-destination");
     return this.#select(action, () =>
       startDispatch(context, proxyCall, routes, { limit, resources, mode, key: key === undefined ? undefined : encodeText(key) }),
     );
@@ -233,7 +267,7 @@ export class DispatcherFunctions {
     return this.#select(action, () => nextDispatch(this.#context, this.#context.proxyCall, mode));
   }
 
-  #select(action: string, run: () => Destination | DispatchFailure): boolean {
+  #select(action: string, run: () => Destination | DsFailure): boolean {
     const found = mayAct(this.#context, action) ? run() : "too-late";
     this.#failure = typeof found === "string" ? found : undefined;
     return this.#done(this.#failure === undefined);
@@ -262,6 +296,15 @@ export class DispatcherFunctions {
       isSocketOf: (destination) => dispatching?.isSocketOf(destination, listener) === true,
     };
   }
+}
+
+/** Bits of a state that a script names. @throws {RoutingError} for what is none */
+function reportOf(action: string, state: string): number {
+  checkString(action, "state", state);
+  const report = parseState(state);
+  if (report === undefined)
+    throw new RoutingError(`Cannot run ${action} with state "${state}": want "a", "i", "t" or "d", and "p" behind it or not`);
+  return report;
 }
 
 /** Where a URI leads; a host name is no address, and found only when a destination is written with it. @throws {RoutingError} for what is no SIP URI */

@@ -184,7 +184,8 @@ function askInOrder(
   });
 }
 
-function requestText(request: PeerRequest, number: number, sentBy: string): string {
+/** The request that a dispatcher is asked by: one text for all of them, so that they are asked the same. */
+export function requestText(request: PeerRequest, number: number, sentBy: string): string {
   const method = request.method ?? "INVITE";
   const optional = (name: string, value: string | number | undefined): string[] => (value === undefined ? [] : [`${name}: ${value}`]);
   return [
@@ -194,6 +195,8 @@ function requestText(request: PeerRequest, number: number, sentBy: string): stri
     `To: <${request.to ?? "sip:someone@example.com"}>`,
     `Call-ID: ${request.callId ?? `call-${number}@example.com`}`,
     `CSeq: ${number} ${method}`,
+    `Contact: <sip:caller@${sentBy}>`,
+    `Max-Forwards: 70`,
     `X-Run: ${request.run ?? "select"}`,
     `X-Set: ${request.set ?? 1}`,
     `X-Algorithm: ${request.algorithm ?? 0}`,

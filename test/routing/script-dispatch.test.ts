@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Dispatcher, parseListFile } from "../../src/dispatch/index.ts";
+import { type Call, createScriptRouter, dispatchTarget, RoutingError } from "../../src/routing/index.ts";
+import { FakeCall, FakeLog, makeBalancer } from "./fake-call.ts";
+
+const LIST = ["1 sip:10.0.0.1 0 9 duid=a", "1 sip:10.0.0.2 8 5", "1 sip:10.0.0.3 1 1"].join("\n");
+
+/** A route module with this handler, over the sets of {@link LIST}. */
+function bench(request: (call: Call) => void, keepsDestination = false) {
+  const balancer = makeBalancer("pstn=1");
+  const dispatcher = new Dispatcher({ below: () => 0, nowMs: () => 0, parseUri: dispatchTarget });
+  assert.deepEqual(dispatcher.replace(parseListFile(LIST).records).problems, []);
+  const dispatching = {
+    ...{ dispatcher, keepsDestination, hashKey: undefined },
+    rowOf: () => undefined,
+    socketOf: () => undefined,
+    isSocketOf: () => false,
+    reload: async () => undefined,
+  };
+  const router = createScriptRouter({ request }, { balancer, log: new FakeLog(), dispatching });
+  const call = new FakeCall(balancer);
+  return { dispatcher, call, run: () => router.request(call) };
+}
+
+describe("call.ds", () => {
+  it("replaces a destination that the script has set, and with force_dst 0 fails instead, but for the Request-URI", () => {
+    for (const keeps of [false, true]) {
+      const seen: unknown[] = [];
+      const { run } = bench((call) => {
+        call.destinationUri = "sip:192.0.2.1";
+        seen.push(call.ds.selectDst(1, 8), call.ds.code, call.ds.failure, call.destinationUri, call.ds.selectDomain(1, 8), call.ds.failure);
+      }, keeps);
+      run();
+      const first = keeps ? [false, -1, "has-destination", "sip:192.0.2.1"] : [true, 1, undefined, "sip:10.0.0.1"];
+      assert.deepEqual(seen, [...first, true, undefined]);
+    }
+  });
+
+  it("reports the state of a destination by its URI", () => {
+    const seen: unknown[] = [];
+    const { run } = bench(({ ds }) => {
+      seen.push(
+        ds.markAddr("ip", 1, "SIP:10.0.0.1"),
+        ds.destinations(1).map(({ flags }) => flags),
+      );
+      seen.push(ds.markAddr("ip", 1, "sip:10.0.0.9"), ds.code, ds.markAddr("d", 77, "sip:10.0.0.1"));
+      assert.throws(() => ds.markAddr("x", 1, "sip:10.0.0.1"), RoutingError);
+    });
+    run();
+    assert.deepEqual(seen, [true, ["IP", "AP", "IX"], false, -1, false]);
+  });
+
+  it("tells the destinations of a set, none of one that is not there", () => {
+    const seen: unknown[] = [];
+    const { run } = bench(({ ds }) => {
+      seen.push(
+        ds.destinations(1).map(({ uri, isActive }) => [uri, isActive]),
+        ds.destinations(2),
+        ds.destinations(1)[0]?.attr("DUID"),
+      );
+    });
+    run();
+    const uris = ["sip:10.0.0.1", "sip:10.0.0.2", "sip:10.0.0.3"];
+    assert.deepEqual(seen, [uris.map((uri, i) => [uri, i < 2]), [], "a"]);
+  });
+
+  it("takes over what a destination says of its load, for algorithm 64, and nothing old", () => {
+    const seen: unknown[] = [];
+    const picked: unknown[] = [];
+    const { run } = bench(({ ds }) => {
+      seen.push(ds.ocSetAttrs(1, "sip:10.0.0.1", 100, 10_000, 1), ds.ocSetAttrs(1, "sip:10.0.0.1", 0, 10_000, 1));
+      seen.push(ds.ocSetAttrs(7, "sip:10.0.0.1", 1, 1, 1), ds.ocSetAttrs(1, "sip:10.0.0.9", 1, 1, 1));
+      assert.throws(() => ds.ocSetAttrs(1, "sip:10.0.0.1", 1, 1, Number.NaN), RoutingError);
+      for (let i = 0; i < 3; i++) picked.push(ds.select(1, 64) && ds.destination?.uri);
+    });
+    run();
+    assert.deepEqual(seen, [true, false, false, false]);
+    assert.deepEqual(picked, Array(3).fill("sip:10.0.0.2"));
+  });
+});
