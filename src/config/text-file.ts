@@ -27,19 +27,21 @@ export function readTextFile(file: string, wanted: string, maxBytes: number): st
 }
 
 function readBounded(descriptor: number, file: string, maxBytes: number): Uint8Array {
-  const buffer = Buffer.alloc(Math.min(fstatSync(descriptor).size, maxBytes) + 1);
+  const { size } = fstatSync(descriptor);
+  if (size > maxBytes) throw tooLarge(file, maxBytes);
+  const buffer = Buffer.alloc(size + 1);
   let length = 0;
   while (length < buffer.length) {
     const count = readSync(descriptor, buffer, length, buffer.length - length, null);
     if (count === 0) return buffer.subarray(0, length);
     length += count;
   }
-  throw problemWith(
-    file,
-    length > maxBytes
-      ? `the file has more than ${maxBytes} bytes, want at most that many`
-      : "the file grew while it was read, want it complete",
-  );
+  if (length > maxBytes) throw tooLarge(file, maxBytes);
+  throw problemWith(file, "the file grew while it was read, want it complete");
+}
+
+function tooLarge(file: string, maxBytes: number): ConfigError {
+  return problemWith(file, `the file has more than ${maxBytes} bytes, want at most that many`);
 }
 
 function problemWith(file: string, message: string, cause?: unknown): ConfigError {

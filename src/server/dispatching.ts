@@ -224,7 +224,7 @@ export class Dispatching {
 
   async #recordsOf({ fromFile, fromSets, table }: DispatcherSetup): Promise<{ records: WrittenRecord[]; problems: readonly string[] }> {
     if (table === undefined) return { records: [...fromFile, ...fromSets], problems: [] };
-    const rows = await this.#reader.read({ ...table, columns: Object.values(table.extra) });
+    const rows = await this.#reader.read({ ...table, columns: Object.values(table.extra) }, this.#config === undefined);
     const { records, problems } = readRows(rows, table.extra);
     return { records: [...fromFile, ...records, ...fromSets], problems };
   }
@@ -237,6 +237,7 @@ export class Dispatching {
   ): Promise<void> {
     const { log } = this.#ports;
     const isFirst = this.#config === undefined;
+    const wasInUse = this.isInUse;
     const result = this.dispatcher.replace(records, false, options);
     this.#config = config;
     this.#hashKey = hashKeyOf(config);
@@ -247,7 +248,7 @@ export class Dispatching {
       this.dispatcher.sets.map(({ id }) => id),
     ))
       log.warn({}, text);
-    if (!isFirst || records.length > 0) tellLoad(this.dispatcher, result, log);
+    if (wasInUse || records.length > 0) tellLoad(this.dispatcher, result, log);
     await this.#setsChanged();
   }
 

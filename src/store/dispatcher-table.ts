@@ -3,7 +3,7 @@ import Database from "better-sqlite3";
 import { MEMORY, sqliteFile } from "./database-url.ts";
 import { StoreError } from "./errors.ts";
 import { asStoreError } from "./fault.ts";
-import type { DispatcherPlace, DispatcherRow } from "./jobs.ts";
+import type { DispatcherPlace, DispatcherRead, DispatcherRow } from "./jobs.ts";
 import type { StateLog } from "./state-store.ts";
 import { WriterThread } from "./writer-thread.ts";
 
@@ -28,26 +28,31 @@ export interface DispatcherTableName {
 /** Reads Kamailio's table `dispatcher`. */
 export class DispatcherTableReader {
   readonly #log: StateLog;
-  #hasRead = false;
+  /** Databases and tables that were read before. */
+  readonly #known = new Set<string>();
 
   constructor(log: StateLog) {
     this.#log = log;
   }
 
   /**
-   * The rows, by their ids. The first time a table that is missing is made, as Kamailio's own scripts would; from then on a thread of its own reads, as a slow
-   * disk shall hold up no call.
+   * The rows, by their ids. The first time a table that is missing is made, as Kamailio's own scripts would.
    *
+   * @param mayBlock a start, when no call waits; else a thread of its own reads, as a slow disk or another program's lock shall hold up no call
    * @throws {StoreError} that says what is wrong and what is wanted
    */
-  async read({ dbUrl, table, columns }: DispatcherTableName): Promise<readonly DispatcherRow[]> {
-    const place: DispatcherPlace = { file: sqliteFile(dbUrl), table, columns };
-    if (place.file === MEMORY) return [];
-    if (!this.#hasRead) {
-      if (makeDispatcherTable(place)) this.#log.info({}, `Table "${table}" was missing in database "${place.file}" and has been made`);
-      this.#hasRead = true;
-      return readDispatcherRows(place);
-    }
+  async read({ dbUrl, table, columns }: DispatcherTableName, mayBlock: boolean): Promise<readonly DispatcherRow[]> {
+    const file = sqliteFile(dbUrl);
+    if (file === MEMORY) return [];
+    const name = JSON.stringify([file, table]);
+    const place: DispatcherPlace = { file, table, columns, mayMake: !this.#known.has(name) };
+    const { rows, isMade } = mayBlock ? readOrMakeDispatcherTable(place) : await this.#readInThread(place);
+    if (isMade) this.#log.info({}, `Table "${table}" was missing in database "${file}" and has been made`);
+    this.#known.add(name);
+    return rows;
+  }
+
+  async #readInThread(place: DispatcherPlace): Promise<DispatcherRead> {
     const thread = new WriterThread(place, this.#log);
     try {
       return await thread.run("read dispatcher", place, READ_LIMIT_MS);
@@ -55,6 +60,12 @@ export class DispatcherTableReader {
       void thread.close();
     }
   }
+}
+
+/** The rows, and whether the table had to be made. @throws {StoreError} that says what is wrong */
+export function readOrMakeDispatcherTable(place: DispatcherPlace): DispatcherRead {
+  const isMade = place.mayMake && makeDispatcherTable(place);
+  return { rows: readDispatcherRows(place), isMade };
 }
 
 /** The rows as they are now, by their ids; nothing is made. @throws {StoreError} that says what is wrong; `NO_DATABASE` and `NO_TABLE` when there is nothing yet */
@@ -66,7 +77,7 @@ export function inspectDispatcherTable({ dbUrl, table, columns }: DispatcherTabl
 }
 
 /** Reads all rows by their ids. @throws {StoreError} when there is no such table, or it is another one */
-export function readDispatcherRows({ file, table, columns }: DispatcherPlace): DispatcherRow[] {
+function readDispatcherRows({ file, table, columns }: Omit<DispatcherPlace, "mayMake">): DispatcherRow[] {
   return within(file, { readonly: true, fileMustExist: true }, (db) => {
     const found = columnsOf(db, table);
     if (found.length === 0) throw new StoreError("NO_TABLE", `Cannot use database "${file}": it has no table "${table}"`);

@@ -15,6 +15,15 @@ export interface DatabasePlace {
 /** Kamailio's table of destinations, and which further columns of it are wanted. */
 export interface DispatcherPlace extends DatabasePlace {
   readonly columns: readonly string[];
+  /** A table that is missing is made. */
+  readonly mayMake: boolean;
+}
+
+/** What came of reading it. */
+export interface DispatcherRead {
+  readonly rows: readonly DispatcherRow[];
+  /** It was missing. */
+  readonly isMade: boolean;
 }
 
 /** One row of that table as it stands. */
@@ -54,7 +63,7 @@ export interface Jobs {
   "merge dialogs": { readonly input: readonly string[]; readonly output: number };
   "read destinations": { readonly input: undefined; readonly output: readonly StoredRow[] };
   /** The rows of Kamailio's table, by their ids. */
-  "read dispatcher": { readonly input: DispatcherPlace; readonly output: readonly DispatcherRow[] };
+  "read dispatcher": { readonly input: DispatcherPlace; readonly output: DispatcherRead };
 }
 
 export type JobKind = keyof Jobs;

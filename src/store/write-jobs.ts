@@ -1,7 +1,7 @@
 import { type Connection, connect } from "./connection.ts";
 import { readRows } from "./destination-rows.ts";
 import { writeDispatcherStates } from "./dispatcher-state-row.ts";
-import { readDispatcherRows } from "./dispatcher-table.ts";
+import { readOrMakeDispatcherTable } from "./dispatcher-table.ts";
 import { asStoreError } from "./fault.ts";
 import type { DatabasePlace, DialogJobKind, JobKind, JobReply, JobRequest, Jobs } from "./jobs.ts";
 import { writeRegistrations } from "./registration-row.ts";
@@ -22,7 +22,7 @@ const work: { readonly [Kind in Here]: Work<Kind> } = {
 
 /** Does one job, and answers what came of it. The file is opened for each job and closed after it, for the reason that the store gives. Never rejects. */
 export async function doJob(place: DatabasePlace, { id, kind, input }: JobRequest): Promise<JobReply> {
-  if (kind === "read dispatcher") return doOther(place, id, () => readDispatcherRows(input));
+  if (kind === "read dispatcher") return doOther(place, id, () => readOrMakeDispatcherTable(input));
   let db: Connection | undefined;
   try {
     ({ db } = await connect({ ...place, mode: "inspect", busyMs: BUSY_MS, durable: true }));

@@ -31,7 +31,7 @@ const KAMAILIO = `CREATE TABLE version (table_name VARCHAR(32) NOT NULL, table_v
 describe("the table dispatcher", () => {
   it("is read as Kamailio's scripts make it, by its ids, with the columns that are wanted", async () => {
     const there = { ...place(KAMAILIO), columns: ["socket"] };
-    const rows = await new DispatcherTableReader(LOG).read(there);
+    const rows = await new DispatcherTableReader(LOG).read(there, true);
     assert.deepEqual(
       rows.map(({ id, setid, destination, flags, priority, attrs, socket }) => [id, setid, destination, flags, priority, attrs, socket]),
       [
@@ -44,15 +44,37 @@ describe("the table dispatcher", () => {
   it("is made when it is missing, once, and read again by a thread", async () => {
     const there = place();
     const reader = new DispatcherTableReader(LOG);
-    assert.deepEqual(await reader.read(there), []);
+    assert.deepEqual(await reader.read(there, true), []);
     const db = new Database(there.file);
     db.exec("INSERT INTO dispatcher (setid, destination) VALUES (4, 'sip:10.0.0.4')");
     assert.deepEqual(db.prepare("SELECT table_version FROM version WHERE table_name = 'dispatcher'").pluck().all(), [4]);
     db.close();
     assert.deepEqual(
-      (await reader.read(there)).map(({ id, setid, destination }) => [id, setid, destination]),
+      (await reader.read(there, false)).map(({ id, setid, destination }) => [id, setid, destination]),
       [[1, 4, "sip:10.0.0.4"]],
     );
+  });
+
+  it("that a reload names first is made and read without holding up the program, also while another program has the lock", async () => {
+    const reader = new DispatcherTableReader(LOG);
+    await reader.read(place(KAMAILIO), true);
+    const there = place("CREATE TABLE other (id)");
+    const other = new Database(there.file);
+    other.exec("BEGIN EXCLUSIVE");
+    const reading = reader.read(there, false);
+    let turns = 0;
+    const timer = setInterval(() => {
+      if (++turns === 3) other.exec("COMMIT");
+    }, 20);
+    try {
+      assert.deepEqual(await reading, []);
+      assert.ok(turns >= 3, "timers ran while the lock was held");
+      other.exec("DROP TABLE dispatcher");
+      await assert.rejects(reader.read(there, false), { code: "NO_TABLE" }, "one that was there is not made anew, empty");
+    } finally {
+      clearInterval(timer);
+      other.close();
+    }
   });
 
   const bad: [name: string, sql: string, wanted: RegExp, code: string][] = [
@@ -68,7 +90,7 @@ describe("the table dispatcher", () => {
     it(`${name} is refused with a sentence`, async () => {
       const there = place(sql);
       await assert.rejects(
-        new DispatcherTableReader(LOG).read(there),
+        new DispatcherTableReader(LOG).read(there, true),
         (error: StoreError) => error.code === code && wanted.test(error.message),
       );
     });

@@ -258,7 +258,7 @@ export class FormerProcess {
       case "switched":
         this.#adoptStatuses(message.statuses);
         adoptFedCapacities(this.#ports!.balancer, message.fed);
-        this.#parts?.dispatch.adopt(message.dispatch);
+        if (message.dispatch !== undefined) this.#parts?.dispatch.adopt(message.dispatch);
         this.#parts?.feeds?.adoptWithdrawals(message.withdrawals);
         this.hasSwitched = true;
         this.#parts?.begin();

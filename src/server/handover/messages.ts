@@ -68,7 +68,8 @@ export type FromFormer =
       readonly kind: "switched";
       readonly statuses: readonly StatusNote[];
       readonly fed: readonly LoadNote[];
-      readonly dispatch: DispatchNote;
+      /** Absent: the former process has no dispatcher. */
+      readonly dispatch?: DispatchNote;
       readonly withdrawals: readonly FeedWithdrawal[];
     }
   | { readonly kind: "handle"; readonly name: string }
