@@ -53,16 +53,33 @@ export class DispatchProbeCounters {
   probes_unresolved = 0;
 }
 
-/** A destination of a set, and where its latest probe went. */
+/** A destination of a set. */
 class AskedDestination extends Asked {
   readonly destination: Destination;
-  addresses: readonly Address[] = [];
+  /** Where it was when it was last asked: a reload may give a `duid` to another host. */
+  uri: string;
   /** Its name is being looked up. */
   isSought = false;
 
   constructor(destination: Destination) {
     super();
     this.destination = destination;
+    this.uri = destination.uri;
+  }
+}
+
+/** An address that is asked, and those that are asked after it when it does not answer. */
+class Hop implements Address {
+  readonly ip: string;
+  readonly port: number;
+  readonly transport: Address["transport"];
+  readonly next: Hop | undefined;
+
+  constructor([{ ip, port, transport }, second, ...others]: readonly [Address, ...(readonly Address[])]) {
+    this.ip = ip;
+    this.port = port;
+    this.transport = transport;
+    this.next = second && new Hop([second, ...others]);
   }
 }
 
@@ -77,6 +94,7 @@ export class DispatchProber implements ProbeOwner<AskedDestination> {
   readonly #asked = new Map<Destination, AskedDestination>();
   /** Absent while it does not probe. */
   #turns: Turns<AskedDestination> | undefined;
+  #isWanted = false;
 
   constructor(options: DispatchProberOptions) {
     this.#options = options;
@@ -85,23 +103,26 @@ export class DispatchProber implements ProbeOwner<AskedDestination> {
 
   /** Opens the sockets and begins to probe. @throws Error when an address cannot be bound; no socket is then left open */
   async start(): Promise<void> {
+    this.#isWanted = true;
     await this.#options.line.open();
-    this.#begin();
+    if (this.#isWanted && this.#turns === undefined) this.#begin();
   }
 
   /** Takes over other settings. Turns begin anew when the interval is another one. */
   use(settings: DispatchProbeSettings): void {
     const { intervalMs, jitter } = this.#settings;
-    const isRunning = this.#turns !== undefined;
+    const isOpening = this.#isWanted && this.#turns === undefined;
     const isOtherwise = settings.intervalMs !== intervalMs || settings.jitter !== jitter;
     this.#settings = settings;
-    if (isRunning && !isOtherwise) return;
+    if (isOpening || (this.#isWanted && !isOtherwise)) return;
+    this.#isWanted = true;
     this.#end();
     this.#begin();
   }
 
   /** Ends all probes; the sockets stay open, as others use them. */
   stop(): void {
+    this.#isWanted = false;
     this.#end();
   }
 
@@ -117,6 +138,7 @@ export class DispatchProber implements ProbeOwner<AskedDestination> {
         if (known !== undefined) {
           known.warned = false;
           gone.delete(destination);
+          if (known.uri !== destination.uri) this.#moved(known);
           continue;
         }
         const asked = new AskedDestination(destination);
@@ -150,9 +172,9 @@ export class DispatchProber implements ProbeOwner<AskedDestination> {
     if (!this.#isCurrent(asked)) return;
     if (failure === "timeout") line.counters.timeouts++;
     else line.counters.transport_errors++;
-    const next = asked.addresses[asked.addresses.indexOf(probe.address) + 1];
+    const next = probe.address instanceof Hop ? probe.address.next : undefined;
     // requests would go there as well (RFC 3263 §4.3)
-    if (next !== undefined && asked.addresses.includes(probe.address)) this.#ask(asked, next);
+    if (next !== undefined) this.#ask(asked, next);
     else this.#conclude(asked, failure === "timeout" ? TIMEOUT_CODE : NO_CODE, nowMs() - probe.sentAtMs);
   }
 
@@ -189,19 +211,25 @@ export class DispatchProber implements ProbeOwner<AskedDestination> {
       return;
     }
     asked.isSought = true;
+    const { uri } = destination;
     void found
       .catch((): readonly Address[] => [])
       .then((addresses) => {
         asked.isSought = false;
+        if (uri !== destination.uri) return;
         if (this.#isCurrent(asked) && this.#isProbed(destination)) this.#found(asked, addresses);
       });
   }
 
-  #found(asked: AskedDestination, addresses: readonly Address[]): void {
-    const [first] = addresses;
-    asked.addresses = addresses;
+  /** What comes of its probes says nothing of where it is now. */
+  #moved(asked: AskedDestination): void {
+    asked.uri = asked.destination.uri;
+    for (const probe of [...asked.underWay]) this.#options.line.abandon(probe);
+  }
+
+  #found(asked: AskedDestination, [first, ...others]: readonly Address[]): void {
     if (first !== undefined) {
-      this.#ask(asked, first);
+      this.#ask(asked, new Hop([first, ...others]));
       return;
     }
     // Kamailio takes that for a failure, too: requests would not get there either
@@ -209,7 +237,7 @@ export class DispatchProber implements ProbeOwner<AskedDestination> {
     this.#conclude(asked, NO_CODE, 0);
   }
 
-  #ask(asked: AskedDestination, address: Address): void {
+  #ask(asked: AskedDestination, address: Hop): void {
     const { leaveFrom, line } = this.#options;
     const { method, from, timeoutMs } = this.#settings;
     const { attributes, uri } = asked.destination;

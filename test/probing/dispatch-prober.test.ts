@@ -147,6 +147,31 @@ describe("the end of a probe", () => {
     assert.equal(letters(bench), "AP");
   });
 
+  it("goes to the next address also when the next turn comes before the time is over", async () => {
+    const bench = await DispatchProbeBench.started("1 sip:two.example 0", ALL, { intervalMs: PING_TIMEOUT_MS - 1_000 });
+    // a name server's answer is new each time, and may have another order
+    bench.hosts.get = () => [1, 2].map((k) => ({ ip: `192.0.2.${k}`, port: 5060, transport: "udp" as const }));
+    bench.behaviours.set("192.0.2.2:5060", 200);
+    bench.run(5 * PING_TIMEOUT_MS);
+    assert.ok(bench.probes.filter(({ to }) => to.address === "192.0.2.2").length >= 3);
+    assert.equal(letters(bench), "AP");
+    assert.equal(bench.line.counters.bad, 0);
+  });
+
+  it("says nothing of the host that has the duid since a reload", async () => {
+    const bench = await DispatchProbeBench.started("1 sip:192.0.2.1 0 0 duid=a", ALL);
+    bench.run(100);
+    assert.equal(bench.line.underWay, 1);
+    bench.bench.load("1 sip:192.0.2.2 0 0 duid=a");
+    bench.prober.setsChanged();
+    bench.behaviours.set("192.0.2.2:5060", 200);
+    bench.run(PING_INTERVAL_MS - 200);
+    assert.equal(letters(bench), "AX");
+    assert.equal(bench.line.counters.timeouts, 0);
+    bench.run(200);
+    assert.equal(letters(bench), "AP");
+  });
+
   it("is measured from the probe to its answer; a time-out is no sample", async () => {
     const bench = await DispatchProbeBench.started("1 sip:192.0.2.1 0", ALL);
     bench.behaviours.set("192.0.2.1:5060", 200);
@@ -225,6 +250,35 @@ describe("the dispatcher's prober", () => {
     bench.run(1_000);
     assert.match(bench.probes.at(-1)!.text, /^NOTIFY /);
     assert.equal(bench.probes.length, 7);
+  });
+
+  it("does not begin when it is stopped, and begins once when it is told of other settings, while its sockets are being opened", async () => {
+    const stopped = new DispatchProbeBench("1 sip:192.0.2.1 0", ALL);
+    const stopping = stopped.prober.start();
+    stopped.prober.stop();
+    await stopping;
+    stopped.run(3 * PING_INTERVAL_MS);
+    assert.equal(stopped.sent.length, 0);
+    const told = new DispatchProbeBench("1 sip:192.0.2.1 0", ALL);
+    const starting = told.prober.start();
+    told.prober.use({
+      intervalMs: PING_INTERVAL_MS,
+      jitter: 0,
+      method: "INFO",
+      from: "sip:a@localhost",
+      timeoutMs: 500,
+      isMeasured: false,
+    });
+    told.prober.setsChanged();
+    await starting;
+    told.run(3 * PING_INTERVAL_MS - 10);
+    assert.deepEqual(
+      told.probes.map(({ text }) => text.split(" ", 1)[0]),
+      ["INFO", "INFO", "INFO"],
+    );
+    told.prober.stop();
+    told.run(3 * PING_INTERVAL_MS);
+    assert.equal(told.probes.length, 3);
   });
 
   it("leaves no probe and no timer behind", async () => {
