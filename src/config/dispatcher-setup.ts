@@ -1,10 +1,12 @@
 import {
+  atOnce,
   type DispatcherOptions,
   NO_REPLY_CODES,
   type ProbingMode,
-  parseListFile,
+  parseListSteps,
   parseReplyCodes,
   readSets,
+  type Steps,
   type WrittenRecord,
 } from "../dispatch/index.ts";
 import type { Config } from "./schema.ts";
@@ -44,10 +46,17 @@ export interface DispatcherSetup {
  *
  * @throws {ConfigError} when the list file cannot be read
  */
-export function readDispatcherSetup({ dispatcher }: Pick<Config, "dispatcher">): DispatcherSetup {
+export function readDispatcherSetup(config: Pick<Config, "dispatcher">): DispatcherSetup {
+  return atOnce(dispatcherSetupSteps(config));
+}
+
+/** {@link readDispatcherSetup} in steps. */
+export function* dispatcherSetupSteps({ dispatcher }: Pick<Config, "dispatcher">): Steps<DispatcherSetup> {
   const { list_file: file, db_url: dbUrl, table_name: table } = dispatcher;
   const list =
-    file === null ? { records: [], problems: [] } : parseListFile(readTextFile(file, "Kamailio's list of destinations", MAX_LIST_BYTES));
+    file === null
+      ? { records: [], problems: [] }
+      : yield* parseListSteps(readTextFile(file, "Kamailio's list of destinations", MAX_LIST_BYTES));
   const sets = readSets(configuredSets(dispatcher));
   return {
     fromFile: list.records,

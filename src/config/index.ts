@@ -1,5 +1,5 @@
 export { missingSets } from "./dispatcher-notices.ts";
-export { type DispatcherSetup, hasDispatcher, readDispatcherSetup } from "./dispatcher-setup.ts";
+export { type DispatcherSetup, dispatcherSetupSteps, hasDispatcher, readDispatcherSetup } from "./dispatcher-setup.ts";
 export { type DistributorSetup, readDistributorSetup } from "./distributor-lists.ts";
 export { ConfigError, type ConfigProblem } from "./errors.ts";
 export { isLoopback, type Listen, type ListenTransport, parseHttpListen, parseListen } from "./listen.ts";

@@ -3,7 +3,7 @@ import { adjustRelativeWeights } from "./congestion.ts";
 import type { Destination, Entry } from "./destination.ts";
 import { EntrySet } from "./destination-set.ts";
 import { DEFAULT_OPTIONS, type DispatcherOptions, type DispatcherPorts, type StateCause } from "./dispatcher-options.ts";
-import { checkRecords, type DestinationRecord, type WrittenRecord } from "./records.ts";
+import { type CheckedRecords, checkRecords, type DestinationRecord, type WrittenRecord } from "./records.ts";
 import { matchEntries, type ReloadResult } from "./reload.ts";
 import { isAlive, TIMEOUT_CODE } from "./reply-codes.ts";
 import { eventOf, FLAG_NO_DNS, isProbed, reportOfProbe, type State, setState, step } from "./state.ts";
@@ -62,7 +62,11 @@ export class DestinationBook {
    * @param options change in the same step
    */
   replace(written: readonly WrittenRecord[], isStrict = false, options: Partial<DispatcherOptions> = {}): ReloadResult {
-    const { records, problems, refused } = checkRecords(written, this.ports.parseUri);
+    return this.replaceChecked(checkRecords(written, this.ports.parseUri), isStrict, options);
+  }
+
+  /** {@link replace} with records that {@link checkRecords} has seen. */
+  replaceChecked({ records, problems, refused }: CheckedRecords, isStrict = false, options: Partial<DispatcherOptions> = {}): ReloadResult {
     if (isStrict && refused > 0) return { isApplied: false, added: 0, removed: 0, kept: 0, problems };
     this.#options = { ...this.#options, ...options };
     return { isApplied: true, ...this.#apply(records), problems };

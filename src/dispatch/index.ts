@@ -7,9 +7,10 @@ export { DEFAULT_OPTIONS, type DispatcherOptions, type DispatcherPorts, type Sta
 export { DEFAULT_MATCH, MATCH_ACTIVE, MATCH_BEST, MATCH_NO_PORT, MATCH_NO_TRANSPORT, MATCH_SOCKET, type Source } from "./from-list.ts";
 export { kamailioHash, type UriKey } from "./hash.ts";
 export type { Latency } from "./latency.ts";
-export { type ListFile, parseListFile } from "./list-file.ts";
+export { type ListFile, parseListFile, parseListSteps } from "./list-file.ts";
 export {
   type CheckedRecords,
+  checkRecordSteps,
   type DestinationRecord,
   MAX_RECORDS,
   MAX_SET_SIZE,
@@ -22,7 +23,7 @@ export {
 export type { ReloadResult } from "./reload.ts";
 export { NO_REPLY_CODES, parseReplyCodes, type ReplyCodes, TIMEOUT_CODE } from "./reply-codes.ts";
 export { MAX_ROUTES, parseRoutes, type Route } from "./routes.ts";
-export { type ConfiguredDestination, type ConfiguredSet, type ReadRows, readRows, readSets, type TableRow } from "./rows.ts";
+export { type ConfiguredDestination, type ConfiguredSet, type ReadRows, readRowSteps, readRows, readSets, type TableRow } from "./rows.ts";
 export type { Selection } from "./selection.ts";
 export {
   ALL_FLAGS,
@@ -38,3 +39,4 @@ export {
   printFlags,
   STATE_FLAGS,
 } from "./state.ts";
+export { atOnce, type Steps } from "./steps.ts";

@@ -1,5 +1,6 @@
 import { MAX_ATTRIBUTES_LENGTH, quote } from "./attributes.ts";
 import { MAX_INT, MAX_RECORDS, MAX_URI_LENGTH, Problems, type WrittenRecord } from "./records.ts";
+import { atOnce, STEP_SIZE, type Steps } from "./steps.ts";
 
 /** Characters of a line: set id, URI, flags, priority and attributes, with blanks between them. Kamailio cuts lines at 1,023. */
 const MAX_LINE_LENGTH = MAX_URI_LENGTH + MAX_ATTRIBUTES_LENGTH + 256;
@@ -21,10 +22,16 @@ export interface ListFile {
  * priority that are no numbers (they become attributes there).
  */
 export function parseListFile(text: string): ListFile {
+  return atOnce(parseListSteps(text));
+}
+
+/** {@link parseListFile} in steps. */
+export function* parseListSteps(text: string): Steps<ListFile> {
   const problems = new Problems();
   const records: WrittenRecord[] = [];
   const lines = text.split("\n", MAX_LINES + 1);
   for (const [index, line] of lines.entries()) {
+    if (index % STEP_SIZE === STEP_SIZE - 1) yield;
     const place = `line ${index + 1}`;
     if (index === MAX_LINES) {
       problems.add(`Cannot use what follows ${place}: want at most ${MAX_LINES} lines`);

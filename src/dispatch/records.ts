@@ -1,5 +1,6 @@
 import { type Attributes, quote, readAttributes } from "./attributes.ts";
 import { ALL_FLAGS } from "./state.ts";
+import { atOnce, STEP_SIZE, type Steps } from "./steps.ts";
 
 /** Sets of one dispatcher. */
 export const MAX_SETS = 1_000;
@@ -61,6 +62,11 @@ export interface CheckedRecords {
 
 /** Leaves out the records that cannot be used. A URI without scheme gets `sip:`, as in Kamailio. Never throws. */
 export function checkRecords(written: readonly WrittenRecord[], parseUri: ParseUri): CheckedRecords {
+  return atOnce(checkRecordSteps(written, parseUri));
+}
+
+/** {@link checkRecords} in steps. */
+export function* checkRecordSteps(written: readonly WrittenRecord[], parseUri: ParseUri): Steps<CheckedRecords> {
   const problems = new Problems();
   const records: DestinationRecord[] = [];
   const sizes = new Map<number, number>();
@@ -70,6 +76,7 @@ export function checkRecords(written: readonly WrittenRecord[], parseUri: ParseU
     problems.add(`Cannot use the destination ${quote(record.uri)} of ${record.place}: ${fault}`);
   };
   for (const [index, record] of written.entries()) {
+    if (index % STEP_SIZE === STEP_SIZE - 1) yield;
     if (records.length === MAX_RECORDS) {
       refused += written.length - index;
       problems.add(`Cannot use ${written.length - index} destinations from ${record.place} on: want at most ${MAX_RECORDS}`);

@@ -1,5 +1,6 @@
 import { quote, writeAttributes } from "./attributes.ts";
 import { Problems, type WrittenRecord } from "./records.ts";
+import { atOnce, STEP_SIZE, type Steps } from "./steps.ts";
 
 /** A row of the table `dispatcher`, version 4, as a database driver gives it. Columns that may be absent are those of older versions. */
 export interface TableRow {
@@ -43,9 +44,15 @@ export interface ReadRows {
  * @param extra attribute by column, such as `socket` → `socket`: `ds_db_extra_attrs`
  */
 export function readRows(rows: readonly TableRow[], extra: Readonly<Record<string, string>> = {}): ReadRows {
+  return atOnce(readRowSteps(rows, extra));
+}
+
+/** {@link readRows} in steps. */
+export function* readRowSteps(rows: readonly TableRow[], extra: Readonly<Record<string, string>> = {}): Steps<ReadRows> {
   const problems = new Problems();
   const records: WrittenRecord[] = [];
   for (const [index, row] of rows.entries()) {
+    if (index % STEP_SIZE === STEP_SIZE - 1) yield;
     const id = row.id ?? index + 1;
     const place = `row ${String(id).slice(0, 20)}`;
     const numbers = [row.setid, row.flags ?? 0, row.priority ?? 0].map(numberOf);

@@ -1,12 +1,15 @@
 import { type Balancer, canonicalIp, type HeldLease } from "../balancer/index.ts";
-import { type Config, type DispatcherSetup, missingSets, readDispatcherSetup } from "../config/index.ts";
+import { type Config, type DispatcherSetup, dispatcherSetupSteps, missingSets } from "../config/index.ts";
 import {
+  type CheckedRecords,
+  checkRecordSteps,
   type Destination,
   Dispatcher,
   FLAG_NO_DNS,
   type ReloadResult,
-  readRows,
+  readRowSteps,
   type StateChange,
+  type Steps,
   type WrittenRecord,
 } from "../dispatch/index.ts";
 import type { DispatchPort } from "../management/index.ts";
@@ -21,6 +24,8 @@ import { SocketNames } from "./socket-names.ts";
 
 /** How long a load waits for the addresses of names: who a request came from is not known by them before. */
 const RESOLVE_WAIT_MS = 2_000;
+/** How long a load reads and checks records at a stretch, ms. */
+const TURN_MS = 2;
 /** Sentences that one refusal tells. */
 const MAX_TOLD = 10;
 /** By which a call's record tells that it counts on a destination of the dispatcher; ids of rows begin with a digit. */
@@ -117,11 +122,12 @@ export class Dispatching {
   /** Reads what a configuration names, and answers how to put it into force. Rejects with a sentence. */
   async prepare(config: DispatchConfig): Promise<() => Promise<void>> {
     try {
-      const setup = readDispatcherSetup(config);
+      const setup = await unhurried(dispatcherSetupSteps(config));
       const { records, problems } = await this.#recordsOf(setup);
+      const checked = await unhurried(checkRecordSteps(records, dispatchTarget));
       const all = [...setup.problems, ...problems];
-      if (setup.isStrict) refuseProblems(records, all);
-      return () => this.#apply(config, setup, records, all);
+      if (setup.isStrict) refuseProblems(checked, all);
+      return () => this.#apply(config, setup, checked, all);
     } catch (error) {
       this.#failedReloads++;
       throw error;
@@ -225,20 +231,15 @@ export class Dispatching {
   async #recordsOf({ fromFile, fromSets, table }: DispatcherSetup): Promise<{ records: WrittenRecord[]; problems: readonly string[] }> {
     if (table === undefined) return { records: [...fromFile, ...fromSets], problems: [] };
     const rows = await this.#reader.read({ ...table, columns: Object.values(table.extra) }, this.#config === undefined);
-    const { records, problems } = readRows(rows, table.extra);
+    const { records, problems } = await unhurried(readRowSteps(rows, table.extra));
     return { records: [...fromFile, ...records, ...fromSets], problems };
   }
 
-  async #apply(
-    config: DispatchConfig,
-    { options }: DispatcherSetup,
-    records: readonly WrittenRecord[],
-    problems: readonly string[],
-  ): Promise<void> {
+  async #apply(config: DispatchConfig, { options }: DispatcherSetup, checked: CheckedRecords, problems: readonly string[]): Promise<void> {
     const { log } = this.#ports;
     const isFirst = this.#config === undefined;
     const wasInUse = this.isInUse;
-    const result = this.dispatcher.replace(records, false, options);
+    const result = this.dispatcher.replaceChecked(checked, false, options);
     this.#config = config;
     this.#hashKey = hashKeyOf(config);
     if (!isFirst) this.#reloads++;
@@ -248,7 +249,7 @@ export class Dispatching {
       this.dispatcher.sets.map(({ id }) => id),
     ))
       log.warn({}, text);
-    if (wasInUse || records.length > 0) tellLoad(this.dispatcher, result, log);
+    if (wasInUse || checked.records.length > 0) tellLoad(this.dispatcher, result, log);
     await this.#setsChanged();
   }
 
@@ -311,10 +312,21 @@ export class Dispatching {
   }
 }
 
+/** Does work step by step; what else there is to do has its turn after {@link TURN_MS} each. */
+async function unhurried<Result>(steps: Steps<Result>): Promise<Result> {
+  let endsAtMs = performance.now() + TURN_MS;
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    if (performance.now() < endsAtMs) continue;
+    await new Promise((resolve) => setImmediate(resolve));
+    endsAtMs = performance.now() + TURN_MS;
+  }
+}
+
 /** `ds_load_mode` 1. @throws Error that says what is wrong with which records, when anything is */
-function refuseProblems(records: readonly WrittenRecord[], problems: readonly string[]): void {
-  const trial = new Dispatcher({ below: () => 0, nowMs: () => 0, parseUri: dispatchTarget }).replace(records, true);
-  const all = [...problems, ...(trial.isApplied ? [] : trial.problems)];
+function refuseProblems(checked: CheckedRecords, problems: readonly string[]): void {
+  const all = [...problems, ...(checked.refused === 0 ? [] : checked.problems)];
   if (all.length > 0) throw new Error(`dispatcher: nothing is loaded, as ds_load_mode is 1: ${all.slice(0, MAX_TOLD).join("; ")}`);
 }
 
