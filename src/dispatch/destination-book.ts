@@ -3,10 +3,12 @@ import { adjustRelativeWeights } from "./congestion.ts";
 import type { Destination, Entry } from "./destination.ts";
 import { EntrySet } from "./destination-set.ts";
 import { DEFAULT_OPTIONS, type DispatcherOptions, type DispatcherPorts, type StateCause } from "./dispatcher-options.ts";
+import { type Names, nameSteps } from "./names.ts";
 import { type CheckedRecords, checkRecords, type DestinationRecord, type WrittenRecord } from "./records.ts";
 import { matchEntries, type ReloadResult } from "./reload.ts";
 import { isAlive, TIMEOUT_CODE } from "./reply-codes.ts";
 import { eventOf, FLAG_NO_DNS, isProbed, reportOfProbe, type State, setState, step } from "./state.ts";
+import { atOnce } from "./steps.ts";
 
 /** How long a report of overload control holds when it does not say, ms. */
 const DEFAULT_OVERLOAD_MS = 500;
@@ -66,17 +68,21 @@ export class DestinationBook {
   }
 
   /** {@link replace} with records that {@link checkRecords} has seen. */
-  replaceChecked({ records, problems, refused }: CheckedRecords, isStrict = false, options: Partial<DispatcherOptions> = {}): ReloadResult {
+  replaceChecked(
+    { records, names, problems, refused }: CheckedRecords,
+    isStrict = false,
+    options: Partial<DispatcherOptions> = {},
+  ): ReloadResult {
     if (isStrict && refused > 0) return { isApplied: false, added: 0, removed: 0, kept: 0, problems };
     this.#options = { ...this.#options, ...options };
-    return { isApplied: true, ...this.#apply(records), problems };
+    return { isApplied: true, ...this.#apply(records, names), problems };
   }
 
   /** Adds one destination until the next {@link replace} (`dispatcher.add`). It comes first among those of its priority. */
   add(written: WrittenRecord): ReloadResult {
-    const { records, problems } = checkRecords([...this.#records, written], this.ports.parseUri);
+    const { records, names, problems } = checkRecords([...this.#records, written], this.ports.parseUri);
     if (records.length === this.#records.length) return { isApplied: false, added: 0, removed: 0, kept: 0, problems };
-    return { isApplied: true, ...this.#apply(records), problems };
+    return { isApplied: true, ...this.#apply(records, names), problems };
   }
 
   /** Takes all destinations of a URI out of a set until the next {@link replace} (`dispatcher.remove`). @returns how many */
@@ -218,10 +224,13 @@ export class DestinationBook {
     if (entry.isGone && entry.load === 0) this.#gone.delete(entry);
   }
 
-  #apply(records: readonly DestinationRecord[]): Pick<ReloadResult, "added" | "removed" | "kept"> {
+  #apply(
+    records: readonly DestinationRecord[],
+    names: readonly Names[] = atOnce(nameSteps(records)),
+  ): Pick<ReloadResult, "added" | "removed" | "kept"> {
     const former = new Set(this.sets.flatMap(({ destinations }) => destinations));
     const flags = new Map([...former].map((entry) => [entry, entry.flags]));
-    const entries = matchEntries(records, [...former, ...this.#gone]);
+    const entries = matchEntries(records, names, [...former, ...this.#gone]);
     const bySet = new Map<number, Entry[]>();
     for (const entry of entries) {
       const own = bySet.get(entry.setId);

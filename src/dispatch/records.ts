@@ -1,4 +1,5 @@
 import { type Attributes, quote, readAttributes } from "./attributes.ts";
+import { type Names, nameSteps } from "./names.ts";
 import { ALL_FLAGS } from "./state.ts";
 import { atOnce, STEP_SIZE, type Steps } from "./steps.ts";
 
@@ -55,6 +56,8 @@ export interface DestinationRecord extends WrittenRecord {
 /** The records that can be used, in their order, and a sentence for each that cannot, and for each attribute that is ignored. */
 export interface CheckedRecords {
   readonly records: readonly DestinationRecord[];
+  /** By which a reload finds their destinations, in the same order. */
+  readonly names: readonly Names[];
   readonly problems: readonly string[];
   /** Records that are left out. */
   readonly refused: number;
@@ -95,7 +98,7 @@ export function* checkRecordSteps(written: readonly WrittenRecord[], parseUri: P
       records.push(checked);
     }
   }
-  return { records, problems: problems.sentences(), refused };
+  return { records, names: yield* nameSteps(records), problems: problems.sentences(), refused };
 }
 
 function checkRecord(record: WrittenRecord, parseUri: ParseUri, problems: Problems): DestinationRecord | string {

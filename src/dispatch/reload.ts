@@ -1,4 +1,5 @@
 import { Entry } from "./destination.ts";
+import type { Names } from "./names.ts";
 import type { DestinationRecord } from "./records.ts";
 import { FLAG_NO_DNS } from "./state.ts";
 
@@ -13,27 +14,20 @@ export interface ReloadResult {
   readonly problems: readonly string[];
 }
 
-/** Names of a record: the first is absent without `duid`. */
-interface Names {
-  readonly duid: string | undefined;
-  /** Set, URI and which of those with that URI it is: several records may have one URI (K#2527). */
-  readonly place: string;
-}
-
 /**
  * The entries for records, in their order: those that were in use before, with their states and loads, and new ones. The same destination is who has
  * the same `duid` in its set, else the same URI, and of several with that URI the one at the same place among them.
  *
+ * @param names of the records, in their order
  * @param former entries in use, and those that are gone with calls left
  */
-export function matchEntries(records: readonly DestinationRecord[], former: Iterable<Entry>): Entry[] {
+export function matchEntries(records: readonly DestinationRecord[], names: readonly Names[], former: Iterable<Entry>): Entry[] {
   const byName = new Map<string, Entry>();
   for (const entry of former) {
     // one in use is not hidden by one that is gone
     for (const name of entry.names) if (!byName.has(name) || !entry.isGone) byName.set(name, entry);
   }
   const claimed = new Set<Entry>();
-  const names = namesOf(records);
   const entries: (Entry | undefined)[] = records.map(() => undefined);
   const claim = (index: number, name: string | undefined): void => {
     const entry = name === undefined ? undefined : byName.get(name);
@@ -53,19 +47,5 @@ export function matchEntries(records: readonly DestinationRecord[], former: Iter
     if (entry === undefined) return new Entry(key, own, record, addresses);
     entry.reload(key, own, record, addresses);
     return entry;
-  });
-}
-
-function namesOf(records: readonly DestinationRecord[]): Names[] {
-  const seen = new Map<string, number>();
-  const duids = new Set<string>();
-  return records.map(({ setId, uri, attributes }) => {
-    const address = `${setId}/${uri.toLowerCase()}`;
-    const occurrence = seen.get(address) ?? 0;
-    seen.set(address, occurrence + 1);
-    const name = attributes.duid === "" ? undefined : `${setId}#${attributes.duid.toLowerCase()}`;
-    const duid = name === undefined || duids.has(name) ? undefined : name; // of two with one duid the first has it
-    if (name !== undefined) duids.add(name);
-    return { duid, place: `${address}/${occurrence}` };
   });
 }

@@ -14,7 +14,7 @@ import {
 } from "../dispatch/index.ts";
 import type { DispatchPort } from "../management/index.ts";
 import type { Log } from "../proxy/index.ts";
-import { type AddressChange, type Found, isNumeric, type SipTarget, targetKey, targetOfUri } from "../resolution/index.ts";
+import { type AddressChange, type Found, type SipTarget, targetKey, targetOfUri } from "../resolution/index.ts";
 import { compileExpression, dispatchTarget, NodeTargets, type Dispatching as Routed } from "../routing/index.ts";
 import { parseSipUri } from "../sip/index.ts";
 import { DispatcherTableReader, within } from "../store/index.ts";
@@ -302,7 +302,7 @@ export class Dispatching {
   }
 
   #named(): Destination[] {
-    return this.#all().filter(({ target, flags }) => (flags & FLAG_NO_DNS) === 0 && !isNumeric(target.host));
+    return this.#all().filter(({ target, flags }) => (flags & FLAG_NO_DNS) === 0 && target.address === undefined);
   }
 
   #inTurn(run: () => Promise<void>): Promise<void> {

@@ -102,6 +102,38 @@ describe("the dispatcher of the program", () => {
     assert.match(texts[2] ?? "", /routing\.rules\[0\]\.dispatch passes over some of its sets: the dispatcher has no set 7/);
   });
 
+  it("gives calls their turn while it reads thousands of destinations, and changes all of them in one step", async () => {
+    const { dispatching } = bench();
+    const list = (host: string): void =>
+      writeFileSync(
+        file,
+        Array.from({ length: 10_000 }, (_, i) => `${i % 100} sip:192.0.2.${i % 250}:${5000 + i} 0 0 duid=${host}${i}`).join("\n"),
+      );
+    list("a");
+    await dispatching.load(config(`dispatcher: { list_file: ${file} }`));
+    list("b");
+    let turns = 0;
+    let isOver = false;
+    const turn = (): void => {
+      turns++;
+      const duids = dispatching.dispatcher.sets.map(({ destinations }) => destinations[0]?.attributes.duid[0]);
+      assert.equal(new Set(duids).size, 1, "of both lists");
+      if (!isOver) setImmediate(turn);
+    };
+    setImmediate(turn);
+    await dispatching.reload();
+    isOver = true;
+    assert.ok(turns >= 3, `${turns} turns`);
+    assert.equal(dispatching.dispatcher.set(7)?.destinations[0]?.attributes.duid[0], "b");
+  });
+
+  it("says nothing of reloads where there is no dispatcher", async () => {
+    const { dispatching, log } = bench();
+    await dispatching.load(config(""));
+    await dispatching.load(config(""));
+    assert.deepEqual(log.lines, []);
+  });
+
   it("does not wait without an end for a name that nobody knows", async () => {
     const { dispatching } = bench();
     await dispatching.load(config('dispatcher: { sets: [{ id: 1, destinations: [{ uri: "sip:slow.example.net" }] }] }'));
