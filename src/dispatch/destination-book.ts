@@ -80,7 +80,7 @@ export class DestinationBook {
 
   /** Adds one destination until the next {@link replace} (`dispatcher.add`). It comes first among those of its priority. */
   add(written: WrittenRecord): ReloadResult {
-    const { records, names, problems } = checkRecords([...this.#records, written], this.ports.parseUri);
+    const { records, names, problems } = checkRecords([written], this.ports.parseUri, this.#records);
     if (records.length === this.#records.length) return { isApplied: false, added: 0, removed: 0, kept: 0, problems };
     return { isApplied: true, ...this.#apply(records, names), problems };
   }

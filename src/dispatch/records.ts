@@ -63,16 +63,25 @@ export interface CheckedRecords {
   readonly refused: number;
 }
 
-/** Leaves out the records that cannot be used. A URI without scheme gets `sip:`, as in Kamailio. Never throws. */
-export function checkRecords(written: readonly WrittenRecord[], parseUri: ParseUri): CheckedRecords {
-  return atOnce(checkRecordSteps(written, parseUri));
+/** Leaves out the records that cannot be used. A URI without scheme gets `sip:`, as in Kamailio. Never throws. @param before those that were checked before, and stand before them */
+export function checkRecords(
+  written: readonly WrittenRecord[],
+  parseUri: ParseUri,
+  before: readonly DestinationRecord[] = [],
+): CheckedRecords {
+  return atOnce(checkRecordSteps(written, parseUri, before));
 }
 
 /** {@link checkRecords} in steps. */
-export function* checkRecordSteps(written: readonly WrittenRecord[], parseUri: ParseUri): Steps<CheckedRecords> {
+export function* checkRecordSteps(
+  written: readonly WrittenRecord[],
+  parseUri: ParseUri,
+  before: readonly DestinationRecord[] = [],
+): Steps<CheckedRecords> {
   const problems = new Problems();
-  const records: DestinationRecord[] = [];
+  const records = [...before];
   const sizes = new Map<number, number>();
+  for (const { setId } of before) sizes.set(setId, (sizes.get(setId) ?? 0) + 1);
   let refused = 0;
   const refuse = (record: WrittenRecord, fault: string): void => {
     refused++;

@@ -127,6 +127,20 @@ describe("the dispatcher of the program", () => {
     assert.equal(dispatching.dispatcher.set(7)?.destinations[0]?.attributes.duid[0], "b");
   });
 
+  it("tells of a destination that is added what is wrong with it, and of the others nothing", async () => {
+    const { dispatching, log } = bench();
+    await dispatching.load(config('dispatcher: { sets: [{ id: 1, destinations: [{ uri: "sip:192.0.2.1", attrs: "weight=x" }] }] }'));
+    log.lines.length = 0;
+    const record = { setId: 1, flags: 0, priority: 0, description: "", place: "dispatcher.add" };
+    assert.deepEqual(dispatching.add({ ...record, uri: "sip:192.0.2.2", attrs: "" }), []);
+    assert.equal(log.lines.length, 0);
+    assert.deepEqual(dispatching.add({ ...record, uri: "sip:192.0.2.3", attrs: "weight=y" }), []);
+    assert.equal(log.lines.length, 1);
+    assert.match(log.lines[0]?.message ?? "", /192\.0\.2\.3.*dispatcher\.add/);
+    assert.equal(dispatching.add({ ...record, uri: "mailto:x", attrs: "" }).length, 1);
+    assert.deepEqual(urisOf(dispatching, 1), ["sip:192.0.2.3", "sip:192.0.2.2", "sip:192.0.2.1"]);
+  });
+
   it("says nothing of reloads where there is no dispatcher", async () => {
     const { dispatching, log } = bench();
     await dispatching.load(config(""));
