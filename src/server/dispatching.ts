@@ -35,6 +35,8 @@ export interface DispatchingPorts {
   readonly nowMs: () => number;
   readonly listeners: () => readonly Listener[];
   readonly addresses: Pick<Addresses, "find" | "resolve" | "hold">;
+  /** How long a load waits for the addresses of names, ms; {@link RESOLVE_WAIT_MS} when left out. */
+  readonly resolveWaitMs?: number;
   readonly log: Log;
 }
 
@@ -253,7 +255,7 @@ export class Dispatching {
   #setsChanged(): Promise<unknown> {
     this.#ports.addresses.hold(this.#named().map(targetOf), "dispatcher");
     for (const tell of this.setsListeners) tell();
-    return within(this.#resolved(), RESOLVE_WAIT_MS);
+    return within(this.#resolved(), this.#ports.resolveWaitMs ?? RESOLVE_WAIT_MS);
   }
 
   /** Sentences about sockets that no listener is. */

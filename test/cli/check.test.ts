@@ -79,6 +79,25 @@ describe("headroom check", () => {
     assert.equal(second.exitCode, 1);
   });
 
+  it("reads the sets of the dispatcher: what is left out is a notice, with its line, and an error where a load is strict", async () => {
+    const file = place.path("dispatcher.list");
+    writeFileSync(file, "1 sip:192.0.2.1\nx sip:192.0.2.2\n");
+    configure(`dispatcher: { list_file: "${file}" }\nrouting: { rules: [{ dispatch: { set: 7 } }] }\n`);
+    const { printed, exitCode } = await check();
+    assert.ok(printed.includes("1 destinations in 1 sets of the dispatcher can be used"), printed.join("\n"));
+    assert.match(printed.join("\n"), /^notice: dispatcher: .*dispatcher\.list: Cannot use line 2: want the id of a set/m);
+    assert.match(printed.join("\n"), /^notice: routing\.rules\[0\]\.dispatch refuses its calls: the dispatcher has no set 7$/m);
+    assert.equal(exitCode, 0);
+    configure(`dispatcher: { list_file: "${file}", ds_load_mode: 1 }\n`);
+    assert.match((await check()).complained.join("\n"), /^error: dispatcher: .*Cannot use line 2/);
+    configure('dispatcher: { list_file: "/nowhere/at/all" }\n');
+    const missing = await check();
+    assert.deepEqual(
+      [missing.complained, missing.exitCode],
+      [["error: /nowhere/at/all: there is no such file, want Kamailio's list of destinations"], 1],
+    );
+  });
+
   it("looks at the rows of the database and changes nothing", async () => {
     configure();
     const store = await openStore(`sqlite:${place.database}`, { table: "load_balancer" });
