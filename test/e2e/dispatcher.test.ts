@@ -237,7 +237,7 @@ describe("calls by sets of the dispatcher", () => {
     const second = await inviteAt(callId, [two!]);
     answer(second.peer, second.text, 486);
     await finalOf(callId);
-    await headroom.untilLogged(/of set 5 goes from AX to IP/);
+    await headroom.untilLogged(/of set 5 is down: IP \(script\)/);
     const next = send("marked");
     const only = await inviteAt(next.callId);
     assert.equal(only.peer, two);
