@@ -5,13 +5,12 @@ RUN apt-get update \
   && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends ca-certificates nodejs npm \
   && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
-COPY package.json package-lock.json .npmrc ./
-RUN npm ci
-COPY tsconfig.json tsconfig.build.json ./
+COPY package.json package-lock.json .npmrc tsconfig.json tsconfig.build.json ./
+COPY scripts scripts
 COPY src src
 COPY migrations migrations
-# The npm package `node` brings the Node.js that the program runs on; Debian's own is older and only runs npm.
-RUN npm run build && cp node_modules/node/bin/node /build/node && npm prune --omit=dev
+# Compiles, too. The npm package `node` brings the Node.js that the program runs on; Debian's own is older and only runs npm.
+RUN npm ci && cp node_modules/node/bin/node /build/node && npm prune --omit=dev --ignore-scripts
 
 FROM debian:trixie-slim AS balancer
 RUN apt-get update \
@@ -24,8 +23,6 @@ COPY --from=build /build/node_modules /opt/headroom/node_modules
 COPY --from=build /build/dist /opt/headroom/dist
 COPY --chmod=755 examples/container-start.sh /usr/local/bin/
 RUN ln -s /opt/headroom/dist/src/main.js /usr/local/bin/headroom && chmod +x /opt/headroom/dist/src/main.js
-# docs/operation.md, "Memory"
-ENV NODE_OPTIONS=--max-semi-space-size=8 MALLOC_ARENA_MAX=1
 # ./headroom.yaml and sqlite:headroom.db are looked for here.
 WORKDIR /var/lib/headroom
 USER headroom

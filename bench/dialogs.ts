@@ -114,9 +114,7 @@ async function main(): Promise<number> {
     callees: CALLEES,
   });
   const rows = calls.uris.map((uri) => ({ uri, resources: "pstn=1000000" }));
-  // As the first line of the program has it, which a start by another program passes over.
-  process.env["MALLOC_ARENA_MAX"] ??= "1";
-  const nodeOptions = ["--max-semi-space-size=8", ...(values.inspect ? ["--inspect=127.0.0.1:0"] : []), ...(values.node ?? [])];
+  const nodeOptions = [...(values.inspect ? ["--inspect=127.0.0.1:0"] : []), ...(values.node ?? [])];
   const headroom: Headroom = await startHeadroom(CONFIG, rows, PROXY, nodeOptions, [], program?.main);
   const resident = (): string => megabytes(residentBytes(headroom.pid));
   const collected = async (): Promise<void> => {

@@ -1,6 +1,11 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from "commander";
-import { VERSION } from "./version.ts";
+import { ensureMemorySettings } from "./cli/memory-settings.ts";
+
+if (process.argv[2] === "start") ensureMemorySettings(process);
+
+// All else is loaded when this process is the one that stays.
+const { Command, CommanderError } = await import("commander");
+const { VERSION } = await import("./version.ts");
 
 const EXIT_REFUSED = 1;
 const EXIT_USAGE = 2;
@@ -12,7 +17,7 @@ const program = new Command("headroom")
   .exitOverride();
 
 /** Commands are loaded when they are wanted: `mi` must not wait for SQLite. */
-const COMMANDS: Record<string, () => Promise<{ register(program: Command): void }>> = {
+const COMMANDS: Record<string, () => Promise<{ register(program: InstanceType<typeof Command>): void }>> = {
   start: () => import("./cli/start.ts"),
   check: () => import("./cli/check.ts"),
   restart: () => import("./cli/restart.ts"),

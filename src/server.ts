@@ -153,7 +153,7 @@ async function compose(
   const freeswitch = freeswitchSettings(config);
   const feeds = freeswitch && new FreeswitchFeeds({ settings: freeswitch, balancer, log, heard: (figures) => audit.heard(figures) });
   const gapPings = new GapPings({ config, balancer, dialogs, verify: (...call) => proxy.verify(...call), after, log });
-  const restoredPings = new RestoredPings({ config, dialogs, verify: (...call) => proxy.verify(...call), after, log });
+  const restoredPings = new RestoredPings({ config, dialogs, pings: () => proxy, wallMs: steadyWallMs, after, log });
   opened.push(async () => restoredPings.close());
   const audit = new LoadAudit({ config, balancer, dialogs, feeds, told: announcer, gaps: gapPings, after, nowMs, log });
   opened.push(async () => audit.close());
@@ -171,7 +171,7 @@ async function compose(
     replicated: () => cluster?.dialogs,
     drains: () => operators.drains,
   });
-  opened.push(async () => keeper?.close());
+  opened.push(async () => void (await keeper?.close()));
   const operators = new Operators({
     balancer,
     dialogs,
@@ -288,7 +288,7 @@ async function compose(
   });
 
   const hotRestart = new HotRestart({
-    ...{ config, dialogs, balancer, layer, core, listeners, proxy, nowMs, log, spawn, former, leave, dispatch: dispatchWatch },
+    ...{ config, dialogs, balancer, feeds, layer, core, listeners, proxy, nowMs, log, spawn, former, leave, dispatch: dispatchWatch },
     management: { listen: config.mi_http.listen, server: () => management?.server },
     settle: () => [operators.settled(), dispatchWatch.settled(), registrations?.settled()],
     closeCalls: () => keeper?.close(),
@@ -334,7 +334,7 @@ async function compose(
   };
   loaded?.();
   if (former === undefined) begin();
-  else await former.takeOver({ core, proxy, config, dispatch: dispatchWatch, management: started, begin });
+  else await former.takeOver({ core, proxy, feeds, config, dispatch: dispatchWatch, management: started, begin });
   guard.begin();
   audit.begin();
   const quiet = new QuietCollection({ layer, dialogs, collect: () => collectGarbage("last-resort"), after });
@@ -368,7 +368,7 @@ async function compose(
     if (config.cluster.redis_url === null) return undefined;
     const { ClusterNode } = await import("./server/cluster.ts"); // memory that a node alone does not need
     const node = new ClusterNode({
-      ...{ config, balancer, dialogs, operators, announcer, nowMs, log },
+      ...{ config, balancer, dialogs, operators, restoredPings, announcer, nowMs, log },
       listeners: () => network.listeners,
       sip: ownAddresses(network.listeners, config.sip.advertised_address),
       setPeers: (addresses) => network.setPeers(addresses),

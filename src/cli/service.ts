@@ -12,9 +12,9 @@ export interface ServicePorts {
 
 /**
  * Tells those who watch over the program that it runs, and that it is this process: by a file, and systemd by its own tool where it asks for that
- * (`Type=notify`, `NotifyAccess=all`). What cannot be told is logged: calls are more important.
+ * (`Type=notify`, `NotifyAccess=all`). What cannot be told is logged: calls are more important. Resolves when all was told, or cannot be; never rejects.
  */
-export function announceProcess({ pidFile, log }: ServicePorts): void {
+export function announceProcess({ pidFile, log }: ServicePorts): Promise<void> {
   if (pidFile !== undefined) {
     try {
       // Whoever reads it finds the one number or the other.
@@ -24,9 +24,12 @@ export function announceProcess({ pidFile, log }: ServicePorts): void {
       log.warn({}, `Cannot write the number of this process: ${String(error)}`);
     }
   }
-  if (process.env["NOTIFY_SOCKET"] === undefined) return;
-  execFile("systemd-notify", ["--ready", `--pid=${process.pid}`], { timeout: NOTIFY_MS }, (error) => {
-    if (error !== null) log.warn({}, `Cannot tell systemd that this process is the main one: ${error.message}`);
+  if (process.env["NOTIFY_SOCKET"] === undefined) return Promise.resolve();
+  return new Promise((resolve) => {
+    execFile("systemd-notify", ["--ready", `--pid=${process.pid}`], { timeout: NOTIFY_MS }, (error) => {
+      if (error !== null) log.warn({}, `Cannot tell systemd that this process is the main one: ${error.message}`);
+      resolve();
+    });
   });
 }
 

@@ -84,8 +84,9 @@ async function run({ config: file, forceEmpty = false, pidFile }: StartCommand):
     server.restart().catch((error: unknown) => log.error({}, textOf(error)));
   });
 
+  let former: FormerProcess | undefined;
   try {
-    const former = isHandover ? await FormerProcess.greet(process, config.cluster.redis_url !== null) : undefined;
+    former = isHandover ? await FormerProcess.greet(process, config.cluster.redis_url !== null) : undefined;
     // What the start has left behind is 20 MB. More than that, V8 lets a heap of which it has collected nothing yet grow by several hundred MB first.
     const loaded = (): void => collectGarbage("regular");
     server = await startServer(config, log, { forceEmpty, former, spawn: spawnNext, loaded, leave: (code) => process.exit(code) });
@@ -96,7 +97,7 @@ async function run({ config: file, forceEmpty = false, pidFile }: StartCommand):
     { version: VERSION, node: process.version, sip: server.sip, management: server.managementUrl, config: config.file ?? "defaults" },
     "headroom is running",
   );
-  announceProcess({ pidFile, log });
+  void announceProcess({ pidFile, log }).then(() => former?.announced()); // systemd takes the end of its main process for that of the program
   if (isReloadDue) process.kill(process.pid, "SIGHUP");
 }
 

@@ -65,6 +65,11 @@ export class Keys {
     return `${this.#prefix}:dialogs:{${nodeId}}`;
   }
 
+  /** Sorted set: dids of the dialogs of a node that ended in the last seconds, by when. */
+  endsOf(nodeId: number): string {
+    return `${this.#prefix}:ended:{${nodeId}}`;
+  }
+
   /** Sorted set: leases of a slot by the time at which they expire. @param owner destination or pool @param resource of it */
   leases(owner: string, resource: string): string {
     return `${this.#prefix}:leases:{${owner}}:${resource}`;

@@ -161,7 +161,7 @@ const DialogSchema = Type.Object(
       true,
     ),
     ping_restored_calls: flag(
-      "Ask the callee of each call that a start restores whether it still has it, by OPTIONS, also where the route asks for no pings: of calls that ended in the last moment before a crash, or while nobody was there, nobody else tells. Only the answer 481 ends a call.",
+      "Ask the callee of each call that a start restores whether it still has it, by OPTIONS, also where the route asks for no pings: of calls that ended in the last moment before a crash, or while nobody was there, nobody else tells. In a cluster also those that are taken over from a node that is gone. Only the answer 481 ends a call.",
       true,
     ),
     persistence: Type.Enum(["off", "sqlite"], {

@@ -41,6 +41,11 @@ export class DialogIndex {
     return this.#byDid.has(did);
   }
 
+  /** The call of that name, also for some seconds after its end. */
+  protected whatever(did: string): Dialog | undefined {
+    return this.#byDid.get(did);
+  }
+
   /** The dialog of an in-dialog request, also for some seconds after its end. The `did` counts only when Call-ID and tags agree. */
   match(did: string | undefined, request: SipRequest): DialogMatch | undefined {
     if (did !== undefined) {

@@ -2,67 +2,37 @@ import type { SipRequest, SipResponse } from "../sip/index.ts";
 import type { Endpoint } from "../transaction/index.ts";
 import { DialogCounters, type EndReason } from "./counters.ts";
 import { Dialog, DialogState } from "./dialog.ts";
-import { DialogIndex, type DialogMatch } from "./dialog-index.ts";
+import type { DialogMatch } from "./dialog-index.ts";
+import { DialogListeners } from "./dialog-listeners.ts";
 import { EndpointPool } from "./endpoint-pool.ts";
 import { DialogFlag } from "./flags.ts";
 import type { CalleeLeg } from "./leg.ts";
 import { originOf } from "./origin.ts";
 import type { DialogTableOptions } from "./ports.ts";
-import { leftMs, MAX_LIFETIME_MS, sessionLifeMs } from "./session-timer.ts";
+import { endMs, leftMs } from "./session-timer.ts";
 import { catchUp, type DialogEndpoints, type DialogSnapshot, revive } from "./snapshot.ts";
+import {
+  BYE_AGAIN_MS,
+  ENDED_LINGER_MS,
+  MAX_OVERDUE_STEPS,
+  OPEN_LINGER_MS,
+  OVERDUE_STEP_MS,
+  OVERTAKEN_BYE_MS,
+  PUT_OFF_MS,
+} from "./times.ts";
 
 /** Ongoing calls at a time; beyond it new calls are refused. A call that is up costs some 1 KB. */
 export const MAX_DIALOGS = 1_000_000;
-/** How long an ended call is still found, so that a crossed BYE or a late ACK reaches its peer (OpenSIPS `race_condition_timeout`). */
-export const ENDED_LINGER_MS = 5_000;
-/** How long a caller has to learn of a call whose callee has sent BYE already, before it is hung up. */
-const OVERTAKEN_BYE_MS = 1_000;
-/** The same when a BYE was refused: as long as its sender may take for the next try. And when an INVITE was: as long as its answer may be repeated. */
-const REFUSED_LINGER_MS = 32_000;
-/** Restored calls whose lifetime is over are hung up one after the other, 500 a second, or within 10 s when they are more. */
-const OVERDUE_STEP_MS = 2;
-const MAX_OVERDUE_STEPS = 5_000;
-
-/** How long another node has to end a call whose lifetime is over, before it is forgotten here. */
-export const PUT_OFF_MS = 5_000;
-/** As `fr_inv_timeout` unless the proxy says another one. */
-const EARLY_LIFETIME_MS = 120_000;
-/** As OpenSIPS. */
-const RACE_CONDITION_MS = 5_000;
-
 /** All ongoing calls, found by `did` or by Call-ID and tags (OpenSIPS `dlg_match_mode` 1, DID_FALLBACK). */
-export class DialogTable extends DialogIndex {
+export class DialogTable extends DialogListeners {
   readonly counters = new DialogCounters();
-  /** Is told when a lifetime ends, before the leases are given back: the shell then ends the call on both sides. */
-  onExpired: ((dialog: Dialog) => void) | undefined = undefined;
-  /** Is told of each change of a state, when it is done. It must not throw. */
-  onState: ((dialog: Dialog, before: DialogState) => void) | undefined = undefined;
-  /** Are told of each call that is new or of which something may have changed that its snapshot or its leases show, but for its end. They must not throw. */
-  readonly changeListeners: ((dialog: Dialog) => void)[] = [];
-  /** Is told of each call of another node that goes on here, with the state that it has. It must not throw. */
-  onRestored: ((dialog: Dialog) => void) | undefined = undefined;
-  /**
-   * Is asked when a lifetime ends: whether this node may end the call. False: another one will, within {@link PUT_OFF_MS}. Asked once more then; when it
-   * is false again the call is forgotten without a word to its parties.
-   */
-  mayExpire: ((dialog: Dialog) => boolean) | undefined = undefined;
-  /** Is told of each call that is up, restored ones too, and of the end of each. Neither may throw. */
-  pings: { began(dialog: Dialog): void; ended(dialog: Dialog): void } | undefined = undefined;
-  /** How long a restored call may still be unanswered, in milliseconds: as long as the INVITE that was lost (`fr_inv_timeout`). */
-  earlyLifetimeMs = EARLY_LIFETIME_MS;
-  /**
-   * Is asked when a restored call was not answered in time, or its INVITE was taken back: whether to ask once more in so many milliseconds. Undefined: the
-   * call is over.
-   */
-  onUnanswered: ((dialog: Dialog) => number | undefined) | undefined = undefined;
-  /** How long a call goes on that {@link raced} is told of, in milliseconds (`race_condition_timeout`). */
-  raceConditionMs = RACE_CONDITION_MS;
   readonly #options: DialogTableOptions;
   readonly #endpoints = new EndpointPool();
   readonly #onTimer = (dialog: Dialog): void => this.#timerFired(dialog);
   #serial = 0;
   #overdue = 0;
   #ongoing = 0;
+  #restoredAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: DialogTableOptions) {
     super();
@@ -101,6 +71,7 @@ export class DialogTable extends DialogIndex {
     this.#ongoing++;
     this.#countState(dialog.state, 1);
     this.counters.restored_dialogs++;
+    this.#restoredAtMs = this.#options.nowMs();
     if (dialog.state < DialogState.ConfirmedNoAck) this.#startTimer(dialog, this.earlyLifetimeMs);
     else {
       dialog.load.closed = true;
@@ -110,6 +81,28 @@ export class DialogTable extends DialogIndex {
     this.onRestored?.(dialog);
     if (dialog.state >= DialogState.ConfirmedNoAck) this.pings?.began(dialog);
     this.changed(dialog);
+    return dialog;
+  }
+
+  /**
+   * Takes up a call that was over when its node ended, while one of its parties may not know that: it counts nothing and is in no list, but what still comes for
+   * it is passed on, until its BYE is answered or the rest of {@link OPEN_LINGER_MS} is over.
+   *
+   * @param isSenderGone {@link onExpired} is told in turn: at once of calls that the node has hung up itself, those with a confirmed leg, and of the others
+   *   when no party has repeated its BYE
+   * @returns undefined when that time is over, when the call is known here, and when there is no room
+   */
+  restoreEnded(snapshot: DialogSnapshot, endpoints: DialogEndpoints, isSenderGone: boolean): Dialog | undefined {
+    const restMs = Math.min(snapshot.expiresAtMs - this.#options.wallMs(), OPEN_LINGER_MS);
+    if (this.full || this.knows(snapshot.did) || snapshot.state !== DialogState.Deleted || restMs <= 0) return undefined;
+    const dialog = revive(snapshot, endpoints, this.#onTimer);
+    dialog.load.closed = true;
+    dialog.expiresAtMs = this.#options.wallMs() + restMs;
+    this.insert(dialog);
+    const isOurs = dialog.legs.some((leg) => leg.state === "confirmed");
+    this.byes.inherited(dialog, isOurs, isSenderGone);
+    const sendInMs = (this.#overdue++ % MAX_OVERDUE_STEPS) * OVERDUE_STEP_MS + (isOurs ? 0 : BYE_AGAIN_MS);
+    this.#startTimer(dialog, isSenderGone ? Math.min(sendInMs, restMs) : restMs);
     return dialog;
   }
 
@@ -164,9 +157,27 @@ export class DialogTable extends DialogIndex {
     if (!dialog.isGuest && dialog.state !== DialogState.Deleted) for (const tell of this.changeListeners) tell(dialog);
   }
 
-  /** Keeps an ended call longer: its BYE was refused and may come again (RFC 3261 §22.2). */
+  /** Keeps an ended call longer: its BYE was refused and may come again (RFC 3261 §22.2), or nobody here knows whether it was answered. */
   remember(dialog: Dialog): void {
-    if (dialog.state === DialogState.Deleted && dialog.isPending) this.#startTimer(dialog, REFUSED_LINGER_MS);
+    if (dialog.state !== DialogState.Deleted || !dialog.isPending) return;
+    this.#startTimer(dialog, this.#linger(dialog));
+    this.byes.refused(dialog);
+  }
+
+  /** A BYE was answered, by 2xx or by one that knows no such call. @param isOwn we have sent it, and not one of the parties to the other one */
+  byeOver(dialog: Dialog, isOwn = false): void {
+    if (this.byes.answered(dialog, isOwn) && dialog.state === DialogState.Deleted) this.#startTimer(dialog, ENDED_LINGER_MS);
+  }
+
+  /** Whether a BYE that passed before its call came here may still be answered: who speaks of one later invents it. */
+  get awaitsLostByes(): boolean {
+    return this.#options.nowMs() - this.#restoredAtMs <= OPEN_LINGER_MS;
+  }
+
+  /** From now on, by the clock that a next life knows, too. @returns for how long */
+  #linger(dialog: Dialog): number {
+    dialog.expiresAtMs = this.#options.wallMs() + OPEN_LINGER_MS;
+    return OPEN_LINGER_MS;
   }
 
   /** A 101–199 passed. */
@@ -198,20 +209,11 @@ export class DialogTable extends DialogIndex {
   refreshed(dialog: Dialog, response: SipResponse): void {
     if (dialog.isGuest || !isUp(dialog)) return;
     if (dialog.expiryReason !== "Lifetime Timeout") return; // it is being hung up
-    const expiresAtMs = this.#endOf(dialog, response);
+    const expiresAtMs = endMs(dialog, response, this.#options);
     if (expiresAtMs === dialog.expiresAtMs) return;
-    dialog.expiresAtMs = expiresAtMs;
+    [dialog.expiresAtMs, dialog.isPutOff] = [expiresAtMs, false];
     this.#startTimer(dialog, Math.max(0, expiresAtMs - this.#options.wallMs()));
     this.changed(dialog);
-  }
-
-  /** Notes whether the parties keep a session timer, and answers when the lifetime ends, by the wall clock. */
-  #endOf(dialog: Dialog, response: SipResponse | undefined): number {
-    const { wallMs, defaultTimeoutMs } = this.#options;
-    const sessionMs = response && sessionLifeMs(response);
-    dialog.hasSessionTimer = sessionMs !== undefined;
-    const nowMs = wallMs();
-    return Math.min(Math.min(dialog.startedAtMs, nowMs) + defaultTimeoutMs, nowMs + (sessionMs ?? MAX_LIFETIME_MS)); // as in leftMs
   }
 
   /** The INVITE of a call whose transaction was lost was answered 3xx to 6xx: the call ends, and its ACK is waited for (RFC 3261 §17.1.1.3). */
@@ -257,7 +259,7 @@ export class DialogTable extends DialogIndex {
     this.#endpoints.share(dialog);
     this.#setState(dialog, DialogState.ConfirmedNoAck);
     dialog.startedAtMs = this.#options.wallMs();
-    dialog.expiresAtMs = this.#endOf(dialog, response);
+    dialog.expiresAtMs = endMs(dialog, response, this.#options);
     this.#startTimer(dialog, dialog.expiresAtMs - dialog.startedAtMs);
     this.pings?.began(dialog);
     if (leg?.state !== "ended") return;
@@ -292,7 +294,7 @@ export class DialogTable extends DialogIndex {
   }
 
   /** A BYE passes. A fork that is hung up does not end the call while another one talks; a BYE before the 2xx ends nothing yet: the INVITE's answer will. */
-  bye(match: DialogMatch, request: SipRequest): void {
+  bye(match: DialogMatch, request: Pick<SipRequest, "fromTag" | "toTag">): void {
     const { dialog, direction } = match;
     if (dialog.isGuest || dialog.state === DialogState.Deleted) return;
     dialog.endLeg(direction === "downstream" ? request.toTag : request.fromTag, direction);
@@ -310,8 +312,8 @@ export class DialogTable extends DialogIndex {
     if (reason === "Lifetime Timeout") this.counters.expired_dialogs++;
     else if (!wasUp) this.counters.failed_dialogs++;
     this.#close(dialog, reason);
-    if (wasUp) this.#startTimer(dialog, ENDED_LINGER_MS);
-    else if (dialog.isRefused) this.#startTimer(dialog, REFUSED_LINGER_MS);
+    if (wasUp) this.#startTimer(dialog, this.byes.has(dialog) ? this.#linger(dialog) : ENDED_LINGER_MS);
+    else if (dialog.isRefused) this.#startTimer(dialog, OPEN_LINGER_MS);
     else this.#forget(dialog);
   }
 
@@ -345,7 +347,7 @@ export class DialogTable extends DialogIndex {
   /** The lifetime of a call ended, or the wait after its end. */
   #timerFired(dialog: Dialog): void {
     if (dialog.state === DialogState.Deleted) {
-      this.#forget(dialog);
+      this.#lingered(dialog);
       return;
     }
     if (dialog.state < DialogState.ConfirmedNoAck) {
@@ -365,6 +367,15 @@ export class DialogTable extends DialogIndex {
     }
   }
 
+  #lingered(dialog: Dialog): void {
+    const isUnsent = this.byes.takeUnsent(dialog);
+    if (!isUnsent) this.#forget(dialog);
+    else {
+      this.#startTimer(dialog, Math.max(0, dialog.expiresAtMs - this.#options.wallMs()));
+      this.onExpired?.(dialog);
+    }
+  }
+
   #unanswered(dialog: Dialog): void {
     let waitMs: number | undefined;
     try {
@@ -375,17 +386,9 @@ export class DialogTable extends DialogIndex {
     }
   }
 
-  /** Whether this node may end the call for want of a word from its parties: see {@link mayExpire}. */
-  mayEnd(dialog: Dialog): boolean {
-    try {
-      return this.mayExpire?.(dialog) ?? true;
-    } catch {
-      return true; // a fault of whoever is asked must not keep a call for ever
-    }
-  }
-
   #forget(dialog: Dialog): void {
     this.#options.wheel.cancel(dialog);
+    this.byes.forget(dialog);
     this.remove(dialog);
   }
 }

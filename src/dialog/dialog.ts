@@ -1,6 +1,7 @@
 import { CallLoad, ownText } from "../balancer/index.ts";
 import { H, type SipMessage, type SipRequest, type SipResponse } from "../sip/index.ts";
 import type { Endpoint, TimerOwner } from "../transaction/index.ts";
+import type { CountedPeers, Pings } from "./attached.ts";
 import { REINVITE_PINGS } from "./flags.ts";
 import { type CalleeLeg, type Direction, Leg, MAX_LEGS, MAX_ROUTE_SET, NO_ROUTES, ownTexts } from "./leg.ts";
 import { contactUri, type DialogOrigin } from "./origin.ts";
@@ -11,15 +12,6 @@ import { partOf, type TextPart, textOf } from "./text-part.ts";
 /** States as the OpenSIPS dialog module numbers them (`dlg_hash.h`). */
 export const DialogState = { Unconfirmed: 1, Early: 2, ConfirmedNoAck: 3, Confirmed: 4, Deleted: 5 } as const;
 export type DialogState = (typeof DialogState)[keyof typeof DialogState];
-
-/** What pings the parties of one call. */
-export interface Pings {
-  stop(): void;
-  /** Whether that side is asked by OPTIONS anyway. */
-  asks(side: "caller" | "callee"): boolean;
-  /** A request is about to go to that side that may change the session: whether a re-INVITE of ours, which is taken back, is in its way (RFC 3261 §14.2). */
-  giveWay(side: "caller" | "callee"): boolean;
-}
 
 /**
  * One ongoing call, and the owner of what it counts (RFC 3261 §12; OpenSIPS dialog module). There may be a hundred thousand, for hours: no text of it keeps
@@ -38,23 +30,24 @@ export class Dialog extends PassingState implements TimerOwner {
   /** Where the INVITE went last; undefined before the first branch. */
   calleeEndpoint: Endpoint | undefined = undefined;
   state: DialogState = DialogState.Unconfirmed;
-  #inviteBranch = "";
-  #callerContact: string;
   readonly callerRouteSet: readonly string[];
   callerCseq: number;
-  /** Wall clock, milliseconds, when the 2xx passed; 0 before. */
-  startedAtMs = 0;
-  /** Wall clock, milliseconds, when the lifetime ends; 0 before the 2xx. */
-  expiresAtMs = 0;
+  #startedAtMs = 0;
+  /** A time of the clock is an object, a span of less than 25 days is none. */
+  #lifetimeMs = 0;
   /** What was asked for it: bits of `DialogFlag`. */
   flags = 0;
   /** What pings its parties while it is up. */
   pinged: Pings | undefined = undefined;
+  /** Kept by whoever counts the calls of each source: those that this call was counted for. */
+  peers: CountedPeers | undefined = undefined;
   /** Bits of {@link Mark}. */
   #marks = 0;
-  /** The From value of the INVITE, then the To value. */
-  readonly #values: string;
+  /** The From value of the INVITE, its To value, the caller's contact and the branch of the INVITE that went out last: each text has a head of sixteen bytes. */
+  #texts: string;
   readonly #fromLength: number;
+  readonly #toLength: number;
+  #contactLength: number;
   readonly #fromUri: TextPart;
   readonly #fromTag: TextPart;
   readonly #toUri: TextPart;
@@ -66,13 +59,14 @@ export class Dialog extends PassingState implements TimerOwner {
     this.#onTimer = onTimer;
     const { fromValue, toValue } = origin;
     this.callId = ownText(origin.callId);
-    this.#values = ownText(fromValue, toValue);
+    this.#texts = ownText(fromValue, toValue, origin.callerContact);
     this.#fromLength = fromValue.length;
+    this.#toLength = toValue.length;
+    this.#contactLength = origin.callerContact.length;
     this.#fromUri = partOf(origin.fromUri, fromValue);
     this.#fromTag = partOf(origin.fromTag, fromValue);
     this.#toUri = partOf(origin.toUri, toValue);
     this.callerEndpoint = origin.callerEndpoint;
-    this.#callerContact = ownText(origin.callerContact);
     this.callerRouteSet = ownTexts(origin.callerRouteSet);
     this.callerCseq = origin.callerCseq;
     this.load.opened = true;
@@ -137,42 +131,68 @@ export class Dialog extends PassingState implements TimerOwner {
     this.#marks = is ? this.#marks | mark : this.#marks & ~mark;
   }
 
+  /** Wall clock, milliseconds, when the 2xx passed; 0 before. */
+  get startedAtMs(): number {
+    return this.#startedAtMs;
+  }
+
+  set startedAtMs(to: number) {
+    const { expiresAtMs } = this;
+    this.#startedAtMs = to;
+    this.expiresAtMs = expiresAtMs;
+  }
+
+  /** Wall clock, milliseconds, when the lifetime ends; 0 before the 2xx. */
+  get expiresAtMs(): number {
+    return this.#startedAtMs + this.#lifetimeMs;
+  }
+
+  set expiresAtMs(to: number) {
+    this.#lifetimeMs = to - this.#startedAtMs;
+  }
+
   /** From and To header values of the INVITE, with the caller's tag in the first: needed to end the call ourselves. */
   get fromValue(): string {
-    return this.#values.slice(0, this.#fromLength);
+    return this.#texts.slice(0, this.#fromLength);
   }
 
   get toValue(): string {
-    return this.#values.slice(this.#fromLength);
+    return this.#texts.slice(this.#fromLength, this.#valuesLength);
   }
 
   get fromTag(): string {
-    return textOf(this.#fromTag, this.#values, 0);
+    return textOf(this.#fromTag, this.#texts, 0);
   }
 
   get fromUri(): string {
-    return textOf(this.#fromUri, this.#values, 0);
+    return textOf(this.#fromUri, this.#texts, 0);
   }
 
   get toUri(): string {
-    return textOf(this.#toUri, this.#values, this.#fromLength);
+    return textOf(this.#toUri, this.#texts, this.#fromLength);
   }
 
   get callerContact(): string {
-    return this.#callerContact;
+    return this.#texts.slice(this.#valuesLength, this.#valuesLength + this.#contactLength);
   }
 
   set callerContact(uri: string) {
-    if (uri !== this.#callerContact) this.#callerContact = ownText(uri);
+    if (uri === this.callerContact) return;
+    this.#texts = ownText(this.#texts.slice(0, this.#valuesLength), uri, this.inviteBranch);
+    this.#contactLength = uri.length;
   }
 
   /** Branch of our Via in the INVITE that went out last: an answer to it is known by that when the transaction was lost with its node. "" before. */
   get inviteBranch(): string {
-    return this.#inviteBranch;
+    return this.#texts.slice(this.#valuesLength + this.#contactLength);
   }
 
   set inviteBranch(branch: string) {
-    if (branch !== this.#inviteBranch) this.#inviteBranch = ownText(branch); // each of the parts that it was put together from would be kept
+    if (branch !== this.inviteBranch) this.#texts = ownText(this.#texts.slice(0, this.#valuesLength + this.#contactLength), branch);
+  }
+
+  get #valuesLength(): number {
+    return this.#fromLength + this.#toLength;
   }
 
   /** Callees, in the order in which they were heard of. */
@@ -209,7 +229,7 @@ export class Dialog extends PassingState implements TimerOwner {
 
   findLeg(tag: string): CalleeLeg | undefined {
     const legs = this.#legs;
-    if (legs instanceof Leg) return legs.tag === tag ? legs : undefined;
+    if (legs instanceof Leg) return legs.hasTag(tag) ? legs : undefined;
     for (const leg of legs) if (leg.tag === tag) return leg;
     return undefined;
   }
@@ -331,9 +351,8 @@ export class Dialog extends PassingState implements TimerOwner {
     else this.#legs = legs.length === 1 && first instanceof Leg ? first : legs;
   }
 
-  /** No list grows: it would make room for seventeen. */
   #addLeg(leg: Leg): void {
-    this.#setLegs(this.legs.concat(leg));
+    this.#setLegs(this.legs.concat(leg)); // a list that grows makes room for seventeen
   }
 
   /** An answer is worth more than the tags of forks that only rang, or that were invented. */

@@ -1,12 +1,14 @@
+export type { CountedPeers, Pings } from "./attached.ts";
 export { DialogCounters, type EndReason } from "./counters.ts";
-export { Dialog, DialogState, type Pings } from "./dialog.ts";
+export { Dialog, DialogState } from "./dialog.ts";
 export type { DialogMatch } from "./dialog-index.ts";
-export { DialogTable, ENDED_LINGER_MS, MAX_DIALOGS, PUT_OFF_MS } from "./dialog-table.ts";
+export { DialogTable, MAX_DIALOGS } from "./dialog-table.ts";
 export { DIALOG_FLAG_WORDS, DialogFlag, OPTIONS_PINGS, parseDialogFlags, REINVITE_PINGS } from "./flags.ts";
 export { type CalleeLeg, type Direction, MAX_LEGS, MAX_ROUTE_SET } from "./leg.ts";
 export { contactUri, type DialogOrigin } from "./origin.ts";
 export { EVERYBODY, MAX_SILENT_ENDS, type PingOutage, PingOutages, type PingOutagesOptions, type UnansweredPings } from "./ping-outages.ts";
-export { firstPingMs, MAX_SILENT_PINGS, type PingOutcome, type PingVerdict, pingTimeoutMs, pingVerdict } from "./pings.ts";
+export { firstPingMs, MAX_SILENT_PINGS, type PingOutcome, type PingVerdict, pingTimeoutMs, pingVerdict, resumedPingMs } from "./pings.ts";
 export type { DialogTableOptions } from "./ports.ts";
 export type { DialogEndpoints, DialogSnapshot, EndpointSnapshot } from "./snapshot.ts";
 export { endpointsOf, snapshotOf } from "./snapshot.ts";
+export { BYE_AGAIN_MS, ENDED_LINGER_MS, OPEN_LINGER_MS, PUT_OFF_MS } from "./times.ts";

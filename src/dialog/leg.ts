@@ -18,37 +18,56 @@ export interface CalleeLeg {
   cseq: number;
   state: "early" | "confirmed" | "ended";
   /** Who sent BYE before the 2xx had passed. */
-  earlyBye?: Direction;
+  earlyBye?: Direction | undefined;
 }
 
 export const NO_ROUTES: readonly string[] = [];
 
-/** A leg whose texts are its own. */
+/** A leg whose texts are its own, in one: there may be a hundred thousand, and each text has a head of sixteen bytes. */
 export class Leg implements CalleeLeg {
-  readonly tag: string;
+  /** The tag, then the contact. */
+  #texts: string;
+  readonly #tagLength: number;
   cseq: number;
   state: CalleeLeg["state"];
   routeSet: readonly string[];
-  earlyBye?: Direction;
-  #contact: string;
 
   constructor({ tag, contact, routeSet, cseq, state, earlyBye }: CalleeLeg) {
-    this.tag = ownText(tag);
-    this.#contact = ownText(contact);
+    this.#texts = ownText(tag, contact);
+    this.#tagLength = tag.length;
     this.routeSet = ownTexts(routeSet.slice(0, MAX_ROUTE_SET));
     this.cseq = cseq;
     this.state = state;
     if (earlyBye !== undefined) this.earlyBye = earlyBye;
   }
 
+  /** Of few legs, so that it is no field of the others. */
+  get earlyBye(): Direction | undefined {
+    return EARLY_BYES.get(this);
+  }
+
+  set earlyBye(direction: Direction) {
+    EARLY_BYES.set(this, direction);
+  }
+
+  get tag(): string {
+    return this.#texts.slice(0, this.#tagLength);
+  }
+
+  hasTag(tag: string): boolean {
+    return tag.length === this.#tagLength && this.#texts.startsWith(tag);
+  }
+
   get contact(): string {
-    return this.#contact;
+    return this.#texts.slice(this.#tagLength);
   }
 
   set contact(uri: string) {
-    if (uri !== this.#contact) this.#contact = ownText(uri);
+    if (uri !== this.contact) this.#texts = ownText(this.tag, uri);
   }
 }
+
+const EARLY_BYES = new WeakMap<Leg, Direction>();
 
 /** Texts of which none keeps the message that it came in. */
 export function ownTexts(texts: readonly string[]): readonly string[] {

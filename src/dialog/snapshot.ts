@@ -32,7 +32,7 @@ export interface DialogSnapshot {
   readonly inviteUri: string;
   readonly inviteCseq: number;
   readonly legs: readonly Readonly<CalleeLeg>[];
-  /** From Unconfirmed to Confirmed. */
+  /** Deleted: it is over, and `expiresAtMs` says for how long its BYE may still come, or has to go out. Another node is never told of such a call. */
   readonly state: DialogState;
   /** Wall clock, milliseconds; 0 before the 2xx. */
   readonly startedAtMs: number;
@@ -52,7 +52,7 @@ export interface DialogEndpoints {
 /** Lets nothing pass but what needs no guard: the places where the parties were last seen. */
 const REFUSE_ALL = { accepts: (): boolean => false };
 
-/** A call that has not ended, as plain data. */
+/** A call that has not ended, or that lingers, as plain data. */
 export function snapshotOf(dialog: Dialog): DialogSnapshot {
   const { calleeEndpoint } = dialog;
   return {

@@ -47,6 +47,8 @@ export class CapacityModel {
   #callsAtHeartbeat = 0;
   #smoothIdlePercent = 0;
   #paused = false;
+  /** It was asked what heartbeats do not say. */
+  #wasAsked = false;
   #leaving = false;
   #belowMinIdle = false;
   /** Our calls when FreeSWITCH refused one for lack of room, that one not among them. */
@@ -78,9 +80,18 @@ export class CapacityModel {
 
   /** `api status` was answered. A change of max-sessions counts from now on, not from the next heartbeat. */
   status({ ready, maxSessions, minIdleCpuPercent = 0, idleCpuPercent = 100 }: StatusReply, pausedInbound = false): void {
+    this.#wasAsked = true;
     this.#paused = pausedInbound || ready === false;
     this.#belowMinIdle = idleCpuPercent < minIdleCpuPercent;
     if (this.#heartbeat !== undefined && maxSessions !== undefined) this.#heartbeat = { ...this.#heartbeat, maxSessions };
+  }
+
+  /** Somebody else was told why no new call may go there: that holds until it is asked here. */
+  adoptWithdrawal(withdrawal: Withdrawal): void {
+    if (this.#wasAsked) return;
+    if (withdrawal === "paused") this.#paused = true;
+    if (withdrawal === "leaving") this.#leaving = true;
+    if (withdrawal === "idle-cpu") this.#belowMinIdle = true;
   }
 
   /** FreeSWITCH begins to shut down, or says that it does so no more. */

@@ -1,28 +1,42 @@
-import { DialogState } from "../dialog/index.ts";
+import { type CountedPeers, DialogState } from "../dialog/index.ts";
 import { readSourceKey, type SourceKey, sourceText } from "./source-key.ts";
 
-/** What is read of a call. */
+/** What is read of a call, and what is remembered there: a map of calls that are up would cost each of them 40 bytes. */
 export interface PeerCall {
   readonly state: DialogState;
   readonly callerEndpoint: { readonly address: string };
   readonly calleeEndpoint: { readonly address: string } | undefined;
+  /** Sources for which the call was counted; undefined: it is not counted. */
+  peers: CountedPeers | undefined;
+}
+
+/** Sources that calls were counted for, shared by all calls between the same ones: of many calls most are between few. */
+class SharedPeers implements CountedPeers {
+  readonly sources: readonly string[];
+  readonly name: string;
+  calls = 0;
+
+  constructor(sources: readonly string[], name: string) {
+    this.sources = sources;
+    this.name = name;
+  }
 }
 
 /** How many ongoing calls each source has: those that are up, as anybody can make one ring. */
 export class CallPeers {
   readonly #calls = new Map<string, number>();
-  /** Sources of each call that is up, as they were counted. */
-  readonly #peers = new Map<PeerCall, readonly string[]>();
+  readonly #shared = new Map<string, SharedPeers>();
   readonly #key: SourceKey = { hi: 0, lo: 0 };
 
   /** A call has changed its state. */
   changed(call: PeerCall): void {
     const isUp = call.state === DialogState.ConfirmedNoAck || call.state === DialogState.Confirmed;
-    const peers = this.#peers.get(call);
+    const { peers } = call;
     if (isUp && peers === undefined) this.#began(call);
     else if (!isUp && peers !== undefined) {
-      this.#peers.delete(call);
-      for (const peer of peers) this.#count(peer, -1);
+      call.peers = undefined;
+      for (const source of peers.sources) this.#count(source, -1);
+      if (peers instanceof SharedPeers && --peers.calls === 0) this.#shared.delete(peers.name);
     }
   }
 
@@ -36,25 +50,31 @@ export class CallPeers {
     return this.#calls.size > 0 && readSourceKey(address, this.#key) && this.callsOf(this.#key) > 0;
   }
 
-  /** How many sources have calls. */
+  /** How many sources have calls, and sets of them that calls are between. */
   get size(): number {
-    return this.#calls.size;
+    return this.#calls.size + this.#shared.size;
   }
 
   #began(call: PeerCall): void {
-    const peers: string[] = [];
+    const sources: string[] = [];
     for (const endpoint of [call.callerEndpoint, call.calleeEndpoint]) {
       if (endpoint === undefined || !readSourceKey(endpoint.address, this.#key)) continue;
-      const peer = sourceText(this.#key);
-      peers.push(peer);
-      this.#count(peer, 1);
+      sources.push(sourceText(this.#key));
     }
-    this.#peers.set(call, peers);
+    for (const source of sources) this.#count(source, 1);
+    const name = sources.join(" ");
+    let peers = this.#shared.get(name);
+    if (peers === undefined) {
+      peers = new SharedPeers(sources, name);
+      this.#shared.set(name, peers);
+    }
+    peers.calls++;
+    call.peers = peers;
   }
 
-  #count(peer: string, change: number): void {
-    const calls = (this.#calls.get(peer) ?? 0) + change;
-    if (calls > 0) this.#calls.set(peer, calls);
-    else this.#calls.delete(peer);
+  #count(source: string, change: number): void {
+    const calls = (this.#calls.get(source) ?? 0) + change;
+    if (calls > 0) this.#calls.set(source, calls);
+    else this.#calls.delete(source);
   }
 }

@@ -164,6 +164,7 @@ export class InDialogContext extends ResponseContext {
       this.#isHolding = true;
       admission.hold(this.#match.dialog.load);
     }
+    this.core.dialogs.byes.sent(this.#match.dialog);
     this.#endCall();
   }
 
@@ -265,6 +266,7 @@ export class InDialogContext extends ResponseContext {
     if (method !== "BYE") return;
     this.#endCall();
     this.core.dialogs.byeAnswered(this.#match);
+    this.core.dialogs.byeOver(this.#match.dialog);
     this.#settle();
     this.#endElsewhere();
   }
@@ -287,6 +289,7 @@ export class InDialogContext extends ResponseContext {
     if (this.transaction.request.method !== "BYE") return;
     if (isOver) this.core.dialogs.byeAnswered(this.#match);
     else this.core.dialogs.remember(this.#match.dialog);
+    if (status === 481) this.core.dialogs.byeOver(this.#match.dialog); // 408 may be our own, to ourselves: its sender goes on
     if (!ASKS_FOR_CREDENTIALS.has(status)) this.#endElsewhere();
   }
 

@@ -49,12 +49,21 @@ export class LostAnswers {
       const target = asker && targetAt(asker, response);
       if (target === undefined) continue;
       if (response.status < 300 && response.status >= 200) refreshAnswerer(this.#core, match, response);
+      if (response.cseqMethod === "BYE") this.#byeAnswered(match, response);
       dialogs.counters.lost_replies++;
       counters.fwd_replies++;
       layer.wire.send(new MessageEdit(response).removeTopVia().toString(), target);
       return true;
     }
     return false;
+  }
+
+  /** A BYE that a former life has passed, perhaps in its last moment: then the call came back with a start, although it is over. */
+  #byeAnswered(match: DialogMatch, response: SipResponse): void {
+    if (response.status !== 481 && (response.status < 200 || response.status >= 300)) return;
+    const { dialogs } = this.#core;
+    if (dialogs.awaitsLostByes) dialogs.bye(match, response);
+    dialogs.byeOver(match.dialog);
   }
 
   /** Asks for one call after the other. False when there is nothing to ask. */

@@ -85,6 +85,14 @@ export class PingRound implements Pings, TimerOwner {
     this.#next?.stop();
   }
 
+  askNow(): void {
+    if (!this.#isOver) {
+      this.#timer = this.#core.wheel.cancel(this.#timer);
+      this.#start(0);
+    }
+    this.#next?.askNow();
+  }
+
   asks(side: Side): boolean {
     const isAsked = !this.#isOver && this.#method === "OPTIONS" && this.#pings.some((pings) => pings.side === side);
     return isAsked || this.#next?.asks(side) === true;
@@ -163,11 +171,13 @@ export class PingRound implements Pings, TimerOwner {
       return;
     }
     if (!this.#sparesSilent && !dialogs.mayEnd(dialog)) return; // another node will ask and end it
+    if (outcome === 481 && dialog.isRestored && dialogs.isOwn?.(dialog) === false) return;
     if (outcome !== 481 && !this.#outages.mayEnd(this.#addressOf(side), unanswered)) {
       dialogs.counters.ping_holds++;
       return;
     }
-    const others = dialog.legs.filter((other) => other.state === "confirmed" && other !== leg);
+    // By their tags: what another process tells of the call meanwhile makes them anew.
+    const others = dialog.legs.filter((other) => other.state === "confirmed" && other.tag !== leg?.tag);
     // A caller that answers has given up one callee of several; one that does not is gone.
     const isForkOnly = (side === "callee" || outcome === 481) && leg !== undefined && others.length > 0;
     const text = isForkOnly
@@ -177,7 +187,7 @@ export class PingRound implements Pings, TimerOwner {
     dialogs.counters.ping_timeouts++;
     if (isForkOnly) {
       hangUpLeg(this.#core, dialog, leg);
-      leg.state = "ended";
+      (dialog.findLeg(leg.tag) ?? leg).state = "ended";
       dialogs.changed(dialog);
       return;
     }

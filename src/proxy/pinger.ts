@@ -8,6 +8,7 @@ import {
   type PingOutage,
   PingOutages,
   REINVITE_PINGS,
+  resumedPingMs,
 } from "../dialog/index.ts";
 import type { PingSettings, ProxyCore } from "./core.ts";
 import { PingRound } from "./ping-round.ts";
@@ -75,8 +76,15 @@ export class Pinger {
     return true;
   }
 
+  /** Asks the parties of a call at once, and its callee when nobody would be asked: another node says that they are silent, and may not end it. */
+  askNow(dialog: Dialog): void {
+    if (dialog.pinged === undefined) this.verify(dialog, 0);
+    else dialog.pinged.askNow();
+  }
+
   #ping(dialog: Dialog, method: "OPTIONS" | "INVITE", intervalMs: number, flags: number): void {
-    const firstMs = firstPingMs(dialog.did, intervalMs);
+    const { did, isRestored } = dialog;
+    const firstMs = isRestored ? resumedPingMs(did, intervalMs, this.#core.dialogs.size) : firstPingMs(did, intervalMs);
     dialog.pinged = new PingRound(this.#core, dialog, this.#outages, { method, flags, firstMs, intervalMs, once: false });
   }
 

@@ -12,7 +12,7 @@ import type { Endpoint, ServerTransaction, TransactionUser } from "../transactio
 import { isLoop, loopFingerprint } from "./branch-id.ts";
 import { DEFAULT_PORT, type ProxyCore } from "./core.ts";
 import { type Found, Searches, WaitingRequest } from "./elsewhere.ts";
-import { hangUpBoth } from "./hangup.ts";
+import { hangUpAgain, hangUpBoth } from "./hangup.ts";
 import { forwardAck, forwardAckOfRefusal, InDialogContext } from "./in-dialog.ts";
 import { isOwnUri, planRoute, type RoutePlan } from "./loose-route.ts";
 import { LostAnswers } from "./lost-answers.ts";
@@ -49,7 +49,7 @@ export class SipProxy implements TransactionUser {
     this.#lostInvites = new LostInvites(core);
     core.dialogs.earlyLifetimeMs = core.timeouts.frInviteMs;
     core.layer.user = this;
-    core.dialogs.onExpired = (dialog) => hangUpBoth(core, dialog);
+    core.dialogs.onExpired = (dialog) => (dialog.state === DialogState.Deleted ? hangUpAgain : hangUpBoth)(core, dialog);
     this.#pinger = core.pings && new Pinger(core, core.pings);
     core.dialogs.pings = this.#pinger;
   }
@@ -139,6 +139,11 @@ export class SipProxy implements TransactionUser {
    */
   verify(dialog: Dialog, afterMs: number, ends?: VerdictThatEnds): boolean {
     return this.#pinger?.verify(dialog, afterMs, ends) ?? false;
+  }
+
+  /** Asks the parties of a call now: another node, which may not end it, says that one of them is silent. */
+  askNow(dialog: Dialog): void {
+    this.#pinger?.askNow(dialog);
   }
 
   /** Ends a call from our side (OpenSIPS `dlg_end_dlg`): BYE to both when it is up, else CANCEL and 487. */

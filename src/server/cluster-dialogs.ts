@@ -7,6 +7,7 @@ import {
   LOOKUP_MS,
   type LocalDialogs,
   type ReplicaNodes,
+  type TakeReason,
 } from "../cluster/dialogs/dialog-replica.ts";
 import { type Dialog, DialogState, type DialogTable, endpointsOf, snapshotOf } from "../dialog/index.ts";
 import type { Elsewhere, Found, FoundDialog } from "../proxy/index.ts";
@@ -28,7 +29,7 @@ export interface ClusterDialogsOptions extends Omit<DialogReplicaOptions, "dialo
   /** The tag whose owner ends calls by time-out and takes those of nodes that are gone; none: the living node with the lowest id takes them, and each ends its own. */
   readonly tag: string | undefined;
   /** A call of another node is here now, and counted. */
-  readonly adopted?: ((dialog: Dialog) => void) | undefined;
+  readonly adopted?: ((dialog: Dialog, reason: TakeReason) => void) | undefined;
   /** A call that went to another node has ended there. */
   readonly callOver?: ((did: string) => void) | undefined;
   /** A call of another node is counted here now. */
@@ -54,6 +55,7 @@ export class ClusterDialogs implements Elsewhere {
     });
     dialogs.changeListeners.push((dialog) => this.replica.changed(dialog.did));
     dialogs.mayExpire = (dialog) => this.#mayExpire(dialog);
+    dialogs.isOwn = ({ did }) => this.replica.isSureOf(did);
   }
 
   /** The call that is being given up because another node has it: what it holds in the cluster is not to be given back. */
@@ -105,6 +107,11 @@ export class ClusterDialogs implements Elsewhere {
   }
 
   hungUp({ did }: Dialog): void {
+    this.over(did);
+  }
+
+  /** A call is over, whichever node has it. */
+  over(did: string): void {
     this.replica.hungUp(did);
   }
 
@@ -119,13 +126,13 @@ export class ClusterDialogs implements Elsewhere {
       },
       has: (did) => dialogs.byDid(did) !== undefined,
       canRestore: ({ snapshot }) => !dialogs.full && !dialogs.knows(snapshot.did) && endpointsOf(snapshot, listeners()) !== undefined,
-      restore: ({ snapshot, held }, from) => {
+      restore: ({ snapshot, held }, from, reason) => {
         const endpoints = endpointsOf(snapshot, listeners());
         const dialog = endpoints && dialogs.restore(snapshot, endpoints);
         if (dialog === undefined) return false;
         balancer.adopt(dialog.load, held);
         this.#options.took?.(from, dialog.load);
-        this.#options.adopted?.(dialog);
+        this.#options.adopted?.(dialog, reason);
         return true;
       },
       over: this.#options.callOver,

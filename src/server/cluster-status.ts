@@ -49,7 +49,8 @@ export class ClusterStatus {
     const { link, keys, wire, nodeId, clock, beats, log } = ports;
     const apply = (record: StatusRecord, isSync: boolean): void => this.#apply(record, isSync);
     const forget = (record: StatusRecord): void => this.#forget(record);
-    this.replica = new StatusReplica({ link, keys, wire, nodeId, clock, beats, log, apply, forget });
+    const isListed = (group: number, uri: string): boolean => this.#rows.has(nameOf({ group, uri }));
+    this.replica = new StatusReplica({ link, keys, wire, nodeId, clock, beats, log, apply, forget, isListed });
     beats.onBeat(() => this.#takeBack());
   }
 

@@ -26,6 +26,7 @@ import { clusterPort } from "./cluster-management.ts";
 import { ClusterStatus } from "./cluster-status.ts";
 import type { Operators } from "./operators.ts";
 import { addressesNearby } from "./own-addresses.ts";
+import type { RestoredPings } from "./restored-pings.ts";
 import { steadyWallMs } from "./steady-clock.ts";
 
 /** How often it is looked how Redis is reached, besides each time that the connection comes or goes, ms. */
@@ -39,6 +40,7 @@ export interface ClusterNodePorts {
   readonly balancer: Balancer;
   readonly dialogs: DialogTable;
   readonly operators: Operators;
+  readonly restoredPings: Pick<RestoredPings, "taken">;
   readonly announcer: Pick<Announcer, "nodeChanged" | "tagChanged" | "redisChanged">;
   readonly listeners: () => readonly Listener[];
   /** Addresses that SIP is taken on, such as `udp:192.0.2.1:5060`: those by which others reach this node. */
@@ -142,6 +144,7 @@ export class ClusterNode {
       ? new ClusterDialogs({
           ...common,
           nodes: membership,
+          keepsFile: config.dialog.persistence !== "off",
           dialogs,
           balancer: {
             held: (load) => balancer.held(load),
@@ -156,7 +159,10 @@ export class ClusterNode {
           listeners: ports.listeners,
           tags,
           tag: tagName ?? undefined,
-          adopted: ({ did, load, startedAtMs }) => operators.drains.adopted(did, load, startedAtMs),
+          adopted: (dialog, reason) => {
+            operators.drains.adopted(dialog.did, dialog.load, dialog.startedAtMs);
+            ports.restoredPings.taken(dialog, reason);
+          },
           callOver: (did) => this.leases.departures.over(did),
           took: (from, load) => this.#loads.took(from, load.leases),
           releaseLoads: (nodeId) => this.#loads.release(nodeId),

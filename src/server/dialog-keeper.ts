@@ -1,11 +1,9 @@
-import type { Balancer } from "../balancer/index.ts";
 import { bodyOf } from "../cluster/dialogs/dialog-record.ts";
-import { type Dialog, DialogState, type DialogTable, snapshotOf } from "../dialog/index.ts";
-import type { Log } from "../proxy/index.ts";
-import { type DialogChanges, type DialogStore, type SavedDialog, StoreError, within } from "../store/index.ts";
-import type { Listener } from "../transaction/index.ts";
-import { type CapacityPorts, resizedCapacities, restoreCapacities } from "./kept-capacities.ts";
-import { restoreDialog } from "./kept-record.ts";
+import { type Dialog, DialogState, snapshotOf } from "../dialog/index.ts";
+import { type DialogChanges, type SavedDialog, StoreError, within } from "../store/index.ts";
+import type { KeeperPorts, SharedCalls } from "./keeper-ports.ts";
+import { resizedCapacities, restoreCapacities } from "./kept-capacities.ts";
+import { isOver, restoreDialogs } from "./kept-record.ts";
 
 /** How long a change waits for others to be written with it, ms. */
 const WRITE_DELAY_MS = 25;
@@ -17,7 +15,7 @@ const MAX_BATCH = 250;
 const FULL_BATCH_CHARS = 524_288;
 /** Waits between attempts while writing fails, ms: the first, doubled up to the last. */
 const FIRST_RETRY_MS = 250;
-const LAST_RETRY_MS = 10_000;
+const LAST_RETRY_MS = 1_000;
 /** Failed attempts in a row of which the log tells. */
 const TOLD_FAILURES = 3;
 /** A write that takes longer than this hangs: the log tells of it, ms. */
@@ -31,34 +29,6 @@ const ASK_MS = 3_000;
 /** Where calls are shared, it is written this often that this node lives, ms; and this long after that others are sure to have had its calls. A mark of a call that another node has ended stays in Redis for an hour. */
 const BEAT_MS = 60_000;
 const MAX_AWAY_MS = 1_800_000;
-/** Calls that were not restored of which the log tells one by one. */
-const MAX_TOLD = 10;
-
-/** In a cluster, the calls of all nodes: Redis says who goes on with each, and the file has what Redis does not know. */
-export interface SharedCalls {
-  /** Of calls that this node had before it started, those that no other node has, or had, since. Rejects when nobody can be asked. */
-  stillOwn(dids: readonly string[]): Promise<readonly string[]>;
-  /** A call goes on here that was not there when the table came. */
-  regained(dialog: Dialog): void;
-}
-
-export interface KeeperPorts {
-  /** Absent: this node alone has its calls. */
-  readonly shared?: SharedCalls | undefined;
-  readonly store: DialogStore;
-  readonly dialogs: DialogTable;
-  readonly balancer: Pick<Balancer, "held" | "adopt"> & CapacityPorts;
-  readonly listeners: () => readonly Listener[];
-  /** How long a call that is not up yet may stay so after a start, ms (`fr_inv_timeout`). */
-  readonly earlyLifetimeMs: number;
-  /** Monotonic milliseconds. */
-  readonly nowMs: () => number;
-  /** Milliseconds since 1970. */
-  readonly wallMs: () => number;
-  /** Runs something later; answers how to stop it. */
-  readonly after: (ms: number, run: () => void) => () => void;
-  readonly log: Log;
-}
 
 /**
  * Writes calls and what they hold down behind the back of those who handle them, and restores them at the start.
@@ -84,6 +54,7 @@ export class DialogKeeper {
     persist_failures: 0,
     persist_late_batches: 0,
     persist_restored: 0,
+    persist_restored_ended: 0,
     persist_unreadable: 0,
     persist_unreachable: 0,
     persist_lost: 0,
@@ -92,16 +63,17 @@ export class DialogKeeper {
   #writing: Promise<boolean> | undefined;
   /** Failed attempts in a row. */
   #failures = 0;
-  #fileName: string;
+  /** Of the file that has what was written; undefined: of the one that was opened. */
+  #fileName: string | undefined;
   #isRestored = false;
   #isBeatDue = false;
   #areCapacitiesUnderWay = false;
   #isClosed = false;
-  #closing: Promise<void> | undefined;
+  #closing: Promise<string | undefined> | undefined;
 
   constructor(ports: KeeperPorts) {
     this.#ports = ports;
-    this.#fileName = ports.store.identity;
+    void ports.former?.released.then(() => this.#say());
   }
 
   /** How often each thing happened since the start; how many calls wait to be written, and how long the first has waited. */
@@ -122,7 +94,7 @@ export class DialogKeeper {
    */
   #begin(): void {
     if (this.#isRestored) return;
-    const { dialogs, store, earlyLifetimeMs, log, shared, balancer } = this.#ports;
+    const { dialogs, store, former, earlyLifetimeMs, log, shared, balancer } = this.#ports;
     dialogs.earlyLifetimeMs = earlyLifetimeMs;
     for (const [did] of store.found) this.#stored.add(did);
     if (shared === undefined) {
@@ -132,7 +104,9 @@ export class DialogKeeper {
     this.#capacities = JSON.stringify(store.capacities);
     const resized = restoreCapacities(balancer, store.capacities);
     if (resized > 0) log.info({ capacities: resized }, "Capacities that somebody has set were restored");
-    dialogs.changeListeners.push((dialog) => this.#mark(dialog.did));
+    const note = (did: string) => (former?.hasSwitched === false ? this.#stored.add(did) : this.#mark(did));
+    dialogs.changeListeners.push(({ did }) => note(did));
+    dialogs.byes.listeners.push(({ did }) => note(did));
     this.#isRestored = true;
   }
 
@@ -144,7 +118,8 @@ export class DialogKeeper {
   async restoreShared(): Promise<void> {
     const { shared, store, dialogs, wallMs, log } = this.#ports;
     if (shared === undefined) return;
-    const rest = store.found.filter(([did]) => !dialogs.knows(did));
+    this.#restoreEnded(shared, store.found.filter(isOver));
+    const rest = store.found.filter((saved) => !dialogs.knows(saved[0]) && !isOver(saved));
     const awayMs = wallMs() - (store.aliveAtMs ?? 0);
     const own = new Set(awayMs > MAX_AWAY_MS ? [] : await this.#stillOwn(rest.map(([did]) => did)));
     const wanted = rest.filter(([did]) => own.has(did) && !dialogs.knows(did));
@@ -161,6 +136,17 @@ export class DialogKeeper {
     this.#beat();
   }
 
+  /** Calls that had ended here, which Redis, and so another node, may not have heard of: it is told now. */
+  #restoreEnded(shared: SharedCalls, over: readonly SavedDialog[]): void {
+    const { dialogs } = this.#ports;
+    for (const [did] of over) {
+      const dialog = dialogs.byDid(did);
+      if (dialog !== undefined) dialogs.surrender(dialog);
+    }
+    this.#restoreAll(over);
+    for (const [did] of over) shared.over(did);
+  }
+
   /** All of them when nobody can be asked: as soon as Redis is there it is found out who has which. */
   async #stillOwn(dids: readonly string[]): Promise<readonly string[]> {
     const { shared, after, log } = this.#ports;
@@ -175,31 +161,18 @@ export class DialogKeeper {
 
   /** Writes now and then that this node lives. */
   #beat(): void {
-    this.#isBeatDue = true;
-    this.#arm(0);
+    this.#say();
     if (!this.#isClosed) this.#ports.after(BEAT_MS, () => this.#beat());
   }
 
-  #restoreAll(all: readonly SavedDialog[]): Dialog[] {
-    const { nowMs, log } = this.#ports;
-    const sinceMs = nowMs();
-    const faults: string[] = [];
-    const restored: Dialog[] = [];
-    for (const saved of all) {
-      const found = restoreDialog(this.#ports, saved);
-      this.#counters[found.outcome]++;
-      if (found.outcome === "persist_restored") restored.push(found.dialog);
-      else {
-        faults.push(found.fault);
-        this.#mark(saved[0]);
-      }
-    }
-    const strays = restored.filter((dialog) => !isAtDestination(dialog)).length;
-    if (all.length > 0) log.info({ calls: restored.length, ms: Math.round(nowMs() - sinceMs) }, "Ongoing calls were restored");
-    if (strays > 0)
-      log.warn({ calls: strays }, "Calls were restored whose destination is in the table no more: nothing shows what they count");
-    for (const fault of faults.slice(0, MAX_TOLD)) log.warn({}, fault);
-    if (faults.length > MAX_TOLD) log.warn({ calls: faults.length - MAX_TOLD }, "More calls were not restored");
+  #say(): void {
+    this.#isBeatDue = true;
+    this.#arm(0);
+  }
+
+  #restoreAll(all: readonly SavedDialog[]): readonly Dialog[] {
+    const { restored, rejected } = restoreDialogs(this.#ports, all, this.#counters);
+    for (const did of rejected) this.#mark(did);
     return restored;
   }
 
@@ -229,19 +202,24 @@ export class DialogKeeper {
     return this.#writeUntil(() => !this.#haveCapacitiesChanged && !this.#areCapacitiesUnderWay, SETTLE_MS, TOLD_FAILURES);
   }
 
-  /** Writes what waits, gives up after five seconds, and ends. Never rejects. */
-  close(): Promise<void> {
+  /** Writes what waits, gives up after five seconds, and ends. Answers the name of the file that has everything, if one has. Never rejects. */
+  close(): Promise<string | undefined> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
-  async #close(): Promise<void> {
+  async #close(): Promise<string | undefined> {
     this.#isClosed = true;
     await this.#writeUntil(() => !this.#isWaiting && this.#writing === undefined, CLOSE_MS);
     this.#stopTimer?.();
     const lost = this.#changed.size + this.#underWay.size;
     if (lost > 0) this.#ports.log.error({ calls: lost }, "Changes of calls are lost at the stop");
     await this.#ports.store.close();
+    return lost > 0 ? undefined : this.#name;
+  }
+
+  get #name(): string {
+    return this.#fileName ?? this.#ports.store.identity;
   }
 
   /** Writes batch after batch until it is enough. Answers false when the time or the attempts were not. */
@@ -325,7 +303,7 @@ export class DialogKeeper {
     return true;
   }
 
-  /** A call that was over before it was written down needs no write at all. */
+  /** A call that was over for both its parties before it was written down needs no write at all. */
   #takeBatch(): { batch: Map<string, number> } & Pick<DialogChanges, "saved" | "removed"> {
     const { dialogs, balancer } = this.#ports;
     const batch = new Map<string, number>();
@@ -336,7 +314,7 @@ export class DialogKeeper {
       if (batch.size === MAX_BATCH || chars >= FULL_BATCH_CHARS) break;
       batch.set(did, sinceMs);
       this.#changed.delete(did);
-      const dialog = dialogs.byDid(did);
+      const dialog = dialogs.byDid(did) ?? dialogs.lingering(did);
       // Before its INVITE went anywhere nobody can send anything inside it, and after a crash nobody would ever answer it.
       if (dialog?.calleeEndpoint !== undefined) {
         const record = JSON.stringify(bodyOf({ snapshot: snapshotOf(dialog), held: balancer.held(dialog.load) }, 0));
@@ -355,16 +333,34 @@ export class DialogKeeper {
     this.#counters.persist_removed += removed.length;
     if (this.#failures >= TOLD_FAILURES) this.#ports.log.info({}, "Calls can be written down again");
     this.#failures = 0;
-    if (this.#fileName !== fileName) this.#startAnew(saved);
+    if (this.#name !== fileName) this.#startAnew(saved);
     this.#fileName = fileName;
   }
 
-  /** Somebody took the file away: the new one has nothing but the last batch. */
+  /** Somebody took the file away, or a log of it: there is nothing for sure but the last batch. */
   #startAnew(saved: readonly SavedDialog[]): void {
     this.#ports.log.warn({}, "The file of calls is another one now: all calls are written into it");
     this.#stored = new Set(saved.map(([did]) => did));
     this.#haveCapacitiesChanged = true;
-    for (const { did } of this.#ports.dialogs.list()) if (!this.#stored.has(did)) this.#mark(did);
+    const { dialogs } = this.#ports;
+    for (const { did } of dialogs.list()) if (!this.#stored.has(did)) this.#mark(did);
+    for (const { did } of dialogs.byes.list()) if (!this.#stored.has(did)) this.#mark(did);
+    void this.#removeStrays();
+  }
+
+  /** A file that has lost something, or that others have had, may have calls that are over: a start would count them. */
+  async #removeStrays(): Promise<void> {
+    const { store, dialogs, after } = this.#ports;
+    try {
+      const found = new Set(store.found.map(([did]) => did)); // nobody has said yet what becomes of them
+      for (const did of (await store.names?.()) ?? []) {
+        if (found.has(did) || dialogs.byDid(did) !== undefined || dialogs.lingering(did) !== undefined) continue;
+        this.#stored.add(did);
+        this.#mark(did);
+      }
+    } catch {
+      if (!this.#isClosed) after(LAST_RETRY_MS, () => void this.#removeStrays());
+    }
   }
 
   #failed(batch: Map<string, number>, error: unknown): void {
@@ -381,10 +377,6 @@ export class DialogKeeper {
 function firstOf(waiting: ReadonlyMap<string, number>): number | undefined {
   const [sinceMs] = waiting.values();
   return sinceMs;
-}
-
-function isAtDestination({ load }: Dialog): boolean {
-  return load.leases.length === 0 || load.currentDestination !== undefined;
 }
 
 function sleep(ms: number): Promise<void> {

@@ -8,6 +8,7 @@ import {
   FsUrl,
   type Situation,
   systemClock,
+  type Withdrawal,
 } from "../freeswitch/index.ts";
 import type { OutcomePort } from "../health/index.ts";
 import type { FreeswitchFigures, FreeswitchState } from "../management/index.ts";
@@ -23,6 +24,9 @@ export interface FreeswitchFeedsPorts extends Partial<Pick<FreeswitchPorts, "clo
   /** Is told of each thing that a FreeSWITCH says, once its capacities follow it. */
   readonly heard?: (figures: FreeswitchFigures) => void;
 }
+
+/** Why a FreeSWITCH gets no new calls, with its key. */
+export type FeedWithdrawal = readonly [key: string, withdrawal: Withdrawal];
 
 /** What one FreeSWITCH feeds. */
 interface Fed {
@@ -162,6 +166,25 @@ export class FreeswitchFeeds {
       stale: all.filter(({ model, situation }) => model.freshness(situation.nowMs) === "stale").length,
       withdrawn: all.filter(({ model, situation }) => model.withdrawal(situation.nowMs) !== undefined).length,
     };
+  }
+
+  /** Who takes no new calls, by key, as they have said themselves. */
+  withdrawals(): FeedWithdrawal[] {
+    return [...this.pool].flatMap(({ url, model, situation }) => {
+      const withdrawal = model.withdrawal(situation.nowMs);
+      return withdrawal === undefined || withdrawal === "stale" ? [] : [[url.key, withdrawal] as const];
+    });
+  }
+
+  /** Another process was told so: it holds until they are asked here. */
+  adoptWithdrawals(withdrawals: readonly FeedWithdrawal[]): void {
+    const byKey = new Map(withdrawals);
+    for (const freeswitch of this.pool) {
+      const withdrawal = byKey.get(freeswitch.url.key);
+      if (withdrawal === undefined) continue;
+      freeswitch.model.adoptWithdrawal(withdrawal);
+      this.#update(freeswitch);
+    }
   }
 
   /** Closes all connections politely. */

@@ -2,11 +2,12 @@ import type { ChildProcess } from "node:child_process";
 import type { Config } from "../config/index.ts";
 import type { Drains } from "../health/index.ts";
 import type { Log } from "../proxy/index.ts";
-import { openDialogStore } from "../store/index.ts";
+import { awaitDialogs, type HandedCalls, openDialogStore } from "../store/index.ts";
 import type { ClusterDialogs } from "./cluster-dialogs.ts";
-import { DialogKeeper, type KeeperPorts, type SharedCalls } from "./dialog-keeper.ts";
+import { DialogKeeper } from "./dialog-keeper.ts";
 import type { FormerProcess } from "./handover/former-process.ts";
 import { HandedStore } from "./handover/handed-store.ts";
+import type { KeeperPorts, SharedCalls } from "./keeper-ports.ts";
 
 /** What holds for one start only. */
 export interface StartOptions {
@@ -22,12 +23,12 @@ export interface StartOptions {
   readonly loaded?: () => void;
 }
 
-export interface KeepDialogsPorts extends Omit<KeeperPorts, "shared" | "store" | "earlyLifetimeMs"> {
+export interface KeepDialogsPorts extends Omit<KeeperPorts, "shared" | "store" | "former" | "earlyLifetimeMs"> {
   readonly config: Pick<Config, "cluster" | "dialog" | "load_balancer" | "tm">;
   /** Move a file of calls aside that is damaged, and start without them. */
   readonly forceEmpty: boolean;
   /** The calls of all nodes, once this node is one of a cluster that has them. */
-  readonly replicated: () => Pick<ClusterDialogs, "stillOwn" | "regained"> | undefined;
+  readonly replicated: () => Pick<ClusterDialogs, "stillOwn" | "regained" | "over"> | undefined;
   readonly drains: () => Pick<Drains, "adopted">;
   /** It tells its calls, and then leaves their file to this process. */
   readonly former: FormerProcess | undefined;
@@ -48,19 +49,20 @@ export async function keepDialogs({
   ...ports
 }: KeepDialogsPorts): Promise<DialogKeeper | undefined> {
   if (config.dialog.persistence === "off") return undefined;
-  const open = () => openDialogStore(config.load_balancer.db_url, { forceEmpty, wallMs: ports.wallMs, log: ports.log });
+  const { db_url } = config.load_balancer;
   const store =
     former === undefined
-      ? await open()
-      : new HandedStore({
-          released: former.released,
-          capacities: () => former.capacities,
-          open,
-          isOngoing: (did) => ports.dialogs.byDid(did) !== undefined,
-        });
+      ? await openDialogStore(db_url, { forceEmpty, wallMs: ports.wallMs, log: ports.log })
+      : handedStore(former, awaitDialogs(db_url, ports), ports.dialogs);
   const isShared = config.cluster.redis_url !== null && config.cluster.replicate_dialogs;
   const shared = isShared ? sharedCalls(replicated, drains) : undefined;
-  return store && new DialogKeeper({ ...ports, shared, store, earlyLifetimeMs: config.tm.fr_inv_timeout * 1000 });
+  return store && new DialogKeeper({ ...ports, shared, store, former, earlyLifetimeMs: config.tm.fr_inv_timeout * 1000 });
+}
+
+function handedStore(former: FormerProcess, file: HandedCalls | undefined, dialogs: KeepDialogsPorts["dialogs"]): HandedStore | undefined {
+  const { released } = former;
+  const isKept = (did: string): boolean => (dialogs.byDid(did) ?? dialogs.lingering(did)) !== undefined;
+  return file && new HandedStore({ file, released, isKept, capacities: () => former.capacities });
 }
 
 function sharedCalls(replicated: KeepDialogsPorts["replicated"], drains: KeepDialogsPorts["drains"]): SharedCalls {
@@ -70,5 +72,6 @@ function sharedCalls(replicated: KeepDialogsPorts["replicated"], drains: KeepDia
       replicated()?.regained(dialog);
       drains().adopted(dialog.did, dialog.load, dialog.startedAtMs);
     },
+    over: (did) => replicated()?.over(did),
   };
 }

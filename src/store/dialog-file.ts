@@ -1,4 +1,4 @@
-import { accessSync, chmodSync, constants, copyFileSync, renameSync, statSync } from "node:fs";
+import { chmodSync, copyFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import Database from "better-sqlite3";
 import {
@@ -8,6 +8,8 @@ import {
   CREATE_NAME_TABLE,
   DIALOG_FILE_VERSION,
 } from "../../migrations/004-dialog.ts";
+import { inUse, mayWrite, placeOf } from "./call-lock.ts";
+import { type LogContent, logOf, logsOf, MergedChanges, readLog } from "./call-log.ts";
 import { StoreError } from "./errors.ts";
 import { asStoreError } from "./fault.ts";
 
@@ -49,9 +51,16 @@ export interface KeptCalls {
 /** What a file has besides its calls. */
 export interface OpenedCalls extends Omit<KeptCalls, "found"> {
   readonly identity: string;
+  /** Where it is on the disk; another file of its name has another place. */
+  readonly place: string;
   /** Why it cannot be written now. */
   readonly fault: string | undefined;
+  /** Bytes of its logs that are not what was written, or belong to another file; what followed on them is lost. */
+  readonly damagedBytes: number;
 }
+
+/** Which file is open. */
+export type CallFilePlace = Pick<OpenedCalls, "identity" | "place">;
 
 /** Some of the calls of a file. */
 export interface CallPage {
@@ -61,9 +70,9 @@ export interface CallPage {
 }
 
 /**
- * The file of ongoing calls. It belongs to one program at a time, which holds a lock on it as long as it is open; the lock ends with the program, however
- * it ends. What is written survives an end of the program at any moment. A power cut may take what was written in the seconds before it, and breaks
- * nothing: waiting for the disk forty times a second is left out (`synchronous = NORMAL` with a write-ahead log).
+ * The file of ongoing calls, which has what its {@link logsOf logs} had when they were put into it. Nobody waits for that: it waits for the disk, so that a
+ * power cut takes nothing of what is here, and the logs are removed only then. While it is open no other program can have it; {@link CallLock} says
+ * whose it is in between.
  */
 export class DialogFile {
   /** Differs from one file to the next of the same path, and stands in the file. */
@@ -73,6 +82,8 @@ export class DialogFile {
   readonly #file: string;
   readonly #database: Database.Database;
   readonly #write: (changes: DialogChanges) => void;
+  /** What the logs have, until all pages are told. */
+  #logged = new MergedChanges();
 
   /**
    * Opens the file, and makes it when it is missing.
@@ -89,10 +100,11 @@ export class DialogFile {
       database.pragma("locking_mode = EXCLUSIVE");
       const version = versionOf(database, file, wasThere);
       database.pragma("journal_mode = WAL");
-      database.pragma("synchronous = NORMAL");
+      database.pragma("synchronous = FULL"); // of a file that a power cut takes back to nothing no log says any more whose it is
       database.pragma(`journal_size_limit = ${LOG_BYTES}`);
       database.pragma(`cache_size = -${CACHE_KB}`);
       if (version !== DIALOG_FILE_VERSION) database.exec(MAKE_TABLES); // else a full disk is enough to read
+      database.pragma("synchronous = NORMAL");
       this.#write = writerOf(database);
       this.identity = String(database.prepare("SELECT name FROM headroom_name").pluck().get());
     } catch (cause) {
@@ -116,20 +128,45 @@ export class DialogFile {
    */
   begin(wallMs: number): OpenedCalls {
     try {
-      const fault: unknown = this.#database.pragma("quick_check(1)", { simple: true });
-      if (fault !== "ok") throw damaged(this.#file, String(fault));
-      const [life] = this.#all("SELECT at_ms FROM headroom_life");
-      const aliveAtMs = typeof life?.[0] === "number" ? life[0] : undefined;
+      const aliveAtMs = this.#aliveAtMs();
+      const fault = this.#faultOf(aliveAtMs ?? wallMs);
       const rows = this.#all("SELECT destination, resource, capacity, row_capacity, sum FROM headroom_capacity");
       const capacities = this.#whole("headroom_capacity", rows) as unknown[] as SavedCapacity[];
-      return { identity: this.identity, capacities, aliveAtMs, fault: this.#faultOfWriting(aliveAtMs ?? wallMs) };
+      let damagedBytes = 0;
+      for (const { path } of logsOf(this.#file)) {
+        const { damagedBytes: damaged, foreignBytes } = this.#readLog(path, this.#logged);
+        damagedBytes += damaged + foreignBytes; // its own file is gone, and all that says what it had
+      }
+      return {
+        ...this.which,
+        ...{ damagedBytes, fault },
+        capacities: this.#logged.capacities ?? capacities,
+        aliveAtMs: this.#logged.aliveAtMs ?? aliveAtMs,
+      };
     } catch (cause) {
       throw faultOf(cause, this.#file);
     }
   }
 
   /**
-   * Calls in the order of their places, some at a time.
+   * Looks for damage, and tries whether it can be written, for a program that has its calls.
+   *
+   * @param wallMs now, milliseconds since 1970
+   * @throws {StoreError} `DAMAGED`, or why it cannot be written
+   */
+  check(wallMs: number): CallFilePlace {
+    let fault: string | undefined;
+    try {
+      fault = this.#faultOf(this.#aliveAtMs() ?? wallMs);
+    } catch (cause) {
+      throw faultOf(cause, this.#file);
+    }
+    if (fault !== undefined) throw new StoreError("FAILED", fault);
+    return this.which;
+  }
+
+  /**
+   * Calls in the order of their places, some at a time, and then those that only the logs have. To be read once, after {@link begin}.
    *
    * @param after the place that the page before has told; 0 for the first one
    * @throws {StoreError} `DAMAGED`
@@ -138,11 +175,68 @@ export class DialogFile {
     try {
       const rows = this.#all(`SELECT did, record, sum, rowid FROM headroom_dialog WHERE rowid > ${after} ORDER BY rowid LIMIT ${most}`);
       const last = rows.map((row) => Number(row.pop())).at(-1);
-      const found = this.#whole("headroom_dialog", rows) as unknown[] as SavedDialog[];
-      return { found, last: rows.length < most ? undefined : last };
+      const { saved, removed } = this.#logged;
+      const found: SavedDialog[] = [];
+      for (const [did, record] of this.#whole("headroom_dialog", rows) as unknown[] as SavedDialog[]) {
+        if (removed.has(did)) continue;
+        found.push([did, saved.get(did) ?? record]);
+        saved.delete(did);
+      }
+      if (rows.length === most) return { found, last };
+      this.#logged = new MergedChanges();
+      return { found: [...found, ...saved], last: undefined };
     } catch (cause) {
       throw faultOf(cause, this.#file);
     }
+  }
+
+  /** Which one it is. */
+  get which(): CallFilePlace {
+    return { identity: this.identity, place: this.#place };
+  }
+
+  /** Names of the calls that it, or one of its logs, has, or had. @throws {StoreError} `DAMAGED` */
+  list(): readonly string[] {
+    const merged = new MergedChanges();
+    try {
+      for (const { path } of logsOf(this.#file)) this.#readLog(path, merged);
+      return [...this.#all("SELECT did FROM headroom_dialog").map(([did]) => String(did)), ...merged.saved.keys()];
+    } catch (cause) {
+      throw faultOf(cause, this.#file);
+    }
+  }
+
+  /**
+   * Puts logs into the file, the oldest first, and removes them when all of them are on the disk.
+   *
+   * @returns how many of them were gone, or not what was written: nobody knows what they had
+   * @throws {StoreError} when it cannot be written; the logs stay then
+   */
+  merge(logs: readonly string[]): number {
+    const merged = new MergedChanges();
+    let gone = 0;
+    try {
+      for (const path of logs) {
+        if (statSync(path, { throwIfNoEntry: false }) === undefined || this.#readLog(path, merged).damagedBytes > 0) gone++;
+      }
+      this.#database.pragma("synchronous = FULL");
+      this.write({ ...merged, saved: [...merged.saved], removed: [...merged.removed] });
+      for (const path of logs) rmSync(path, { force: true }); // in their order: no older one is ever left behind a younger one
+      return gone;
+    } catch (cause) {
+      throw faultOf(cause, this.#file);
+    }
+  }
+
+  #readLog(path: string, into: MergedChanges): LogContent {
+    const content = readLog(path, this.identity);
+    for (const each of content.changes) into.add(each);
+    return content;
+  }
+
+  #aliveAtMs(): number | undefined {
+    const [life] = this.#all("SELECT at_ms FROM headroom_life");
+    return typeof life?.[0] === "number" ? life[0] : undefined;
   }
 
   #all(query: string): unknown[][] {
@@ -154,7 +248,10 @@ export class DialogFile {
     return rows;
   }
 
-  #faultOfWriting(aliveAtMs: number): OpenedCalls["fault"] {
+  /** Why it cannot be written. Damage is thrown. */
+  #faultOf(aliveAtMs: number): OpenedCalls["fault"] {
+    const damage: unknown = this.#database.pragma("quick_check(1)", { simple: true });
+    if (damage !== "ok") throw damaged(this.#file, String(damage));
     try {
       this.write({ saved: [], removed: [], aliveAtMs });
       return undefined;
@@ -178,13 +275,14 @@ export class DialogFile {
 }
 
 /**
- * Puts a file that cannot be read out of the way, under its name with the time behind it.
+ * Puts a file that cannot be read out of the way, under its name with the time behind it, and its logs, too.
  *
  * @param wallMs now, milliseconds since 1970
  * @returns the new name
  */
 export function moveAside(file: string, wallMs: number): string {
   const aside = `${file}.damaged-${new Date(wallMs).toISOString().replace(/[:.]/g, "-")}`;
+  for (const { path, number } of logsOf(file)) renameSync(path, logOf(aside, number).path);
   for (const companion of COMPANIONS) {
     if (statSync(file + companion, { throwIfNoEntry: false }) !== undefined) renameSync(file + companion, aside + companion);
   }
@@ -198,6 +296,7 @@ export function copyCalls(file: string, copy: string): void {
     copyFileSync(file + companion, copy + companion);
     chmodSync(copy + companion, 0o600); // its rights are copied, too
   }
+  for (const { path, number } of logsOf(file)) copyFileSync(path, logOf(copy, number).path);
 }
 
 /** Tells a row that was changed behind our back from one that was written. */
@@ -232,32 +331,18 @@ function versionOf(database: Database.Database, file: string, wasThere: boolean)
   );
 }
 
-function placeOf(file: string): string | undefined {
-  const found = statSync(file, { throwIfNoEntry: false, bigint: true });
-  return found && `${found.dev}:${found.ino}`;
-}
-
 function faultOf(cause: unknown, file: string): StoreError {
   if (cause instanceof StoreError) return cause;
   const { code = "", message } = cause as NodeJS.ErrnoException;
   if (BROKEN.test(code)) return damaged(file, message);
   if (code.startsWith("SQLITE_IOERR") && !mayWrite(file)) {
+    // it says that the disk has failed where only a right is missing
     return new StoreError("FAILED", `Cannot use the calls in "${file}": this user may not write it`, { cause });
   }
   if (code.startsWith("SQLITE_BUSY")) {
-    return new StoreError("IN_USE", `Cannot use the calls in "${file}": another program has them open`, { cause });
+    return inUse(file, cause);
   }
   return asStoreError(cause, file);
-}
-
-/** SQLite says that the disk has failed where only a right is missing. */
-function mayWrite(file: string): boolean {
-  try {
-    accessSync(file, constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function damaged(file: string, reason: string): StoreError {

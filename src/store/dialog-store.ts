@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
+import { CallWriter } from "./call-writer.ts";
 import { MEMORY, sqliteFile } from "./database-url.ts";
 import {
   type CallPage,
@@ -18,6 +19,10 @@ import { WriterThread } from "./writer-thread.ts";
 
 /** Sources run as TypeScript, a build as JavaScript. */
 const WORKER = new URL(`./dialog-worker${extname(import.meta.filename)}`, import.meta.url);
+/** How long a start waits for another program that has the calls, ms: the program before may be about to end. */
+const BUSY_MS = 2_000;
+/** The thread ends when it has had nothing to do for so long, ms. */
+const THREAD_IDLE_MS = 15_000;
 
 /** Ongoing calls in a file, and what was written down when it was opened. */
 export interface DialogStore extends KeptCalls {
@@ -32,9 +37,11 @@ export interface DialogStore extends KeptCalls {
    * @throws {StoreError}
    */
   write(changes: DialogChanges): Promise<string>;
+  /** Names of the calls that are in the file, whoever has written them, or were. @throws {StoreError} */
+  names?(): Promise<readonly string[]>;
   /** How often the thread that writes ended by itself. */
   readonly crashes: number;
-  /** Ends the thread; what it has under way may be lost. Never rejects. */
+  /** Lets go of the file. Never rejects. */
   close(): Promise<void>;
 }
 
@@ -58,30 +65,39 @@ export async function openDialogStore(dbUrl: string, { forceEmpty, wallMs, log }
   if (database === MEMORY) return undefined;
   const file = `${database}.calls`;
   const hadCalls = (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 0;
-  const thread = new WriterThread({ file, table: "headroom_dialog" }, log, { worker: WORKER });
+  const thread = new WriterThread({ file, table: "headroom_dialog" }, log, { worker: WORKER, idleMs: THREAD_IDLE_MS });
+  const writer = new CallWriter({ file, thread, wallMs, log });
   let kept: ReadCalls;
   try {
-    kept = await readAll(thread, wallMs).catch((error: unknown) => {
-      if (!(error instanceof StoreError)) throw error;
-      if (error.code === "DAMAGED" && forceEmpty) {
-        const aside = moveAside(file, wallMs());
-        log.error({ aside }, `Started without the calls in "${file}", as it was told to: the file is damaged and was moved aside`);
-        return readAll(thread, wallMs);
-      }
-      if (error.code === "IN_USE") throw error;
-      if (!hadCalls) return { found: [], capacities: [], aliveAtMs: undefined, identity: "", fault: error.message };
-      return readCopy(file, error, wallMs);
-    });
+    kept = await writer
+      .lock(BUSY_MS)
+      .then(() => readAll(thread, wallMs))
+      .catch((error: unknown) => {
+        if (!(error instanceof StoreError)) throw error;
+        if (error.code === "DAMAGED" && forceEmpty) {
+          const aside = moveAside(file, wallMs());
+          log.error({ aside }, `Started without the calls in "${file}", as it was told to: the file is damaged and was moved aside`);
+          return readAll(thread, wallMs);
+        }
+        if (error.code === "IN_USE") throw error;
+        if (!hadCalls) return { ...NOTHING, fault: error.message };
+        return readCopy(file, error, wallMs);
+      });
   } catch (error) {
-    await thread.close();
+    await writer.close();
     if (!(error instanceof StoreError) || error.code !== "IN_USE") throw error;
     log.error({}, `Calls are not written down, a restart will lose them: ${error.message}`);
     return undefined;
   }
-  if (kept.fault !== undefined)
-    log.error({}, `Calls are not written down, which is tried again; until then a crash loses what changes: ${kept.fault}`);
+  const { capacities, aliveAtMs, identity, fault, damagedBytes } = kept;
+  if (fault === undefined) writer.opened(kept);
+  else log.error({}, `Calls are not written down, which is tried again; until then a crash loses what changes: ${fault}`);
+  if (damagedBytes > 0)
+    log.error(
+      { bytes: damagedBytes },
+      `What was written last to the calls in "${file}" cannot be read, as after a power cut: calls may be missing`,
+    );
   let { found } = kept;
-  const { capacities, aliveAtMs, identity } = kept;
   return {
     ...{ capacities, aliveAtMs, identity },
     get found() {
@@ -90,17 +106,45 @@ export async function openDialogStore(dbUrl: string, { forceEmpty, wallMs, log }
     letGo: () => {
       found = [];
     },
-    write: (changes) => thread.run("write dialogs", changes),
+    write: (changes) => writer.write(changes),
+    names: () => writer.names(),
     get crashes() {
       return thread.crashes;
     },
-    close: () => thread.close(),
+    close: () => writer.close(),
+  };
+}
+
+/** The file of calls of another process of the program, which is about to close it, and has told its calls. */
+export interface HandedCalls extends Required<Pick<DialogStore, "write" | "names" | "crashes" | "close">> {
+  /** Opens it, and tells which calls it has. To be tried again when it fails: a file that was damaged is moved aside by then. @throws {StoreError} */
+  take(): Promise<readonly string[]>;
+}
+
+/** Gets ready to open the file of calls that stands beside a database, at once when it is free. Undefined: the database is in memory. */
+export function awaitDialogs(dbUrl: string, { wallMs, log }: Pick<DialogStoreOptions, "wallMs" | "log">): HandedCalls | undefined {
+  const database = sqliteFile(dbUrl);
+  if (database === MEMORY) return undefined;
+  const file = `${database}.calls`;
+  const thread = new WriterThread({ file, table: "headroom_dialog" }, log, { worker: WORKER, idleMs: THREAD_IDLE_MS });
+  thread.wake();
+  const writer = new CallWriter({ file, thread, wallMs, log });
+  return {
+    take: () => writer.take(),
+    write: (changes) => writer.write(changes),
+    names: () => writer.names(),
+    get crashes() {
+      return thread.crashes;
+    },
+    close: () => writer.close(),
   };
 }
 
 type ReadCalls = KeptCalls & OpenedCalls;
 
-/** The thread that writes the file reads it, too: it is never free in between, so no other program goes on with the same calls. */
+/** Of a file that is not there. */
+const NOTHING = { found: [], capacities: [], aliveAtMs: undefined, identity: "", place: "", damagedBytes: 0 };
+
 async function readAll(thread: WriterThread, wallMs: () => number): Promise<ReadCalls> {
   const opened = await thread.run("open dialogs", wallMs());
   const found: SavedDialog[] = [];

@@ -1,7 +1,7 @@
 export type { StoredRow } from "./connection.ts";
 export { MEMORY, sqliteFile } from "./database-url.ts";
 export type { DialogChanges, SavedCapacity, SavedDialog } from "./dialog-file.ts";
-export { type DialogStore, type DialogStoreOptions, openDialogStore } from "./dialog-store.ts";
+export { awaitDialogs, type DialogStore, type DialogStoreOptions, type HandedCalls, openDialogStore } from "./dialog-store.ts";
 export type { DispatcherStateChanges, DispatcherStateTable, SavedDispatcherState } from "./dispatcher-state-row.ts";
 export { type DispatcherTableName, DispatcherTableReader, inspectDispatcherTable } from "./dispatcher-table.ts";
 export { StoreError, type StoreErrorCode } from "./errors.ts";

@@ -1,6 +1,6 @@
 import type { DestinationState } from "../health/index.ts";
 import type { StoredRow } from "./connection.ts";
-import type { CallPage, DialogChanges, OpenedCalls } from "./dialog-file.ts";
+import type { CallFilePlace, CallPage, OpenedCalls } from "./dialog-file.ts";
 import type { DispatcherStateChanges } from "./dispatcher-state-row.ts";
 import type { StoreErrorCode } from "./errors.ts";
 import type { RegistrationChanges } from "./registration-row.ts";
@@ -37,12 +37,21 @@ export interface Jobs {
   "write registrations": { readonly input: RegistrationChanges; readonly output: undefined };
   /** As above. */
   "write dispatcher states": { readonly input: DispatcherStateChanges; readonly output: undefined };
-  /** Opens the file of calls, which is locked from then on, and looks whether it is whole. Input: the time now, milliseconds since 1970. */
+  /** Opens the file of calls, which is locked while the thread is there, and looks whether it is whole. Input: the time now, milliseconds since 1970. */
   "open dialogs": { readonly input: number; readonly output: OpenedCalls };
+  /** Opens it when another process of the program has just closed it. Its calls are known, so it is not looked through. */
+  "take dialogs": { readonly input: undefined; readonly output: CallFilePlace };
+  /** Names of the calls in it, and in its logs. */
+  "list dialogs": { readonly input: undefined; readonly output: readonly string[] };
   /** Some of its calls. Input: where the page before has ended, 0 for the first one. */
   "read dialogs": { readonly input: number; readonly output: CallPage };
-  /** All or none; a crash of the program does not lose them. The answer names the file that they are in: another name, another file. */
-  "write dialogs": { readonly input: DialogChanges; readonly output: string };
+  /**
+   * Looks whether the file can be written, for a program that has all calls: one that is gone is made, one that is damaged moved aside. Input: the time now,
+   * milliseconds since 1970.
+   */
+  "reopen dialogs": { readonly input: number; readonly output: CallFilePlace };
+  /** Puts logs into the file, and removes them. Input: their paths, the oldest first. Output: how many were gone. */
+  "merge dialogs": { readonly input: readonly string[]; readonly output: number };
   "read destinations": { readonly input: undefined; readonly output: readonly StoredRow[] };
   /** The rows of Kamailio's table, by their ids. */
   "read dispatcher": { readonly input: DispatcherPlace; readonly output: readonly DispatcherRow[] };
@@ -50,7 +59,7 @@ export interface Jobs {
 
 export type JobKind = keyof Jobs;
 /** What the thread of the calls does; the other thread does the rest. */
-export type DialogJobKind = "open dialogs" | "read dialogs" | "write dialogs";
+export type DialogJobKind = "open dialogs" | "take dialogs" | "list dialogs" | "read dialogs" | "reopen dialogs" | "merge dialogs";
 
 /** A job on its way to the thread. */
 export type JobRequest = {

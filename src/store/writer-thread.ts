@@ -85,6 +85,11 @@ export class WriterThread {
     return this.#idleMs !== undefined && this.#worker === undefined && this.#restart === undefined && this.#closing === undefined;
   }
 
+  /** Starts it before there is a job, which is done the sooner then. */
+  wake(): void {
+    if (this.isResting) this.#start();
+  }
+
   /**
    * Has a job done. One that is asked for while the thread is down waits until it is started, or started again.
    *

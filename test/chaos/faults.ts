@@ -7,7 +7,7 @@ import type { Fault } from "./schedule.ts";
 import type { SippPair } from "./sipp-pair.ts";
 
 /** Longest wait of the keeper between two attempts to write (`LAST_RETRY_MS`), and some time for the write. */
-const RETRY_MS = 11_000;
+const RETRY_MS = 2_000;
 
 /** A time in which calls may not have been written down, on the clock of `performance.now()`. */
 export interface BlindTime {

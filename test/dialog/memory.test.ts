@@ -10,7 +10,7 @@ const WARM_UP_CALLS = 1_500;
 /** Of simulated time: all timers of RFC 3261 §17 are over. */
 const REST_MS = 70_000;
 /** What may be kept of a call that is up, its leases, timer, places in indexes and what its keeper knows of it among that. Measured: 1,010. */
-const MAX_BYTES = 1_250;
+const MAX_BYTES = 1_100;
 /** More for a call whose parties are pinged. */
 const MAX_PING_BYTES = 900;
 /** More while its transactions last, for 32 s. Measured: 3,000. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { DialogFlag, firstPingMs, parseDialogFlags, pingTimeoutMs, pingVerdict } from "../../src/dialog/index.ts";
+import { DialogFlag, firstPingMs, parseDialogFlags, pingTimeoutMs, pingVerdict, resumedPingMs } from "../../src/dialog/index.ts";
 
 describe("what an answer to a ping says", () => {
   it("481: the party has no such call; 408 and silence: it is asked once more", () => {
@@ -27,17 +27,40 @@ describe("the first ping of a call", () => {
     assert.ok(Math.max(...tenths) < 150, tenths.join(" "));
   });
 
-  it("answers are waited for so long that two silent pings and the one before take no more than two intervals", () => {
-    for (const intervalMs of [2_000, 10_000, 30_000, 300_000])
+  it("answers are waited for so long that two silent pings, twice in a cluster, and the one before take no more than two intervals", () => {
+    for (const intervalMs of [4_000, 10_000, 30_000, 300_000])
       for (const frMs of [1_000, 5_000, 32_000, 600_000]) {
         const waitMs = pingTimeoutMs(intervalMs, frMs);
-        assert.ok(waitMs <= frMs && intervalMs + 2 * waitMs <= 2 * intervalMs, `${intervalMs} ${frMs}: ${waitMs}`);
+        assert.ok(waitMs <= frMs && intervalMs + 4 * waitMs <= 2 * intervalMs, `${intervalMs} ${frMs}: ${waitMs}`);
       }
     assert.deepEqual([pingTimeoutMs(30_000, 5_000), pingTimeoutMs(1_000, 5_000)], [5_000, 1_000]);
   });
 
   it("is the same for one call each time", () => {
     assert.equal(firstPingMs("1.abc", 30_000), firstPingMs("1.abc", 30_000));
+  });
+});
+
+describe("the first ping of a call that was pinged before", () => {
+  const names = Array.from({ length: 1_000 }, (_, i) => `${i.toString(36)}.abcdefgh${i * 7919}`);
+
+  it("comes so soon that a party that has just vanished is noticed in two intervals, though nobody pinged for a sixth of one", () => {
+    for (const intervalMs of [6_000, 30_000, 300_000]) {
+      const latestMs = Math.max(...names.map((did) => resumedPingMs(did, intervalMs, names.length)));
+      const waitMs = pingTimeoutMs(intervalMs, 600_000);
+      assert.ok(intervalMs + intervalMs / 6 + latestMs + 2 * waitMs <= 2 * intervalMs, `${intervalMs}: ${latestMs}`);
+    }
+  });
+
+  it("is one of 2,000 a second at most, or of those of a whole interval when that has no room for them", () => {
+    for (const [calls, wantMs] of [
+      [20_000, 10_000],
+      [40_000, 20_000],
+      [1_000_000, 30_000],
+    ] as const) {
+      const latestMs = Math.max(...names.map((did) => resumedPingMs(did, 30_000, calls)));
+      assert.ok(latestMs <= wantMs && latestMs > wantMs * 0.98, `${calls}: ${latestMs}`);
+    }
   });
 });
 

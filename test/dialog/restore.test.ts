@@ -285,6 +285,22 @@ describe("DialogTable.mayExpire", () => {
     net.finish();
   });
 
+  it("a call that was put off, and whose session is refreshed then, is put off once more when that is over", () => {
+    const net = new SimNetwork();
+    const call = established(net, { responseHeaders: ["Session-Expires: 90;refresher=uac"] });
+    net.dialogs.mayExpire = () => false;
+    net.run(122_100); // 32 s more, for a last refresh
+    const refresh = call.fromCaller("UPDATE", 2, { headers: ["Session-Expires: 90;refresher=uac"] });
+    call.caller.send(refresh);
+    call.callee.send(responseTo(call.callee.take("UPDATE"), 200, { headers: ["Session-Expires: 90;refresher=uac"] }));
+    net.run(122_100);
+    assert.equal(net.dialogs.size, 1);
+    net.run(PUT_OFF_MS);
+    assert.equal(net.dialogs.size, 0);
+    net.run(60_000);
+    net.checkNothingLeft();
+  });
+
   it("nobody is asked for a call that its callee has hung up before its 2xx", () => {
     const net = new SimNetwork();
     net.dialogs.mayExpire = () => assert.fail("asked");

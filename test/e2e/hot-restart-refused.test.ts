@@ -175,7 +175,11 @@ describe("a restart without a stop", () => {
   it("tells systemd and the file of the number which process is the main one", async () => {
     const [caller, callee] = [await peer(), await peer()];
     const folder = mkdtempSync(join(tmpdir(), "headroom-notify-"));
-    writeFileSync(join(folder, "systemd-notify"), `#!/bin/sh\necho "$@" >> ${join(folder, "told")}\n`);
+    // It takes its time, and tells who is still there then: the parent of the process that it tells of.
+    writeFileSync(
+      join(folder, "systemd-notify"),
+      `#!/bin/sh\nsleep 0.5\necho "$@" $(cut -d " " -f 4 /proc/$PPID/stat) >> ${join(folder, "told")}\n`,
+    );
     chmodSync(join(folder, "systemd-notify"), 0o755);
     const before = { ...process.env };
     Object.assign(process.env, { NOTIFY_SOCKET: join(folder, "socket"), PATH: `${folder}:${process.env["PATH"]}` });
@@ -194,7 +198,8 @@ describe("a restart without a stop", () => {
     pids.push(headroom.pid);
     await establish(headroom, caller, callee).then((call) => caller.send(call.fromCaller("BYE", 2), headroom));
     await waitFor("both are told of", 5_000, () => readFileSync(join(folder, "told"), "utf8").split("\n").length === 3);
-    assert.equal(readFileSync(join(folder, "told"), "utf8"), pids.map((pid) => `--ready --pid=${pid}\n`).join(""));
+    const parents = [process.pid, pids[0]];
+    assert.equal(readFileSync(join(folder, "told"), "utf8"), pids.map((pid, i) => `--ready --pid=${pid} ${parents[i]}\n`).join(""));
     assert.equal(Number(readFileSync(pidFile, "utf8")), pids[1]);
     await headroom.untilLogged(/leaving/);
     assert.equal(Number(readFileSync(pidFile, "utf8")), pids[1]);

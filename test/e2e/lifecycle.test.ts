@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import Database from "better-sqlite3";
@@ -23,6 +24,17 @@ describe("headroom start", () => {
     } finally {
       await headroom.stop();
       await caller.close();
+    }
+  });
+
+  it("runs with its memory settings however it is started, as the same process", async () => {
+    const headroom = await startHeadroom("", [], undefined, ["--no-deprecation"]);
+    try {
+      const of = (what: string): string[] => readFileSync(`/proc/${headroom.pid}/${what}`, "utf8").split("\0");
+      assert.deepEqual(of("cmdline").slice(1, 3), ["--no-deprecation", "--max-semi-space-size=8"]);
+      assert.ok(of("environ").includes("MALLOC_ARENA_MAX=1"));
+    } finally {
+      await headroom.stop(); // wants exit code 0 of the process that was started
     }
   });
 

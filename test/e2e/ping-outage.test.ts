@@ -13,6 +13,10 @@ const CALLS = 60;
 /** Calls of one address that end before the others are kept. */
 const ENDS = 10;
 const HOLD_S = 6;
+/** Pings wait for half an interval, or a second. An INVITE waits longer: a machine that has no time for this process must not make a call go elsewhere. */
+const FR_S = 5;
+/** What a busy machine may need beyond the time that is promised, ms. */
+const SLACK_MS = 6_000;
 
 describe("a destination that answers no ping any more", () => {
   it("keeps all calls but ten while it may be the network, goes on with them when it is back, and is freed of them when it stays away", async () => {
@@ -20,25 +24,28 @@ describe("a destination that answers no ping any more", () => {
     const [one] = callees;
     const storm = await CallStorm.open(CALLER);
     const config = `
-      tm: { fr_timeout: 1 }
+      tm: { fr_timeout: ${FR_S} }
       dialog: { options_ping_interval: 1, ping_outage_timeout: ${HOLD_S} }
       routing: { rules: [{ group: 1, resources: pstn, disable_on: [], dialog_flags: "p" }] }`;
     const rows = callees.map(({ uri }) => ({ uri, resources: "pstn=1000" }));
     const headroom = await startHeadroom(config, rows, PROXY);
     const events = await EventListener.open(headroom);
-    const told = (): unknown[] => events.events.filter(({ name }) => name === "E_DLG_PING_OUTAGE").map(({ params }) => params.state);
+    // Where nobody gets any time, it may be that nobody answers for a moment: that is another outage.
+    const told = (): unknown[] =>
+      events.events
+        .filter(({ name, params }) => name === "E_DLG_PING_OUTAGE" && params.address === CALLEES[0])
+        .map(({ params }) => params.state);
     try {
       const made = await Promise.all(Array.from({ length: CALLS }, () => storm.call(headroom)));
       assert.equal(made.filter((call) => call !== undefined).length, CALLS);
       assert.deepEqual(await headroom.loads(), [CALLS / 2, CALLS / 2]);
 
       one!.answersProbes = false;
-      await waitFor("the outage is told", 8_000, () => told().includes("began"));
-      await waitFor("ten have ended", 3_000, async () => (await headroom.loads())[0] === CALLS / 2 - ENDS);
+      await waitFor("the outage is told", 4_000 + SLACK_MS, () => told().includes("began"));
+      await waitFor("ten have ended", SLACK_MS, async () => (await headroom.loads())[0] === CALLS / 2 - ENDS);
       one!.answersProbes = true;
-      await waitFor("its end is told", 8_000, () => told().includes("ended"));
+      await waitFor("its end is told", 4_000 + SLACK_MS, () => told().includes("ended"));
       assert.deepEqual(await headroom.loads(), [CALLS / 2 - ENDS, CALLS / 2]);
-      assert.equal(events.events.find(({ name }) => name === "E_DLG_PING_OUTAGE")?.params.address, CALLEES[0]);
 
       one!.answersProbes = false;
       await waitFor("all of its calls are over", 3 * HOLD_S * 1000, async () => (await headroom.loads())[0] === 0);
@@ -59,6 +66,7 @@ describe("a destination that answers no ping any more", () => {
     const callee = await CountingCallee.open("127.0.87.5");
     const storm = await CallStorm.open("127.0.87.6");
     const config = `
+      tm: { fr_timeout: ${FR_S} }
       dialog: { options_ping_interval: 2 }
       routing: { rules: [{ group: 1, resources: pstn, disable_on: [], dialog_flags: "p" }] }`;
     const headroom = await startHeadroom(config, [{ uri: callee.uri, resources: "pstn=1000" }], "127.0.87.7");
@@ -66,7 +74,7 @@ describe("a destination that answers no ping any more", () => {
       await Promise.all(Array.from({ length: 200 }, () => storm.call(headroom)));
       assert.deepEqual(await headroom.loads(), [200]);
       for (const callId of callee.callIds.slice(20)) callee.vanished.add(callId);
-      await waitFor("those are over", 4_000 + 3_000, async () => (await headroom.loads())[0] === 20);
+      await waitFor("those are over", 4_000 + SLACK_MS, async () => (await headroom.loads())[0] === 20);
       const statistics = (await headroom.mi("get_statistics", [["dialog:"]])) as Record<string, number>;
       assert.equal(statistics["dialog:ping_timeouts"], 180);
     } finally {

@@ -11,7 +11,7 @@ const LAGGING = { lagMs: 900, utilization: 1, repeatedShare: 0 };
 const CALM = { lagMs: 0, utilization: 0, repeatedShare: 0 };
 
 function callOf(caller: string, callee: string): { -readonly [K in keyof PeerCall]: PeerCall[K] } {
-  return { state: DialogState.Unconfirmed, callerEndpoint: { address: caller }, calleeEndpoint: { address: callee } };
+  return { state: DialogState.Unconfirmed, callerEndpoint: { address: caller }, calleeEndpoint: { address: callee }, peers: undefined };
 }
 
 describe("the ceiling of new calls", () => {

@@ -224,6 +224,24 @@ describe("a call that there is reason to doubt", () => {
     net.finish();
   });
 
+  it("a restored one that another node may have too ends by no 481: where we ask may be where its callee was once; it is asked again later", () => {
+    const net = pingingNetwork(0);
+    const before = established(net);
+    const other = pingingNetwork(0, { tokens: "other" });
+    const snapshot = snapshotOf(net.onlyDialog);
+    const dialog = other.dialogs.restore(snapshot, endpointsOf(snapshot, [other.listener4])!)!;
+    const callee = other.peer(before.callee.address);
+    let isSure = false;
+    other.dialogs.isOwn = () => isSure;
+    other.proxy.verify(dialog, 0, "if it says no");
+    for (const state of [4, 5]) {
+      other.run(isSure ? OPTIONS_MS : 10);
+      callee.send(responseTo(callee.take("OPTIONS"), 481));
+      assert.equal(dialog.state, state);
+      isSure = true;
+    }
+  });
+
   it("nothing is left of the question once it is answered, and pings that the route wants go on", () => {
     const net = pingingNetwork(OptionsPingCaller);
     const call = established(net);

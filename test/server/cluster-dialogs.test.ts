@@ -1,101 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Keys } from "../../src/cluster/keys.ts";
-import { Wire } from "../../src/cluster/wire.ts";
-import { DialogFlag } from "../../src/dialog/index.ts";
-import { ClusterDialogs } from "../../src/server/cluster-dialogs.ts";
-import { GatheredFarm } from "../support/gathered-farm.ts";
-import { type MemoryLink, MemoryRedis } from "../support/memory-redis.ts";
-import { DIALOG_TWINS } from "../support/memory-scripts/dialogs.ts";
-import { pingingRouter } from "../support/pinged-call.ts";
-import type { GatheredNode } from "../support/replica-node.ts";
+import { ProxyFarm as Farm, type ProxyNode as Node, TAG, total } from "../support/proxy-farm.ts";
 import { delivered, established } from "../support/sim-call.ts";
-import { FR_INVITE_MS, LIFETIME_MS, PROXY, SimNetwork } from "../support/sim-network.ts";
+import { FR_INVITE_MS, LIFETIME_MS, PROXY } from "../support/sim-network.ts";
 import { headerOf, responseTo } from "../support/sip-messages.ts";
-
-const START_MS = 1_700_000_000_000;
-const TAG = "vip";
-const PING_MS = 30_000;
-
-/** A whole proxy in a cluster, all of it simulated. */
-class Node implements GatheredNode {
-  readonly nodeId: number;
-  readonly incarnation = "a";
-  readonly link: MemoryLink;
-  readonly net: SimNetwork;
-  readonly glue: ClusterDialogs;
-  readonly released: number[] = [];
-  readonly surrendered: string[] = [];
-  readonly nodeListeners: GatheredNode["nodeListeners"] = [];
-  readonly beatListeners: GatheredNode["beatListeners"] = [];
-  hungMs = 0;
-  isKilled = false;
-
-  constructor(nodeId: number, farm: Farm, tag: string | undefined) {
-    this.nodeId = nodeId;
-    this.link = farm.redis.link(`n${nodeId}`);
-    this.net = new SimNetwork({
-      tokens: `n${nodeId}`,
-      destinations: ["203.0.113.1"],
-      resources: "pstn=100",
-      router: pingingRouter(DialogFlag.OptionsPingCaller | DialogFlag.OptionsPingCallee),
-      ...(farm.isPinging && { pings: { optionsMs: PING_MS, reinviteMs: PING_MS, outageMs: 10 * PING_MS } }),
-      elsewhere: { find: (did, message) => this.glue.find(did, message), hungUp: (dialog) => this.glue.hungUp(dialog) },
-    });
-    const { net } = this;
-    farm.gathering.nodes.push(this);
-    this.glue = new ClusterDialogs({
-      link: this.link,
-      keys: new Keys(1),
-      wire: new Wire({ nodeId, incarnation: "a" }),
-      self: { nodeId, incarnation: "a" },
-      clock: {
-        nowMs: () => net.wheel.nowMs,
-        wallMs: () => START_MS + net.wheel.nowMs,
-        after: (ms, run) => {
-          const timer = net.wheel.schedule(ms, { timerFired: () => this.isKilled || run() }, 0, net.wheel.nowMs);
-          return () => void net.wheel.cancel(timer);
-        },
-      },
-      log: net.core.log,
-      nodes: farm.gathering.seenBy(this, () => START_MS + net.wheel.nowMs),
-      dialogs: net.dialogs,
-      balancer: net.balancer,
-      listeners: () => [net.listener4, net.listener6],
-      tags: { isActive: () => farm.tagOwner === nodeId, list: () => [{ tag: TAG, owner: farm.tagOwner }] },
-      tag,
-      releaseLoads: (id) => void this.released.push(id),
-    });
-    net.dialogs.onState = (dialog) => {
-      if (this.glue.surrendering !== undefined) this.surrendered.push(dialog.did);
-      this.glue.stateChanged(dialog);
-    };
-    farm.gathering.appear(this);
-    void this.glue.replica.start();
-  }
-
-  get isUsable(): boolean {
-    return !this.isKilled && this.link.isUp;
-  }
-}
-
-class Farm extends GatheredFarm<Node> {
-  tagOwner = 1;
-  readonly redis: MemoryRedis = new MemoryRedis({ nowMs: () => START_MS + (this.nodes[0]?.net.wheel.nowMs ?? 0) }).scripts(DIALOG_TWINS);
-  readonly nodes: readonly Node[];
-
-  readonly isPinging: boolean;
-
-  constructor(count: number, tag?: string, isPinging = false) {
-    super();
-    this.isPinging = isPinging;
-    const nodes: Node[] = [];
-    this.nodes = nodes;
-    for (let id = 1; id <= count; id++) nodes.push(new Node(id, this, tag));
-  }
-}
-
-const total = ({ net }: Node): number => net.loads.reduce((sum, load) => sum + load, 0);
 
 describe("calls of a cluster, through whole proxies", () => {
   for (const isAlive of [true, false]) {
@@ -233,60 +141,6 @@ describe("calls of a cluster, through whole proxies", () => {
     assert.deepEqual([total(a), total(b), b.net.dialogs.counters.expired_dialogs, a.net.dialogs.counters.expired_dialogs], [0, 0, 1, 0]);
     assert.equal(headerOf(b.net.peer(call.callee.address).take("BYE"), "Call-ID"), call.callId);
     assert.equal(call.callee.inbox.length, 0);
-  });
-
-  it("a call is pinged by the node that has it, and by no other one; by the survivor when that is gone, with the numbers of the parties", async () => {
-    const farm = new Farm(3, undefined, true);
-    const [a, b, c] = farm.nodes as [Node, Node, Node];
-    const call = established(a.net);
-    call.caller.send(call.fromCaller("INFO", 7));
-    call.callee.send(responseTo(call.callee.take("INFO"), 200));
-    for (const side of [call.caller, call.callee]) {
-      side.onMessage = (text) => {
-        if (text.startsWith("OPTIONS ")) side.send(responseTo(text, 200));
-      };
-    }
-    await farm.pass(3 * PING_MS, 500);
-    assert.deepEqual(
-      [a, b, c].map(({ net }) => net.dialogs.counters.options_pings > 0),
-      [true, false, false],
-    );
-    farm.kill(a);
-    const before = a.net.dialogs.counters.options_pings;
-    await farm.pass(1_000);
-    const survivor = total(b) === 1 ? b : c;
-    const [caller, callee] = [survivor.net.peer(call.caller.address), survivor.net.peer(call.callee.address)];
-    const asked: string[] = [];
-    for (const side of [caller, callee]) {
-      side.onMessage = (text) => {
-        asked.push(headerOf(text, "CSeq"));
-        if (text.startsWith("OPTIONS ") && side === callee) side.send(responseTo(text, 200));
-      };
-    }
-    await farm.pass(2 * PING_MS, 500);
-    assert.equal(a.net.dialogs.counters.options_pings, before);
-    assert.deepEqual([asked.includes("7 OPTIONS"), asked.includes("0 OPTIONS"), asked.includes("8 BYE")], [true, true, true]);
-    assert.deepEqual([total(b), total(c), survivor.net.dialogs.counters.ping_timeouts], [0, 0, 1]);
-  });
-
-  it("where the tag is not active a call whose party is gone goes to the owner of the tag, which asks once more and ends it", async () => {
-    const farm = new Farm(2, TAG, true);
-    const [a, b] = farm.nodes as [Node, Node];
-    farm.tagOwner = 2;
-    const call = established(a.net);
-    for (const { net } of [a, b]) {
-      for (const address of [call.caller.address, call.callee.address]) {
-        const side = net.peer(address);
-        side.onMessage = (text) => {
-          if (/^(?:OPTIONS|BYE) /.test(text)) side.send(responseTo(text, address === call.callee.address ? 481 : 200));
-        };
-      }
-    }
-    await farm.pass(PING_MS + 2_000, 500);
-    assert.deepEqual([total(a), a.net.dialogs.counters.surrendered_dialogs, total(b)], [0, 1, 1]);
-    await farm.pass(PING_MS, 500);
-    assert.deepEqual([total(a), total(b)], [0, 0]);
-    assert.deepEqual([a.net.dialogs.counters.ping_timeouts, b.net.dialogs.counters.ping_timeouts], [0, 1]);
   });
 
   it("only the owner of the tag adopts, also when it gets the tag later", async () => {

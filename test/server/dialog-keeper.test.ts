@@ -20,7 +20,7 @@ describe("a kept call", () => {
     assert.equal(second.net.dialogs.counters.active_dialogs, 1);
     assert.equal(after.batches.length, 0);
     second.net.peer("198.51.100.1").send(call.fromCaller("BYE", 2));
-    second.net.peer("203.0.113.1").take("BYE");
+    second.net.peer("203.0.113.1").send(responseTo(second.net.peer("203.0.113.1").take("BYE"), 200));
     await pass(second.net, 50);
     assert.deepEqual(second.net.loads, [0]);
     assert.equal(after.rows.size, 0);
@@ -40,8 +40,7 @@ describe("a kept call", () => {
   it("that is over before it was written is never written", async () => {
     const store = new MemoryDialogs();
     const { net, keeper } = kept(store, "a");
-    const call = established(net);
-    call.caller.send(call.fromCaller("BYE", 2));
+    established(net).hangUp();
     await pass(net, 100);
     assert.deepEqual(store.batches, []);
     assert.equal(keeper.counters["persist_pending"], 0);
@@ -139,7 +138,7 @@ describe("a disk that fails", () => {
     const { net, keeper } = kept(store, "a");
     const calls = Array.from({ length: 10 }, () => established(net));
     await pass(net, 2_000);
-    for (const call of calls.slice(0, 4)) call.caller.send(call.fromCaller("BYE", 2));
+    for (const call of calls.slice(0, 4)) call.hangUp();
     await pass(net, 2_000);
     assert.deepEqual(net.loads, [6]);
     assert.ok((keeper.counters["persist_failures"] ?? 0) >= 3);
@@ -161,7 +160,7 @@ describe("a disk that fails", () => {
     assert.equal(keeper.counters["persist_pending"], 1, "what is being written is not written");
     assert.ok((keeper.counters["persist_lag_ms"] ?? 0) > 5_000);
     established(net);
-    call.caller.send(call.fromCaller("BYE", 2));
+    call.hangUp();
     assert.equal(net.logged.filter(({ message }) => message.startsWith("A write of calls takes longer")).length, 1);
     resolve();
     await pass(net, 100);
@@ -179,6 +178,32 @@ describe("a disk that fails", () => {
     established(net);
     await pass(net, 100);
     assert.equal(store.rows.size, 6);
+  });
+
+  it("whose file has lost a batch has no call in the end that was over in it, also when the file cannot be read at first", async () => {
+    const store = new MemoryDialogs();
+    const { net } = kept(store, "a");
+    const over = established(net);
+    const goesOn = established(net);
+    await pass(net, 50);
+    const before = new Map(store.rows);
+    over.hangUp();
+    await pass(net, 50);
+    assert.equal(store.rows.size, 1);
+    for (const [did, record] of before) store.rows.set(did, record); // the log with the end of the call is gone
+    store.name = "second";
+    established(net);
+    store.names = async () => {
+      delete (store as Partial<MemoryDialogs>).names;
+      throw new Error("the disk is broken");
+    };
+    await pass(net, 1_200);
+    assert.equal(store.rows.size, 2);
+    const after = kept(new MemoryDialogs(store.rows), "b");
+    assert.deepEqual(after.net.loads, [2]);
+    goesOn.hangUp();
+    await pass(net, 50);
+    assert.equal(store.rows.size, 1);
   });
 });
 

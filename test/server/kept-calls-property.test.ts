@@ -12,6 +12,8 @@ const RUNS = 100;
 const START_MS = 1_700_000_000_000;
 /** A change is on the disk after this, ms: a batch each 25 ms, in ticks of 10 ms. */
 const WRITTEN_MS = 50;
+/** How long a BYE is repeated (RFC 3261 timer F). */
+const BYE_MS = 32_000;
 
 /** A disk that writes when it is told to. */
 class SlowDialogs extends MemoryDialogs {
@@ -34,6 +36,7 @@ const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("call" as const) }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom("ring" as const, "answer" as const, "refuse" as const), which }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom("bye" as const, "byeOfCallee" as const, "cancel" as const), which }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom("byeLost" as const, "byeOfCalleeLost" as const), which }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("wait" as const), ms: fc.constantFrom(10, 30, 60, 400) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("stick" as const) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("kill" as const), downMs: fc.constantFrom(0, 900, 70_000) }) },
@@ -48,6 +51,8 @@ interface Modelled {
   /** What the file is sure to say: as often as a batch was written since the last change. */
   written: CallState | "none";
   changedMs: number;
+  /** A BYE that was lost behind the program: its sender repeats it. */
+  open?: { readonly bye: string; readonly sentMs: number; readonly isCallees: boolean } | undefined;
 }
 
 /** A program and what comes after it: the parties stay. */
@@ -140,6 +145,9 @@ describe("calls of a program that is killed at any moment", () => {
         }
         world.file.goOn();
         await world.pass(1_000);
+        world.kill(0);
+        settleLost(world);
+        check(world);
         for (const one of world.calls) if (one.state === "up") hangUp(world, one, "bye");
         await world.pass(FR_INVITE_MS + 60_000);
         await world.pass(LIFETIME_MS);
@@ -174,6 +182,18 @@ async function perform(world: World, act: typeof step extends fc.Arbitrary<infer
     case "byeOfCallee": {
       const one = world.find(act.which, "up");
       if (one !== undefined) hangUp(world, one, act.kind);
+      break;
+    }
+    case "byeLost":
+    case "byeOfCalleeLost": {
+      const one = world.find(act.which, "up");
+      if (one === undefined) break;
+      const { call } = one;
+      const isCallees = act.kind === "byeOfCalleeLost";
+      const bye = isCallees ? call.fromCallee("BYE", 2) : call.fromCaller("BYE", 2);
+      (isCallees ? call.callee : call.caller).send(bye);
+      world.to(one, "over");
+      one.open = { bye, sentMs: world.nowMs, isCallees };
       break;
     }
     case "wait":
@@ -229,6 +249,7 @@ function settleLost(world: World): void {
   const { known, net } = world;
   for (const one of [...world.calls]) {
     const isKnown = known.has(one.call.callId);
+    repeatLost(world, one);
     if (one.written === one.state || (one.written !== "none" && one.written !== "over" && one.state !== "over")) {
       assert.equal(isKnown, one.state !== "over", `a call that was ${one.written} by the file and is ${one.state}`);
     }
@@ -236,6 +257,20 @@ function settleLost(world: World): void {
     if (!isKnown) world.calls.splice(world.calls.indexOf(one), 1);
     else if (one.state === "up") one.call.caller.send(one.call.fromCaller("ACK", 1)); // the callee repeats its 2xx until it comes
   }
+}
+
+/** Whoever sends a BYE repeats it for 32 s, to whatever life of the program: the other side has to get it, and the call counts nothing. */
+function repeatLost({ nowMs }: World, one: Modelled): void {
+  const { call, open, written } = one;
+  one.open = undefined;
+  if (open === undefined || written === "none" || nowMs - open.sentMs >= BYE_MS) return;
+  const [from, to] = open.isCallees ? [call.callee, call.caller] : [call.caller, call.callee];
+  from.send(open.bye);
+  const isOf = (text: string): boolean => headerOf(text, "Call-ID") === call.callId;
+  const copy = to.inbox.find((text) => text.startsWith("BYE") && isOf(text));
+  assert.ok(copy, `a BYE that was lost ${nowMs - open.sentMs} ms ago gets there; the file has the call as ${written}`);
+  to.send(responseTo(copy, 200));
+  assert.ok(from.inbox.some((text) => text.startsWith("SIP/2.0 200") && isOf(text)));
 }
 
 /** The balancer knows the calls that are not over. */

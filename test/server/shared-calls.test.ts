@@ -12,6 +12,7 @@ import type { GatheredNode } from "../support/replica-node.ts";
 import { settled } from "../support/settled.ts";
 import { established, SimCall } from "../support/sim-call.ts";
 import { FR_INVITE_MS, SimNetwork } from "../support/sim-network.ts";
+import { headerOf, responseTo } from "../support/sip-messages.ts";
 
 const START_MS = 1_700_000_000_000;
 const HOUR_MS = 3_600_000;
@@ -70,6 +71,7 @@ class Node implements GatheredNode {
       clock: { nowMs, wallMs: () => START_MS + nowMs(), after },
       log: net.core.log,
       nodes: farm.gathering.seenBy(this, () => START_MS + nowMs()),
+      keepsFile: true,
       dialogs: net.dialogs,
       balancer: net.balancer,
       listeners,
@@ -93,6 +95,7 @@ class Node implements GatheredNode {
           this.regained.push(dialog.did);
           this.glue.regained(dialog);
         },
+        over: (did) => this.glue.over(did),
       },
     });
     net.dialogs.onState = (dialog) => {
@@ -116,6 +119,11 @@ class Node implements GatheredNode {
 
   get load(): number {
     return this.net.loads[0] ?? Number.NaN;
+  }
+
+  /** Whether its only call is sure to be this node's alone. */
+  get isSure(): boolean | undefined {
+    return this.net.dialogs.isOwn?.(this.net.onlyDialog);
   }
 }
 
@@ -156,8 +164,13 @@ function through(net: SimNetwork, call: SimCall): SimCall {
 }
 
 function hangUp({ net }: Node, call: SimCall): void {
-  const { caller } = through(net, call);
+  const { caller, callee } = through(net, call);
   caller.send(call.fromCaller("BYE", 2));
+  // What a node has to ask Redis for passes later, and is not answered.
+  const bye = callee.inbox.findLast((text) => text.startsWith("BYE") && headerOf(text, "Call-ID") === call.callId);
+  if (bye === undefined) return;
+  callee.send(responseTo(bye, 200));
+  caller.take(200);
 }
 
 describe("calls of a node of a cluster that starts again", () => {
@@ -195,6 +208,31 @@ describe("calls of a node of a cluster that starts again", () => {
     assert.deepEqual([again.load, again.file.rows.size, farm.records], [0, 0, 0]);
   });
 
+  it("that ended in the last moment, which Redis was told and the file was not, do not come back", async () => {
+    const farm = new Farm();
+    const first = await farm.start(1);
+    const calls = Array.from({ length: 5 }, () => established(first.net));
+    await farm.pass(100);
+    const behind = new Map(first.file.rows);
+    for (const call of calls.slice(0, 2)) hangUp(first, call);
+    await farm.pass(30);
+    assert.equal(farm.records, 3);
+    farm.kill(first);
+    first.file.rows.clear();
+    for (const [did, row] of behind) first.file.rows.set(did, row);
+    const again = await farm.again(first);
+    assert.deepEqual([again.load, again.keeper.counters["persist_restored"]], [3, 0]);
+    await farm.pass(200);
+    assert.deepEqual([again.load, again.file.rows.size], [3, 3]);
+    for (const call of calls.slice(2)) hangUp(again, call);
+    const last = established(again.net);
+    await farm.pass(12_000, 100);
+    hangUp(again, last);
+    await farm.pass(100);
+    const [key = ""] = farm.redis.store.keys().filter((name) => name.includes(":ended:"));
+    assert.equal(farm.redis.store.call("zcard", key), 1, "ends of long ago are forgotten");
+  });
+
   it("that another node has taken, or has ended, stay there: each is counted once", async () => {
     const farm = new Farm();
     const first = await farm.start(1);
@@ -210,6 +248,32 @@ describe("calls of a node of a cluster that starts again", () => {
     assert.deepEqual([again.load, second.load, again.keeper.counters["persist_restored"]], [0, 4, 0]);
     await farm.pass(500);
     assert.deepEqual([again.load, second.load, again.file.rows.size], [0, 4, 0]);
+  });
+
+  it("that had ended when the node died, and of which Redis has not heard, end wherever they are; their BYEs still pass", async () => {
+    const farm = new Farm();
+    const first = await farm.start(1);
+    const second = await farm.start(2);
+    const calls = [established(first.net), established(first.net)];
+    await farm.pass(100);
+    first.link.cut();
+    const byes = calls.map((call) => call.fromCaller("BYE", 2));
+    for (const [i, call] of calls.entries()) call.caller.send(byes[i]!);
+    await farm.pass(100); // lost behind the node
+    farm.kill(first);
+    await farm.pass(2_000);
+    assert.equal(second.load, 2, "taken as calls that go on");
+    const again = await farm.again(first);
+    await farm.pass(500);
+    assert.deepEqual([again.load, second.load, again.keeper.counters["persist_restored_ended"]], [0, 0, 2]);
+    for (const [i, call] of calls.entries()) {
+      const { caller, callee } = through(again.net, call);
+      caller.send(byes[i]!);
+      callee.send(responseTo(callee.take("BYE"), 200));
+      caller.take(200);
+    }
+    await farm.pass(500);
+    assert.deepEqual([again.file.rows.size, second.file.rows.size, farm.records], [0, 0, 0]);
   });
 
   it("go on at once without Redis; with it each is found to be here or elsewhere, never both", async () => {
@@ -252,10 +316,12 @@ describe("calls of a node of a cluster that starts again", () => {
     first.link.cut();
     const again = await farm.again(first, { isUp: false });
     await farm.pass(500);
+    assert.equal(again.isSure, false, "nobody can say that no other node has it");
     again.link.heal();
+    assert.equal(again.isSure, false);
     farm.gathering.appear(again);
     await farm.pass(3_000);
-    assert.equal(again.load, 1);
+    assert.deepEqual([again.load, again.isSure], [1, true]);
     assert.equal(again.glue.replica.counters.dialogs_surrendered, 0);
     hangUp(again, call);
     await farm.pass(500);

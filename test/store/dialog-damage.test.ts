@@ -74,6 +74,20 @@ function setWriteFormat(format: 2 | 3): void {
 }
 
 describe("a file of calls that a disk has changed", () => {
+  it("that is gone, or empty, while its logs are there starts without calls, and the log says so", async () => {
+    for (const take of [() => rmSync(file), () => writeFileSync(file, "")]) {
+      const before = await start();
+      await before.write({ saved: [["1.a", "one"]], removed: [] });
+      await before.close();
+      take();
+      rmSync(`${file}-wal`, { force: true });
+      lines = [];
+      assert.deepEqual((await start()).found, []);
+      assert.match(lines.join(), /^What was written last to the calls .* cannot be read, as after a power cut: calls may be missing$/);
+      await open?.close();
+    }
+  });
+
   it("in any one byte is refused, or has all that was written", () => {
     const rows = rowsOf(60);
     make(rows);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
@@ -45,6 +45,17 @@ describe("a file of calls of another user", () => {
       assert.match(told.join(), /Calls are not written down, which is tried again.*this user may not write it$/);
       assert.match(fault, /this user may not write it$/);
     }
+  });
+
+  it("is not written by one who cannot keep others out of it", () => {
+    chmodSync(folder, 0o777);
+    chmodSync(file, 0o666);
+    writeFileSync(`${file}-lock`, "");
+    chmodSync(`${file}-lock`, 0o444);
+    const { told, found, fault } = asUser();
+    assert.deepEqual(found, [["1.a", "one"]]);
+    assert.match(told.join(), /Calls are not written down, which is tried again.*this user may not write ".*calls-lock"$/);
+    assert.match(fault, /this user may not write ".*calls-lock"$/);
   });
 
   it("that may not be read stops the start with a sentence", () => {

@@ -6,8 +6,9 @@ import type { Proxy as Balancer } from "./raw-call.ts";
 import { routesOf } from "./raw-call.ts";
 import { headerOf, request, statusOf } from "./sip-messages.ts";
 
-/** Copies of a request that got no answer (RFC 3261, timers A and E), ms after the first. */
+/** Copies of a request that got no answer (RFC 3261, timers A and E), ms after the first; then one each {@link COPY_EACH_MS}. */
 const COPIES_MS = [500, 1_500, 3_500, 7_500];
+const COPY_EACH_MS = 4_000;
 /** When nobody waits any longer, ms. */
 const GIVE_UP_MS = 15_000;
 
@@ -54,18 +55,24 @@ export class CallStorm {
   /** Is told of each refusal of a call: when it was asked for, and when it was refused. */
   onRefused: ((status: number, askedMs: number, atMs: number) => void) | undefined;
   readonly #socket: Socket;
+  readonly #giveUpMs: number;
+  readonly #copiesMs: readonly number[];
   readonly #waiting = new Map<string, Waiting>();
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, giveUpMs: number) {
     this.#socket = socket;
+    this.#giveUpMs = giveUpMs;
+    const more = Math.max(0, Math.ceil((giveUpMs - GIVE_UP_MS) / COPY_EACH_MS));
+    this.#copiesMs = [...COPIES_MS, ...Array.from({ length: more }, (_, i) => COPIES_MS.at(-1)! + (i + 1) * COPY_EACH_MS)];
     socket.on("message", (bytes) => this.#take(bytes.toString("latin1")));
   }
 
-  static async open(address: string): Promise<CallStorm> {
+  /** @param giveUpMs when nobody waits for an answer any longer */
+  static async open(address: string, giveUpMs = GIVE_UP_MS): Promise<CallStorm> {
     const socket = createSocket({ type: "udp4", recvBufferSize: 4_194_304 }).unref();
     socket.bind(0, address);
     await once(socket, "listening");
-    return new CallStorm(socket);
+    return new CallStorm(socket, giveUpMs);
   }
 
   get sentBy(): string {
@@ -102,12 +109,14 @@ export class CallStorm {
    *
    * @param proxy where its BYE goes; default: where its INVITE went
    * @param isBare the BYE has no Route, as that of a caller that keeps no Record-Route
+   * @returns the status of its answer
    */
-  async hangUp(call: StormCall, proxy: Balancer = call.proxy, isBare = false): Promise<void> {
+  async hangUp(call: StormCall, proxy: Balancer = call.proxy, isBare = false): Promise<number | undefined> {
     const answer = await this.#ask(this.#inside(call, "BYE", 2, isBare), proxy);
     if (answer === undefined) this.counts.silent++;
     else if (statusOf(answer) === 200) this.counts.byesAnswered++;
     else this.#count(this.counts.byesRefused, statusOf(answer));
+    return answer === undefined ? undefined : statusOf(answer);
   }
 
   /**
@@ -156,13 +165,13 @@ export class CallStorm {
         this.counts.copies++;
         this.#send(text, to);
       };
-      const timers = COPIES_MS.map((ms) => setTimeout(repeat, ms));
+      const timers = this.#copiesMs.map((ms) => setTimeout(repeat, ms));
       const done = (response: string | undefined): void => {
         for (const timer of timers) clearTimeout(timer);
         this.#waiting.delete(key);
         resolve(response);
       };
-      timers.push(setTimeout(() => done(undefined), GIVE_UP_MS));
+      timers.push(setTimeout(() => done(undefined), this.#giveUpMs));
       this.#waiting.set(key, { done, timers });
       this.#send(text, to);
     });
@@ -174,7 +183,8 @@ export class CallStorm {
     const waiting = this.#waiting.get(keyOf(text));
     if (waiting === undefined) return;
     if (status >= 200) waiting.done(text);
-    else if (headerOf(text, "CSeq").endsWith(" INVITE")) for (const timer of waiting.timers.slice(0, COPIES_MS.length)) clearTimeout(timer);
+    else if (headerOf(text, "CSeq").endsWith(" INVITE"))
+      for (const timer of waiting.timers.slice(0, this.#copiesMs.length)) clearTimeout(timer);
   }
 
   #inside({ callId, answer }: StormCall, method: string, cseq: number, isBare = false): string {

@@ -2,6 +2,9 @@ import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { headerOf, responseTo } from "./sip-messages.ts";
 
+/** Copies of a 200 to an INVITE that got no ACK (RFC 3261 §13.3.1.4), ms after the first. */
+const COPIES_MS = [500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500];
+
 /** One change of the number of calls. */
 export interface CountChange {
   /** Milliseconds on the clock of `performance.now()`. */
@@ -24,6 +27,9 @@ export class CountingCallee {
   most = 0;
   /** Answers OPTIONS; else it is silent to them. */
   answersProbes = true;
+  /** Sends the 200 to an INVITE again until its ACK comes. */
+  repeatsAnswers = false;
+  readonly #copies = new Map<string, readonly NodeJS.Timeout[]>();
   /** Calls inside which it answers no OPTIONS, as if they were others behind its address that have vanished. */
   readonly vanished = new Set<string>();
 
@@ -60,6 +66,7 @@ export class CountingCallee {
   }
 
   async close(): Promise<void> {
+    for (const callId of this.#copies.keys()) this.#acknowledged(callId);
     this.#socket.close();
     await once(this.#socket, "close");
   }
@@ -74,8 +81,15 @@ export class CountingCallee {
         this.answered++;
         this.#note();
       }
-      send(responseTo(text, 200, { toTag: `callee-${callId}`, headers: [`Contact: <${this.uri}>`] }));
+      const answer = responseTo(text, 200, { toTag: `callee-${callId}`, headers: [`Contact: <${this.uri}>`] });
+      send(answer);
+      if (this.repeatsAnswers && !this.#copies.has(callId))
+        this.#copies.set(
+          callId,
+          COPIES_MS.map((ms) => setTimeout(() => send(answer), ms).unref()),
+        );
     } else if (method === "BYE") {
+      this.#acknowledged(callId);
       if (this.#calls.delete(callId)) this.#note();
       else this.strangeByes++;
       send(responseTo(text, 200));
@@ -83,7 +97,13 @@ export class CountingCallee {
       this.probes.push({ atMs: performance.now(), from: `${address}:${port}` });
       const isOfNoCall = headerOf(text, "To").includes(";tag=") && !this.#calls.has(callId);
       if (this.answersProbes && !this.vanished.has(callId)) send(responseTo(text, isOfNoCall ? 481 : 200, { toTag: "callee" }));
-    } else if (method !== "ACK" && !text.startsWith("SIP/2.0")) send(responseTo(text, 200));
+    } else if (method === "ACK") this.#acknowledged(callId);
+    else if (!text.startsWith("SIP/2.0")) send(responseTo(text, 200));
+  }
+
+  #acknowledged(callId: string): void {
+    for (const timer of this.#copies.get(callId) ?? []) clearTimeout(timer);
+    this.#copies.delete(callId);
   }
 
   #note(): void {

@@ -12,8 +12,10 @@ import { freeUdpPort, waitFor } from "./net.ts";
 const MAIN = resolve(import.meta.dirname, "../../src/main.ts");
 const START_TIMEOUT_MS = 60_000; // a second on an idle machine
 const STOP_TIMEOUT_MS = 10_000;
-const MI_TIMEOUT_MS = 5_000;
+const MI_TIMEOUT_MS = 20_000; // milliseconds, unless the machine has no time
 const LOG_TIMEOUT_MS = 5_000;
+const MEMORY_OPTIONS = ["--max-semi-space-size=8"];
+const MEMORY_ENVIRONMENT = { MALLOC_ARENA_MAX: "1", MALLOC_MMAP_THRESHOLD_: "131072", MALLOC_TRIM_THRESHOLD_: "131072" };
 
 /** A row of table `load_balancer`; ids are given in order, from 1. */
 export interface Row {
@@ -94,14 +96,14 @@ function merge(base: Settings, over: Settings): Settings {
  * @param rows what its table holds
  * @param address its loopback address; sipp and other peers take others
  * @param options of `headroom start`
- * @param nodeOptions what Node.js itself is told, such as `--inspect`
+ * @param nodeOptions what Node.js itself is told, such as `--inspect`. Without its memory options the program begins anew with them, which takes a moment
  * @param main the program: as its sources are, or as they were compiled
  */
 export async function startHeadroom(
   configText = "",
   rows: readonly Row[] = [],
   address = "127.0.0.2",
-  nodeOptions: readonly string[] = [],
+  nodeOptions: readonly string[] = MEMORY_OPTIONS,
   options: readonly string[] = [],
   main = MAIN,
 ): Promise<Headroom> {
@@ -127,6 +129,7 @@ export async function startHeadroom(
   const run = (): { child: ChildProcess; exited: Promise<unknown> } => {
     const started = spawn(process.execPath, [...nodeOptions, main, "start", "--config", configFile, ...options], {
       cwd: folder,
+      env: { ...process.env, ...MEMORY_ENVIRONMENT },
       stdio: ["ignore", "pipe", "pipe"],
     });
     for (const stream of [started.stdout, started.stderr]) stream.setEncoding("utf8").on("data", (text: string) => (log += text));

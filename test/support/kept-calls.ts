@@ -6,11 +6,21 @@ import { FR_INVITE_MS, SimNetwork } from "./sim-network.ts";
 
 const ONE = ["203.0.113.1"];
 
-/** A whole proxy that keeps its calls; another one with the rows of the same store is what comes after a crash. */
-export function kept(store: MemoryDialogs, tokens: string, listeners?: SimNetwork["listener4"][], destinations = ONE) {
+/**
+ * A whole proxy that keeps its calls; another one with the rows of the same store is what comes after a crash.
+ *
+ * @param former whose calls it takes over
+ */
+export function kept(
+  store: MemoryDialogs,
+  tokens: string,
+  listeners?: SimNetwork["listener4"][],
+  destinations = ONE,
+  former?: { hasSwitched: boolean; readonly released: Promise<unknown> },
+) {
   const net = new SimNetwork({ destinations, tokens, resources: "pstn=1000" });
   const keeper = new DialogKeeper({
-    store,
+    ...{ store, former },
     dialogs: net.dialogs,
     balancer: net.balancer,
     listeners: () => listeners ?? [net.listener4, net.listener6],

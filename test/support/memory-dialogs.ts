@@ -31,5 +31,10 @@ export class MemoryDialogs implements DialogStore {
     return this.name;
   }
 
+  async names(): Promise<readonly string[]> {
+    if (this.isBroken) throw new Error("the disk is broken");
+    return [...this.rows.keys()];
+  }
+
   async close(): Promise<void> {}
 }

@@ -62,6 +62,13 @@ export class SimCall {
     });
   }
 
+  /** The caller hangs up, and the callee answers that. */
+  hangUp(): void {
+    this.caller.send(this.fromCaller("BYE", 2));
+    this.callee.send(responseTo(this.callee.take("BYE"), 200));
+    this.caller.take(200);
+  }
+
   /** A request inside the dialog, from the callee to the caller. */
   fromCallee(method: string, cseq: number, options: InsideOptions = {}): string {
     return request({

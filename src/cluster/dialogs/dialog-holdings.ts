@@ -4,6 +4,11 @@ import type { Wire } from "../wire.ts";
 import { headText, ownerText, type RecordHead } from "./dialog-head.ts";
 import { bodyOf, type DialogRecord, lifeMsOf, readRecord } from "./dialog-record.ts";
 
+/**
+ * Why a call is taken: its node is gone; a message of it came here; it was this node's own before it started again; its node asked for that, as it may not end it.
+ */
+export type TakeReason = "adopted" | "asked" | "own" | "offered";
+
 /** The calls of this node, as the replica sees them. None of it throws. */
 export interface LocalDialogs {
   /** An ongoing call of this node; undefined when there is none, or too little is known of it to be told. */
@@ -11,7 +16,7 @@ export interface LocalDialogs {
   /** Whether the call is ongoing here. */
   has(did: string): boolean;
   /** Goes on with a call of another node, or of a former life of this one. False: it cannot be gone on with here. */
-  restore(record: DialogRecord, from: Pick<NodeIdentity, "nodeId" | "incarnation">): boolean;
+  restore(record: DialogRecord, from: Pick<NodeIdentity, "nodeId" | "incarnation">, reason: TakeReason): boolean;
   /**
    * Forgets a call that another node has, or that has ended elsewhere; nothing is sent. False: it is bound to this node.
    * @param isOver nobody has it any more: what it holds in the cluster is to be given back, as this node may have renewed that after its end
@@ -46,6 +51,8 @@ export interface DialogReplicaOptions {
   readonly isAdopter: () => boolean;
   /** All calls of a node that is gone are with others now. */
   readonly onAdopted?: (nodeId: number) => void;
+  /** This node keeps its calls in a file of its own, too, which may be behind Redis. */
+  readonly keepsFile?: boolean;
   readonly log: ClusterLog;
 }
 
@@ -61,7 +68,7 @@ export class DialogReplicaCounters {
   ends_dropped = 0;
   /** Calls of nodes that are gone. */
   dialogs_adopted = 0;
-  /** Calls of other nodes of which a message came here. */
+  /** Calls of other nodes of which a message came here, or which their nodes may not end. */
   dialogs_taken = 0;
   /** Own calls that were adopted while this node was cut off, and are here again. */
   dialogs_reclaimed = 0;
@@ -182,15 +189,15 @@ export class Holdings {
     record: DialogRecord,
     from: Pick<NodeIdentity, "nodeId" | "incarnation">,
     taken: number,
-    isAdopted: boolean,
+    reason: TakeReason,
   ): boolean {
     this.#restoring = did;
-    const isRestored = this.options.dialogs.restore(record, from);
+    const isRestored = this.options.dialogs.restore(record, from, reason);
     this.#restoring = undefined;
     if (!isRestored) return false;
     const held = new Held(this.doubts);
     held.taken = taken;
-    held.isAdopted = isAdopted;
+    held.isAdopted = reason === "adopted";
     held.isListed = true;
     held.isWritten = true;
     held.callId = record.snapshot.callId;

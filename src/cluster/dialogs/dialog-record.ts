@@ -52,7 +52,7 @@ const DialogRecordSchema = Type.Tuple([
   /* taken */ CountSchema,
   /* isAdopted */ BitSchema,
   /* did */ DidSchema,
-  /* state */ Type.Integer({ minimum: States.Unconfirmed, maximum: States.Confirmed }),
+  /* state */ Type.Integer({ minimum: States.Unconfirmed, maximum: States.Deleted }),
   /* flags */ Type.Integer({ minimum: -(2 ** 31), maximum: 2 ** 32 - 1 }),
   /* isGuarded */ BitSchema,
   /* callId */ TextSchema,
@@ -146,8 +146,8 @@ export function readRecord(wire: Wire, text: string, did: string, aheadMs: numbe
   if (body === undefined) return undefined;
   const whole: unknown = filled(body);
   const record = RECORD.Check(whole) ? recordOf(whole, did, aheadMs) : undefined;
-  if (record === undefined) wire.counters.refused_malformed++;
-  return record;
+  if (record === undefined || record.snapshot.state === States.Deleted) wire.counters.refused_malformed++; // those that are over have no record there
+  return record?.snapshot.state === States.Deleted ? undefined : record;
 }
 
 /**

@@ -7,8 +7,9 @@ import { type DialogRecord, isDid } from "./dialog-record.ts";
 import { DIALOG_HEAD } from "./dialog-scripts.ts";
 import { answersOf, DialogTaker } from "./dialog-taker.ts";
 import { DialogWriter, FLUSH_MS } from "./dialog-writer.ts";
+import { RecentEnds } from "./recent-ends.ts";
 
-export type { DialogReplicaCounters, DialogReplicaOptions, LocalDialogs, ReplicaNodes } from "./dialog-holdings.ts";
+export type { DialogReplicaCounters, DialogReplicaOptions, LocalDialogs, ReplicaNodes, TakeReason } from "./dialog-holdings.ts";
 
 /** How long a message waits to learn which node has its call, ms: who would be told 481 takes its call for ended, and nobody would end the other side. */
 export const LOOKUP_MS = 1_500;
@@ -106,6 +107,12 @@ export class DialogReplica {
     return this.#writer.isIdle && this.#comparison.isIdle && this.#adoption.isIdle && this.#holdings.claims.size === 0;
   }
 
+  /** Whether a call is this node's, and no other one can have taken it since that was found out last. */
+  isSureOf(did: string): boolean {
+    const { held, claims } = this.#holdings;
+    return this.#options.link.isUp && this.#comparison.isIdle && held.has(did) && !claims.has(did);
+  }
+
   /** Begins, once this node has its place in the cluster: takes back what its former life has left. Resolves when that is done; without Redis it waits for it. */
   start(): Promise<void> {
     this.#isStarted = true;
@@ -178,21 +185,23 @@ export class DialogReplica {
   }
 
   /**
-   * Of calls that this node had in a former life, those that are nobody else's since: Redis has its own record of them, or none at all.
+   * Of calls that this node had in a former life, those that are nobody else's since, and have not ended: Redis has its own record of them, or none at all.
    * @throws LinkError
    */
   async stillOwn(dids: readonly string[]): Promise<string[]> {
     const { link, keys, self } = this.#options;
     const own: string[] = [];
+    const traceless: string[] = [];
     for (let at = 0; at < dids.length; at += MAX_LOOKUPS) {
       const some = dids.slice(at, at + MAX_LOOKUPS).filter(isDid);
       const heads = await answersOf(some.map((did) => link.run(DIALOG_HEAD, [keys.dialog(did)], [])));
       for (const [i, did] of some.entries()) {
         const head = readHead(heads[i]);
-        if (heads[i] === "" || (head?.kind === "record" && head.nodeId === self.nodeId)) own.push(did);
+        if (heads[i] === "") traceless.push(did);
+        else if (head?.kind === "record" && head.nodeId === self.nodeId) own.push(did);
       }
     }
-    return own;
+    return [...own, ...(await new RecentEnds(this.#holdings).without(traceless))];
   }
 
   /** Asks another node to take a call of this one. It may not: then the call stays. */
@@ -295,7 +304,7 @@ export class DialogReplica {
     const missing = dids.filter((did) => !this.#holdings.held.has(did)).slice(0, MAX_LOOKUPS);
     const moved: [string, number][] = [];
     this.#taker
-      .takeAll(missing, "own", (head) => head.nodeId === from)
+      .takeAll(missing, "offered", (head) => head.nodeId === from)
       .then(() => {
         for (const did of missing) {
           const taken = this.#holdings.held.get(did)?.taken;

@@ -1,16 +1,13 @@
 import { LinkError } from "../ports.ts";
 import type { DialogChannel } from "./dialog-channel.ts";
 import { type RecordHead, readHead, type Tombstone } from "./dialog-head.ts";
-import type { Held, Holdings } from "./dialog-holdings.ts";
+import type { Held, Holdings, TakeReason } from "./dialog-holdings.ts";
 import { type DialogRecord, isDid } from "./dialog-record.ts";
 import { DIALOG_TAKE } from "./dialog-scripts.ts";
 import type { DialogWriter } from "./dialog-writer.ts";
 
 /** Calls that are taken in one step of the event loop: reading and restoring one costs some 50 µs. */
 export const MAX_A_TAKE = 50;
-
-/** Why a call is taken: its node is gone; a message of it came here; it was this node's own before it started again, or was offered. */
-export type TakeReason = "adopted" | "asked" | "own";
 
 /** A record as it was read before. */
 export interface KnownRecord {
@@ -172,12 +169,12 @@ export class DialogTaker {
     counters: Holdings["counters"],
   ): boolean {
     if (this.#holdings.held.has(did)) return true;
-    if (!this.#holdings.restore(did, record, from, taken, reason === "adopted")) {
+    if (!this.#holdings.restore(did, record, from, taken, reason)) {
       counters.records_refused++;
       return false;
     }
     if (reason === "adopted") counters.dialogs_adopted++;
-    else if (reason === "asked") counters.dialogs_taken++;
+    else if (reason === "asked" || reason === "offered") counters.dialogs_taken++;
     else counters.dialogs_reclaimed++;
     return true;
   }

@@ -3,6 +3,7 @@ import type { DialogChannel } from "./dialog-channel.ts";
 import type { RecordHead } from "./dialog-head.ts";
 import type { Held, Holdings, RecordText } from "./dialog-holdings.ts";
 import { DIALOG_END, DIALOG_PUT } from "./dialog-scripts.ts";
+import { RecentEnds } from "./recent-ends.ts";
 
 /** A call is told this long after its change: what changes meanwhile is one write, and a call that ends meanwhile is none. */
 export const FLUSH_MS = 20;
@@ -27,6 +28,7 @@ export class DialogWriter {
   readonly #channel: DialogChannel;
   /** Another node has the call, or says that it ended. @param head as Redis has it */
   readonly #onRefused: (did: string, head: string) => void;
+  readonly #recent: RecentEnds;
   readonly #dirty = new Set<string>();
   readonly #ends = new Map<string, EndMode>();
   readonly #unlisted = new Set<string>();
@@ -43,6 +45,7 @@ export class DialogWriter {
     this.#holdings = holdings;
     this.#channel = channel;
     this.#onRefused = onRefused;
+    this.#recent = new RecentEnds(holdings);
   }
 
   /** Calls whose record is to be written, and ended ones whose record is to be removed. */
@@ -110,6 +113,8 @@ export class DialogWriter {
     this.#told = [];
     const room = Math.min(MAX_A_FLUSH, MAX_UNDER_WAY - this.#underWay);
     const ends = first(this.#ends.keys(), room);
+    const traceless = this.#holdings.options.keepsFile === true ? ends.filter((did) => this.#ends.get(did) === "sure") : [];
+    if (traceless.length > 0) this.#send(this.#recent.add(traceless));
     for (const did of ends) this.#sendEnd(did);
     this.#sendRecords(room - ends.length);
     this.#sendUnlisted();

@@ -29,6 +29,8 @@ export interface StatusReplicaPorts {
   readonly apply: (record: StatusRecord, isSync: boolean) => void;
   /** A decision of this node came to nothing, and the cluster has none in its place: it is as if nobody had ever decided. */
   readonly forget?: (record: StatusRecord) => void;
+  /** Whether this node's table has such a destination. Absent: nothing is ever forgotten. */
+  readonly isListed?: (group: number, uri: string) => boolean;
   readonly log: ClusterLog;
 }
 

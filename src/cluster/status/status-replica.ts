@@ -1,5 +1,6 @@
 import { HybridClock, msOf, nodeOf, type Version, versionAfter, versionOf } from "./hlc.ts";
 import { type Fence, newStatusCounters, type StatusBeat, type StatusReplicaPorts } from "./status-ports.ts";
+import { StatusPurge } from "./status-purge.ts";
 import {
   type Aspect,
   type AspectStates,
@@ -48,6 +49,7 @@ export class StatusReplica {
   readonly #pending = new Map<string, Pending>();
   readonly #inFlight = new Set<string>();
   readonly #sequence = new ChangeSequence();
+  readonly #purge: StatusPurge;
   /** Undefined until the first beat: Redis's time is not known before. */
   #generation: string | undefined;
   #synced = false;
@@ -61,6 +63,7 @@ export class StatusReplica {
     this.#ports = ports;
     const { link, keys, nodeId, beats } = ports;
     this.#hlc = new HybridClock(() => beats.redisNowMs(), nodeId);
+    this.#purge = new StatusPurge(ports, (seq) => this.#sequence.hear(seq));
     link.subscribe(keys.channel("status"), (message) => this.#receive(message));
     link.onUp(() => this.#resync());
     link.onDown(() => {
@@ -167,6 +170,8 @@ export class StatusReplica {
       if (i % (2 * RECORDS_A_STEP) === 2 * (RECORDS_A_STEP - 1)) await this.#pause();
     }
     this.#restamp();
+    for (const field of this.#purge.forgotten(found, this.#records))
+      for (const all of [found, this.#records, this.#pending]) all.delete(field);
     // In the order of the decisions: what an operator did to a drain comes after the drain.
     const inOrder = [...found.values()].sort((a, b) => (a.version < b.version ? -1 : 1));
     for (const [i, record] of inOrder.entries()) {

@@ -50,5 +50,20 @@ return {'stored', seq}
 `,
 };
 
+/**
+ * Removes a register, if its version is this one. It counts as a change, so that all nodes compare: one that still needs it writes it again.
+ *
+ * KEYS: status, statusSeq. ARGV: field, version. Answers the number of the change, 0 when something else stands there.
+ */
+export const STATUS_DROP: LuaScript = {
+  name: "status_drop",
+  lua: `
+local held = redis.call('HGET', KEYS[1], ARGV[1])
+if not held or string.sub(held, 1, ${VERSION_CHARS}) ~= ARGV[2] then return 0 end
+redis.call('HDEL', KEYS[1], ARGV[1])
+return redis.call('INCR', KEYS[2])
+`,
+};
+
 /** What {@link STATUS_PUT} answers. */
 export type PutOutcome = "stored" | "same" | "older" | "ahead" | "fenced" | "full";

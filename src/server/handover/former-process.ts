@@ -1,5 +1,5 @@
 import type { Server } from "node:net";
-import type { Balancer, Destination } from "../../balancer/index.ts";
+import type { Balancer, Destination, StatusCause } from "../../balancer/index.ts";
 import type { Config } from "../../config/index.ts";
 import { DialogState, type DialogTable } from "../../dialog/index.ts";
 import type { ManagementServer } from "../../management/index.ts";
@@ -7,6 +7,7 @@ import { type Log, type ProxyCore, ShareOfFormer, type SipProxy } from "../../pr
 import type { SavedCapacity } from "../../store/index.ts";
 import type { Endpoint } from "../../transaction/index.ts";
 import type { SipNetwork } from "../../transport/network.ts";
+import type { FreeswitchFeeds } from "../freeswitch-feeds.ts";
 import { adoptFedCapacities, type CapacityPorts, restoreCapacities } from "../kept-capacities.ts";
 import type { ListenerPlace, Listeners } from "../listeners.ts";
 import { LentConnections } from "./lent-connections.ts";
@@ -40,6 +41,7 @@ export interface FormerProcessPorts {
 export interface TakeOverPorts {
   readonly core: ProxyCore;
   readonly proxy: Pick<SipProxy, "receive">;
+  readonly feeds: Pick<FreeswitchFeeds, "adoptWithdrawals"> | undefined;
   readonly config: Pick<Config, "sip" | "mi_http">;
   readonly management: Pick<ManagementServer, "attach" | "open" | "run">;
   readonly dispatch: { adopt(note: DispatchNote): void };
@@ -58,25 +60,22 @@ export class FormerProcess {
   readonly management: string;
   #ports: FormerProcessPorts | undefined;
   #calls: TakenCalls | undefined;
-  #proxy: Pick<SipProxy, "receive"> | undefined;
+  #parts: TakeOverPorts | undefined;
   #share: ShareOfFormer | undefined;
   /** What is known of each call, until the first table is there; undefined from then on. */
   #notes: Map<string, CallNote> | undefined = new Map();
   #capacities: readonly SavedCapacity[] = [];
   #statuses: readonly StatusNote[] = [];
   readonly #lent = new LentConnections((connection, text) => this.#link.send({ kind: "write", connection, text }));
-  #management: TakeOverPorts["management"] | undefined;
-  #dispatch: TakeOverPorts["dispatch"] | undefined;
   /** The take-over has come to its end. */
   #isOver = false;
   /** Sockets that are still to come. */
   #missing = new Set<string>();
   /** Wait for a step, by its name; they are told undefined when it was done, else why not. */
   readonly #waiting = new Map<string, (reason: string | undefined) => void>();
-  #begin: () => void = () => undefined;
   #undivide: () => void = () => undefined;
   #loadsTimer: NodeJS.Timeout | undefined;
-  readonly #released = Promise.withResolvers<void>();
+  readonly #released = Promise.withResolvers<string | undefined>();
   readonly #over = Promise.withResolvers<void>();
 
   /**
@@ -109,8 +108,11 @@ export class FormerProcess {
     link.onEnd = () => this.#ended();
   }
 
-  /** Resolves when it has written all calls down and closed their file, or has ended. */
-  get released(): Promise<void> {
+  /** This process is the one that takes SIP, and that writes calls down. */
+  hasSwitched = false;
+
+  /** Resolves when it has closed the file of calls, or has ended: with the name of the file when all is in it. */
+  get released(): Promise<string | undefined> {
     return this.#released.promise;
   }
 
@@ -140,7 +142,7 @@ export class FormerProcess {
     this.#notes = undefined;
     const { balancer, log } = this.#ports;
     restoreCapacities(balancer, this.#capacities);
-    this.#adoptStatuses();
+    this.#adoptStatuses(this.#statuses);
     for (const note of notes.values()) this.#calls?.apply(note);
     log.info({ calls: this.#ports.dialogs.size }, "Ongoing calls were taken over from the former process");
   }
@@ -150,10 +152,9 @@ export class FormerProcess {
    *
    * @throws Error when the former process does not give them, and goes on itself
    */
-  async takeOver({ core, proxy, config, dispatch, management, begin }: TakeOverPorts): Promise<void> {
-    this.#proxy = proxy;
-    this.#begin = begin;
-    this.#dispatch = dispatch;
+  async takeOver(parts: TakeOverPorts): Promise<void> {
+    const { core, config, management } = parts;
+    this.#parts = parts;
     const share = new ShareOfFormer(core, (text, source) => this.#pass(text, source, false));
     this.#share = share;
     for (const did of this.#pending) share.calls.add(did);
@@ -171,7 +172,6 @@ export class FormerProcess {
       ),
     );
     this.#missing = new Set(wanted);
-    this.#management = management;
     this.#waitForAnswers();
     this.#link.send({ kind: "ready", wanted });
     await this.#step("switched");
@@ -188,7 +188,7 @@ export class FormerProcess {
   async #openMissing(): Promise<void> {
     for (const name of this.#missing) {
       this.#missing.delete(name);
-      if (name === MANAGEMENT) await this.#management?.open();
+      if (name === MANAGEMENT) await this.#parts?.management.open();
       else await this.#ports?.listeners.openAnew(name);
       this.#ports?.log.warn({}, `${name} was opened anew: the former process has ended without giving its socket away`);
     }
@@ -206,6 +206,11 @@ export class FormerProcess {
     if (!this.#link.isOpen) return;
     this.#link.send({ kind: "stop" });
     await this.#over.promise;
+  }
+
+  /** Those who watch over the program know of this process: the end of the other one is no end of the program. */
+  announced(): void {
+    this.#link.send({ kind: "announced" });
   }
 
   /** Whether it still has something under way. */
@@ -251,22 +256,22 @@ export class FormerProcess {
         this.#share?.note(message.keys);
         return;
       case "switched":
-        this.#statuses = message.statuses;
-        this.#adoptStatuses();
+        this.#adoptStatuses(message.statuses);
         adoptFedCapacities(this.#ports!.balancer, message.fed);
-        this.#dispatch?.adopt(message.dispatch);
-        this.#begin();
+        this.#parts?.dispatch.adopt(message.dispatch);
+        this.#parts?.feeds?.adoptWithdrawals(message.withdrawals);
+        this.hasSwitched = true;
+        this.#parts?.begin();
         this.#loadsTimer = setInterval(() => this.#tellLoads(), LOADS_MS).unref();
         this.#waiting.get("switched")?.(undefined);
         return;
       case "handle":
-        if (message.name === MANAGEMENT) this.#management?.attach(handle as Server);
+        if (message.name === MANAGEMENT) this.#parts?.management.attach(handle as Server);
         else this.#ports?.listeners.attach(message.name, handle);
         this.#waiting.get(message.name)?.(undefined);
         return;
       case "statuses":
-        this.#statuses = message.statuses;
-        this.#adoptStatuses();
+        this.#adoptStatuses(message.statuses, message.cause);
         return;
       case "send":
         this.#send(message);
@@ -275,7 +280,7 @@ export class FormerProcess {
         this.#take(message);
         return;
       case "released":
-        this.#released.resolve();
+        this.#released.resolve(message.whole);
         return;
       case "gone":
         this.#lent.ended(message.connection);
@@ -285,7 +290,7 @@ export class FormerProcess {
         return;
       case "manage": {
         const { id, method, params, client } = message;
-        void this.#management?.run(method, params, client).then((outcome) => this.#link.send({ kind: "managed", id, outcome }));
+        void this.#parts?.management.run(method, params, client).then((outcome) => this.#link.send({ kind: "managed", id, outcome }));
         return;
       }
       case "begin":
@@ -298,7 +303,7 @@ export class FormerProcess {
     if (isPending) this.#pending.add(note.did);
     else this.#pending.delete(note.did);
     if (this.#notes !== undefined) {
-      if ("endReason" in note) this.#notes.delete(note.did);
+      if ("endReason" in note && note.body === undefined) this.#notes.delete(note.did);
       else this.#notes.set(note.did, note);
       return;
     }
@@ -307,16 +312,18 @@ export class FormerProcess {
     else this.#share?.calls.delete(note.did);
   }
 
-  #adoptStatuses(): void {
+  /** @param cause of what has changed just now; left out: it has been so for a while, and is no news */
+  #adoptStatuses(statuses: readonly StatusNote[], cause?: StatusCause): void {
     const { balancer } = this.#ports!;
     if (this.#notes !== undefined && balancer.destinations().length === 0) return;
     const byKey = new Map<string, Destination>(balancer.destinations().map((destination) => [destination.key, destination]));
-    this.isApplying = true;
+    this.isApplying = cause === undefined;
     try {
-      for (const [key, enabled, autoReenable, restMs] of this.#statuses) {
+      for (const [key, enabled, autoReenable, restMs] of statuses) {
         const destination = byKey.get(key);
         if (destination === undefined || balancer.isDraining(destination)) continue;
-        if (balancer.isEnabled(destination) !== enabled || balancer.isAutoReenable(destination) !== autoReenable)
+        if (cause !== undefined) balancer.setStatus(destination.id, enabled, cause);
+        else if (balancer.isEnabled(destination) !== enabled || balancer.isAutoReenable(destination) !== autoReenable)
           balancer.adoptStatus(destination.id, { enabled, autoReenable });
         if (restMs > 0) balancer.restUntil(destination.id, performance.now() + restMs);
       }
@@ -341,7 +348,7 @@ export class FormerProcess {
     const found = listeners.find(listener) ?? network.listeners[0];
     if (found === undefined) return;
     const endpoint: Endpoint = { transport: found.transport, address, port, listener: found };
-    this.#proxy?.receive(text, this.#calls?.on(connection, endpoint) ?? endpoint, isReturned);
+    this.#parts?.proxy.receive(text, this.#calls?.on(connection, endpoint) ?? endpoint, isReturned);
   }
 
   #pass(text: string, source: Endpoint, isReturned: boolean): void {
@@ -373,7 +380,7 @@ export class FormerProcess {
   #ended(): void {
     clearInterval(this.#loadsTimer);
     for (const done of [...this.#waiting.values()]) done("the former process has ended");
-    this.#released.resolve();
+    this.#released.resolve(undefined);
     this.#over.resolve();
     this.#lent.endAll();
     this.#undivide();

@@ -19,8 +19,8 @@ export interface HotRestartPorts extends NextProcessPorts {
   readonly spawn: (() => ChildProcess) | undefined;
   /** The process that this one has taken over from. */
   readonly former: Pick<FormerProcess, "isThere"> | undefined;
-  /** Writes down what is still to be written of calls, and closes their file. Never rejects. */
-  readonly closeCalls: () => Promise<unknown> | undefined;
+  /** Writes down what is still to be written of calls, and closes their file. Answers its name when everything is there. Never rejects. */
+  readonly closeCalls: () => Promise<string | undefined> | undefined;
   /** Closes all else that the next process does from now on. */
   readonly retire: () => readonly unknown[];
   /** Refuses the requests that are left. Never rejects. */
@@ -45,11 +45,6 @@ export class HotRestart {
     this.#ports = ports;
   }
 
-  /** A new process is being started, or has taken over. */
-  get isUnderWay(): boolean {
-    return this.#next !== undefined;
-  }
-
   /** A new process has taken over. */
   get hasSwitched(): boolean {
     return this.#next?.hasSwitched === true;
@@ -66,10 +61,11 @@ export class HotRestart {
     return (await this.#switched) ? this.#newPid : undefined;
   }
 
-  /** Runs a management method in the new process, once that has taken over: see `ManagementPorts.elsewhere`. */
+  /** Runs a management method in the new process, once that has taken over; undefined while it is only being started: see `ManagementPorts.elsewhere`. */
   manage(method: string, params: MethodParams | undefined, client: string): Promise<MethodOutcome | undefined> | undefined {
     const next = this.#next;
-    return next && this.#switched.then((hasSwitched) => (hasSwitched ? next.manage(method, params, client) : undefined));
+    if (next?.hasAsked !== true) return undefined;
+    return this.#switched.then((hasSwitched) => (hasSwitched ? next.manage(method, params, client) : undefined));
   }
 
   /** To be told of each change of a status. */
@@ -164,9 +160,9 @@ export class HotRestart {
     });
     next.onStop = () => void finish().then(() => leave(0));
     const sinceMs = nowMs();
+    const closing = closeCalls(); // first: until it is done, nothing that changes now is written down
     const retired = Promise.allSettled(retire());
-    await closeCalls();
-    await next.released();
+    await next.released(await closing);
     await retired;
     const isDone = await next.untilDone(config.sip.restart_timeout * 1000);
     const s = Math.round((nowMs() - sinceMs) / 1000);

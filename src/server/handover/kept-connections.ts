@@ -1,5 +1,17 @@
 import type { Connection } from "../../transaction/index.ts";
 import { PeerConnection } from "../../transport/peer-connection.ts";
+import type { Listeners } from "../listeners.ts";
+
+/** A connection on which nothing has come or gone for so long is closed once nothing else is left to do, ms. */
+const QUIET_MS = 5_000;
+
+/** Ends what is quiet: a peer opens another connection to the next process when it needs it; a client over WebSocket can be reached on this one only. */
+export function endQuiet(listeners: Pick<Listeners, "connections">, nowMs: number): void {
+  for (const [, connection] of listeners.connections()) {
+    const isClient = connection.transport === "ws" || connection.transport === "wss";
+    if (!isClient && connection.activeAtMs < nowMs - QUIET_MS) connection.end("stopped");
+  }
+}
 
 /** Connections that this process keeps, and that the next one uses, by their numbers. */
 export class KeptConnections {

@@ -1,10 +1,12 @@
+import type { StatusCause } from "../../balancer/index.ts";
 import type { DialogBody } from "../../cluster/dialogs/dialog-record.ts";
 import type { MethodOutcome, MethodParams } from "../../management/index.ts";
 import type { SavedCapacity } from "../../store/index.ts";
+import type { FeedWithdrawal } from "../freeswitch-feeds.ts";
 import type { ListenerPlace } from "../listeners.ts";
 
 /** Raised when a message between the two processes changes its meaning: processes of different numbers cannot take over from each other. */
-export const HANDOVER_VERSION = 1;
+export const HANDOVER_VERSION = 2;
 /** Name of the environment variable that tells a new process that the one which has started it waits to be relieved. */
 export const HANDOVER_VARIABLE = "HEADROOM_HANDOVER";
 /** What the socket of the management interface is called; listeners are called as they stand in the configuration. */
@@ -26,7 +28,8 @@ export type CallNote =
       readonly callerConnection: number | undefined;
       readonly calleeConnection: number | undefined;
     }
-  | { readonly did: string; readonly endReason: string };
+  /** With a body, while a BYE of it is not answered: what still comes for it has to be passed on. */
+  | { readonly did: string; readonly endReason: string; readonly body?: DialogBody | undefined };
 
 /** Whether a destination gets calls: identity, enabled, whether probes may enable it, and for how long it still rests, ms. */
 export type StatusNote = readonly [key: string, enabled: boolean, autoReenable: boolean, restMs: number];
@@ -66,10 +69,13 @@ export type FromFormer =
       readonly statuses: readonly StatusNote[];
       readonly fed: readonly LoadNote[];
       readonly dispatch: DispatchNote;
+      readonly withdrawals: readonly FeedWithdrawal[];
     }
   | { readonly kind: "handle"; readonly name: string }
-  | { readonly kind: "statuses"; readonly statuses: readonly StatusNote[] }
-  | { readonly kind: "released" }
+  /** What has changed just now, by what the former process still does. */
+  | { readonly kind: "statuses"; readonly statuses: readonly StatusNote[]; readonly cause: StatusCause }
+  /** The file of calls is closed; its name is told when it has everything that was so at the switch. */
+  | { readonly kind: "released"; readonly whole: string | undefined }
   | { readonly kind: "gone"; readonly connection: number }
   | {
       readonly kind: "manage";
@@ -98,5 +104,7 @@ export type FromNext =
   | { readonly kind: "unsent"; readonly id: number; readonly reason: string }
   | { readonly kind: "write"; readonly connection: number; readonly text: string }
   | { readonly kind: "managed"; readonly id: number; readonly outcome: MethodOutcome }
+  /** Those who watch over the program know that this is its process now. */
+  | { readonly kind: "announced" }
   | { readonly kind: "stop" }
   | PassedMessage;

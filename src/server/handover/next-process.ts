@@ -6,12 +6,14 @@ import { bodyOf } from "../../cluster/dialogs/dialog-record.ts";
 import { type Dialog, DialogState, type DialogTable, snapshotOf } from "../../dialog/index.ts";
 import type { MethodOutcome, MethodParams } from "../../management/index.ts";
 import { type Log, type ProxyCore, ShareOfNext, type SipProxy } from "../../proxy/index.ts";
+import { within } from "../../store/index.ts";
 import type { Endpoint, SendOwner, TransactionLayer } from "../../transaction/index.ts";
+import type { FreeswitchFeeds } from "../freeswitch-feeds.ts";
 import { type CapacityPorts, fedCapacities, resizedCapacities } from "../kept-capacities.ts";
 import type { Listeners } from "../listeners.ts";
 import { GivenLoads } from "./given-loads.ts";
-import { KeptConnections } from "./kept-connections.ts";
-import { leaveToNext } from "./management-socket.ts";
+import { endQuiet, KeptConnections } from "./kept-connections.ts";
+import { LeavingManagement } from "./management-socket.ts";
 import {
   type CallNote,
   type DispatchNote,
@@ -33,8 +35,6 @@ const KEYS_CHUNK = 2_000;
 const NOTES_MS = 5;
 /** How often it is looked whether something is left to do, ms. */
 const POLL_MS = 50;
-/** A connection on which nothing has come or gone for so long is closed once nothing else is left to do, ms. */
-const QUIET_MS = 5_000;
 
 export interface NextProcessPorts {
   readonly dialogs: DialogTable;
@@ -43,6 +43,7 @@ export interface NextProcessPorts {
   readonly core: ProxyCore;
   readonly listeners: Listeners;
   readonly proxy: Pick<SipProxy, "receive">;
+  readonly feeds: Pick<FreeswitchFeeds, "withdrawals"> | undefined;
   readonly management: { readonly listen: string; readonly server: () => Server | undefined };
   readonly dispatch: { told(): DispatchNote };
   /** Writes down what a start reads before it takes calls. */
@@ -57,6 +58,8 @@ export class NextProcess {
   readonly link: ProcessLink<FromFormer, FromNext>;
   /** Is told once when the next process wants the sockets, by their names. */
   onReady: (wanted: readonly string[]) => void = () => undefined;
+  /** What is asked of management from now on is the next process's: what it changed here would come too late for what is being told. */
+  hasAsked = false;
   /** The next process has everything to itself when this one ends. */
   hasSwitched = false;
   readonly #ports: NextProcessPorts;
@@ -76,6 +79,8 @@ export class NextProcess {
   /** Management methods that run there. */
   readonly #requests = new Map<number, (outcome: MethodOutcome) => void>();
   #lastRequest = 0;
+  readonly #management: LeavingManagement;
+  readonly #announced = Promise.withResolvers<void>();
 
   constructor(child: ChildProcess, ports: NextProcessPorts) {
     this.#ports = ports;
@@ -84,6 +89,7 @@ export class NextProcess {
     this.#loads = new GivenLoads(ports.balancer);
     this.#share = new ShareOfNext(ports.core, (text, source) => this.#pass(text, source, true));
     this.#undo = this.#listen();
+    this.#management = new LeavingManagement(ports.management.server(), () => this.#requests.size === 0 || !this.link.isOpen);
   }
 
   /** Greets it. */
@@ -99,6 +105,7 @@ export class NextProcess {
   /** This process goes on as before. */
   giveUp(): void {
     this.#undo();
+    this.#management.stay();
     this.#isCopying = false;
     clearTimeout(this.#notesTimer);
     if (this.#ports.core.divide === this.#share) this.#ports.core.divide = undefined;
@@ -111,7 +118,7 @@ export class NextProcess {
    * @param wanted the sockets that the next process takes
    */
   switch(wanted: readonly string[]): void {
-    const { balancer, dialogs, dispatch, core, layer, listeners } = this.#ports;
+    const { balancer, dialogs, dispatch, core, feeds, layer, listeners } = this.#ports;
     this.hasSwitched = true;
     core.dialogs.pings = undefined;
     for (const dialog of dialogs.list()) {
@@ -130,15 +137,21 @@ export class NextProcess {
     }
     this.link.send({ kind: "keys", keys });
     listeners.divert((listener, text, to, owner) => this.#send(listener, text, to, owner));
-    this.link.send({ kind: "switched", statuses: this.#statuses(), fed: fedCapacities(balancer), dispatch: dispatch.told() });
+    const news = {
+      statuses: this.#statuses(),
+      fed: fedCapacities(balancer),
+      withdrawals: feeds?.withdrawals() ?? [],
+      dispatch: dispatch.told(),
+    };
+    this.link.send({ kind: "switched", ...news });
     this.#share.hasSwitched = true;
     for (const dialog of dialogs.list()) if (dialog.pending === undefined) this.#give(dialog);
     void this.#giveSockets(wanted);
   }
 
   /** A destination went up or down by what this process still does. */
-  statusChanged({ destination }: StatusChange): void {
-    if (this.hasSwitched) this.link.send({ kind: "statuses", statuses: [this.#statusOf(destination)] });
+  statusChanged({ destination, cause }: StatusChange): void {
+    if (this.hasSwitched) this.link.send({ kind: "statuses", statuses: [this.#statusOf(destination)], cause });
   }
 
   /** Runs a management method there. */
@@ -150,9 +163,9 @@ export class NextProcess {
     });
   }
 
-  /** The calls that were written down here are free for the next process. */
-  async released(): Promise<void> {
-    this.link.send({ kind: "released" });
+  /** The calls that were written down here are free for the next process. @param whole name of the file, when it has all of them */
+  async released(whole: string | undefined): Promise<void> {
+    this.link.send({ kind: "released", whole });
     this.#isReleased = true;
     const given = [...this.#ports.dialogs.list()].filter((dialog) => this.#given.has(dialog));
     for (let i = 0; i < given.length; i += CHUNK) {
@@ -169,30 +182,29 @@ export class NextProcess {
       for (const id of this.#connections.ended()) this.#gone(id);
       const isBusy =
         layer.serverCount + layer.clientCount + core.abandoned.size > 0 || [...dialogs.list()].some(({ pending }) => pending !== undefined);
-      if (!isBusy) this.#endQuiet(listeners);
+      if (!isBusy) endQuiet(listeners, nowMs());
       if (!isBusy && [...listeners.connections()].length === 0) return true;
       if (nowMs() >= untilMs || !this.link.isOpen) return false;
       await sleep(POLL_MS);
     }
   }
 
-  /** Resolves when every management method that runs there was answered, or the time is over. */
+  /** Resolves when everybody who has asked management here was answered, and those who watch know of the next process; or when the time is over. */
   async untilAnswered(timeoutMs: number): Promise<void> {
-    const { nowMs } = this.#ports;
-    const untilMs = nowMs() + timeoutMs;
-    do await sleep(POLL_MS);
-    while (this.#requests.size > 0 && this.link.isOpen && nowMs() < untilMs);
+    await Promise.all([this.#management.untilEmpty(timeoutMs), within(this.#announced.promise, timeoutMs)]);
   }
 
   /** Each change of a call is told from now on. @returns how to take that back */
   #listen(): () => void {
     const { dialogs } = this.#ports;
-    const { changeListeners, onState } = dialogs;
+    const { changeListeners, onState, byes } = dialogs;
     const tell = (dialog: Dialog): void => {
       if (this.#given.has(dialog)) this.#stopTimer(dialog); // something that was under way here has started it again
       this.#note(dialog.did, undefined);
     };
+    const tellOver = (dialog: Dialog): void => this.#note(dialog.did, dialog.endReason);
     changeListeners.push(tell);
+    byes.listeners.push(tellOver);
     dialogs.onState = (dialog, before) => {
       // Events, and what is written down, are matters of the next process then.
       if (!this.hasSwitched) onState?.(dialog, before);
@@ -200,6 +212,7 @@ export class NextProcess {
     };
     return () => {
       changeListeners.splice(changeListeners.indexOf(tell), 1);
+      byes.listeners.splice(byes.listeners.indexOf(tellOver), 1);
       dialogs.onState = onState;
     };
   }
@@ -217,7 +230,7 @@ export class NextProcess {
     let notes: CallNote[] = [];
     for (const [did, endReason] of this.#changed) {
       const dialog = this.#ports.dialogs.byDid(did);
-      notes.push(dialog === undefined ? { did, endReason: endReason ?? "" } : this.#noteOf(dialog));
+      notes.push(dialog === undefined ? this.#noteOfOver(did, endReason ?? "") : this.#noteOf(dialog));
       if (this.hasSwitched && dialog !== undefined && dialog.pending === undefined) this.#give(dialog);
       if (notes.length < CHUNK) continue;
       this.link.send({ kind: "calls", notes });
@@ -237,6 +250,11 @@ export class NextProcess {
       callerConnection: this.#connections.idOf(callerEndpoint.connection),
       calleeConnection: this.#connections.idOf(calleeEndpoint?.connection),
     };
+  }
+
+  #noteOfOver(did: string, endReason: string): CallNote {
+    const dialog = this.#ports.dialogs.lingering(did);
+    return { did, endReason, body: dialog && bodyOf({ snapshot: snapshotOf(dialog), held: [] }, 0) };
   }
 
   #received(message: FromNext): void {
@@ -279,6 +297,9 @@ export class NextProcess {
         this.#requests.get(message.id)?.(message.outcome);
         this.#requests.delete(message.id);
         return;
+      case "announced":
+        this.#announced.resolve();
+        return;
       case "stop":
         this.onStop();
         return;
@@ -287,9 +308,11 @@ export class NextProcess {
 
   async #copy(): Promise<void> {
     const { core, settle, dialogs, balancer } = this.#ports;
+    this.hasAsked = true;
     core.divide = this.#share;
     await Promise.allSettled(settle());
     this.#isCopying = true;
+    for (const { did, endReason } of dialogs.byes.list()) this.#changed.set(did, endReason);
     let rest = CHUNK;
     for (const { did } of dialogs.list()) {
       this.#changed.set(did, undefined);
@@ -336,9 +359,10 @@ export class NextProcess {
         continue;
       }
       // Closed only now: until the other one has it, what comes is read here and handed on.
-      if (name === MANAGEMENT) leaveToNext(handle as Server);
+      if (name === MANAGEMENT) this.#management.leave();
       else listeners.release(name);
     }
+    if (!wanted.includes(MANAGEMENT)) this.#management.leave();
     for (const { configured } of listeners.places()) if (!wanted.includes(configured)) listeners.release(configured);
   }
 
@@ -373,14 +397,5 @@ export class NextProcess {
     if (found === undefined) return;
     const connection = this.#connections.get(id);
     this.#ports.proxy.receive(text, { transport: found.transport, address, port, listener: found, ...(connection && { connection }) });
-  }
-
-  /** A peer opens another one to the next process when it needs it; a client over WebSocket can be reached on this one only. */
-  #endQuiet(listeners: Listeners): void {
-    const beforeMs = this.#ports.nowMs() - QUIET_MS;
-    for (const [, connection] of listeners.connections()) {
-      const isClient = connection.transport === "ws" || connection.transport === "wss";
-      if (!isClient && connection.activeAtMs < beforeMs) connection.end("stopped");
-    }
   }
 }

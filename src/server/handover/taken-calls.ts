@@ -15,6 +15,7 @@ export interface TakenCallsPorts {
 }
 
 type OngoingNote = Extract<CallNote, { isPending: boolean }>;
+type OverNote = Exclude<CallNote, OngoingNote>;
 
 /** Puts into force what the former process tells of calls. */
 export class TakenCalls {
@@ -34,7 +35,7 @@ export class TakenCalls {
     const { did } = note;
     const known = dialogs.byDid(did);
     if ("endReason" in note) {
-      if (known !== undefined) dialogs.end(known, note.endReason as EndReason);
+      this.#end(known, note);
       return;
     }
     if (known === undefined && (note.isGiven || dialogs.knows(did))) return; // it has ended here
@@ -51,6 +52,21 @@ export class TakenCalls {
       caller: this.on(note.callerConnection, endpoints.caller),
       callee: endpoints.callee && this.on(note.calleeConnection, endpoints.callee),
     });
+  }
+
+  /** The former process sees to the answers of its BYEs, and says when there is none to wait for. */
+  #end(known: Dialog | undefined, { did, endReason, body }: OverNote): void {
+    const { dialogs, network } = this.#ports;
+    if (known !== undefined) {
+      if (body !== undefined) dialogs.byes.sent(known);
+      dialogs.end(known, endReason as EndReason);
+      return;
+    }
+    const lingering = dialogs.lingering(did);
+    if (body === undefined && lingering !== undefined) dialogs.byeOver(lingering);
+    const record = body && recordOfBody(body, did);
+    const endpoints = record && endpointsOf(record.snapshot, network.listeners);
+    if (endpoints !== undefined) dialogs.restoreEnded(record!.snapshot, endpoints, false);
   }
 
   /** The place of a party, with the connection of the former process that leads there. */

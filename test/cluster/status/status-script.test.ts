@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
+import type { LuaScript } from "../../../src/cluster/ports.ts";
 import { MAX_AHEAD_MS, versionOf } from "../../../src/cluster/status/hlc.ts";
-import { STATUS_PUT } from "../../../src/cluster/status/status-script.ts";
+import { STATUS_DROP, STATUS_PUT } from "../../../src/cluster/status/status-script.ts";
 import { MemoryRedis } from "../../support/memory-redis.ts";
 import { statusScripts } from "../../support/memory-scripts/status.ts";
 import { type RedisServer, startRedis } from "../../support/redis-server.ts";
@@ -13,15 +14,19 @@ const FIELD = "status 1 sip:192.0.2.1";
 interface Place {
   call(name: string, ...args: readonly (string | number)[]): Promise<unknown>;
   put(version: string, record: string, more?: { field?: string; most?: number; tag?: string; epoch?: number }): Promise<unknown>;
+  drop(version: string): Promise<unknown>;
   /** Time of Redis, ms. */
   nowMs(): Promise<number>;
 }
 
-function placeOf(call: Place["call"], run: (keys: readonly string[], args: readonly (string | number)[]) => Promise<unknown>): Place {
+type Run = (script: LuaScript, keys: readonly string[], args: readonly (string | number)[]) => Promise<unknown>;
+
+function placeOf(call: Place["call"], run: Run): Place {
   return {
     call,
+    drop: (version) => run(STATUS_DROP, [STATUS, SEQ], [FIELD, version]),
     put: (version, record, { field = FIELD, most = 3, tag = "", epoch = 0 } = {}) =>
-      run([STATUS, SEQ, TAGS], [field, version, record, "channel", most, tag, epoch]),
+      run(STATUS_PUT, [STATUS, SEQ, TAGS], [field, version, record, "channel", most, tag, epoch]),
     async nowMs() {
       const [s, us] = (await call("TIME")) as [string, string];
       return Number(s) * 1000 + Math.floor(Number(us) / 1000);
@@ -87,6 +92,16 @@ function cases(place: () => Place): void {
     assert.deepEqual(await place().put(await at(-4_000), "b", { tag: "vip", epoch: 3 }), ["fenced", `${version} a`]);
   });
 
+  it("drops the very version that was asked for, which counts as a change, and no other", async () => {
+    const [older, newer] = [await at(-5_000), await at(-4_000)];
+    await place().put(newer, "a");
+    assert.equal(await place().drop(older), 0);
+    assert.equal(await place().call("HGET", STATUS, FIELD), `${newer} a`);
+    assert.equal(await place().drop(newer), 2);
+    assert.equal(await place().drop(newer), 0);
+    assert.deepEqual([await place().call("HGET", STATUS, FIELD), await place().call("GET", SEQ)], [null, "2"]);
+  });
+
   for (const [what, tag] of [
     ["no tag", undefined],
     ["a tag that cannot be read", "{"],
@@ -100,7 +115,7 @@ function cases(place: () => Place): void {
   }
 }
 
-describe("status_put in Redis", () => {
+describe("scripts of statuses in Redis", () => {
   let redis: RedisServer;
   before(async () => {
     redis = await startRedis();
@@ -109,19 +124,19 @@ describe("status_put in Redis", () => {
   beforeEach(() => redis.flush());
   const place = placeOf(
     (name, ...args) => redis.cli(name, ...args),
-    (keys, args) => redis.cli("EVAL", STATUS_PUT.lua, keys.length, ...keys, ...args),
+    ({ lua }, keys, args) => redis.cli("EVAL", lua, keys.length, ...keys, ...args),
   );
   cases(() => place);
 });
 
-describe("status_put in its likeness", () => {
+describe("scripts of statuses in their likeness", () => {
   let place: Place;
   beforeEach(() => {
     const redis = new MemoryRedis().scripts(statusScripts);
     const link = redis.link("test");
     place = placeOf(
       (name, ...args) => link.command(name, ...args),
-      (keys, args) => link.run(STATUS_PUT, keys, args),
+      (script, keys, args) => link.run(script, keys, args),
     );
   });
   cases(() => place);

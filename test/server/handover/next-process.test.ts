@@ -8,6 +8,7 @@ import { NextProcess, type NextProcessPorts } from "../../../src/server/handover
 import { settled } from "../../support/settled.ts";
 import { delivered, established } from "../../support/sim-call.ts";
 import { SimNetwork } from "../../support/sim-network.ts";
+import { responseTo } from "../../support/sip-messages.ts";
 
 /** Longer than the shortest session (RFC 4028 §5), and what it is kept beyond that. */
 const SESSION_MS = 130_000;
@@ -72,7 +73,7 @@ describe("what a process does that has been relieved", () => {
     next.switch([]);
     // What is written down until its file is closed has to show what each call counts.
     assert.deepEqual(counted(), [3, 0]);
-    await next.released();
+    await next.released("a file");
     assert.deepEqual(counted(), [1, 2]);
     ringing.answerWith(180);
     ringing.answerWith(200);
@@ -92,13 +93,13 @@ describe("what a process does that has been relieved", () => {
     const ringing = delivered(net);
     ringing.answerWith(180);
     next.switch([]);
-    await next.released();
+    await next.released("a file");
     child.sent.length = 0;
     ringing.answerWith(200, { headers: ["Session-Expires: 90"] });
     ringing.caller.send(ringing.fromCaller("ACK", 1));
     await new Promise((resolve) => setTimeout(resolve, 20));
     const [up] = child.notes;
-    assert.ok(up !== undefined && "body" in up);
+    assert.ok(up !== undefined && "isGiven" in up);
     assert.deepEqual([up.isPending, up.isGiven, recordOfBody(up.body, up.did)?.held.length], [false, false, 1]);
     for (const note of child.notes.slice(1)) assert.equal("isGiven" in note && note.isGiven, true);
     net.run(SESSION_MS);
@@ -112,6 +113,25 @@ describe("what a process does that has been relieved", () => {
       child.notes.filter((note) => "endReason" in note),
       [],
     );
+  });
+
+  it("it tells that a call is over, with all that is needed to pass its BYE again until that is answered", async () => {
+    const { net, child } = await relieved();
+    const calls = [established(net), established(net)];
+    const [lost, answered] = calls;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    child.sent.length = 0;
+    answered!.hangUp();
+    lost!.caller.send(lost!.fromCaller("BYE", 2));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const bodies = child.notes.map((note) => ("endReason" in note ? note.body : []));
+    assert.deepEqual([bodies.length, bodies.filter((body) => body === undefined).length], [2, 1]);
+    const body = bodies.find((one) => one !== undefined);
+    assert.equal(recordOfBody(body, String(body?.[0]))?.snapshot.callId, lost!.callId);
+    child.sent.length = 0;
+    lost!.callee.send(responseTo(lost!.callee.take("BYE"), 200));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.deepEqual(child.notes, [{ did: body?.[0], endReason: "Downstream BYE", body: undefined }]);
   });
 
   it("what belongs to the next process is lost as on the wire while that does not read, and nothing piles up", async () => {

@@ -21,6 +21,12 @@ export const statusScripts: Readonly<Record<string, ScriptTwin>> = {
     store.call("PUBLISH", channel, `${seq} ${record}`);
     return ["stored", seq];
   },
+  status_drop(store, [status = "", statusSeq = ""], [field = "", version = ""]) {
+    const held = store.call("HGET", status, field) as string | null;
+    if (held?.slice(0, VERSION_CHARS) !== version) return 0;
+    store.call("HDEL", status, field);
+    return store.call("INCR", statusSeq);
+  },
 };
 
 function epochOf(text: string | null): number {
