@@ -84,15 +84,16 @@ describe("docs/from-kamailio.md", () => {
   });
 
   it("and docs/scripting.md name every function of route modules", () => {
-    const { constructor: _, ...members } = Object.getOwnPropertyDescriptors(DispatcherFunctions.prototype);
-    const methods = Object.keys(members).filter((name) => members[name as keyof typeof members].value !== undefined);
+    const members: Readonly<Record<string, PropertyDescriptor>> = Object.getOwnPropertyDescriptors(DispatcherFunctions.prototype);
+    const names = Object.keys(members).filter((name) => name !== "constructor");
+    const methods = names.filter((name) => members[name]?.value !== undefined);
     assert.ok(methods.length >= 18);
     assert.deepEqual(
       namesWithout(methods, (name) => DOCUMENT.includes(`${name}(`)),
       [],
     );
     assert.deepEqual(
-      namesWithout(Object.keys(members), (name) => SCRIPTING.includes(`\`${name}`)),
+      namesWithout(names, (name) => SCRIPTING.includes(`\`${name}`)),
       [],
     );
   });
