@@ -153,7 +153,7 @@ export class FormerProcess {
    * @throws Error when the former process does not give them, and goes on itself
    */
   async takeOver(parts: TakeOverPorts): Promise<void> {
-    const { core, config, management } = parts;
+    const { core, config } = parts;
     this.#parts = parts;
     const share = new ShareOfFormer(core, (text, source) => this.#pass(text, source, false));
     this.#share = share;

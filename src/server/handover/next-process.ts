@@ -137,13 +137,8 @@ export class NextProcess {
     }
     this.link.send({ kind: "keys", keys });
     listeners.divert((listener, text, to, owner) => this.#send(listener, text, to, owner));
-    const news = {
-      statuses: this.#statuses(),
-      fed: fedCapacities(balancer),
-      withdrawals: feeds?.withdrawals() ?? [],
-      dispatch: dispatch.told(),
-    };
-    this.link.send({ kind: "switched", ...news });
+    const fed = { fed: fedCapacities(balancer), withdrawals: feeds?.withdrawals() ?? [] };
+    this.link.send({ kind: "switched", statuses: this.#statuses(), ...fed, dispatch: dispatch.told() });
     this.#share.hasSwitched = true;
     for (const dialog of dialogs.list()) if (dialog.pending === undefined) this.#give(dialog);
     void this.#giveSockets(wanted);

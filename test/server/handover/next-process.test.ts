@@ -51,6 +51,7 @@ async function relieved() {
       ...{ dialogs: net.dialogs, balancer: net.balancer, layer: net.layer, core: net.core, proxy: net.proxy, log: net.core.log },
       listeners: { places: () => [], divert: () => undefined, nameOf: () => "" },
       management: { listen: "", server: () => undefined },
+      dispatch: { told: () => ({ states: [], pingState: 1 }) },
       settle: () => [],
       nowMs: () => net.wheel.nowMs,
     } as unknown as NextProcessPorts,
