@@ -33,8 +33,10 @@ export function failoverOrder(place: PickedPlace, below: Below): readonly Entry[
 function inSpan(place: PickedPlace, below: Below): Entry[] {
   const { set, algorithm, position, startedAt, hash } = place;
   switch (algorithm) {
-    case LATENCY:
-      return sortedBy(rotated(set, fastestFrom(set.span, startedAt)), ({ position: at }) => -set.adjustedPriority[at]!);
+    case LATENCY: {
+      const places = new Map(set.destinations.map((entry, at) => [entry, at])); // a reload may have moved them meanwhile
+      return sortedBy(rotated(set, fastestFrom(set.span, startedAt)), (entry) => -set.adjustedPriority[places.get(entry)!]!);
+    }
     case SRV:
       return drawn(rotated(set, 0), below);
     case RENDEZVOUS:

@@ -170,9 +170,7 @@ describe("a rule with dispatch", () => {
 
   it("sends to all of the set at once with algorithm 12, and not again", () => {
     const b = bench({ algorithm: "12" });
-    const call = new (class extends Call {
-      forkTo: readonly { readonly uri: string }[] = [];
-    })(b.balancer, b.dispatcher);
+    const call = new Call(b.balancer, b.dispatcher);
     b.router.request(call);
     assert.deepEqual([targetsOf(call), call.forkTo.map(({ uri }) => uri)], [[uriOf(1)], [uriOf(2), "sip:gw.example.net"]]);
     b.router.failure(call.failBranch(503));
@@ -183,6 +181,7 @@ describe("a rule with dispatch", () => {
     [{ algorithm: "fastest" }, /dispatch\.algorithm "fastest": want a number or a name/],
     [{ algorithm: "77" }, /dispatch\.algorithm "77"/],
     [{ routes: "1=" }, /dispatch\.routes "1="/],
+    [{ key: "$constructor" }, /dispatch\.key "\$constructor": want pseudo-variables that are known here/],
     [{ key: "$nothing" }, /dispatch\.key "\$nothing": want pseudo-variables that are known here/],
     [{ mark: "x" }, /dispatch\.mark "x": want a, i, t or d/],
   ];
