@@ -74,6 +74,7 @@ function start(
 
 const targetsOf = (call: FakeCall) => call.sent.map(({ destinationUri }) => destinationUri);
 const loads = (dispatcher: Dispatcher) => dispatcher.set(1)?.destinations.map(({ load }) => load);
+const marks = (dispatcher: Dispatcher) => dispatcher.set(1)?.destinations.map(({ flags }) => printFlags(flags));
 
 describe("a rule with dispatch", () => {
   it("goes through the set as its algorithm says, and refuses with the best answer when all have failed", () => {
@@ -160,6 +161,17 @@ describe("a rule with dispatch", () => {
       assert.deepEqual(keys.map(of), keys.map(of), JSON.stringify(dispatch));
       assert.ok(new Set(keys.map(of)).size > 1);
     }
+  });
+
+  it("goes on in its set, whatever max_failovers says, where the cluster has no room at a destination", () => {
+    const b = bench({}, { resources: "pstn", max_failovers: 0 });
+    const call = start(b);
+    for (let i = 0; i < 3; i++) b.router.failure(call.failBranch(503, "capacity"));
+    assert.deepEqual(targetsOf(call), [uriOf(1), uriOf(2), "sip:gw.example.net"]);
+    assert.deepEqual(
+      [call.replies.map(({ status }) => status), loadsOf(b.balancer, "pstn"), marks(b.dispatcher)],
+      [[486], [0, 0], ["AX", "AX", "AX"]],
+    );
   });
 
   it("writes the host of the destination into the Request-URI when it says domain", () => {
