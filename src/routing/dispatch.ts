@@ -148,6 +148,7 @@ function go(ports: DispatchPorts, call: ProxyCall, mode: DispatchMode): void {
     "Call goes to a destination of the dispatcher",
   );
   const row = session.resources.length === 0 ? undefined : dispatching.rowOf(destination.uri);
+  if (row !== undefined) call.load.endSession(); // else the cluster would look for another place in the group of that session
   balancer.place(call.load, row, session.resources);
   if (mode === "list") return;
   const forks = algorithm === PARALLEL ? forksOf(ports, call, session, mode) : NO_FORKS;
