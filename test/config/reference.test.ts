@@ -18,7 +18,7 @@ describe("the documentation of the configuration", () => {
 
   it("every configuration in examples/ is right and gives no notice", () => {
     const files = readdirSync(join(ROOT, "examples")).filter((name) => name.endsWith(".yaml"));
-    assert.deepEqual(files.sort(), ["freeswitch.yaml", "headroom.yaml", "health.yaml", "registrar.yaml"]);
+    assert.deepEqual(files.sort(), ["dispatcher.yaml", "freeswitch.yaml", "headroom.yaml", "health.yaml", "registrar.yaml"]);
     const nodes = readdirSync(join(ROOT, "examples", "cluster")).filter((name) => name.endsWith(".yaml"));
     assert.deepEqual(nodes.sort(), ["node1.yaml", "node2.yaml"]);
     for (const file of [...files, ...nodes.map((name) => join("cluster", name))]) {
@@ -27,7 +27,15 @@ describe("the documentation of the configuration", () => {
   });
 
   it("the rules of every configuration in examples/ make a route", async () => {
-    for (const file of ["freeswitch.yaml", "headroom.yaml", "health.yaml", "registrar.yaml", "cluster/node1.yaml", "cluster/node2.yaml"]) {
+    for (const file of [
+      "dispatcher.yaml",
+      "freeswitch.yaml",
+      "headroom.yaml",
+      "health.yaml",
+      "registrar.yaml",
+      "cluster/node1.yaml",
+      "cluster/node2.yaml",
+    ]) {
       const log = { debug() {}, info() {}, warn() {}, error() {} };
       const config = loadConfig(join(ROOT, "examples", file), {});
       const router = await createRouter(config, { balancer: new Balancer({ below: () => 0 }), log });

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Dispatcher, parseListFile } from "../../src/dispatch/index.ts";
-import { type Call, createScriptRouter, dispatchTarget, RoutingError } from "../../src/routing/index.ts";
+import { type Call, createScriptRouter, dispatchTarget, type RouteModule, RoutingError } from "../../src/routing/index.ts";
+import { loadScript } from "../../src/script-loader.ts";
 import { FakeCall, FakeLog, makeBalancer } from "./fake-call.ts";
 
 const LIST = ["1 sip:10.0.0.1 0 9 duid=a", "1 sip:10.0.0.2 8 5", "1 sip:10.0.0.3 1 1"].join("\n");
 
-/** A route module with this handler, over the sets of {@link LIST}. */
-function bench(request: (call: Call) => void, keepsDestination = false) {
+/** A route module, or one with this handler, over the sets of {@link LIST}. */
+function bench(module: ((call: Call) => void) | RouteModule, keepsDestination = false) {
   const balancer = makeBalancer("pstn=1");
   const dispatcher = new Dispatcher({ below: () => 0, nowMs: () => 0, parseUri: dispatchTarget });
   assert.deepEqual(dispatcher.replace(parseListFile(LIST).records).problems, []);
@@ -18,9 +19,13 @@ function bench(request: (call: Call) => void, keepsDestination = false) {
     isSocketOf: () => false,
     reload: async () => undefined,
   };
-  const router = createScriptRouter({ request }, { balancer, log: new FakeLog(), dispatching });
+  const router = createScriptRouter(typeof module === "function" ? { request: module } : module, {
+    balancer,
+    log: new FakeLog(),
+    dispatching,
+  });
   const call = new FakeCall(balancer);
-  return { dispatcher, call, run: () => router.request(call) };
+  return { dispatcher, router, call, run: () => router.request(call) };
 }
 
 describe("call.ds", () => {
@@ -121,5 +126,21 @@ describe("call.ds", () => {
     run();
     assert.deepEqual(seen, [true, false, false, false]);
     assert.deepEqual(picked, Array(3).fill("sip:10.0.0.2"));
+  });
+
+  it("is used by an example: turns, a state, the next one", async () => {
+    const { call, dispatcher, router } = bench(await loadScript(new URL("../../examples/dispatcher.ts", import.meta.url).pathname));
+    router.request(call);
+    router.failure(call.failBranch(408, "timeout"));
+    assert.deepEqual(
+      call.sent.map(({ destinationUri }) => destinationUri),
+      ["sip:10.0.0.1", "sip:10.0.0.2"],
+    );
+    assert.deepEqual(
+      dispatcher.set(1)?.destinations.map(({ flags }) => flags),
+      [9, 8, 1],
+    );
+    router.failure(call.failBranch(486));
+    assert.equal(call.sent.length, 2);
   });
 });

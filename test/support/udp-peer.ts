@@ -17,9 +17,9 @@ export class UdpPeer {
   }
 
   /** @param address IPv4 or IPv6, without brackets */
-  static async open(address: string): Promise<UdpPeer> {
+  static async open(address: string, port = 0): Promise<UdpPeer> {
     const socket = createSocket(address.includes(":") ? "udp6" : "udp4").unref(); // a test that fails before it closes its peers must not hang
-    socket.bind(0, address);
+    socket.bind(port, address);
     await once(socket, "listening");
     return new UdpPeer(socket);
   }
