@@ -74,7 +74,29 @@ export class Selection {
     }
   }
 
-  /** The current destination and all that would follow now, within the limit: for requests that go to all at once, and to show. */
+  /**
+   * Takes those that follow the current destination in its set, within the limit: for a request that goes to all of them at once. {@link next} goes on behind
+   * them. The destination of `use_default` is none of them: it is there for when all others have failed.
+   *
+   * @param most destinations that are taken
+   */
+  together(most: number): readonly Destination[] {
+    const { limit } = this.#limits;
+    const last = this.#places[this.#place]!.set.default;
+    const rest = this.#restOfPlace();
+    const found: Destination[] = [];
+    while (found.length < most && (limit === 0 || this.#given < limit) && this.#restAt < rest.length) {
+      const entry = rest[this.#restAt]!;
+      if (entry === last) break;
+      this.#restAt++;
+      if (!this.#isUsable(entry)) continue;
+      this.#given++;
+      found.push(entry);
+    }
+    return found;
+  }
+
+  /** The current destination and all that would follow now, within the limit. */
   all(): readonly Destination[] {
     const { limit } = this.#limits;
     const left = limit === 0 ? Number.POSITIVE_INFINITY : limit - this.#given;

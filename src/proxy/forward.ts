@@ -19,8 +19,10 @@ export interface ForwardPlan {
   readonly defaultMaxForwards: number;
   /** `did` to record-route with; undefined: do not stay in the path. */
   readonly did: string | undefined;
-  /** It has one way to go: nobody forks it. Others get a Max-Breadth when they have none; one that came stays, as we wait for one branch at a time (RFC 5393 §5.3). */
+  /** It has one way to go: nobody forks it. Others get a Max-Breadth when they have none; one that came stays while we wait for one branch at a time (RFC 5393 §5.3). */
   readonly isInDialog?: boolean;
+  /** The part of the Max-Breadth that this branch has, as there are others at the same time. */
+  readonly maxBreadth?: number | undefined;
   readonly addHeaders: readonly (readonly [string, string])[];
   readonly removeHeaders: readonly string[];
 }
@@ -42,7 +44,8 @@ export function forwardedRequest(request: SipRequest, source: Endpoint, plan: Fo
   if (target.transport !== "udp") addLength(edit, request);
   const hops = request.maxForwards;
   edit.setMaxForwards(hops === undefined ? plan.defaultMaxForwards : hops - 1);
-  if (!plan.isInDialog && request.indexOf(H.MaxBreadth) === -1) edit.addHeader("Max-Breadth", String(DEFAULT_MAX_BREADTH));
+  if (plan.maxBreadth !== undefined) edit.removeHeader("Max-Breadth").addHeader("Max-Breadth", String(plan.maxBreadth));
+  else if (!plan.isInDialog && request.indexOf(H.MaxBreadth) === -1) edit.addHeader("Max-Breadth", String(DEFAULT_MAX_BREADTH));
   for (const name of plan.removeHeaders) edit.removeHeader(name);
   for (const [name, value] of plan.addHeaders) edit.addHeader(name, value);
   return edit.toString();

@@ -44,6 +44,9 @@ export interface ForkTarget {
   readonly requestUri?: string | undefined;
   /** As {@link ProxyCall.sendFrom}. */
   readonly sendFrom?: Listener | undefined;
+  /** The row where the call counts when this target has it, and the cells there; undefined: nowhere. */
+  readonly row?: Destination | undefined;
+  readonly cells?: readonly number[];
 }
 
 /**
@@ -84,7 +87,7 @@ export interface ProxyCall {
   setTarget(destination: Destination | undefined): void;
   /** Asked by relay() where to send follows from a URI rather than from setTarget(): what it does not accept is answered 403. */
   guard?: TargetGuard | undefined;
-  /** A `destinationUri` that the configuration chose and not the caller: while relay() sends there, the guard is not asked. */
+  /** A `destinationUri`, or without one a `requestUri`, whose host the configuration chose and not the caller: while relay() sends there, the guard is not asked. */
   exemptUri?: string | undefined;
   /** The listener that relay() sends from where it reaches the target; undefined: the one that the request came to. */
   sendFrom?: Listener | undefined;

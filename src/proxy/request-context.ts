@@ -1,4 +1,4 @@
-import { CallLoad } from "../balancer/index.ts";
+import { CallLoad, type Destination } from "../balancer/index.ts";
 import { type Dialog, DialogState } from "../dialog/index.ts";
 import { reasonPhrase, type SipRequest, type SipResponse } from "../sip/index.ts";
 import type { Endpoint, ServerTransaction } from "../transaction/index.ts";
@@ -6,7 +6,7 @@ import { admit, CLOSED_RETRY_AFTER_S } from "./admission.ts";
 import { Branch } from "./branch.ts";
 import { makeBranch } from "./branch-id.ts";
 import type { ProxyCore } from "./core.ts";
-import { type Fork, NO_FORKS, resolveForks } from "./forks.ts";
+import { breadthOf, countAt, type Fork, NO_FORKS, resolveForks } from "./forks.ts";
 import { forwardedRequest } from "./forward.ts";
 import { type HandledRequest, type Handler, HandlerRun, runReply } from "./handler-run.ts";
 import { endOrphan } from "./hangup.ts";
@@ -35,6 +35,8 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
   readonly #route: RoutePlan;
   #looseLoad: CallLoad | undefined;
   #hops: HopList | undefined;
+  /** Of each branch, while several are under way. */
+  #maxBreadth: number | undefined;
   readonly #handler: HandlerRun;
   /** The pick is being asked for, a target is being looked up, or is known to be unusable and the router not told yet. */
   #sending = false;
@@ -185,10 +187,7 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
       this.#end("Rejected");
     } else if (dialog.state < DialogState.ConfirmedNoAck) {
       // A destination that was given up answered after all: the call is there, so it is counted there.
-      if (dialog.load.destination !== branch.destination) {
-        if (branch.destination === undefined) core.balancer.reset(dialog.load);
-        else core.balancer.moveTo(dialog.load, branch.destination, branch.cells);
-      }
+      countAt(core.balancer, dialog.load, branch.destination, branch.cells);
       if (core.dispatcher?.countedOn(dialog.load) !== branch.counted) core.dispatcher?.moveTo(dialog.load, branch.counted);
       dialog.calleeEndpoint = branch.target.insteadOf ?? branch.target;
       dialog.inviteBranch = branch.id;
@@ -267,7 +266,7 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
 
   #sendTo(found: Hops): void {
     const others = this.forkTo;
-    this.forkTo = NO_FORKS;
+    [this.forkTo, this.#maxBreadth] = [NO_FORKS, undefined];
     if (others.length > 0) {
       this.#sending = true;
       resolveForks(this.core.network, found, others, this.source.listener)
@@ -281,22 +280,21 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
 
   /** One of the forks takes the place of a target that cannot be reached. */
   #sendToAll(targets: readonly Endpoint[], forks: readonly Fork[]): void {
-    const [first, ...rest] = forks;
-    if (targets.length === 0 && first !== undefined) {
-      [this.destinationUri, this.exemptUri, this.requestUri] = [
-        first.target.uri,
-        first.target.uri,
-        first.target.requestUri ?? this.requestUri,
-      ];
+    const first = targets.length === 0 ? forks[0] : undefined;
+    const others = first === undefined ? forks : forks.slice(1);
+    if (first !== undefined) {
+      const { uri, requestUri = this.requestUri, row, cells = NO_CELLS } = first.target;
+      [this.destinationUri, this.exemptUri, this.requestUri] = [uri, uri, requestUri];
+      if (!this.load.closed) countAt(this.core.balancer, this.load, row, cells);
     }
-    this.#send(targets.length === 0 && first !== undefined ? first.places : targets);
-    if (this.branch === undefined) return; // it was answered, or nothing could be sent
+    if (others.length > 0) this.#maxBreadth = Math.max(1, Math.floor(breadthOf(this.request) / (others.length + 1)));
+    this.#send(first?.places ?? targets);
+    if (this.branch === undefined || others.length === 0) return; // it was answered, or nothing could be sent
     this.#hops = undefined;
-    for (const { target, places } of targets.length === 0 ? rest : forks) {
-      const hops = new HopList(this.core, {
-        ...{ targets: places.slice(0, 1), uri: target.uri, judged: undefined, cells: NO_CELLS, answerWithinMs: this.answerWithinMs },
-      });
-      const branch = this.#branchTo(hops, target.requestUri ?? this.requestUri);
+    for (const { target, places } of others) {
+      const { uri, requestUri = this.requestUri, row, cells = NO_CELLS } = target;
+      const terms = { targets: places.slice(0, 1), uri, judged: undefined, cells, answerWithinMs: this.answerWithinMs };
+      const branch = this.#branchTo(new HopList(this.core, terms), requestUri, row);
       if (branch !== undefined) this.fork(branch);
     }
   }
@@ -329,19 +327,20 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
   }
 
   #transmit(hops: HopList): void {
-    const branch = this.#branchTo(hops, this.requestUri);
+    const branch = this.#branchTo(hops, this.requestUri, this.load.destination);
     if (branch === undefined) this.reject(513, "Message Too Large");
     else this.branch = branch;
   }
 
   /** Sends the request to the current place of these; undefined when it is too large for that. */
-  #branchTo(hops: HopList, requestUri: string): Branch | undefined {
+  #branchTo(hops: HopList, requestUri: string, destination: Destination | undefined): Branch | undefined {
     const { core, request, source } = this;
     const { cells, outcome, hasNext, answerWithinMs } = hops;
     const branch = makeBranch(this.#fingerprint, core.layer.chance.token());
     const plan = {
       ...{ branch, requestUri, popRoutes: this.#route.popRoutes, dropLastRoute: this.#route.dropLastRoute },
       ...{ appendRoute: undefined, pushRoutes: [], defaultMaxForwards: core.defaultMaxForwards, did: this.dialog?.did },
+      maxBreadth: this.#maxBreadth,
       ...{ addHeaders: this.addHeaders, removeHeaders: this.removeHeaders },
     };
     const { target, text } = hops.place((place) => forwardedRequest(request, source, { ...plan, target: place }));
@@ -356,7 +355,7 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
       text,
       branch,
       target,
-      destination: this.load.destination,
+      destination,
       counted: core.dispatcher?.countedOn(this.load),
       cells,
       outcome,

@@ -49,6 +49,6 @@ export abstract class RoutedRequest extends ResponseContext {
 
   /** Whether the guard has no say in where the request goes: the balancer or the configuration chose it. */
   protected get isExempt(): boolean {
-    return this.addressee !== undefined || (this.exemptUri !== undefined && this.exemptUri === this.destinationUri);
+    return this.addressee !== undefined || (this.exemptUri !== undefined && this.exemptUri === (this.destinationUri ?? this.requestUri));
   }
 }

@@ -1,5 +1,6 @@
 import type { LbCode } from "../balancer/index.ts";
 import { parseDialogFlags } from "../dialog/index.ts";
+import { NO_FORKS } from "../proxy/forks.ts";
 import type { FailureCause } from "../proxy/ports.ts";
 import { type NameAddr, nameAddrParam, type SipResponse } from "../sip/index.ts";
 import { type CallContext, mayAct } from "./call-context.ts";
@@ -116,6 +117,8 @@ export class Call {
     const { proxyCall } = this.#context;
     proxyCall.destinationUri = uri === undefined ? undefined : encodeText(uri);
     proxyCall.exemptUri = undefined;
+    proxyCall.sendFrom = undefined;
+    proxyCall.forkTo = NO_FORKS;
     proxyCall.setTarget(undefined);
   }
 

@@ -126,11 +126,25 @@ function refuseOrRefresh(context: Context, call: ProxyCall, attempt: Attempt): v
   });
 }
 
+/**
+ * The cluster has no room at a destination of the dispatcher: that is no failure, so that the call goes on in its set, whatever `max_failovers` says. The balancer
+ * has gone through its group by itself. False: nobody is left.
+ */
+function goOnWhereFull(context: Context, call: ProxyCall, { rule }: Attempt): boolean {
+  if (rule.dispatch === undefined) return false;
+  while (call.failovers < MAX_BRANCHES && chooseNext(context, call, rule) === 1) {
+    if (call.relay()) return true;
+  }
+  return false;
+}
+
 function continueCall(context: Context, call: ProxyCall): void | Promise<void> {
   const attempt = call.variables.get(ATTEMPT) as Attempt | undefined;
   if (attempt === undefined) return;
   if (call.failureCause !== "capacity") {
     tryNext(context, call, attempt, { status: call.status, cause: call.failureCause, response: call.response });
+  } else if (goOnWhereFull(context, call, attempt) || call.cancelled) {
+    return;
   } else if (attempt.failovers === 0) {
     return refuseOrRefresh(context, call, attempt);
   } else {

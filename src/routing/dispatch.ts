@@ -9,7 +9,7 @@ import {
   type Selection,
   type UriKey,
 } from "../dispatch/index.ts";
-import { NO_FORKS } from "../proxy/forks.ts";
+import { breadthOf, NO_FORKS } from "../proxy/forks.ts";
 import { type ForkTarget, MAX_BRANCHES, type ProxyCall } from "../proxy/ports.ts";
 import { authUser, uriKey } from "./dispatch-keys.ts";
 import { hasRoom } from "./has-room.ts";
@@ -44,6 +44,8 @@ export type DispatchFailure = SelectFailure | "too-late" | "no-selection";
 interface Session {
   readonly selection: Selection;
   readonly resources: readonly string[];
+  /** Destinations that the request goes to together with the current one; `undefined` before they are asked for. */
+  together?: readonly Destination[] | undefined;
 }
 
 const NO_RESOURCES: readonly string[] = [];
@@ -90,8 +92,8 @@ export function nextDispatch(ports: DispatchPorts, call: ProxyCall, mode: Dispat
   const session = sessions.get(call);
   if (call.cancelled || call.load.closed) return "too-late";
   if (session === undefined) return "no-selection";
-  if (session.selection.algorithm === PARALLEL) return "no-destination"; // it has been to all of them
   giveBack(ports, call); // its place at the former destination is free for this one
+  session.together = undefined;
   if (session.selection.next() === undefined) {
     session.selection.release();
     return "no-destination";
@@ -123,13 +125,14 @@ export function uncountDispatched({ dispatching }: DispatchPorts, call: ProxyCal
 }
 
 /**
- * Reports a state of the destination whose turn it is (`ds_mark_dst`). False: there is none.
+ * Reports a state of the destination whose turn it is (`ds_mark_dst`). False: there is none, or the request went to several at once, so that nothing says
+ * whose fault it was.
  *
  * @param report what `parseState` reads
  */
 export function markDispatched({ dispatching }: DispatchPorts, call: ProxyCall, report: number): boolean {
   const destination = dispatchedTo(call);
-  if (dispatching === undefined || destination === undefined) return false;
+  if (dispatching === undefined || destination === undefined || sessions.get(call)?.together?.length) return false;
   dispatching.dispatcher.report(destination, report, "script");
   return true;
 }
@@ -145,32 +148,44 @@ function go(ports: DispatchPorts, call: ProxyCall, mode: DispatchMode): void {
     "Call goes to a destination of the dispatcher",
   );
   const row = session.resources.length === 0 ? undefined : dispatching.rowOf(destination.uri);
+  if (row !== undefined) call.load.endSession(); // else the cluster would look for another place in the group of that session
   balancer.place(call.load, row, session.resources);
   if (mode === "list") return;
-  if (mode === "domain") {
-    call.requestUri = withHostOf(call.requestUri, destination.uri);
+  const forks = algorithm === PARALLEL ? forksOf(ports, call, session, mode) : NO_FORKS;
+  const rewritten = mode === "domain" ? withHostOf(call.requestUri, destination.uri) : undefined;
+  if (rewritten !== undefined) {
+    call.requestUri = rewritten;
     call.destinationUri = undefined;
     call.setTarget(undefined);
-    call.exemptUri = undefined;
+    call.exemptUri = rewritten;
   } else if (row === undefined) pointAtConfigured(call, destination.uri);
   else pointAtPick(call);
   call.sendFrom = dispatching.socketOf(destination);
-  call.forkTo = algorithm === PARALLEL ? forksOf(ports, call, session.selection, mode) : NO_FORKS;
+  call.forkTo = forks;
 }
 
-/** Where a call goes at the same time that goes to all of a set (algorithm 12). */
+/**
+ * Where a call goes at the same time that goes to all of a set (algorithm 12): as many as its Max-Breadth allows (RFC 5393 §5.3.3); those that are left
+ * over come when these have failed.
+ */
 function forksOf(
   { dispatching }: DispatchPorts,
-  { requestUri }: ProxyCall,
-  selection: Selection,
+  { request, requestUri }: ProxyCall,
+  session: Session,
   mode: DispatchMode,
 ): readonly ForkTarget[] {
-  const others = selection.all().slice(1, MAX_BRANCHES);
-  return others.map((destination) => ({
-    uri: destination.uri,
-    requestUri: mode === "domain" ? withHostOf(requestUri, destination.uri) : undefined,
-    sendFrom: dispatching?.socketOf(destination),
-  }));
+  const { selection, resources } = session;
+  session.together ??= selection.together(Math.min(MAX_BRANCHES, breadthOf(request)) - 1);
+  return session.together.map((destination) => {
+    const row = resources.length === 0 ? undefined : dispatching?.rowOf(destination.uri);
+    return {
+      uri: destination.uri,
+      requestUri: mode === "domain" ? withHostOf(requestUri, destination.uri) : undefined,
+      sendFrom: dispatching?.socketOf(destination),
+      row,
+      cells: row?.resources.filter(({ name }) => resources.includes(name)).map(({ cell }) => cell) ?? [],
+    };
+  });
 }
 
 /** The call is about to be counted elsewhere: what it counts does not keep it from anywhere. */

@@ -59,7 +59,10 @@ export function compileExpression(text: string): ((call: ProxyCall) => string) |
 }
 
 function partOf([, wrapped, wrappedName, kind = wrapped, name = wrappedName, bracketed, plain]: RegExpExecArray): Part | undefined {
-  if (kind === undefined || name === undefined) return VARIABLES[bracketed ?? plain ?? ""];
+  if (kind === undefined || name === undefined) {
+    const variable = bracketed ?? plain ?? "";
+    return Object.hasOwn(VARIABLES, variable) ? VARIABLES[variable] : undefined;
+  }
   if (kind.toLowerCase() === "hdr") return ({ request }) => request.header(name);
   return ({ variables }) => {
     const value = variables.get(name);

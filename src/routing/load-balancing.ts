@@ -134,7 +134,11 @@ export class LoadBalancing {
 
   #select(action: string, run: LbAction): boolean {
     const done = this.#act(action, run, true);
-    if (done) pointAtPick(this.#context.proxyCall);
+    if (done) {
+      const { dispatching, proxyCall } = this.#context;
+      dispatching?.dispatcher.release(proxyCall.load); // the call goes elsewhere than where a selection of the dispatcher has counted it
+      pointAtPick(proxyCall);
+    }
     return done;
   }
 

@@ -57,9 +57,10 @@ function escapeOctet(octet: string): string {
 
 /**
  * The URI with host, port and parameters of another SIP URI in place of its own, as `ds_select_domain` leaves it: the user stays. Of a URI without
- * host, such as a tel URI, the other one takes the place, with the number as its user.
+ * host, such as a tel URI, the other one takes the place, with the number as its user. `undefined` for any other URI, such as `urn:service:sos`: what it
+ * says would be lost.
  */
-export function withHostOf(uri: string, other: string): string {
+export function withHostOf(uri: string, other: string): string | undefined {
   const rest = other.slice(other.indexOf(":") + 1);
   const hosts = rest.slice(rest.indexOf("@") + 1);
   const schemeEnd = uri.indexOf(":") + 1;
@@ -67,6 +68,7 @@ export function withHostOf(uri: string, other: string): string {
     const { user } = splitUri(uri);
     return `${other.slice(0, other.indexOf(":") + 1)}${user}@${hosts}`;
   }
+  if (!/^sips?:/i.test(uri)) return undefined;
   const at = uri.indexOf("@");
   return uri.slice(0, at === -1 ? schemeEnd : at + 1) + hosts;
 }

@@ -196,7 +196,8 @@ export class DispatcherFunctions {
   }
 
   /**
-   * `ds_is_from_list`: the destination that the request came from, or that a URI names; `undefined` when there is none.
+   * `ds_is_from_list`: the destination that the request came from, or that a URI names; `undefined` when there is none, also of
+   * what is no SIP URI: callers write what they like.
    *
    * @param group -1: any set
    * @param mode a sum: 1 any port, 2 any transport, 4 only active ones, 8 only those without a socket or with the one that the request came to, 16 the best match
@@ -206,7 +207,7 @@ export class DispatcherFunctions {
     checkGroup("ds.isFromList", mode);
     checkString("ds.isFromList", "uri", uri);
     const source = uri === "" ? this.#source() : sourceOfUri(uri);
-    const found = this.#dispatcher?.findSource(source, group === -1 ? undefined : group, mode);
+    const found = source && this.#dispatcher?.findSource(source, group === -1 ? undefined : group, mode);
     this.#code = found === undefined ? -1 : 1;
     return view(found);
   }
@@ -307,11 +308,10 @@ function reportOf(action: string, state: string): number {
   return report;
 }
 
-/** Where a URI leads; a host name is no address, and found only when a destination is written with it. @throws {RoutingError} for what is no SIP URI */
-function sourceOfUri(text: string): Source {
+/** Where a URI leads; a host name is no address, and found only when a destination is written with it. `undefined` for what is no SIP URI */
+function sourceOfUri(text: string): Source | undefined {
   const uri = tryParseSipUri(encodeText(text));
-  if (uri === undefined)
-    throw new RoutingError(`Cannot run ds.isFromList with uri "${text}": want a SIP URI, such as "sip:192.0.2.1:5060"`);
+  if (uri === undefined) return undefined;
   const transport = (uriParam(uri, "transport") ?? (uri.scheme === "sips" ? "tls" : "udp")).toLowerCase();
   return { address: canonicalIp(uri.host) ?? uri.host, port: uri.port ?? (transport === "tls" ? 5061 : 5060), transport };
 }

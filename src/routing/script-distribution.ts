@@ -15,10 +15,17 @@ export function distributeCall(context: CallContext, list: string, options: Dist
   checkString("distribute", "list", list);
   checkStrings("distribute", "exceptions", exceptions);
   checkString("distribute", "resources", resources);
-  return mayAct(context, "distribute") ? startDistribution(context, context.proxyCall, list, { exceptions, resources }) : GENERIC_ERROR;
+  return distributed(context, "distribute", () => startDistribution(context, context.proxyCall, list, { exceptions, resources }));
 }
 
 /** -1 also without a list before. */
 export function distributeAgain(context: CallContext): LbCode {
-  return mayAct(context, "distributeNext") ? nextDistribution(context, context.proxyCall) : GENERIC_ERROR;
+  return distributed(context, "distributeNext", () => nextDistribution(context, context.proxyCall));
+}
+
+/** What a selection of the dispatcher has counted is given back as soon as the call goes elsewhere. */
+function distributed(context: CallContext, action: string, run: () => LbCode): LbCode {
+  const code = mayAct(context, action) ? run() : GENERIC_ERROR;
+  if (code === 1) context.dispatching?.dispatcher.release(context.proxyCall.load);
+  return code;
 }

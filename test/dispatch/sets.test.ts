@@ -40,6 +40,24 @@ describe("failover", () => {
       bench.uris().filter((_, i) => i !== 0 && i !== 5),
     );
   });
+
+  it("takes all of the set at once but the one of use_default, within the limit, and goes on behind them", () => {
+    const bench = new Bench(TEN, { useDefault: true });
+    close(bench, 5);
+    const { dispatcher } = bench;
+    const selection = made(dispatcher.select(1, 12, callId(0)));
+    assert.deepEqual(
+      selection.together(3).map(({ uri }) => uri),
+      [1, 2, 3].map((at) => bench.at(at).uri),
+    );
+    assert.equal(selection.next(), bench.at(4));
+    assert.deepEqual(
+      selection.together(11),
+      [6, 7, 8].map((at) => bench.at(at)),
+    );
+    assert.deepEqual([selection.together(11), selection.next(), selection.next()], [[], bench.at(9), undefined]);
+    assert.equal(made(dispatcher.select(1, 12, callId(0), { limit: 3 })).together(11).length, 2);
+  });
 });
 
 describe("a reload", () => {

@@ -74,6 +74,7 @@ function start(
 
 const targetsOf = (call: FakeCall) => call.sent.map(({ destinationUri }) => destinationUri);
 const loads = (dispatcher: Dispatcher) => dispatcher.set(1)?.destinations.map(({ load }) => load);
+const marks = (dispatcher: Dispatcher) => dispatcher.set(1)?.destinations.map(({ flags }) => printFlags(flags));
 
 describe("a rule with dispatch", () => {
   it("goes through the set as its algorithm says, and refuses with the best answer when all have failed", () => {
@@ -162,6 +163,17 @@ describe("a rule with dispatch", () => {
     }
   });
 
+  it("goes on in its set, whatever max_failovers says, where the cluster has no room at a destination", () => {
+    const b = bench({}, { resources: "pstn", max_failovers: 0 });
+    const call = start(b);
+    for (let i = 0; i < 3; i++) b.router.failure(call.failBranch(503, "capacity"));
+    assert.deepEqual(targetsOf(call), [uriOf(1), uriOf(2), "sip:gw.example.net"]);
+    assert.deepEqual(
+      [call.replies.map(({ status }) => status), loadsOf(b.balancer, "pstn"), marks(b.dispatcher)],
+      [[486], [0, 0], ["AX", "AX", "AX"]],
+    );
+  });
+
   it("writes the host of the destination into the Request-URI when it says domain", () => {
     const call = start(bench({ set: 3, domain: true }));
     assert.deepEqual(call.sent[0]?.requestUri, "sip:1000@host.example.net:5080;transport=tcp");
@@ -170,9 +182,7 @@ describe("a rule with dispatch", () => {
 
   it("sends to all of the set at once with algorithm 12, and not again", () => {
     const b = bench({ algorithm: "12" });
-    const call = new (class extends Call {
-      forkTo: readonly { readonly uri: string }[] = [];
-    })(b.balancer, b.dispatcher);
+    const call = new Call(b.balancer, b.dispatcher);
     b.router.request(call);
     assert.deepEqual([targetsOf(call), call.forkTo.map(({ uri }) => uri)], [[uriOf(1)], [uriOf(2), "sip:gw.example.net"]]);
     b.router.failure(call.failBranch(503));
@@ -183,6 +193,7 @@ describe("a rule with dispatch", () => {
     [{ algorithm: "fastest" }, /dispatch\.algorithm "fastest": want a number or a name/],
     [{ algorithm: "77" }, /dispatch\.algorithm "77"/],
     [{ routes: "1=" }, /dispatch\.routes "1="/],
+    [{ key: "$constructor" }, /dispatch\.key "\$constructor": want pseudo-variables that are known here/],
     [{ key: "$nothing" }, /dispatch\.key "\$nothing": want pseudo-variables that are known here/],
     [{ mark: "x" }, /dispatch\.mark "x": want a, i, t or d/],
   ];

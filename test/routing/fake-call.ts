@@ -40,6 +40,7 @@ export class FakeCall implements ProxyCall {
   destinationUri: string | undefined;
   guard: ProxyCall["guard"];
   exemptUri: string | undefined;
+  forkTo: NonNullable<ProxyCall["forkTo"]> = [];
   cancelled = false;
   response: SipResponse | undefined;
   status = 0;

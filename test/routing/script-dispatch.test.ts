@@ -42,6 +42,50 @@ describe("call.ds", () => {
     }
   });
 
+  it("counts a call no longer where it was selected once the balancer has sent it elsewhere", () => {
+    const seen: unknown[] = [];
+    const { dispatcher, run } = bench((call) => {
+      seen.push(call.ds.selectDst(1, 10), dispatcher.countedCalls, call.lb.start(1, "pstn"), dispatcher.countedCalls);
+    });
+    run();
+    assert.deepEqual(seen, [true, 1, true, 0]);
+  });
+
+  it("leaves sets and sockets alone once the script says itself where the call goes", () => {
+    const { call, run } = bench(({ ds }) => void ds.selectDst(1, "parallel"));
+    run();
+    assert.equal(call.forkTo?.length, 1);
+    const other = bench((made) => {
+      made.ds.selectDst(1, "parallel");
+      made.destinationUri = "sip:192.0.2.9";
+    });
+    other.run();
+    assert.deepEqual([other.call.forkTo, other.call.destinationUri], [[], "sip:192.0.2.9"]);
+  });
+
+  it("finds nobody by a URI that is none of SIP, as callers write what they like", () => {
+    const seen: unknown[] = [];
+    const { run } = bench(({ ds }) => {
+      for (const uri of ["tel:+4930", "sip:", "\u0000", "urn:service:sos"]) seen.push(ds.isFromList(1, 3, uri), ds.code);
+      seen.push(ds.isFromList(1, 3, "sip:10.0.0.1:9")?.uri);
+    });
+    run();
+    assert.deepEqual(seen, [...Array.from({ length: 4 }, () => [undefined, -1]).flat(), "sip:10.0.0.1"]);
+  });
+
+  it("leaves a Request-URI alone that has no place for a host, and sends it to the destination all the same", () => {
+    for (const [uri, ...wanted] of [
+      ["urn:service:sos", "urn:service:sos", "sip:10.0.0.1"],
+      ["tel:+4930;phone-context=x", "sip:+4930@10.0.0.1", undefined],
+      ["sips:host", "sips:10.0.0.1", undefined],
+    ] as const) {
+      const { call, run } = bench(({ ds }) => void ds.selectDomain(1, 8));
+      call.requestUri = uri;
+      run();
+      assert.deepEqual([call.requestUri, call.destinationUri], wanted, uri);
+    }
+  });
+
   it("reports the state of a destination by its URI", () => {
     const seen: unknown[] = [];
     const { run } = bench(({ ds }) => {
