@@ -32,6 +32,22 @@ const SCENARIOS: Record<string, { resources: [string, string]; does: string; con
       assert.equal(two.count("INVITE"), 0);
     },
   },
+  "dispatcher.ts": {
+    resources: ["conference=20", "conference=10"],
+    does: "gives calls to the destinations of a set in turn, and to the next one when one fails",
+    async run(bench) {
+      const { headroom, one, two } = bench;
+      // Of destinations with one priority the one that was added last comes first, as in Kamailio.
+      for (const peer of [two, one]) await headroom.mi("dispatcher.add", [1, `sip:${peer.sentBy}`]);
+      const callId = sendInvite(bench);
+      one.send(responseTo(await inviteAt(one, callId), 503, { toTag: "no" }), headroom);
+      await answerAndHangUp(bench, two, await inviteAt(two, callId));
+      const second = sendInvite(bench);
+      await answerAndHangUp(bench, two, await inviteAt(two, second));
+      for (const peer of [one, two]) await headroom.mi("dispatcher.set_state", ["d", 1, `sip:${peer.sentBy}`]);
+      assert.match(await finalOf(bench), /^SIP\/2\.0 503 No destination\r\n/);
+    },
+  },
   "distribute.ts": {
     resources: ["conference=20", "conference=10"],
     config: { distributor: { lists: { carriers: [{ name: 1, weight: 2 }, { name: 2 }] } } },

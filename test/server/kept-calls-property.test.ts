@@ -253,7 +253,8 @@ function settleLost(world: World): void {
     if (one.written === one.state || (one.written !== "none" && one.written !== "over" && one.state !== "over")) {
       assert.equal(isKnown, one.state !== "over", `a call that was ${one.written} by the file and is ${one.state}`);
     }
-    if (one.state === "over" && isKnown) net.proxy.endDialog([...net.dialogs.list()].find(({ callId }) => callId === one.call.callId)!);
+    const left = [...net.dialogs.list()].find(({ callId }) => callId === one.call.callId); // the copy of its BYE may have ended it
+    if (one.state === "over" && left !== undefined) net.proxy.endDialog(left);
     if (!isKnown) world.calls.splice(world.calls.indexOf(one), 1);
     else if (one.state === "up") one.call.caller.send(one.call.fromCaller("ACK", 1)); // the callee repeats its 2xx until it comes
   }
