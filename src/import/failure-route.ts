@@ -1,5 +1,5 @@
 import type { Findings } from "./findings.ts";
-import { MAX_CALLS, MAX_STEPS } from "./limits.ts";
+import { MAX_CALLS, MAX_FAILURE_STEPS } from "./limits.ts";
 import { everyFailure, type Failure, failuresCompared, failuresLike } from "./status-sets.ts";
 import type { Block, Call, CfgFile, Statement, Test } from "./tree.ts";
 import { lineOf, wordsOf } from "./words.ts";
@@ -54,7 +54,7 @@ export function planOf(block: Block, cfg: CfgFile, findings: Findings): FailureP
     let left = failures;
     for (const statement of statements) {
       steps += 1;
-      if (left.size === 0 || steps > MAX_STEPS) return new Set();
+      if (left.size === 0 || steps > MAX_FAILURE_STEPS) return new Set();
       if (statement.kind === "if") {
         const [yes, no] = split(statement.test, left, depth);
         left = union(run(statement.body, yes, depth), run(statement.otherwise, no, depth));

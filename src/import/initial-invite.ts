@@ -8,6 +8,9 @@ import { lineOf } from "./words.ts";
 /** Statements that are left on a way; null is the end of a `route(NAME)`, where `return` leads to. */
 export type Rest = readonly (Statement | null)[];
 
+/** How many statements are searched for a selection that decides which way is followed. */
+const MAX_LOOKED_AT = 500;
+
 /** Calls that answer a request. */
 export const FINAL_REPLY = new Set(["send_reply", "sl_send_reply", "t_reply", "sl_reply", "t_send_reply", "send_reply_mode"]);
 /** Calls that send it on. */
@@ -54,7 +57,7 @@ export function mergeMatch(known: Match, added: Match): Match | undefined {
 /** Whether a call of some kind stands in statements, at most so deep. */
 export function mentions(statements: Rest, is: (call: Call) => boolean, depth: number): boolean {
   if (depth === 0) return false;
-  return statements.some((statement) => {
+  return statements.slice(0, MAX_LOOKED_AT).some((statement) => {
     if (statement === null || statement.kind === "assign") return false;
     if (statement.kind === "call") return is(statement);
     if (statement.kind === "loop") return mentions(statement.body, is, depth - 1);

@@ -9,6 +9,8 @@ export const MAX_JOINED = 200;
 /** Most conditions that are decided on all ways through a script together, and most statements that are looked at. */
 export const MAX_PATHS = 1_000;
 export const MAX_STEPS = 50_000;
+/** The same for one failure route, where each statement is looked at for all failures. */
+export const MAX_FAILURE_STEPS = 4_000;
 /** Most blocks that a way through a script may enter by `route(NAME)`: a block may call itself. */
 export const MAX_CALLS = 40;
 /** Most findings that are told; a text made to produce more is of no use to anybody. */

@@ -129,6 +129,7 @@ export function importRoutes(cfg: CfgFile, config: NewConfig, findings: Findings
   /** Goes on both ways of a condition, or on one of them when it is known which. */
   function decide(test: Test, way: Way, then: Rest, otherwise: Rest): void {
     paths += 1;
+    steps += Math.trunc((then.length + otherwise.length) / 100);
     if (test.kind === "not") {
       decide(test.of, way, otherwise, then);
       return;
