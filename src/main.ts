@@ -20,6 +20,7 @@ const program = new Command("headroom")
 const COMMANDS: Record<string, () => Promise<{ register(program: InstanceType<typeof Command>): void }>> = {
   start: () => import("./cli/start.ts"),
   check: () => import("./cli/check.ts"),
+  import: () => import("./cli/import.ts"),
   restart: () => import("./cli/restart.ts"),
   mi: () => import("./cli/mi.ts"),
   ds: () => import("./cli/ds.ts"),

@@ -29,6 +29,7 @@ export const CORE = [
   "registrar",
   "overload",
   "resolution",
+  "import",
 ] as const;
 
 const ADAPTERS = [
@@ -58,7 +59,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["overload"],
   ["dialog", "health", "registrar"],
   ["transaction", "resolution"],
-  ["sip", "balancer", "distributor", "dispatch"],
+  ["sip", "balancer", "distributor", "dispatch", "import"],
 ];
 
 /**

@@ -1,0 +1,144 @@
+import { closeSync, openSync, readFileSync, statSync, writeSync } from "node:fs";
+import { type Command, Option } from "commander";
+import { ConfigError, parseConfig } from "../config/index.ts";
+import { type Fate, type Finding, type Flavor, type Imported, ImportSyntaxError, importCfg, MAX_TEXT } from "../import/index.ts";
+import { processTerminal, type Terminal, visible } from "./terminal.ts";
+
+/** Most mistakes that are taken out of a new configuration, one a line, before it is given up. */
+const MAX_REPAIRS = 200;
+
+const FATES: Readonly<Record<Fate, string>> = {
+  todo: "to do",
+  left: "not taken over",
+  changed: "taken over, with a difference",
+  taken: "taken over",
+  proxy: "done by Headroom itself",
+};
+
+interface Options {
+  readonly output?: string;
+  readonly from?: Flavor;
+  readonly force?: true;
+  readonly json?: true;
+  readonly all?: true;
+}
+
+/** `headroom import FILE`: writes a `headroom.yaml` from an `opensips.cfg` or a `kamailio.cfg`, and says what it could not take over. */
+export function register(program: Command, terminal: Terminal = processTerminal): void {
+  program
+    .command("import")
+    .description("make a headroom.yaml of an opensips.cfg or a kamailio.cfg, with a report of what could not be taken over")
+    .argument("<file>", "the configuration of OpenSIPS or Kamailio")
+    .option("-o, --output <file>", "write the configuration there (default: standard output, the report on standard error)")
+    .addOption(new Option("--from <program>", "whose configuration it is, when that is not found out").choices(["opensips", "kamailio"]))
+    .option("--all", "report what was taken over, too")
+    .option("--force", "replace the output file when it is there")
+    .option("--json", "print the configuration and all findings as JSON")
+    .action((file: string, options: Options) => run(file, options, terminal));
+}
+
+function run(file: string, options: Options, terminal: Terminal): void {
+  let imported: Imported;
+  try {
+    imported = checked(importCfg(readText(file), options.from), options.output ?? "headroom.yaml");
+  } catch (cause) {
+    if (!(cause instanceof ImportSyntaxError)) throw cause;
+    terminal.complain(`error: ${file}: ${visible(cause.message)}`);
+    terminal.exitCode(1);
+    return;
+  }
+  const config = `${["# Made by headroom import. headroom check looks at it; the report of the import says what is not in here.", ...imported.lines.map(({ text }) => text)].join("\n")}\n`;
+  if (options.output !== undefined && !write(options.output, config, options.force === true, terminal)) return;
+  if (options.json) {
+    terminal.print(JSON.stringify({ flavor: imported.flavor, config, findings: imported.findings }, undefined, 2));
+    return;
+  }
+  if (options.output === undefined) for (const line of config.trimEnd().split("\n")) terminal.print(line);
+  const say = options.output === undefined ? terminal.complain : terminal.print;
+  for (const line of report(file, imported, options.all === true)) say(line);
+}
+
+/** @throws {ImportSyntaxError} for a file that cannot be read or is too large */
+function readText(file: string): string {
+  try {
+    if (statSync(file).size > MAX_TEXT) throw new ImportSyntaxError(`Cannot read the configuration: it has more than ${MAX_TEXT} bytes`);
+    return readFileSync(file, "utf8");
+  } catch (cause) {
+    if (cause instanceof ImportSyntaxError) throw cause;
+    throw new ImportSyntaxError(`Cannot read the configuration: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** Nobody else is to read what may hold passwords. */
+function write(file: string, text: string, replaces: boolean, terminal: Terminal): boolean {
+  try {
+    const descriptor = openSync(file, replaces ? "w" : "wx", 0o600);
+    try {
+      writeSync(descriptor, text);
+    } finally {
+      closeSync(descriptor);
+    }
+    return true;
+  } catch (cause) {
+    const isThere = (cause as NodeJS.ErrnoException).code === "EEXIST";
+    terminal.complain(
+      `error: Cannot write ${file}: ${isThere ? "it is there already, want another name or --force" : (cause as Error).message}`,
+    );
+    terminal.exitCode(1);
+    return false;
+  }
+}
+
+/**
+ * The import with only such lines as `headroom start` takes: what a bound of a key forbids becomes a comment and something to do. A configuration is tried whole, as keys
+ * depend on each other.
+ */
+function checked(imported: Imported, file: string): Imported {
+  const lines = [...imported.lines];
+  const findings = [...imported.findings];
+  for (let repairs = 0; repairs < MAX_REPAIRS; repairs += 1) {
+    const problems = problemsOf(lines.map(({ text }) => text).join("\n"), file);
+    if (problems.length === 0) break;
+    let mended = 0;
+    for (const { line, message } of problems) {
+      const entry = line === undefined ? undefined : lines[line - 1];
+      if (line === undefined || entry === undefined || entry.text.trimStart().startsWith("#")) continue;
+      mended += 1;
+      lines[line - 1] = { ...entry, text: entry.text.replace(/^( *)/, "$1# ") };
+      findings.push({ line: entry.from, fate: "todo", text: `${message}; the line stands in the new file as a comment` });
+    }
+    if (mended === 0) {
+      for (const { message } of problems) findings.push({ line: 0, fate: "todo", text: message });
+      break;
+    }
+  }
+  return { ...imported, lines, findings: findings.sort((a, b) => a.line - b.line) };
+}
+
+function problemsOf(text: string, file: string): readonly { readonly line: number | undefined; readonly message: string }[] {
+  try {
+    parseConfig(text, file, {});
+    return [];
+  } catch (cause) {
+    if (!(cause instanceof ConfigError)) throw cause;
+    return cause.problems;
+  }
+}
+
+/** The findings by what became of them, what asks for something first. */
+function report(file: string, { flavor, findings }: Imported, all: boolean): string[] {
+  const program = flavor === "kamailio" ? "Kamailio" : "OpenSIPS";
+  const counts = (Object.keys(FATES) as Fate[]).map(
+    (fate) => `${findings.filter((finding) => finding.fate === fate).length} ${FATES[fate]}`,
+  );
+  const shown: readonly Fate[] = all ? ["todo", "left", "changed", "taken", "proxy"] : ["todo", "left", "changed"];
+  return [
+    `${file}, a configuration of ${program}: ${counts.join(", ")}`,
+    ...shown.flatMap((fate) => findings.filter((finding) => finding.fate === fate).map((finding) => sentence(file, finding))),
+    ...(all ? [] : ["(--all tells what was taken over, too)"]),
+  ];
+}
+
+function sentence(file: string, { line, fate, text }: Finding): string {
+  return `${FATES[fate]}: ${line > 0 ? `${file}:${line}: ` : ""}${visible(text)}`;
+}

@@ -1,0 +1,29 @@
+import { MAX_FINDINGS } from "./limits.ts";
+
+/**
+ * What became of a part of the configuration. `taken`: it is in the new one; `changed`: so, but it works otherwise; `proxy`: Headroom does it by itself; `left`: it is not
+ * taken over, and has no counterpart or was not understood; `todo`: the operator has to do something.
+ */
+export type Fate = "taken" | "changed" | "proxy" | "left" | "todo";
+
+/** One sentence of the report. `line` is that of the configuration that was read; 0: of none. */
+export interface Finding {
+  readonly line: number;
+  readonly fate: Fate;
+  readonly text: string;
+}
+
+/** Findings, each once, at most as many as anybody reads. */
+export class Findings {
+  readonly #all = new Map<string, Finding>();
+
+  add(line: number, fate: Fate, text: string): void {
+    const key = `${line} ${text}`;
+    if (this.#all.size < MAX_FINDINGS && !this.#all.has(key)) this.#all.set(key, { line, fate, text });
+  }
+
+  /** In the order of their lines. */
+  get sorted(): Finding[] {
+    return [...this.#all.values()].sort((a, b) => a.line - b.line);
+  }
+}

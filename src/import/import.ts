@@ -1,0 +1,63 @@
+import { type Finding, Findings } from "./findings.ts";
+import { NewConfig, type NewLine } from "./new-config.ts";
+import { importParams } from "./params.ts";
+import { parseCfg } from "./parse.ts";
+import { importRoutes } from "./request-route.ts";
+import { importSettings } from "./settings.ts";
+import type { CfgFile, Flavor } from "./tree.ts";
+
+/** What became of a configuration. */
+export interface Imported {
+  readonly flavor: Flavor;
+  /** The lines of a `headroom.yaml`. */
+  readonly lines: readonly NewLine[];
+  readonly findings: readonly Finding[];
+}
+
+/**
+ * Makes a `headroom.yaml` of an `opensips.cfg` or a `kamailio.cfg`. Nothing is guessed: what a rule or a key cannot say is in the findings.
+ *
+ * @param flavor whose configuration it is; undefined: found out
+ * @throws {ImportSyntaxError} for a text that cannot be read to its end
+ */
+export function importCfg(text: string, flavor?: Flavor): Imported {
+  const cfg = parseCfg(text, flavor);
+  const findings = new Findings();
+  const config = new NewConfig();
+  for (const { line, text: words } of cfg.problems) findings.add(line, "left", words);
+  importSettings(cfg, config, findings);
+  importParams(cfg, config, findings);
+  importRoutes(cfg, config, findings);
+  settle(cfg, config, findings);
+  return { flavor: cfg.flavor, lines: config.lines(), findings: findings.sorted };
+}
+
+/** What several parts of the configuration say together. */
+function settle(cfg: CfgFile, config: NewConfig, findings: Findings): void {
+  if (config.get("cluster.node_id") !== undefined && config.get("cluster.redis_url") === undefined)
+    findings.add(0, "todo", "nodes of a cluster share a Redis: set cluster.redis_url");
+  if (config.get("load_balancer.db_url") === undefined && cfg.modules.some(({ name }) => name === "load_balancer"))
+    findings.add(0, "todo", "load_balancer has no db_url of its own: set load_balancer.db_url");
+  settleTls(config, findings);
+  for (const block of cfg.blocks)
+    if (!["route", "failure_route"].includes(block.type))
+      findings.add(
+        block.line,
+        "left",
+        `${block.type}[${block.name}]${block.type === "onreply_route" || block.type === "reply_route" ? ": in a route module it is reply()" : " has no counterpart"}`,
+      );
+}
+
+/** A listener for TLS needs a certificate: without one it is left out, so that the others stay. */
+function settleTls(config: NewConfig, findings: Findings): void {
+  const listen = config.get("sip.listen");
+  if (!Array.isArray(listen) || config.get("sip.tls.certificate") !== undefined) return;
+  const secure = listen.filter((socket) => /^(?:tls|wss):/.test(String(socket)));
+  if (secure.length === 0) return;
+  config.set(
+    "sip.listen",
+    listen.filter((socket) => !secure.includes(socket)),
+    0,
+  );
+  findings.add(0, "todo", `${secure.join(", ")} is not in sip.listen: set sip.tls.certificate and sip.tls.private_key first`);
+}

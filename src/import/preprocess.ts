@@ -1,0 +1,86 @@
+import { MAX_TOKENS } from "./limits.ts";
+import type { Token } from "./tokens.ts";
+
+/** Something that preprocessing has to tell. */
+type Tell = (line: number, text: string) => void;
+
+/** Most tokens that one definition may stand for. */
+const MAX_DEFINITION_TOKENS = 1000;
+
+/**
+ * Carries out Kamailio's preprocessor: `#!ifdef`, `#!ifndef`, `#!else`, `#!endif`, `#!define`, `#!trydef`, `#!redefine`, `#!subst`, `#!substdef`. Words that are
+ * defined are replaced once, as there; patterns of `subst` in quoted texts.
+ *
+ * @param cut makes tokens of the text of a definition
+ * @returns the tokens that are left, without directives
+ */
+export function preprocess(tokens: readonly Token[], cut: (text: string) => Token[], tell: Tell): Token[] {
+  const defined = new Map<string, readonly Token[]>();
+  const patterns: { readonly from: string; readonly to: string }[] = [];
+  /** For each open `#!ifdef`: whether its part is read, and whether what surrounds it is. */
+  const open: { taken: boolean; outer: boolean }[] = [];
+  const result: Token[] = [];
+  let reading = true;
+  for (const token of tokens) {
+    if (token.kind === "directive") directive(token);
+    else if (reading) add(token);
+    if (result.length > MAX_TOKENS) break;
+  }
+  if (open.length > 0) tell(tokens.at(-1)?.line ?? 1, `${open.length} "#!ifdef" without "#!endif"`);
+  return result;
+
+  function add(token: Token): void {
+    const definition = token.kind === "word" ? defined.get(token.text) : undefined;
+    if (definition !== undefined) {
+      for (const part of definition) result.push({ ...part, line: token.line });
+    } else if (token.kind === "word" && token.text.includes(":")) result.push({ ...token, text: withinAddress(token.text) });
+    else if (token.kind === "text" && patterns.length > 0) {
+      let { text } = token;
+      for (const { from, to } of patterns) text = text.replaceAll(from, () => to);
+      result.push({ ...token, text: text.slice(0, 10_000) });
+    } else result.push(token);
+  }
+
+  /** `udp:MY_IP:5060`: a part that is defined as one word is replaced. */
+  function withinAddress(text: string): string {
+    const parts = text.split(":").map((part) => {
+      const definition = defined.get(part);
+      return definition?.length === 1 ? (definition[0]?.text ?? part) : part;
+    });
+    return parts.join(":").slice(0, 1000);
+  }
+
+  function directive({ text, line }: Token): void {
+    const [name = "", first = ""] = text.split(/\s+/, 2);
+    const word = name.toLowerCase();
+    if (word === "ifdef" || word === "ifndef") {
+      open.push({ taken: defined.has(first) === (word === "ifdef"), outer: reading });
+      reading = reading && (open.at(-1)?.taken ?? true);
+    } else if (word === "ifexp") {
+      open.push({ taken: false, outer: reading });
+      if (reading) tell(line, `"#!ifexp" is not computed, its part is left out`);
+      reading = false;
+    } else if (word === "else") {
+      const last = open.at(-1);
+      if (last) reading = last.outer && !last.taken;
+    } else if (word === "endif") reading = open.pop()?.outer ?? reading;
+    else if (reading) define(word, first, text, line);
+  }
+
+  function define(word: string, first: string, text: string, line: number): void {
+    const value = text.slice(text.indexOf(first, text.search(/\s/)) + first.length).trim();
+    if (word === "define" || word === "redefine" || word === "trydef" || word === "trydefine") {
+      if (first !== "" && !(word.startsWith("try") && defined.has(first))) defined.set(first, cut(value).slice(0, MAX_DEFINITION_TOKENS));
+    } else if (word === "subst" || word === "substdef" || word === "substdefs") {
+      const found = /^"?(.)(.+?)\1(.*?)\1[a-z]*"?$/.exec(text.slice(word.length).trim());
+      const [, , from = "", to = ""] = found ?? [];
+      if (from === "") {
+        tell(line, `"#!${word}" cannot be read`);
+        return;
+      }
+      patterns.push({ from, to });
+      if (word !== "subst") defined.set(from, word === "substdefs" ? [{ kind: "text", text: to, line }] : cut(to));
+    } else if (!["kamailio", "ser", "opensips", "all", "maxcompat", "none"].includes(word))
+      tell(line, `the directive "#!${word}" is not carried out`);
+  }
+}

@@ -1,0 +1,368 @@
+import { type FailurePlan, planOf } from "./failure-route.ts";
+import type { Findings } from "./findings.ts";
+import { conditional, FINAL_REPLY, knownAnswer, mentions, mergeMatch, RELAY, type Rest, refusesAtOnce } from "./initial-invite.ts";
+import { BY_PROXY, whyNot } from "./known-calls.ts";
+import { MAX_CALLS, MAX_PATHS, MAX_STEPS } from "./limits.ts";
+import { askedBy, type Match } from "./match.ts";
+import type { NewConfig, Value } from "./new-config.ts";
+import { isSelection, type Selection, selectionOf } from "./selection.ts";
+import { namesOf } from "./status-sets.ts";
+import type { Call, CfgFile, Statement, Test } from "./tree.ts";
+import { lineOf, wholeNumber, wordsOf } from "./words.ts";
+
+/** What is known on one way through the script. */
+interface Way {
+  readonly match: Match;
+  readonly failureRoute?: string;
+  readonly dialogFlags?: string;
+  readonly selection?: Selection & { readonly line: number };
+  readonly counted?: { readonly resources: string; readonly group: number; readonly line: number };
+  /** The answer to a call that nothing could be selected for, until it is given. */
+  readonly refusal?: { readonly code?: number };
+  readonly calls: number;
+}
+
+/**
+ * Follows an initial INVITE through the script, on each way that a rule can tell from the others, and writes a rule for each that ends in `t_relay` after a selection. The
+ * order of the rules is that of the script, so a condition that does not hold needs no word.
+ */
+export function importRoutes(cfg: CfgFile, config: NewConfig, findings: Findings): void {
+  const main = cfg.blocks.find(({ type, name }) => type === "route" && (name === "" || name === "0"));
+  if (main === undefined) {
+    if (cfg.blocks.length > 0) findings.add(0, "todo", "there is no main route: write routing.rules");
+    return;
+  }
+  const rules: { rule: { [key: string]: Value }; line: number }[] = [];
+  const plans = new Map<string, FailurePlan>();
+  let paths = 0;
+  let steps = 0;
+  follow(main.body, { match: {}, calls: 0 });
+  finish();
+
+  function follow(start: Rest, from: Way): void {
+    let rest = start;
+    let way = from;
+    for (;;) {
+      const [statement, ...further] = rest;
+      if (statement === undefined) return;
+      // What is left is copied at each statement.
+      steps += 1 + Math.trunc(rest.length / 1000);
+      if (steps > MAX_STEPS || paths > MAX_PATHS) {
+        findings.add(statement?.line ?? 0, "todo", "the script has too many ways through it: look at the rules that were made");
+        return;
+      }
+      rest = further;
+      if (statement === null) continue;
+      if (statement.kind === "if") {
+        decide(statement.test, way, [...statement.body, ...rest], [...statement.otherwise, ...rest]);
+        return;
+      }
+      if (statement.kind === "loop") {
+        findings.add(statement.line, "left", `${statement.text} is not followed`);
+        if (statement.body.some((inner) => inner.kind !== "loop" && mentions([inner], isSelection, 20)))
+          rest = [...statement.body, ...rest];
+      } else if (statement.kind === "assign") assigned(statement);
+      else {
+        const next = carryOut(statement, way, rest);
+        if (next === undefined) return;
+        [way, rest] = next;
+      }
+    }
+  }
+
+  function assigned({ target, operator, value, line }: Statement & { kind: "assign" }): void {
+    if (/^\$(?:ru|rU|rd|du|fu|fU|tu|rp)\b/.test(target))
+      findings.add(line, "left", `${target} ${operator} ${value}: a rule changes nothing, a route module may`);
+  }
+
+  /** @returns how it goes on; undefined at the end of the way */
+  function carryOut(call: Call, way: Way, rest: Rest): [Way, Rest] | undefined {
+    const { name, args, line } = call;
+    if (name === "exit" || name === "drop") return undefined;
+    if (name === "return" || name === "break") return name === "break" ? [way, rest] : returned(way, rest);
+    if (name === "route") return enter(args[0] ?? "", way, rest, line);
+    if (name === "t_on_failure") return [{ ...way, failureRoute: args[0] ?? "" }, rest];
+    if (name === "create_dialog" || name === "dlg_flags") return [{ ...way, dialogFlags: args[0] ?? "" }, rest];
+    if (name === "lb_count_call") return [{ ...way, counted: { group: wholeNumber(args[2]) ?? -1, resources: args[3] ?? "", line } }, rest];
+    if (isSelection(call)) {
+      const selection = selectionOf(call, cfg.flavor, findings);
+      return [selection ? { ...way, selection: { ...selection, line } } : way, rest];
+    }
+    if (FINAL_REPLY.has(name)) {
+      const code = wholeNumber(args[0]);
+      if (code !== undefined && code < 200) return [way, rest];
+      refused(way, code, line);
+      return [{ ...way, refusal: {} }, rest];
+    }
+    if (RELAY.has(name)) {
+      relayed(way, line);
+      return undefined;
+    }
+    // A preloaded Route is refused by the proxy.
+    if (!Object.hasOwn(BY_PROXY, name) && !(name === "remove_hf" && args[0] === "Route")) {
+      const why = whyNot(name);
+      findings.add(
+        line,
+        "left",
+        `${name}(${args.join(", ").slice(0, 80)})${why === undefined ? " has no counterpart in a rule" : `: ${why}`}`,
+      );
+    }
+    return [way, rest];
+  }
+
+  /** `return` ends a block that was entered by `route(NAME)`, and the way in the main one. */
+  function returned(way: Way, rest: Rest): [Way, Rest] | undefined {
+    const end = rest.indexOf(null);
+    return end === -1 ? undefined : [way, rest.slice(end + 1)];
+  }
+
+  function enter(name: string, way: Way, rest: Rest, line: number): [Way, Rest] | undefined {
+    const block = cfg.blocks.find((other) => other.type === "route" && other.name === name);
+    if (block === undefined) {
+      findings.add(line, "left", `route(${name}): there is no such block`);
+      return [way, rest];
+    }
+    if (way.calls >= MAX_CALLS) return undefined;
+    return [{ ...way, calls: way.calls + 1 }, [...block.body, null, ...rest]];
+  }
+
+  /** Goes on both ways of a condition, or on one of them when it is known which. */
+  function decide(test: Test, way: Way, then: Rest, otherwise: Rest): void {
+    paths += 1;
+    steps += Math.trunc((then.length + otherwise.length) / 100);
+    if (test.kind === "not") {
+      decide(test.of, way, otherwise, then);
+      return;
+    }
+    // The right side is looked at where the left one leads to it, as a condition of its own.
+    if (test.kind === "and") {
+      decide(test.left, way, [conditional(test.right, then, otherwise)], otherwise);
+      return;
+    }
+    if (test.kind === "or") {
+      decide(test.left, way, then, [conditional(test.right, then, otherwise)]);
+      return;
+    }
+    const known = knownAnswer(test);
+    if (known !== undefined) {
+      follow(known ? then : otherwise, way);
+      return;
+    }
+    if (test.kind === "call") {
+      decideCall(test, way, then, otherwise);
+      return;
+    }
+    const asked = askedBy(test);
+    if (asked && way.selection === undefined && way.refusal === undefined) {
+      const merged = mergeMatch(way.match, asked.match);
+      if (merged) {
+        asked.negated ? bothWays(merged, otherwise, then) : bothWays(merged, then, otherwise);
+        return;
+      }
+    }
+    const code = /^\$(?:rc|retcode)$/.test(test.kind === "compare" ? test.left : "");
+    if (code && test.kind === "compare" && (way.selection !== undefined || way.refusal !== undefined)) {
+      decideCode(test.operator, Number(test.right.replaceAll(" ", "")), way, then, otherwise);
+      return;
+    }
+    unknown(test, way, then, otherwise);
+
+    function bothWays(match: Match, holds: Rest, fails: Rest): void {
+      follow(holds, { ...way, match });
+      follow(fails, way);
+    }
+  }
+
+  function decideCall(test: Call, way: Way, then: Rest, otherwise: Rest): void {
+    const { name, args, line } = test;
+    if (isSelection(test)) {
+      const selection = selectionOf(test, cfg.flavor, findings);
+      follow(otherwise, { ...way, refusal: {} });
+      follow(then, selection ? { ...way, selection: { ...selection, line } } : way);
+      return;
+    }
+    if (name === "lb_is_destination" || name === "ds_is_from_list") {
+      if (name === "ds_is_from_list") findings.add(line, "left", `${wordsOf(test)}: a rule names senders by match.source`);
+      else follow(then, { ...way, counted: { group: wholeNumber(args[2]) ?? -1, resources: "", line } });
+      follow(otherwise, way);
+      return;
+    }
+    if (RELAY.has(name)) {
+      relayed(way, line);
+      return;
+    }
+    if (name === "lb_count_call" || name === "create_dialog" || name === "route") {
+      const next = carryOut(test, way, then);
+      if (next) follow(next[1], next[0]);
+      return;
+    }
+    unknown(test, way, then, otherwise);
+  }
+
+  /** The code of a selection: above 0 where there is one, below where there is none. */
+  function decideCode(operator: string, code: number, way: Way, then: Rest, otherwise: Rest): void {
+    if (way.selection !== undefined) {
+      const isSuccess = operator === ">" || (operator === "==" && code > 0) || (operator === "!=" && code < 0);
+      follow(isSuccess ? otherwise : then, { ...withoutSelection(way), refusal: operator === "==" && code < 0 ? { code } : {} });
+      follow(isSuccess ? then : otherwise, way);
+      return;
+    }
+    if (operator === "==" || operator === "!=") {
+      follow(operator === "==" ? then : otherwise, { ...way, refusal: { code } });
+      follow(operator === "==" ? otherwise : then, way);
+      return;
+    }
+    follow(operator === "<" ? then : otherwise, way);
+  }
+
+  function unknown(test: Test, way: Way, then: Rest, otherwise: Rest): void {
+    const line = lineOf(test);
+    const why = test.kind === "call" ? whyNot(test.name) : undefined;
+    // What only refuses a call is left out, what leads to a destination is followed.
+    const isThenWanted = !refusesAtOnce(then) && (mentions(then, isSelection, 20) || !mentions(otherwise, isSelection, 20));
+    const part = isThenWanted ? "calls go on as where it holds" : "calls go on as where it does not hold";
+    if (way.refusal === undefined)
+      findings.add(line, "left", `condition "${wordsOf(test)}"${why === undefined ? "" : `: ${why}`}; ${part}`);
+    follow(isThenWanted ? then : otherwise, way);
+  }
+
+  function refused(way: Way, code: number | undefined, line: number): void {
+    if (way.refusal !== undefined && code !== undefined) {
+      const keys = { [-2]: ["no_capacity"], [-3]: ["no_destination"], [-4]: ["bad_resource"] }[way.refusal.code ?? 0] ?? [
+        "no_capacity",
+        "no_destination",
+      ];
+      const open = keys.filter((key) => config.get(`routing.reject.${key}`) === undefined);
+      for (const key of open) config.set(`routing.reject.${key}`, code, line);
+      const isSame = keys.every((key) => config.get(`routing.reject.${key}`) === code);
+      if (open.length > 0 || isSame)
+        findings.add(line, "taken", `the answer ${code} to calls that find no destination is in routing.reject`);
+      else
+        findings.add(
+          line,
+          "left",
+          `the answer ${code} to calls that find no destination: routing.reject is one for all rules, and is ${config.get(`routing.reject.${keys[0]}`)}`,
+        );
+    } else if (Object.keys(way.match).length > 0)
+      findings.add(line, "left", `calls with ${JSON.stringify(way.match)} are answered ${code ?? ""}: a rule cannot, a route module may`);
+  }
+
+  function relayed(way: Way, line: number): void {
+    const { selection, counted } = way;
+    if (selection !== undefined) {
+      addRule(way, selection);
+      return;
+    }
+    if (counted !== undefined) {
+      if (config.get("routing.outbound.resources") === undefined) {
+        config.set("routing.outbound.resources", counted.resources === "" ? "pstn" : counted.resources, counted.line);
+        config.set("routing.outbound.group", counted.group, counted.line);
+        config.set("routing.outbound.limit", false, counted.line);
+      }
+      findings.add(
+        counted.line,
+        "changed",
+        "calls that destinations make are counted by routing.outbound; limit: true would hold their capacity, too",
+      );
+      return;
+    }
+    if (way.refusal === undefined)
+      findings.add(
+        line,
+        "left",
+        `${Object.keys(way.match).length === 0 ? "calls" : `calls with ${JSON.stringify(way.match)}`} relayed without a selection: a rule always selects, a route module need not`,
+      );
+  }
+
+  function addRule(way: Way, { line, rule: chosen }: NonNullable<Way["selection"]>): void {
+    if (way.refusal !== undefined) {
+      findings.add(line, "left", "another selection after one that found nothing: a rule has one, a route module may go on");
+      return;
+    }
+    const rule = {
+      match: way.match,
+      ...withMark(chosen, way.failureRoute),
+      ...failureKeys(way),
+      ...(way.dialogFlags && { dialog_flags: way.dialogFlags }),
+    };
+    if (rules.some((other) => JSON.stringify(other.rule) === JSON.stringify(rule))) return;
+    rules.push({ rule, line });
+    findings.add(line, "taken", "the selection is a rule of routing.rules");
+  }
+
+  /** The letters of `ds_mark_dst`, where they are not those of the default. */
+  function withMark(chosen: { readonly [key: string]: Value }, failureRoute: string | undefined): { readonly [key: string]: Value } {
+    const mark = failureRoute === undefined ? undefined : planFor(failureRoute, 0)?.mark;
+    if (chosen["dispatch"] === undefined || mark === undefined || mark === "ip" || !/^(?:[ait]p?|d)$/.test(mark)) return chosen;
+    return { ...chosen, dispatch: { ...(chosen["dispatch"] as object), mark } };
+  }
+
+  function failureKeys({ failureRoute, selection }: Way): { [key: string]: Value } {
+    if (failureRoute === undefined) return { failover_on: [], max_failovers: 0, disable_on: [] };
+    const plan = planFor(failureRoute, selection?.line ?? 0);
+    if (plan === undefined) return { failover_on: [], max_failovers: 0, disable_on: [] };
+    const chain = planChain(failureRoute);
+    const failover = namesOf(new Set(chain.plans.flatMap((each) => [...each.failover])));
+    const disable = namesOf(new Set(chain.plans.flatMap((each) => [...each.disable])));
+    return { failover_on: failover, max_failovers: failover.length === 0 ? 0 : chain.length, disable_on: disable };
+  }
+
+  /** The failure routes that handle one failure after the other. One that arms itself goes on until nobody is left to try. */
+  function planChain(first: string): { plans: FailurePlan[]; length: number } {
+    const names: string[] = [];
+    const chainPlans: FailurePlan[] = [];
+    for (let name: string | undefined = first; name !== undefined; ) {
+      if (names.includes(name)) return { plans: chainPlans, length: 100 };
+      const plan = planFor(name, 0);
+      if (plan === undefined) break;
+      names.push(name);
+      chainPlans.push(plan);
+      name = plan.rearmed.has(name) ? name : plan.rearmed.values().next().value;
+    }
+    return { plans: chainPlans, length: chainPlans.length };
+  }
+
+  function planFor(name: string, line: number): FailurePlan | undefined {
+    const known = plans.get(name);
+    if (known) return known;
+    const block = cfg.blocks.find((other) => other.type === "failure_route" && other.name === name);
+    if (block === undefined) {
+      findings.add(line, "left", `t_on_failure("${name}"): there is no such failure_route`);
+      return undefined;
+    }
+    const plan = planOf(block, cfg, findings);
+    plans.set(name, plan);
+    findings.add(block.line, "taken", `failure_route[${name}] is failover_on, max_failovers and disable_on of the rules that use it`);
+    return plan;
+  }
+
+  function finish(): void {
+    // A rule whose calls the next one would route in the same way says nothing.
+    for (let i = rules.length - 2; i >= 0; i -= 1) if (isWithin(rules[i]?.rule, rules[i + 1]?.rule)) rules.splice(i, 1);
+    if (rules.length > 0)
+      config.set(
+        "routing.rules",
+        rules.map(({ rule }) => rule),
+        rules[0]?.line ?? 0,
+      );
+    else findings.add(main?.line ?? 0, "todo", "no way through the script leads to a selection and t_relay: write routing.rules");
+    if (rules.length > 0 && !rules.some(({ rule }) => Object.keys(rule["match"] as object).length === 0))
+      findings.add(0, "todo", "no rule is for all calls: those that match none are answered 404");
+  }
+}
+
+function withoutSelection({ selection: _, ...way }: Way): Way {
+  return way;
+}
+
+/** Whether all that a rule matches is matched by another one, which does the same with it. */
+function isWithin(rule: { readonly [key: string]: Value } = {}, wider: { readonly [key: string]: Value } = {}): boolean {
+  const { match, ...action } = rule;
+  const { match: widerMatch, ...widerAction } = wider;
+  const isSame = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
+  const asked = Object.entries((match ?? {}) as Match);
+  return (
+    isSame(action, widerAction) &&
+    Object.entries((widerMatch ?? {}) as Match).every(([key, value]) => asked.some((each) => isSame(each, [key, value])))
+  );
+}
