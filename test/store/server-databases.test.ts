@@ -3,7 +3,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
-import { type DestinationStore, DispatcherTableReader, openStore } from "../../src/store/index.ts";
+import { sql } from "kysely";
+import { type DestinationStore, DispatcherTableReader, databaseServer, openStore } from "../../src/store/index.ts";
+import { onServer } from "../../src/store/server-connection.ts";
 import { DATABASE_KINDS, type DatabaseServer, startDatabase } from "../support/database-server.ts";
 
 const TABLE = "load_balancer";
@@ -137,6 +139,29 @@ for (const kind of DATABASE_KINDS)
         await server.start();
         assert.equal((await store.loadDestinations()).rows.length, 1);
       }));
+    it("is not waited for without an end when it hangs", async () => {
+      const place = databaseServer(server.url());
+      assert.ok(place);
+      const work = onServer(
+        place,
+        async (db) => {
+          await db.selectFrom(TABLE).select("id").execute();
+          server.pause(); // PostgreSQL's process for this connection goes on
+          return sql`SELECT ${sql.raw(kind === "mysql" ? "SLEEP(20)" : "pg_sleep(20)")}`.execute(db);
+        },
+        500,
+      );
+      try {
+        await assert.rejects(work, { code: "FAILED", message: /no answer within 0\.5 s/ });
+        await assert.rejects(
+          onServer(place, (db) => db.selectFrom(TABLE).select("id").execute(), 500),
+          { code: "FAILED", message: /no answer within 0\.5 s/ },
+        );
+      } finally {
+        server.resume();
+      }
+      await opened((store) => store.list());
+    });
     it("gives Kamailio's table of the dispatcher", async () => {
       await server.execute("INSERT INTO dispatcher (setid, destination, priority) VALUES (4, 'sip:192.0.2.9', 2)");
       const reader = new DispatcherTableReader(log);
