@@ -172,7 +172,7 @@ const DialogSchema = Type.Object(
     ),
     persistence: Type.Enum(["off", "sqlite"], {
       description:
-        "Where calls and what they count are kept so that they survive a crash. `sqlite`: in a file beside that of `load_balancer.db_url`, with `.calls` behind its name. A node of a cluster has them in Redis, too, which says which node goes on with each; the file has what Redis does not know at a start.",
+        "Where calls and what they count are kept so that they survive a crash. `sqlite`: in a file beside that of `load_balancer.db_url` (of `local_db_url`, when that is on a server), with `.calls` behind its name. A node of a cluster has them in Redis, too, which says which node goes on with each; the file has what Redis does not know at a start.",
       default: "sqlite",
     }),
   },
