@@ -89,7 +89,7 @@ for (const kind of DATABASE_KINDS)
       await opened(async (store) => {
         const { rows } = await store.loadDestinations();
         assert.equal(rows.length, 1);
-        const states = store.states(log);
+        const states = store.states(log, { settleMs: 20_000 });
         const id = rows[0]?.id ?? 0;
         states.save({
           ...{ id, group: 1, uri: gateway.dst_uri, enabled: false, autoReenable: false, draining: false },
