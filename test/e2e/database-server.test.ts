@@ -23,7 +23,7 @@ describe("the table of OpenSIPS on a server", { timeout: 120_000 }, () => {
       try {
         const uris = async () => (await headroom.list()).map(({ uri }) => uri);
         assert.deepEqual(await uris(), ["sip:127.0.0.9:5060"]);
-        assert.match(JSON.stringify(await headroom.mi("ds_list")), /sip:127\.0\.0\.8:5060/);
+        assert.match(JSON.stringify(await headroom.mi("dispatcher.list")), /sip:127\.0\.0\.8:5060/);
         await server.execute(`${INSERT} (2, 1, 'sip:127.0.0.10:5060', 'pstn=20')`);
         await headroom.mi("lb_reload");
         const both = ["sip:127.0.0.9:5060", "sip:127.0.0.10:5060"];
