@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { StoreError } from "./errors.ts";
 
 /** The name of a database that lives in memory and ends with its connection. */
@@ -56,6 +57,8 @@ export function databaseServer(dbUrl: string): DatabaseServer | undefined {
     if (!PARAMETERS.includes(name)) throw refuse(`its address has an unknown parameter (known: ${PARAMETERS.join(", ")})`);
   const tls = (url.searchParams.get("sslmode") ?? "disable") as ServerTls;
   if (!TLS_WORDS.includes(tls)) throw refuse(`sslmode is none of ${TLS_WORDS.join(", ")}`);
+  // The driver compares no address with a certificate.
+  if (kind === "mysql" && tls === "verify-full" && isIP(host) !== 0) throw refuse("sslmode=verify-full wants the name of its host");
   const socket = url.searchParams.get("socket") ?? undefined;
   const caFile = url.searchParams.get("sslrootcert") ?? undefined;
   const place = socket ?? `${host.includes(":") ? `[${host}]` : host}:${port}`;

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import { Kysely, MysqlDialect, type MysqlPool, type MysqlPoolConnection, PostgresDialect, type PostgresPoolClient } from "kysely";
 import type { Connection, Tables } from "./connection.ts";
 import type { DatabaseServer } from "./database-url.ts";
@@ -82,7 +83,9 @@ async function postgresLink(server: DatabaseServer): Promise<Link> {
     ssl: tls !== "disable" && {
       ...trustOf(server),
       rejectUnauthorized: tls !== "require",
-      ...(tls === "verify-ca" && { checkServerIdentity: () => undefined }),
+      // Of an address that is no name Node.js does not know by itself who was asked for.
+      checkServerIdentity: (_name: string, certificate: PeerCertificate) =>
+        tls === "verify-full" ? checkServerIdentity(host, certificate) : undefined,
     },
     types: {
       getTypeParser: (type: number, format?: "text" | "binary") => textReader(type) ?? pg.types.getTypeParser(type, format as "text"),

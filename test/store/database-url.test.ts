@@ -34,6 +34,7 @@ describe("the address of a database on a server", () => {
     ["mysql://u:hu#sh@db.example/d", /cannot be read|"#"/],
     ["postgres://u:hush@db.example:port/d", /cannot be read/],
     ["postgres://u:hush@db.example/d?sslmode=prefer", /sslmode is none of disable, require, verify-ca, verify-full/],
+    ["mysql://u:hush@192.0.2.1/d?sslmode=verify-full", /verify-full wants the name of its host/],
     ["postgres://u:hush@db.example/d?passwort=hush", /unknown parameter \(known: sslmode/],
   ];
   for (const [url, why] of refused)

@@ -162,6 +162,24 @@ for (const kind of DATABASE_KINDS)
       }
       await opened((store) => store.list());
     });
+    it("is reached by TLS, from somebody whom the authority vouches for, under the name that was asked for", async () => {
+      const [certificate, key, authority] = ["proxy.pem", "proxy.key", "ca.pem"].map((name) =>
+        resolve(import.meta.dirname, "../fixtures/tls", name),
+      );
+      server.secure(certificate ?? "", key ?? "");
+      await server.stop();
+      await server.start();
+      const other = server.url().replace("@127.0.0.1", "@localhost");
+      const trust = `sslrootcert=${authority}`;
+      for (const url of [
+        `${server.url()}?sslmode=require`,
+        `${server.url()}?sslmode=${kind === "mysql" ? "verify-ca" : "verify-full"}&${trust}`,
+        `${other}?sslmode=verify-ca&${trust}`,
+      ])
+        await opened((store) => store.list(), url);
+      for (const url of [`${server.url()}?sslmode=verify-ca`, `${other}?sslmode=verify-full&${trust}`])
+        await assert.rejects(openStore(url, { table: TABLE }), { name: "StoreError" }, url);
+    });
     it("gives Kamailio's table of the dispatcher", async () => {
       await server.execute("INSERT INTO dispatcher (setid, destination, priority) VALUES (4, 'sip:192.0.2.9', 2)");
       const reader = new DispatcherTableReader(log);

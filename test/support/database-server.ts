@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createConnection } from "mysql2";
@@ -26,6 +26,7 @@ export class DatabaseServer implements AsyncDisposable {
   readonly folder: string;
   readonly #forget: () => void;
   #process: ChildProcess | undefined;
+  #tls: readonly string[] = [];
 
   constructor(kind: DatabaseKind, port: number, folder: string) {
     this.kind = kind;
@@ -60,7 +61,7 @@ export class DatabaseServer implements AsyncDisposable {
   async start(): Promise<void> {
     const [command, words] = this.#command();
     let printed = "";
-    const server = spawn(command, words, { ...identity(), cwd: this.folder, stdio: ["ignore", "pipe", "pipe"] });
+    const server = spawn(command, [...words, ...this.#tls], { ...identity(), cwd: this.folder, stdio: ["ignore", "pipe", "pipe"] });
     this.#process = server;
     server.on("error", ({ message }) => {
       printed += message;
@@ -77,6 +78,24 @@ export class DatabaseServer implements AsyncDisposable {
         () => false,
       );
     });
+  }
+
+  /** Has it offer TLS from its next start on, with these PEM files. */
+  secure(certificate: string, key: string): void {
+    const { uid, gid } = identity();
+    for (const [from, name] of [
+      [certificate, "server.pem"],
+      [key, "server.key"],
+    ] as const) {
+      const to = join(this.folder, name);
+      writeFileSync(to, readFileSync(from), { mode: 0o600 });
+      if (uid !== undefined && gid !== undefined) chownSync(to, uid, gid);
+    }
+    const [pem, secret] = [join(this.folder, "server.pem"), join(this.folder, "server.key")];
+    this.#tls =
+      this.kind === "mysql"
+        ? [`--ssl-cert=${pem}`, `--ssl-key=${secret}`]
+        : ["-c", "ssl=on", "-c", `ssl_cert_file=${pem}`, "-c", `ssl_key_file=${secret}`];
   }
 
   /** Runs statements as the administrator, one after the other. */
