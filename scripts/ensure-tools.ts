@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { globSync } from "node:fs";
 
 /** Seconds that apt-get waits for another package manager to finish (a fresh machine often updates itself when it starts). */
 const LOCK_TIMEOUT_SECONDS = 120;
@@ -6,6 +7,8 @@ const LOCK_TIMEOUT_SECONDS = 120;
 /** A command that tests run, and where it comes from. */
 export interface Tool {
   readonly command: string;
+  /** Where it may be when no folder of PATH has it: a pattern of paths. */
+  readonly elsewhere?: string;
   /** Makes the command say its version and end. */
   readonly versionOption: string;
   /** Debian and Ubuntu package that holds it. */
@@ -51,11 +54,35 @@ export const BARESIP: Tool = {
   tests: "end-to-end tests",
 };
 
+/** The database servers; tests start their own ones in folders of their own. */
+export const MARIADB: Tool = {
+  command: "mariadbd",
+  elsewhere: "/usr/sbin/mariadbd",
+  versionOption: "--version",
+  package: "mariadb-server",
+  website: "https://mariadb.org/",
+  tests: "tests of databases",
+};
+export const POSTGRES: Tool = {
+  command: "postgres",
+  elsewhere: "/usr/lib/postgresql/*/bin/postgres",
+  versionOption: "--version",
+  package: "postgresql",
+  website: "https://www.postgresql.org/",
+  tests: "tests of databases",
+};
+
 /**
  * A package of a server starts it once installed, on ports that somebody may want. Neither init system does so under these: systemctl takes itself to be
  * where nothing runs, and invoke-rc.d to be in single-user mode.
  */
 const WITHOUT_STARTING = ["SYSTEMD_OFFLINE=1", "RUNLEVEL=1"];
+
+/** What to run for a tool: its command, or where it is elsewhere. Undefined: it is not installed. */
+export function commandOf({ command, elsewhere, versionOption }: Tool): string | undefined {
+  const places = elsewhere === undefined ? [] : globSync(elsewhere).sort().reverse(); // the newest version first
+  return [command, ...places].find((place) => canRun(place, [versionOption]));
+}
 
 function canRun(command: string, args: readonly string[]): boolean {
   return spawnSync(command, args, { stdio: "ignore" }).error === undefined;
@@ -77,7 +104,7 @@ function rootPrefix(): string[] | undefined {
  * @returns undefined when it is there, else a sentence that says what to install
  */
 export function ensureTool(tool: Tool): string | undefined {
-  if (canRun(tool.command, [tool.versionOption])) return undefined;
+  if (commandOf(tool) !== undefined) return undefined;
   const wanted = `Cannot run the ${tool.tests}: the command "${tool.command}" is missing, install it with "apt-get install ${tool.package}"`;
   const prefix = rootPrefix();
   if (prefix === undefined) return `${wanted} (this user is neither root nor allowed to use sudo without a password)`;
@@ -99,5 +126,5 @@ export function ensureTool(tool: Tool): string | undefined {
     // A failing update (one unreachable source of many) does not matter as long as the install works.
     if (status !== 0 && action[0] === "install") return `${wanted} (apt-get ended with ${status})`;
   }
-  return canRun(tool.command, [tool.versionOption]) ? undefined : wanted;
+  return commandOf(tool) !== undefined ? undefined : wanted;
 }

@@ -160,6 +160,7 @@ async function compose(
   opened.push(async () => feeds?.stop());
   const store = await openStore(config.load_balancer.db_url, {
     table: config.load_balancer.db_table,
+    localUrl: config.load_balancer.local_db_url,
     locate: (target) => addresses.resolve(target),
     feeds: freeswitch && freeswitchFeeds(freeswitch.initialLoad),
   });

@@ -5,11 +5,11 @@ import { inspectDispatcherTable, StoreError } from "../store/index.ts";
 import { type Terminal, visible } from "./terminal.ts";
 
 /** Looks at the sets of the dispatcher as a start would, and answers what keeps it from beginning; what is left out of them is a notice. */
-export function checkDispatcher(config: Config, terminal: Terminal): string[] {
+export async function checkDispatcher(config: Config, terminal: Terminal): Promise<string[]> {
   if (!hasDispatcher(config)) return tellMissing(config, [], terminal);
   try {
     const setup = readDispatcherSetup(config);
-    const table = readTable(setup, terminal);
+    const table = await readTable(setup, terminal);
     const dispatcher = new Dispatcher({ below: () => 0, nowMs: () => 0, parseUri: dispatchTarget });
     const records = [...setup.fromFile, ...table.records, ...setup.fromSets];
     const { problems } = dispatcher.replace(records);
@@ -36,10 +36,13 @@ function tellMissing(config: Config, sets: readonly number[], terminal: Terminal
 }
 
 /** The rows of the table. One that is not there yet is no mistake: a start makes it. */
-function readTable({ table }: DispatcherSetup, terminal: Terminal): { records: readonly WrittenRecord[]; problems: readonly string[] } {
+async function readTable(
+  { table }: DispatcherSetup,
+  terminal: Terminal,
+): Promise<{ records: readonly WrittenRecord[]; problems: readonly string[] }> {
   if (table === undefined) return { records: [], problems: [] };
   try {
-    return readRows(inspectDispatcherTable({ ...table, columns: Object.values(table.extra) }), table.extra);
+    return readRows(await inspectDispatcherTable({ ...table, columns: Object.values(table.extra) }), table.extra);
   } catch (cause) {
     if (!(cause instanceof StoreError) || (cause.code !== "NO_DATABASE" && cause.code !== "NO_TABLE")) throw cause;
     terminal.print(`notice: ${visible(cause.message)}; headroom start makes it`);

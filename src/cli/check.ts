@@ -27,7 +27,7 @@ async function check(file: string | undefined, terminal: Terminal): Promise<void
   const errors = [
     ...(await checkScript(config)),
     ...checkDistributor(setup, terminal),
-    ...checkDispatcher(config, terminal),
+    ...(await checkDispatcher(config, terminal)),
     ...checkAccounts(config),
     ...(await checkDestinations(config, setup, terminal)),
   ];

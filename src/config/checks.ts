@@ -24,6 +24,7 @@ const TOKEN = /^[A-Za-z0-9\-.!%*_+`'~]+$/;
 const HOST_NAME = /^(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})(?:\.[A-Za-z0-9_-]{1,63})*\.?$/;
 /** An SQL name that never needs more than the usual quotes. */
 const TABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
+const SQLITE_URL = /^sqlite:(?!\/\/(?!\/)).+$/s;
 /** What a resource may be called: the name of a dialog profile, with OpenSIPS's sharing suffix (`dlg_profile.c`). */
 const RESOURCE_NAME = /^[A-Za-z0-9_-]{1,64}(?:\/[sb])?$/;
 /** RFC 6750 §2.1, b64token. */
@@ -141,8 +142,12 @@ export function checkTableName(text: string): string | undefined {
   return TABLE_NAME.test(text) ? undefined : "a table name of letters, digits and _, not starting with a digit, at most 64 characters";
 }
 
+export function checkSqliteUrl(text: string): string | undefined {
+  return SQLITE_URL.test(text) && !text.includes("\0") ? undefined : "sqlite:FILE or sqlite:///ABSOLUTE/FILE";
+}
+
 export function checkDatabaseUrl(text: string): string | undefined {
-  if (/^sqlite:(?!\/\/(?!\/)).+$/s.test(text) && !text.includes("\0")) return undefined;
+  if (checkSqliteUrl(text) === undefined) return undefined;
   if (/^(?:mysql|postgres|postgresql):\/\/[^/].*$/s.test(text) && URL.canParse(text)) return undefined;
   return "sqlite:FILE, sqlite:///ABSOLUTE/FILE, mysql://USER:PASSWORD@HOST/DATABASE or postgres://USER:PASSWORD@HOST/DATABASE";
 }

@@ -11,8 +11,6 @@ export function noticeDispatcher(
   set: Reading["set"],
   say: (path: string, text: string) => void,
 ): void {
-  if (dispatcher.db_url !== null && !dispatcher.db_url.startsWith("sqlite:"))
-    say("dispatcher.db_url", "is not an sqlite: address: this version opens SQLite files only and cannot start with it");
   if (dispatcher.db_url === "sqlite::memory:") say("dispatcher.db_url", "has no effect: a table in memory is always empty");
   if (dispatcher.db_url === null && set.has("dispatcher.table_name"))
     say("dispatcher.table_name", "has no effect: dispatcher.db_url names no database");

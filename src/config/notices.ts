@@ -22,8 +22,8 @@ export function noticesOf(values: ConfigValues, set: Reading["set"], file: strin
       say(key.path, `has no effect: ${key.schema.unbuilt}`);
   }
   noticeListens(values.sip, set, say);
-  if (!values.load_balancer.db_url.startsWith("sqlite:")) {
-    say("load_balancer.db_url", "is not an sqlite: address: this version opens SQLite files only and cannot start with it");
+  if (values.load_balancer.db_url.startsWith("sqlite:")) {
+    sayUnused("load_balancer.local_db_url", "load_balancer.db_url is an SQLite file, which takes all", set, say);
   }
   noticeDispatcher(values, set, say);
   noticeRules(values.routing, set, say);
@@ -93,7 +93,8 @@ function noticeCluster({ cluster, load_balancer }: ConfigValues, set: Reading["s
 /** Calls are kept when nothing is said about it, so only who asks for it is told that they are not. */
 function noticePersistence({ load_balancer }: ConfigValues, set: Reading["set"], say: (path: string, text: string) => void): void {
   if (set.get("dialog.persistence")?.value !== "sqlite") return;
-  if (load_balancer.db_url === "sqlite::memory:") say("dialog.persistence", "has no effect: load_balancer.db_url is in memory");
+  const name = load_balancer.db_url.startsWith("sqlite:") ? "db_url" : "local_db_url";
+  if (load_balancer[name] === "sqlite::memory:") say("dialog.persistence", `has no effect: load_balancer.${name} is in memory`);
 }
 
 /** Keys of limits that are switched off. */

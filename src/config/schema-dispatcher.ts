@@ -99,7 +99,7 @@ export const DispatchSchema = Type.Object(
 export const DispatcherSchema = Type.Object(
   {
     list_file: optionalText("File with lines of: set, URI, flags, priority, attributes. Its destinations come before those of the table."),
-    db_url: optionalText("The database with Kamailio's dispatcher table (version 4). null: none.", {
+    db_url: optionalText("The database with Kamailio's dispatcher table (version 4), as `load_balancer.db_url` names one. null: none.", {
       check: checkDatabaseUrl,
       secret: true,
     }),

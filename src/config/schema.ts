@@ -17,6 +17,7 @@ import {
   checkPattern,
   checkResourceList,
   checkRoutedMethod,
+  checkSqliteUrl,
   checkStatusPattern,
   checkTableName,
   checkToken,
@@ -101,12 +102,17 @@ const TmSchema = Type.Object(
 const LoadBalancerSchema = Type.Object(
   {
     db_url: text(
-      "The database with the destinations. sqlite:FILE, from the working directory, or sqlite:///ABSOLUTE/FILE.",
+      "The database with the destinations. `sqlite:FILE`, from the working directory, or `sqlite:///ABSOLUTE/FILE`; `mysql://USER:PASSWORD@HOST:3306/DATABASE` (MariaDB, MySQL) or `postgres://USER:PASSWORD@HOST:5432/DATABASE`, with the tables that OpenSIPS's scripts make, which are only read. Special characters are written %XX. Behind a `?`, with `&` between them: `sslmode=disable|require|verify-ca|verify-full`, `sslrootcert=FILE`, `socket=PATH`.",
       "sqlite:headroom.db",
       {
         check: checkDatabaseUrl,
         secret: true,
       },
+    ),
+    local_db_url: text(
+      "Where this node keeps what is its own while `db_url` is on a server: what operators decided, registrations, and, with `.calls` behind the name, calls. An SQLite file, which is made; nodes do not share it. While `db_url` is an SQLite file it has no effect: all of that goes there.",
+      "sqlite:headroom.db",
+      { check: checkSqliteUrl },
     ),
     db_table: text("The table with the destinations: OpenSIPS's load_balancer table, version 3.", "load_balancer", {
       check: checkTableName,
@@ -166,7 +172,7 @@ const DialogSchema = Type.Object(
     ),
     persistence: Type.Enum(["off", "sqlite"], {
       description:
-        "Where calls and what they count are kept so that they survive a crash. `sqlite`: in a file beside that of `load_balancer.db_url`, with `.calls` behind its name. A node of a cluster has them in Redis, too, which says which node goes on with each; the file has what Redis does not know at a start.",
+        "Where calls and what they count are kept so that they survive a crash. `sqlite`: in a file beside that of `load_balancer.db_url` (of `local_db_url`, when that is on a server), with `.calls` behind its name. A node of a cluster has them in Redis, too, which says which node goes on with each; the file has what Redis does not know at a start.",
       default: "sqlite",
     }),
   },

@@ -2,7 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import type { Config } from "../config/index.ts";
 import type { Drains } from "../health/index.ts";
 import type { Log } from "../proxy/index.ts";
-import { awaitDialogs, type HandedCalls, openDialogStore } from "../store/index.ts";
+import { awaitDialogs, databaseServer, type HandedCalls, openDialogStore } from "../store/index.ts";
 import type { ClusterDialogs } from "./cluster-dialogs.ts";
 import { DialogKeeper } from "./dialog-keeper.ts";
 import type { FormerProcess } from "./handover/former-process.ts";
@@ -49,11 +49,12 @@ export async function keepDialogs({
   ...ports
 }: KeepDialogsPorts): Promise<DialogKeeper | undefined> {
   if (config.dialog.persistence === "off") return undefined;
-  const { db_url } = config.load_balancer;
+  const { db_url: dbUrl, local_db_url: localUrl } = config.load_balancer;
+  const besideUrl = databaseServer(dbUrl) === undefined ? dbUrl : localUrl;
   const store =
     former === undefined
-      ? await openDialogStore(db_url, { forceEmpty, wallMs: ports.wallMs, log: ports.log })
-      : handedStore(former, awaitDialogs(db_url, ports), ports.dialogs);
+      ? await openDialogStore(besideUrl, { forceEmpty, wallMs: ports.wallMs, log: ports.log })
+      : handedStore(former, awaitDialogs(besideUrl, ports), ports.dialogs);
   const isShared = config.cluster.redis_url !== null && config.cluster.replicate_dialogs;
   const shared = isShared ? sharedCalls(replicated, drains) : undefined;
   return store && new DialogKeeper({ ...ports, shared, store, former, earlyLifetimeMs: config.tm.fr_inv_timeout * 1000 });

@@ -1,5 +1,10 @@
+import { sql } from "kysely";
+import type { FeedOptions } from "../balancer/index.ts";
 import { type Connection, type StoredRow, tableName } from "./connection.ts";
+import type { DatabaseServer } from "./database-url.ts";
 import { StoreError } from "./errors.ts";
+import { checkRow, DECLARED_LENGTHS, type RawRow } from "./row.ts";
+import type { NewRow } from "./store.ts";
 
 /** Most rows that are loaded. A larger table is not meant for this program, or is not a table of destinations. */
 const MAX_ROWS = 100_000;
@@ -20,4 +25,78 @@ export async function readRows(db: Connection, { file, table }: { readonly file:
     throw new StoreError("TOO_MANY_ROWS", `Cannot load table "${table}" of database "${file}": it has more than ${MAX_ROWS} rows`);
   }
   return rows;
+}
+
+/**
+ * Writes all rows or none, and answers their ids.
+ *
+ * @throws {StoreError} `BAD_ROW` when one is wrong, or its id is taken
+ */
+export async function insertRows(
+  db: Connection,
+  {
+    table,
+    kind,
+    feeds,
+  }: { readonly table: string; readonly kind: "sqlite" | DatabaseServer["kind"]; readonly feeds?: FeedOptions | undefined },
+  rows: readonly NewRow[],
+): Promise<readonly number[]> {
+  for (const [i, row] of rows.entries()) {
+    const faults = faultsOf(row, feeds);
+    if (faults.length > 0) throw new StoreError("BAD_ROW", `Cannot add destination ${i + 1} of ${rows.length}: ${faults.join("; ")}`);
+  }
+  const name = tableName(table);
+  return db.transaction().execute(async (transaction) => {
+    const ids: number[] = [];
+    for (const [i, row] of rows.entries()) {
+      if (row.id !== undefined) await checkFree(transaction, name, row.id, `${i + 1} of ${rows.length}`);
+      const query = transaction.insertInto(name).values(valuesOf(row));
+      const id =
+        kind === "postgres"
+          ? (await query.returning("id").executeTakeFirstOrThrow()).id
+          : Number((await query.executeTakeFirstOrThrow()).insertId);
+      ids.push(row.id ?? id);
+    }
+    if (kind === "postgres" && rows.some(({ id }) => id !== undefined)) await passIds(transaction, table);
+    return ids;
+  });
+}
+
+/** Removes a row and answers it; undefined when there was none. */
+export async function removeRow(db: Connection, table: string, id: number): Promise<StoredRow | undefined> {
+  const name = tableName(table);
+  const row = await db.selectFrom(name).selectAll().where("id", "=", id).executeTakeFirst();
+  if (row) await db.deleteFrom(name).where("id", "=", id).execute();
+  return row;
+}
+
+/**
+ * What is wrong with a row that is to be written, each with its column; empty when nothing is.
+ * Whether its host can be resolved is not looked at: the name may come to exist later.
+ */
+export function faultsOf(row: NewRow, feeds?: FeedOptions): readonly string[] {
+  const checked = checkRow(rawOf(row), DECLARED_LENGTHS, feeds);
+  return "faults" in checked ? checked.faults : [];
+}
+
+/** PostgreSQL gives the next id from a sequence, which knows nothing of ids that were written as they are. */
+async function passIds(db: Connection, table: string): Promise<void> {
+  const last = sql`(SELECT max(id) FROM ${sql.table(table)})`;
+  const sequence = sql`pg_get_serial_sequence(quote_ident(${table}), 'id')`;
+  await sql`SELECT setval(${sequence}, greatest(${last}, nextval(${sequence}))) WHERE ${sequence} IS NOT NULL`.execute(db);
+}
+
+async function checkFree(db: Connection, table: "load_balancer", id: number, place: string): Promise<void> {
+  const taken = await db.selectFrom(table).select("dst_uri").where("id", "=", id).executeTakeFirst();
+  if (!taken) return;
+  throw new StoreError("BAD_ROW", `Cannot add destination ${place}: id ${id} is taken by "${taken.dst_uri}", want another or none`);
+}
+
+/** A row as the checks look at it: an id that the database will give is none of the caller's. */
+function rawOf(row: NewRow): RawRow {
+  return { ...valuesOf(row), id: row.id ?? 0 };
+}
+
+function valuesOf({ id, group_id = 0, dst_uri, resources, probe_mode = 0, attrs = null, description = null }: NewRow) {
+  return { ...(id !== undefined && { id }), group_id, dst_uri, resources, probe_mode, attrs, description };
 }

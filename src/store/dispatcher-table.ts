@@ -1,9 +1,10 @@
 import { statSync } from "node:fs";
 import Database from "better-sqlite3";
-import { MEMORY, sqliteFile } from "./database-url.ts";
+import { databaseServer, MEMORY, sqliteFile } from "./database-url.ts";
 import { StoreError } from "./errors.ts";
 import { asStoreError } from "./fault.ts";
 import type { DispatcherPlace, DispatcherRead, DispatcherRow } from "./jobs.ts";
+import { readServerDispatcher } from "./server-dispatcher.ts";
 import type { StateLog } from "./state-store.ts";
 import { WriterThread } from "./writer-thread.ts";
 
@@ -36,12 +37,14 @@ export class DispatcherTableReader {
   }
 
   /**
-   * The rows, by their ids. The first time a table that is missing is made, as Kamailio's own scripts would.
+   * The rows, by their ids. The first time a table that is missing in an SQLite file is made, as Kamailio's own scripts would. On a server nothing is made.
    *
    * @param mayBlock a start, when no call waits; else a thread of its own reads, as a slow disk or another program's lock shall hold up no call
    * @throws {StoreError} that says what is wrong and what is wanted
    */
   async read({ dbUrl, table, columns }: DispatcherTableName, mayBlock: boolean): Promise<readonly DispatcherRow[]> {
+    const server = databaseServer(dbUrl);
+    if (server !== undefined) return readServerDispatcher(server, wantedOf(table, columns));
     const file = sqliteFile(dbUrl);
     if (file === MEMORY) return [];
     const name = JSON.stringify([file, table]);
@@ -69,11 +72,17 @@ export function readOrMakeDispatcherTable(place: DispatcherPlace): DispatcherRea
 }
 
 /** The rows as they are now, by their ids; nothing is made. @throws {StoreError} that says what is wrong; `NO_DATABASE` and `NO_TABLE` when there is nothing yet */
-export function inspectDispatcherTable({ dbUrl, table, columns }: DispatcherTableName): readonly DispatcherRow[] {
+export async function inspectDispatcherTable({ dbUrl, table, columns }: DispatcherTableName): Promise<readonly DispatcherRow[]> {
+  const server = databaseServer(dbUrl);
+  if (server !== undefined) return readServerDispatcher(server, wantedOf(table, columns));
   const file = sqliteFile(dbUrl);
   if (file === MEMORY || statSync(file, { throwIfNoEntry: false }) === undefined)
     throw new StoreError("NO_DATABASE", `Cannot open database "${file}": there is no such file`);
   return readDispatcherRows({ file, table, columns });
+}
+
+function wantedOf(table: string, columns: readonly string[]) {
+  return { table, columns: [...COLUMNS, ...columns], version: TABLE_VERSION, limit: MAX_ROWS };
 }
 
 /** Reads all rows by their ids. @throws {StoreError} when there is no such table, or it is another one */

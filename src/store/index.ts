@@ -1,5 +1,6 @@
 export type { StoredRow } from "./connection.ts";
-export { MEMORY, sqliteFile } from "./database-url.ts";
+export { databaseServer, MEMORY, sqliteFile } from "./database-url.ts";
+export { faultsOf } from "./destination-rows.ts";
 export type { DialogChanges, SavedCapacity, SavedDialog } from "./dialog-file.ts";
 export { awaitDialogs, type DialogStore, type DialogStoreOptions, type HandedCalls, openDialogStore } from "./dialog-store.ts";
 export type { DispatcherStateChanges, DispatcherStateTable, SavedDispatcherState } from "./dispatcher-state-row.ts";
@@ -12,7 +13,6 @@ export type { LoadedStates } from "./state-row.ts";
 export type { DestinationStateStore, StateCounters, StateLog, StateQueueOptions } from "./state-store.ts";
 export {
   type DestinationStore,
-  faultsOf,
   type LoadedDestinations,
   type NewRow,
   openStore,

@@ -349,7 +349,12 @@ describe("a notice", () => {
     ["load_balancer: { probing_interval: 30, probing_verbose: true, lb_define_blacklist: 'a=1' }", undefined],
     ["load_balancer: { probing_interval: 0 }", undefined],
     ["load_balancer: { probing_method: OPTIONS, cluster_id: 0, fetch_freeswitch_stats: false }", undefined],
-    ["load_balancer: { db_url: 'mysql://u:secret@h/d' }", /load_balancer\.db_url is not an sqlite: address/],
+    ["load_balancer: { db_url: 'mysql://u:secret@h/d', local_db_url: 'sqlite:own.db' }", undefined],
+    ["load_balancer: { local_db_url: 'sqlite:own.db' }", /local_db_url has no effect: load_balancer\.db_url is an SQLite file/],
+    [
+      "{ dialog: { persistence: sqlite }, load_balancer: { db_url: 'postgres://u@h/d', local_db_url: 'sqlite::memory:' } }",
+      /dialog\.persistence has no effect: load_balancer\.local_db_url is in memory/,
+    ],
     ["sip: { workers: 4 }", /sip\.workers has no effect: this version runs one/],
     ["sip: { listen: [udp:0.0.0.0:5060, ws:0.0.0.0:5080], websocket: { origins: 'https://a.example' } }", undefined],
     ["sip: { websocket: { origins: 'https://a.example' } }", /sip\.websocket\.origins has no effect: sip\.listen has no ws and no wss/],
@@ -364,7 +369,7 @@ describe("a notice", () => {
     ["dispatcher: { ds_ping_method: INFO }", /dispatcher\.ds_ping_method has no effect: dispatcher\.ds_ping_interval is 0/],
     ["dispatcher: { ds_ping_method: INFO, ds_ping_interval: 5 }", undefined],
     ["dispatcher: { table_name: gateways }", /table_name has no effect: dispatcher\.db_url names no database/],
-    ["dispatcher: { db_url: 'mysql://u:secret@h/d' }", /dispatcher\.db_url is not an sqlite: address/],
+    ["dispatcher: { db_url: 'mysql://u:secret@h/d' }", undefined],
     [
       "routing: { rules: [{ dispatch: { set: 1 }, disable_on: [408] }] }",
       /disable_on takes destinations out until somebody sets their state/,

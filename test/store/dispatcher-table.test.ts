@@ -96,8 +96,8 @@ describe("the table dispatcher", () => {
     });
   }
 
-  it("that is not there is told by a look, which makes nothing", () => {
-    assert.throws(() => inspectDispatcherTable(place()), { name: "StoreError", code: "NO_DATABASE" });
-    assert.throws(() => inspectDispatcherTable(place("CREATE TABLE other (id)")), { name: "StoreError", code: "NO_TABLE" });
+  it("that is not there is told by a look, which makes nothing", async () => {
+    await assert.rejects(inspectDispatcherTable(place()), { name: "StoreError", code: "NO_DATABASE" });
+    await assert.rejects(inspectDispatcherTable(place("CREATE TABLE other (id)")), { name: "StoreError", code: "NO_TABLE" });
   });
 });

@@ -241,12 +241,12 @@ describe("a database that cannot be opened", () => {
   });
   it("is a directory", () => refused(`sqlite:${folder}`, "CANNOT_OPEN", /it is a directory, want a file/));
   it("is in no directory", () => refused(`sqlite:${folder}/none/x.db`, "CANNOT_OPEN", /its directory does not exist/));
-  it("is another kind of database, and its password is not repeated", async () => {
+  it("is on a server, and its password is not repeated", async () => {
     for (const scheme of ["mysql", "postgres", "postgresql"]) {
       await refused(
-        `${scheme}://u:pw@h/d`,
-        "BAD_URL",
-        /^Cannot open the (?:mysql|postgres|postgresql) database: this version opens SQLite files only, want sqlite:FILE$/,
+        `${scheme}://u:pw@127.0.0.1:1/d`,
+        "CANNOT_OPEN",
+        /^Cannot use database "(?:mysql|postgres):\/\/u@127\.0\.0\.1:1\/d": nobody listens there$/,
       );
     }
   });

@@ -1,0 +1,96 @@
+import { type Connection, type StoredRow, tableName } from "./connection.ts";
+import type { DatabaseServer } from "./database-url.ts";
+import { insertRows, readRows, removeRow } from "./destination-rows.ts";
+import type { DispatcherStateTable } from "./dispatcher-state-row.ts";
+import { StoreError } from "./errors.ts";
+import type { RegistrationTable } from "./registration-row.ts";
+import type { RawRow } from "./row.ts";
+import { RowChecker } from "./row-checker.ts";
+import { onServer } from "./server-connection.ts";
+import { checkServerTable } from "./server-table.ts";
+import type { SqliteStore } from "./sqlite-store.ts";
+import type { DestinationStateStore, StateLog, StateQueueOptions } from "./state-store.ts";
+import type { DestinationStore, LoadedDestinations, NewRow, StoreOptions } from "./store.ts";
+
+/** The version that OpenSIPS gives to its table. */
+const TABLE_VERSION = 3;
+
+/**
+ * OpenSIPS's table on a server. It is only read, unless an operator adds or removes destinations, so a user that may SELECT is enough. What the program writes down
+ * for itself goes to a file of its own: it shall be safe while the server is down, is none of what others look for in that database, and of several programs that
+ * share the table each has its own.
+ */
+export class ServerStore implements DestinationStore {
+  readonly #server: DatabaseServer;
+  readonly #options: StoreOptions;
+  readonly #local: SqliteStore | undefined;
+  readonly #checker: RowChecker;
+
+  constructor(server: DatabaseServer, options: StoreOptions, local: SqliteStore | undefined) {
+    this.#server = server;
+    this.#options = options;
+    this.#local = local;
+    this.#checker = new RowChecker(options);
+  }
+
+  /** Looks whether the table is there and can be read. @throws {StoreError} */
+  async inspect(): Promise<void> {
+    await this.#run((db) => db.selectFrom(tableName(this.#options.table)).select("id").limit(1).execute());
+  }
+
+  async loadDestinations(): Promise<LoadedDestinations> {
+    return this.#checker.stored(await this.list());
+  }
+
+  check(rows: readonly RawRow[], extent: "all" | "some"): Promise<LoadedDestinations> {
+    return this.#checker.unstored(rows, extent);
+  }
+
+  list(): Promise<readonly StoredRow[]> {
+    return this.#run((db) => readRows(db, { file: this.#server.name, table: this.#options.table }));
+  }
+
+  async add(row: NewRow): Promise<number> {
+    const [id] = await this.import([row]);
+    if (id === undefined) throw new StoreError("FAILED", `Cannot add a destination to database "${this.#server.name}": it gave no id`);
+    return id;
+  }
+
+  import(rows: readonly NewRow[]): Promise<readonly number[]> {
+    const { table, feeds } = this.#options;
+    return this.#run((db) => insertRows(db, { table, kind: this.#server.kind, feeds }, rows));
+  }
+
+  remove(id: number): Promise<StoredRow | undefined> {
+    return this.#run((db) => removeRow(db, this.#options.table, id));
+  }
+
+  states(log: StateLog, options?: StateQueueOptions): DestinationStateStore {
+    return this.#beside().states(log, options);
+  }
+
+  registrations(log: StateLog): RegistrationTable {
+    return this.#beside().registrations(log);
+  }
+
+  dispatcherStates(log: StateLog): DispatcherStateTable {
+    return this.#beside().dispatcherStates(log);
+  }
+
+  async close(): Promise<void> {
+    await this.#local?.close();
+  }
+
+  #beside(): SqliteStore {
+    if (this.#local !== undefined) return this.#local;
+    throw new StoreError("NO_DATABASE", `Cannot write anything down beside database "${this.#server.name}": no file is named for that`);
+  }
+
+  #run<T>(query: (db: Connection) => Promise<T>): Promise<T> {
+    const { table } = this.#options;
+    return onServer(this.#server, async (db) => {
+      await checkServerTable(db, { name: this.#server.name, table, version: TABLE_VERSION });
+      return query(db);
+    });
+  }
+}

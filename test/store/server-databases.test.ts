@@ -1,0 +1,193 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { after, before, beforeEach, describe, it } from "node:test";
+import { sql } from "kysely";
+import { type DestinationStore, DispatcherTableReader, databaseServer, openStore } from "../../src/store/index.ts";
+import { onServer } from "../../src/store/server-connection.ts";
+import { DATABASE_KINDS, type DatabaseServer, startDatabase } from "../support/database-server.ts";
+
+const TABLE = "load_balancer";
+const log = { info() {}, error() {} };
+const gateway = {
+  group_id: 1,
+  dst_uri: "sip:192.0.2.1:5060",
+  resources: "pstn=30;conf=5",
+  probe_mode: 2,
+  attrs: "gw=1",
+  description: "first",
+};
+const second = { group_id: 1, dst_uri: "sip:192.0.2.2:5060", resources: "pstn=10" };
+
+for (const kind of DATABASE_KINDS)
+  describe(`a database on ${kind === "mysql" ? "MariaDB" : "PostgreSQL"}`, { timeout: 120_000 }, () => {
+    let server: DatabaseServer;
+    let folder: string;
+    before(async () => {
+      folder = mkdtempSync(join(tmpdir(), "headroom-server-databases-"));
+      server = await startDatabase(kind);
+      await server.execute(readFileSync(resolve(import.meta.dirname, `../../examples/databases/${kind}.sql`), "utf8"));
+      await server.addUser("reader", "only/reads", "SELECT", ["load_balancer", "dispatcher", "version"]);
+      await server.addUser("stranger", "may nothing", "SELECT", ["version"]);
+    });
+    after(async () => {
+      await server.close();
+      rmSync(folder, { recursive: true, force: true });
+    });
+    beforeEach(() => server.execute("DELETE FROM load_balancer; DELETE FROM dispatcher"));
+
+    const opened = async <T>(use: (store: DestinationStore) => Promise<T>, url = server.url()): Promise<T> => {
+      const store = await openStore(url, { table: TABLE, localUrl: `sqlite:${join(folder, "own.db")}` });
+      try {
+        return await use(store);
+      } finally {
+        await store.close();
+      }
+    };
+
+    it("gives rows as those of an SQLite file: numbers as numbers, texts without what fills up their columns", () =>
+      opened(async (store) => {
+        const [id] = await store.import([gateway, second]);
+        const { rows, skipped } = await store.loadDestinations();
+        assert.deepEqual(skipped, []);
+        const [first, other] = rows;
+        assert.deepEqual(
+          { ...first, addresses: first?.addresses.map(({ ip, port }) => `${ip}:${port}`) },
+          {
+            id,
+            group: 1,
+            uri: "sip:192.0.2.1:5060",
+            resources: [
+              { name: "pstn", capacity: 30 },
+              { name: "conf", capacity: 5 },
+            ],
+            probeMode: 2,
+            attrs: "gw=1",
+            description: "first",
+            addresses: ["192.0.2.1:5060"],
+          },
+        );
+        assert.equal(other?.attrs, undefined);
+      }));
+    it("gives ids in order, also after rows that brought theirs", () =>
+      opened(async (store) => {
+        assert.deepEqual(await store.import([{ ...gateway, id: 700 }]), [700]);
+        assert.ok((await store.add(second)) > 700);
+        await assert.rejects(store.add({ ...second, id: 700 }), { code: "BAD_ROW" });
+        assert.equal((await store.remove(700))?.dst_uri, gateway.dst_uri);
+        assert.equal(await store.remove(700), undefined);
+      }));
+    it("takes all rows or none", () =>
+      opened(async (store) => {
+        await assert.rejects(store.import([second, { ...gateway, id: 5 }, { ...gateway, id: 5 }]), { code: "BAD_ROW" });
+        assert.deepEqual(await store.list(), []);
+      }));
+    it("is enough when it may only be read: what operators decide goes to the file beside", async () => {
+      await opened((store) => store.import([gateway]));
+      const readOnly = server.url("reader", "only/reads");
+      await opened(async (store) => {
+        const { rows } = await store.loadDestinations();
+        assert.equal(rows.length, 1);
+        const states = store.states(log, { settleMs: 20_000 });
+        const id = rows[0]?.id ?? 0;
+        states.save({
+          ...{ id, group: 1, uri: gateway.dst_uri, enabled: false, autoReenable: false, draining: false },
+          ...{ drainDeadlineMs: 0, drainBye: false, changedAtMs: 1, cause: "mi" },
+        });
+        assert.equal(await states.settled(), true);
+        await states.close();
+        await assert.rejects(store.add(second), { code: "FAILED", message: /this user may not do that/ });
+      }, readOnly);
+      assert.ok(existsSync(join(folder, "own.db")));
+      await opened(async (store) => {
+        const states = store.states(log);
+        assert.equal((await states.load()).states[0]?.enabled, false);
+        await states.close();
+      }, readOnly);
+    });
+    it("says why it cannot be used, without the password", async () => {
+      const cases: [url: string, reason: RegExp][] = [
+        [server.url("reader", "wrong one"), /refuses this user or the password/],
+        [server.url("stranger", "may nothing"), /this user may not do that/],
+        [server.url().replace(/opensips$/, "none"), /there is no such database/],
+        [`${server.url()}?sslmode=require`, /offers no TLS/],
+        [server.url().replace(/:\d+\//, ":1/"), /nobody listens there/],
+      ];
+      for (const [url, reason] of cases) {
+        const error: Error = await openStore(url, { table: TABLE }).then(
+          () => assert.fail(`${reason} was opened`),
+          (cause) => cause,
+        );
+        assert.match(error.message, reason);
+        assert.match(error.message, new RegExp(`^Cannot use database "${kind}://[a-z]+@127\\.0\\.0\\.1:\\d+/[a-z]+": `));
+        assert.doesNotMatch(error.message, /password"|wrong|nothing"|first%20/);
+      }
+    });
+    it("refuses a table of another version, none, and one that is no table of destinations", async () => {
+      await server.execute("INSERT INTO version VALUES ('old_table', 2); INSERT INTO version VALUES ('no_table', 3)");
+      await assert.rejects(openStore(server.url(), { table: "old_table" }), { code: "WRONG_VERSION", message: /names version 2 of it/ });
+      await assert.rejects(openStore(server.url(), { table: "unknown" }), { code: "WRONG_VERSION", message: /names no version of it/ });
+      await assert.rejects(openStore(server.url(), { table: "no_table" }), { code: "BAD_TABLE" });
+      await server.execute("DELETE FROM version WHERE table_name IN ('old_table', 'no_table')");
+    });
+    it("is read again when it is back: nothing has to be connected", () =>
+      opened(async (store) => {
+        await store.import([gateway]);
+        await server.stop();
+        await assert.rejects(store.loadDestinations(), { code: "CANNOT_OPEN", message: /nobody listens there/ });
+        await server.start();
+        assert.equal((await store.loadDestinations()).rows.length, 1);
+      }));
+    it("is not waited for without an end when it hangs", async () => {
+      const place = databaseServer(server.url());
+      assert.ok(place);
+      const work = onServer(
+        place,
+        async (db) => {
+          await db.selectFrom(TABLE).select("id").execute();
+          server.pause(); // PostgreSQL's process for this connection goes on
+          return sql`SELECT ${sql.raw(kind === "mysql" ? "SLEEP(20)" : "pg_sleep(20)")}`.execute(db);
+        },
+        500,
+      );
+      try {
+        await assert.rejects(work, { code: "FAILED", message: /no answer within 0\.5 s/ });
+        await assert.rejects(
+          onServer(place, (db) => db.selectFrom(TABLE).select("id").execute(), 500),
+          { code: "FAILED", message: /no answer within 0\.5 s/ },
+        );
+      } finally {
+        server.resume();
+      }
+      await opened((store) => store.list());
+    });
+    it("is reached by TLS, from somebody whom the authority vouches for, under the name that was asked for", async () => {
+      const [certificate, key, authority] = ["proxy.pem", "proxy.key", "ca.pem"].map((name) =>
+        resolve(import.meta.dirname, "../fixtures/tls", name),
+      );
+      server.secure(certificate ?? "", key ?? "");
+      await server.stop();
+      await server.start();
+      const other = server.url().replace("@127.0.0.1", "@localhost");
+      const trust = `sslrootcert=${authority}`;
+      for (const url of [
+        `${server.url()}?sslmode=require`,
+        `${server.url()}?sslmode=${kind === "mysql" ? "verify-ca" : "verify-full"}&${trust}`,
+        `${other}?sslmode=verify-ca&${trust}`,
+      ])
+        await opened((store) => store.list(), url);
+      for (const url of [`${server.url()}?sslmode=verify-ca`, `${other}?sslmode=verify-full&${trust}`])
+        await assert.rejects(openStore(url, { table: TABLE }), { name: "StoreError" }, url);
+    });
+    it("gives Kamailio's table of the dispatcher", async () => {
+      await server.execute("INSERT INTO dispatcher (setid, destination, priority) VALUES (4, 'sip:192.0.2.9', 2)");
+      const reader = new DispatcherTableReader(log);
+      const rows = await reader.read({ dbUrl: server.url("reader", "only/reads"), table: "dispatcher", columns: [] }, false);
+      assert.deepEqual(
+        rows.map(({ id, ...row }) => ({ ...row, id: typeof id })),
+        [{ id: "number", setid: 4, destination: "sip:192.0.2.9", flags: 0, priority: 2, attrs: "", description: "" }],
+      );
+      await assert.rejects(reader.read({ dbUrl: server.url(), table: "gateways", columns: [] }, true), { code: "WRONG_VERSION" });
+    });
+  });
