@@ -57,7 +57,7 @@ export const MiHttpSchema = Type.Object(
     tls: CertificateSchema,
     max_requests: whole(
       "Requests a second that one client, an IPv4 address or an IPv6 block of 64 bits, may send in the long run; twice as many at once. More are answered 429. 0: no limit.",
-      200,
+      500,
       0,
       1_000_000,
       { unit: "requests a second" },
