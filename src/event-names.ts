@@ -1,4 +1,4 @@
-/** Names of the events, as the configuration and clients may ask for them: those of OpenSIPS, two of Kamailio, and ours about destinations, pings, Redis, bans and overload. */
+/** Names of the events, as the configuration and clients may ask for them: those of OpenSIPS, two of Kamailio, and ours about destinations, pings, Redis, bans, overload and management. */
 export const EVENT_NAMES = [
   "E_LOAD_BALANCER_STATUS",
   "E_DLG_STATE_CHANGED",
@@ -18,6 +18,7 @@ export const EVENT_NAMES = [
   "E_PIKE_BLOCKED",
   "E_PIKE_UNBLOCKED",
   "E_OVERLOAD",
+  "E_MANAGEMENT_CHANGE",
 ] as const;
 export type EventName = (typeof EVENT_NAMES)[number];
 

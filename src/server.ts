@@ -23,7 +23,7 @@ import { keepDialogs, type StartOptions } from "./server/keep-dialogs.ts";
 import { Listeners, listenText } from "./server/listeners.ts";
 import { LoadAudit } from "./server/load-audit.ts";
 import { logStatus, TableLoader } from "./server/load-table.ts";
-import { startManagement } from "./server/management.ts";
+import { readCertificate, startManagement } from "./server/management.ts";
 import { Operators } from "./server/operators.ts";
 import { OverloadGuard } from "./server/overload-guard.ts";
 import { ownAddresses } from "./server/own-addresses.ts";
@@ -285,6 +285,7 @@ async function compose(
 
   const reloads = new Reloads({
     ...{ config, loader, listeners, router, dispatching, distribution, announcer, guard, log },
+    readCertificate: () => management && readCertificate(management, log),
     routerOf: (next) => createRouter(next, routingPorts),
   });
 

@@ -28,6 +28,7 @@ const SQLITE_URL = /^sqlite:(?!\/\/(?!\/)).+$/s;
 /** What a resource may be called: the name of a dialog profile, with OpenSIPS's sharing suffix (`dlg_profile.c`). */
 const RESOURCE_NAME = /^[A-Za-z0-9_-]{1,64}(?:\/[sb])?$/;
 /** RFC 6750 §2.1, b64token. */
+const TOKEN_NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]*$/;
 const BEARER_TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
 const REDIS_USER = "(?:[^/?#:]*:[^/?#]+@)?";
 const REDIS_HOST = String.raw`(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?`;
@@ -230,6 +231,12 @@ export function checkHttpRoot(text: string): string | undefined {
   return /^[A-Za-z0-9_-]+(?:\/[A-Za-z0-9_-]+)*$/.test(text) ? undefined : 'a path without a leading slash, such as "mi"';
 }
 
+/** The name of a token, as it is to stand in logs. */
+export function checkTokenName(text: string): string | undefined {
+  return TOKEN_NAME.test(text) ? undefined : "letters, digits and ._@- only, a letter or digit first";
+}
+
+/** A token as RFC 6750 §2.1 has them. */
 export function checkBearerToken(text: string): string | undefined {
   return BEARER_TOKEN.test(text) ? undefined : "letters, digits and -._~+/ only, with = at the end or not (RFC 6750)";
 }

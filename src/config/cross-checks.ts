@@ -121,10 +121,32 @@ function checkTls({ listen, tls }: ConfigValues["sip"], found: Found): void {
 }
 
 function checkManagement(management: ConfigValues["mi_http"], found: Found): void {
-  const { address } = parseHttpListen(management.listen);
-  if (isLoopback(address) || management.auth.bearer_tokens.length > 0) return;
-  const message = `found "${management.listen}", which others can reach, without mi_http.auth.bearer_tokens: want a loopback address or at least one token`;
+  const { listen, auth, tls } = management;
+  checkTokens(auth, found);
+  for (const [key, other] of [
+    ["certificate", "private_key"],
+    ["private_key", "certificate"],
+  ] as const) {
+    if (tls[key] !== null && tls[other] === null)
+      report(found, `mi_http.tls.${key}`, `found it without mi_http.tls.${other}, want both or neither`);
+  }
+  const { address } = parseHttpListen(listen);
+  if (isLoopback(address) || auth.bearer_tokens.length + auth.tokens.length > 0) return;
+  const message = `found "${listen}", which others can reach, without a token in mi_http.auth: want a loopback address or at least one token`;
   report(found, "mi_http.listen", message);
+}
+
+/** Names say who it was, so each is of one token; and a token is of one name and role. */
+function checkTokens({ bearer_tokens, tokens }: ConfigValues["mi_http"]["auth"], found: Found): void {
+  const names = new Set<string>();
+  const taken = new Set<string>(bearer_tokens);
+  for (const [i, { name, token }] of tokens.entries()) {
+    if (names.has(name)) report(found, `mi_http.auth.tokens[${i}].name`, `found "${name}" again, want another name for each token`);
+    if (taken.has(token))
+      report(found, `mi_http.auth.tokens[${i}].token`, "found a token that stands above already, want another one for each name");
+    names.add(name);
+    taken.add(token);
+  }
 }
 
 /** Whether nothing of a key was refused. */

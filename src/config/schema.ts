@@ -1,7 +1,6 @@
 import { type Static, Type } from "typebox";
 import { MAX_NAME_LENGTH } from "../distributor/index.ts";
 import {
-  checkBearerToken,
   checkCidr,
   checkDatabaseUrl,
   checkDialogFlags,
@@ -9,8 +8,6 @@ import {
   checkHeaderText,
   checkHost,
   checkHostPort,
-  checkHttpListen,
-  checkHttpRoot,
   checkListen,
   checkListName,
   checkNameServer,
@@ -28,7 +25,8 @@ import { DispatcherSchema, DispatchSchema } from "./schema-dispatcher.ts";
 import { DistributorSchema } from "./schema-distributor.ts";
 import { FREESWITCH_KEYS, FreeswitchSchema } from "./schema-freeswitch.ts";
 import { EventsSchema, ExplainSchema, HealthSchema, OutboundSchema, PROBING_KEYS } from "./schema-health.ts";
-import { flag, fraction, item, list, MAX_INT32, MAX_SECONDS, MAX_TEXT_LENGTH, optionalText, several, text, whole } from "./schema-keys.ts";
+import { flag, fraction, item, list, MAX_INT32, MAX_SECONDS, optionalText, several, text, whole } from "./schema-keys.ts";
+import { MiHttpSchema } from "./schema-management.ts";
 import { OverloadSchema } from "./schema-overload.ts";
 import { RegistrarSchema } from "./schema-registrar.ts";
 import { TlsSchema } from "./schema-tls.ts";
@@ -271,24 +269,6 @@ const RoutingSchema = Type.Object(
     outbound: OutboundSchema,
   },
   { description: "Where calls go.", additionalProperties: false },
-);
-
-const MiHttpSchema = Type.Object(
-  {
-    listen: text("Address and port of the management interface.", "127.0.0.1:8888", { check: checkHttpListen }),
-    root: text("Path of the management interface: JSON-RPC 2.0 at POST /mi.", "mi", { check: checkHttpRoot }),
-    auth: Type.Object(
-      {
-        bearer_tokens: list(
-          "Tokens that may use the management interface. Required as soon as it does not listen on a loopback address.",
-          Type.String({ minLength: 8, maxLength: MAX_TEXT_LENGTH, secret: true, check: checkBearerToken }),
-          [],
-        ),
-      },
-      { description: "Who may use the management interface.", additionalProperties: false },
-    ),
-  },
-  { description: "Management over HTTP.", additionalProperties: false },
 );
 
 const LogSchema = Type.Object(

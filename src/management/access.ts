@@ -1,4 +1,3 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import { canonicalIp } from "../balancer/index.ts";
 
 /** Whether only this machine can connect to `host`: `localhost`, 127.0.0.0/8 or ::1, with or without brackets. */
@@ -7,27 +6,6 @@ export function isLoopback(host: string): boolean {
   if (bare.toLowerCase() === "localhost") return true;
   const address = canonicalIp(bare);
   return address !== undefined && (address.startsWith("127.") || address === "0:0:0:0:0:0:0:1");
-}
-
-/** Checks `Authorization: Bearer` headers (RFC 6750 §2.1). Comparing takes the same time whatever is sent, and all tokens are always compared. */
-export class BearerTokens {
-  readonly #digests: readonly Buffer[];
-
-  constructor(tokens: readonly string[]) {
-    this.#digests = tokens.map(digest);
-  }
-
-  get required(): boolean {
-    return this.#digests.length > 0;
-  }
-
-  accepts(authorization: string | undefined): boolean {
-    const [, token = ""] = /^bearer +(\S+) *$/i.exec(authorization ?? "") ?? [];
-    const sent = digest(token);
-    let same = false;
-    for (const known of this.#digests) same = timingSafeEqual(known, sent) || same;
-    return same && token !== "";
-  }
 }
 
 /**
@@ -44,16 +22,26 @@ export function isForeignHost(host: string | undefined, listenHost: string): boo
   return !isLoopback(url.hostname) && url.hostname !== listenHost.toLowerCase();
 }
 
-/**
- * Whether a request comes from a web page of somebody else, as far as it says so. Browsers send Origin with each POST, and with a GET to another
- * origin; not with a GET to the page's own, which {@link isForeignHost} is for.
- */
-export function isForeignOrigin(origin: string | undefined): boolean {
-  if (origin === undefined) return false;
-  const url = URL.parse(origin);
-  return url === null || !isLoopback(url.hostname);
+/** What browsers say of the page that asks. */
+export interface PageHeaders {
+  /** GET or HEAD: it changes nothing. */
+  readonly isRead: boolean;
+  readonly host: string | undefined;
+  readonly origin: string | undefined;
+  /** Sec-Fetch-Site and Sec-Fetch-Mode (W3C Fetch Metadata), which no script can set. Browsers send them over TLS and to their own machine. */
+  readonly site: string | undefined;
+  readonly mode: string | undefined;
 }
 
-function digest(token: string): Buffer {
-  return createHash("sha256").update(token).digest();
+/**
+ * Whether a request comes from a page of another origin; another port of the same host is one. A link to a page of ours may stand anywhere. Programs send
+ * none of these headers. Browsers send Origin with each POST, and with a GET to another origin; not with a GET to the page's own, which
+ * {@link isForeignHost} is for.
+ */
+export function isForeignPage({ isRead, host, origin, site, mode }: PageHeaders): boolean {
+  if (site !== undefined) return site !== "same-origin" && site !== "none" && !(isRead && mode === "navigate");
+  if (origin === undefined) return false;
+  const page = URL.parse(origin);
+  // With the scheme of the page, so that its default port counts: who ends TLS in front of us passes Host on without one.
+  return page === null || page.host === "" || URL.parse(`${page.protocol}//${host ?? ""}`)?.host !== page.host;
 }

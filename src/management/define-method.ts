@@ -1,3 +1,4 @@
+import type { AuditTrail } from "./audit-trail.ts";
 import type { Params } from "./params.ts";
 import type { ManagementPorts } from "./ports.ts";
 
@@ -6,6 +7,8 @@ export interface MethodContext {
   readonly ports: ManagementPorts;
   /** All methods, for those that tell about methods. */
   readonly methods: MethodRegistry;
+  /** What was changed, for the method that tells. */
+  readonly audit: Pick<AuditTrail, "latest">;
 }
 
 /** One management method. */
@@ -20,8 +23,10 @@ export interface Method {
   readonly recipes: readonly (readonly string[])[];
   /** True when parameters must be given by name. */
   readonly namedOnly?: boolean;
-  /** Whether a call with these parameters changes something: it is then logged. Absent: never. */
+  /** Whether a call with these parameters changes something: it is then for operators only, and goes into the log and the audit list. Absent: never. */
   writes?(params: Params): boolean;
+  /** A viewer may not run it, though nothing that it does is worth a line in the log. Absent: as {@link Method.writes} says. */
+  readonly isForOperators?: boolean;
   /** Not run for another node of a cluster: it would ask all nodes again. */
   readonly isLocalOnly?: boolean;
   /** Run also while another process is about to take over. */

@@ -1,6 +1,8 @@
 import { setImmediate } from "node:timers/promises";
+import { type AuditEntry, AuditTrail } from "./audit-trail.ts";
 import type { Method, MethodContext, MethodRegistry } from "./define-method.ts";
 import { type Dialect, OPENSIPS } from "./dialect.ts";
+import type { Asker } from "./gate.ts";
 import {
   errorText,
   INVALID_REQUEST,
@@ -14,7 +16,7 @@ import {
   resultText,
   SERVER_ERROR,
 } from "./jsonrpc.ts";
-import { MAX_BATCH, MAX_BATCH_ANSWER_CHARS, MAX_LOGGED_LENGTH } from "./limits.ts";
+import { MAX_AUDIT_REASON_LENGTH, MAX_BATCH, MAX_BATCH_ANSWER_CHARS, MAX_LOGGED_LENGTH } from "./limits.ts";
 import type { ManagementPorts, MethodOutcome, MethodParams } from "./ports.ts";
 
 /** What one request, or a text that is none, is answered. */
@@ -33,6 +35,7 @@ export interface Answer {
 /** What one HTTP body may use up, and how it is spoken to. */
 interface Budget {
   readonly dialect: Dialect;
+  readonly asker: Asker;
   /** On the clock of `performance.now()`. */
   readonly endsAtMs: number;
   spent: boolean;
@@ -45,6 +48,7 @@ export class Dispatcher {
   readonly #methods: MethodRegistry;
   readonly #ports: ManagementPorts;
   readonly #timeoutMs: number;
+  readonly #audit = new AuditTrail();
 
   /** @param timeoutMs for one request, or for a whole batch */
   constructor(methods: MethodRegistry, ports: ManagementPorts, timeoutMs: number) {
@@ -53,16 +57,15 @@ export class Dispatcher {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** @param client address for the log */
-  async answer(body: string, client: string, dialect: Dialect = OPENSIPS): Promise<Answer> {
-    const budget = this.#budget(dialect);
+  async answer(body: string, asker: Asker, dialect: Dialect = OPENSIPS): Promise<Answer> {
+    const budget = this.#budget(dialect, asker);
     let parsed: unknown;
     try {
       parsed = JSON.parse(body);
     } catch {
       return found(failed(new MiError(PARSE_ERROR, "Parse error"), null, dialect));
     }
-    if (!Array.isArray(parsed)) return found(await this.#one(parsed, client, budget));
+    if (!Array.isArray(parsed)) return found(await this.#one(parsed, budget));
     if (parsed.length === 0) return found(failed(new MiError(INVALID_REQUEST, "Invalid Request"), null, dialect));
     if (parsed.length > MAX_BATCH) {
       const detail = `Cannot run a batch of ${parsed.length} requests: at most ${MAX_BATCH} are accepted`;
@@ -71,7 +74,7 @@ export class Dispatcher {
     const answers: string[] = [];
     // One after the other: a client that resizes and then lists wants to see the new size.
     for (const item of parsed) {
-      const reply = await this.#one(item, client, budget);
+      const reply = await this.#one(item, budget);
       if (reply === undefined) continue;
       answers.push(reply.text);
       budget.charsLeft -= reply.text.length;
@@ -81,13 +84,13 @@ export class Dispatcher {
     return found(answers.length > 0 ? { text: `[${answers.join(",")}]`, status: 200 } : undefined);
   }
 
-  /** Runs one method for another node of the cluster. Never rejects. @param client what the log calls the asker */
+  /** Runs one method for another node of the cluster. Never rejects. @param client what the log calls the asker: whether it may was decided where it asked */
   async outcome(method: string, params: MethodParams | undefined, client: string): Promise<MethodOutcome> {
-    const budget = this.#budget(OPENSIPS);
+    const budget = this.#budget(OPENSIPS, { name: client, role: "operator", client });
     try {
       if (this.#methods.find(method)?.isLocalOnly === true) throw new MiError(400, "Command cannot be run for another node");
       return {
-        result: await this.#run({ kind: "call", method, params: isEmpty(params) ? undefined : params, id: undefined }, client, budget),
+        result: await this.#run({ kind: "call", method, params: isEmpty(params) ? undefined : params, id: undefined }, budget),
       };
     } catch (error) {
       const { code, message, data } = this.#told(error, method, client);
@@ -102,29 +105,31 @@ export class Dispatcher {
     return new MiError(SERVER_ERROR, "Server error", "Command failed, the log says why");
   }
 
-  #budget(dialect: Dialect): Budget {
-    return { dialect, endsAtMs: performance.now() + this.#timeoutMs, spent: false, charsLeft: MAX_BATCH_ANSWER_CHARS };
+  #budget(dialect: Dialect, asker: Asker): Budget {
+    return { dialect, asker, endsAtMs: performance.now() + this.#timeoutMs, spent: false, charsLeft: MAX_BATCH_ANSWER_CHARS };
   }
 
   /** @returns undefined for a notification that is not answered */
-  async #one(value: unknown, client: string, budget: Budget): Promise<Reply | undefined> {
+  async #one(value: unknown, budget: Budget): Promise<Reply | undefined> {
     const { dialect } = budget;
     const call = readRequest(value);
     if (call.kind === "invalid") return failed(new MiError(INVALID_REQUEST, "Invalid Request"), call.id, dialect);
     const isAnswered = call.id !== undefined || dialect.answersAll;
     try {
-      const result = await this.#run(call, client, budget);
+      const result = await this.#run(call, budget);
       return isAnswered ? { text: resultText(result, call.id), status: 200 } : undefined;
     } catch (error) {
-      const told = this.#told(error, call.method, client);
+      const told = this.#told(error, call.method, budget.asker.client);
       return isAnswered ? failed(told, call.id, dialect) : undefined;
     }
   }
 
-  async #run(call: RpcCall, client: string, budget: Budget): Promise<unknown> {
+  async #run(call: RpcCall, budget: Budget): Promise<unknown> {
     const method = this.#methods.find(call.method);
     if (method === undefined) throw new MiError(METHOD_NOT_FOUND, "Method not found");
-    const elsewhere = method.isAlwaysRun === true ? undefined : this.#ports.elsewhere?.(call.method, call.params, client);
+    const { asker } = budget;
+    if (asker.role === "viewer") this.#refuseChanges(method, call, budget);
+    const elsewhere = method.isAlwaysRun === true ? undefined : this.#ports.elsewhere?.(call.method, call.params, fullName(asker));
     const told = elsewhere && ((await this.#within(budget, elsewhere, method)) as MethodOutcome | undefined);
     if (told !== undefined) return resultOf(told);
     const params = budget.dialect.match(method.recipes, call.params, method.namedOnly ?? false);
@@ -138,13 +143,36 @@ export class Dispatcher {
         `Not run: the answers of the batch are longer than ${MAX_BATCH_ANSWER_CHARS} characters`,
       );
     }
-    const context: MethodContext = { ports: this.#ports, methods: this.#methods };
-    const outcome = method.run(params, context);
-    const result = outcome instanceof Promise ? await this.#within(budget, outcome, method) : outcome;
-    if (method.writes?.(params) === true) {
-      this.#ports.log.info({ method: method.name, params: shortened(JSON.stringify(call.params ?? [])), client }, "management method done");
+    const context: MethodContext = { ports: this.#ports, methods: this.#methods, audit: this.#audit };
+    const isChange = method.writes?.(params) === true;
+    try {
+      const outcome = method.run(params, context);
+      const result = outcome instanceof Promise ? await this.#within(budget, outcome, method) : outcome;
+      if (isChange) this.#wasAsked(method, call, asker, "done");
+      return result;
+    } catch (error) {
+      if (isChange) this.#wasAsked(method, call, asker, "failed", error);
+      throw error;
     }
-    return result;
+  }
+
+  /** @throws MiError when the method changes something */
+  #refuseChanges(method: Method, call: RpcCall, { asker, dialect }: Budget): void {
+    const params = dialect.match(method.recipes, call.params, method.namedOnly ?? false);
+    if (method.isForOperators !== true && method.writes?.(params) !== true) return;
+    const error = new MiError(403, "Forbidden", `Cannot run ${method.name} as viewer "${asker.name}": want the token of an operator`);
+    this.#wasAsked(method, call, asker, "forbidden", error);
+    throw error;
+  }
+
+  /** Puts a change, or the wish for one, into the log and the audit list, and tells of it. */
+  #wasAsked(method: Method, call: RpcCall, { name: by, client }: Asker, outcome: AuditEntry["outcome"], error?: unknown): void {
+    const asked = { by, client, method: method.name, params: paramsText(call.params), outcome };
+    const entry = this.#audit.add({ atMs: this.#ports.nowMs(), ...asked, ...(error !== undefined && { reason: reasonOf(error) }) });
+    const { log } = this.#ports;
+    if (outcome === "done") log.info({ by, client, method: entry.method, params: entry.params }, "management method done");
+    else log.warn({ by, client, method: entry.method, params: entry.params, reason: entry.reason }, `management method ${outcome}`);
+    this.#ports.changed?.(entry);
   }
 
   /** Waits for `work` as long as the budget lasts. Work that comes later still ends; only its answer is lost, so its failure is logged. */
@@ -166,6 +194,25 @@ export class Dispatcher {
     } finally {
       clearTimeout(timer);
     }
+  }
+}
+
+/** For the process that is to run the method. */
+function fullName({ name, client }: Asker): string {
+  return name === client ? client : `${client} (${name})`;
+}
+
+/** What nobody expected is for the log alone, which has it. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof MiError)) return "Server error";
+  return `${error.message}${error.data === undefined ? "" : `: ${error.data}`}`.slice(0, MAX_AUDIT_REASON_LENGTH);
+}
+
+function paramsText(params: RpcCall["params"]): string {
+  try {
+    return shortened(JSON.stringify(params ?? []));
+  } catch {
+    return "(nested too deeply)";
   }
 }
 

@@ -1,4 +1,5 @@
 export { isLoopback } from "./access.ts";
+export type { AuditEntry } from "./audit-trail.ts";
 export { fromWire } from "./describe-dialog.ts";
 export type { DispatchPort } from "./dispatch-port.ts";
 export { drainCalls } from "./drain-calls.ts";
@@ -21,4 +22,5 @@ export type {
   ProcessEntry,
   RedisState,
 } from "./ports.ts";
+export { PAGE_POLICY, SECURITY_HEADERS } from "./security-headers.ts";
 export { createManagementServer, type ManagementConfig, type ManagementServer } from "./server.ts";

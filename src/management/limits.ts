@@ -26,3 +26,15 @@ export const MAX_EXTRA_HEADERS = 16;
 export const MAX_EXTRA_HEADERS_LENGTH = 2_048;
 /** Characters of a caller's text that go into a log line. */
 export const MAX_LOGGED_LENGTH = 200;
+/** Clients of which it is remembered how much they have asked; about 200 bytes each. */
+export const MAX_CLIENTS = 1_024;
+/** Wrong tokens that one client may send at once: a script that was not told the new token does not lock out the people beside it. */
+export const FAILED_LOGIN_BURST = 10;
+/** Time in ms after which it may send one more. */
+export const FAILED_LOGIN_REFILL_MS = 5_000;
+/** Changes that `audit_log` remembers, each with at most about 500 characters. */
+export const MAX_AUDIT_ENTRIES = 1_000;
+/** Changes that viewers tried, remembered beside these. */
+export const MAX_AUDIT_FORBIDDEN = 100;
+/** Characters of the reason why a change was not done. */
+export const MAX_AUDIT_REASON_LENGTH = 300;

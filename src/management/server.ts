@@ -1,10 +1,14 @@
 import { once } from "node:events";
 import type { Server } from "node:net";
+import { Server as TlsServer } from "node:tls";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
-import { BearerTokens, isForeignHost, isForeignOrigin, isLoopback } from "./access.ts";
+import { isLoopback } from "./access.ts";
+import { type ManagementCertificate, readCertificate } from "./certificate.ts";
+import { ClientRates } from "./client-rates.ts";
 import { MethodRegistry } from "./define-method.ts";
 import { type Dialect, KAMAILIO, OPENSIPS } from "./dialect.ts";
 import { Dispatcher } from "./dispatch.ts";
+import { type Asker, Gate, isAsker, type Refusal } from "./gate.ts";
 import { errorText, INVALID_REQUEST, MiError, PARSE_ERROR } from "./jsonrpc.ts";
 import {
   CONNECTION_CHECK_INTERVAL_MS,
@@ -18,6 +22,8 @@ import {
 } from "./limits.ts";
 import { allMethods } from "./methods/index.ts";
 import type { ManagementPorts, MethodOutcome, MethodParams } from "./ports.ts";
+import { SECURITY_HEADERS } from "./security-headers.ts";
+import { type NamedToken, TokenBook } from "./tokens.ts";
 
 export interface ManagementConfig {
   /** Address to listen on; without tokens it must be a loopback address. */
@@ -26,8 +32,13 @@ export interface ManagementConfig {
   readonly port: number;
   /** First part of the path, without slashes: `mi`. */
   readonly root: string;
-  /** Any of these opens the door; empty: no token is asked for. */
+  /** Tokens of operators without a name. Neither these nor {@link tokens}: no token is asked for. */
   readonly bearerTokens: readonly string[];
+  readonly tokens?: readonly NamedToken[];
+  /** Absent: plain HTTP. */
+  readonly tls?: ManagementCertificate;
+  /** Requests a second of one client. @default 0: as many as it likes */
+  readonly requestsPerSecond?: number;
   /** Another process has the socket until {@link ManagementServer.attach}. Absent: it is opened now. */
   readonly isAwaited?: boolean;
   /** For tests. @default METHOD_TIMEOUT_MS */
@@ -59,6 +70,8 @@ export interface ManagementServer {
   open(): Promise<void>;
   /** Runs a method for another node of the cluster, whose bearer tokens are no matter here. Never rejects. @param client for the log */
   run(method: string, params: MethodParams | undefined, client: string): Promise<MethodOutcome>;
+  /** Reads the certificate again; connections that are open stay as they are. @throws Error that names the file; what was in use then stays */
+  reloadCertificate(): void;
   /** Stops listening and ends every connection. */
   close(): Promise<void>;
 }
@@ -72,16 +85,15 @@ const RPC_PATH = "/RPC";
 /** What `curl -d` says of a body; Kamailio looks at no type. */
 const FORM_TYPE = "application/x-www-form-urlencoded";
 
-const REALM = 'Bearer realm="Headroom MI"';
-
 /**
  * Starts the management interface: JSON-RPC 2.0 at POST `/mi`, as OpenSIPS `mi_http` offers it, and at POST `/RPC`, as Kamailio `jsonrpcs` does.
  *
- * @throws Error when the address is not free, or when it is open to others and no token protects it
+ * @throws Error when the address is not free, when it is open to others and no token protects it, or when the certificate cannot be used
  */
 export async function createManagementServer(ports: ManagementPorts, config: ManagementConfig): Promise<ManagementServer> {
-  const { host, port, bearerTokens, methodTimeoutMs = METHOD_TIMEOUT_MS } = config;
-  if (bearerTokens.length === 0 && !isLoopback(host)) {
+  const { host, port, tls, methodTimeoutMs = METHOD_TIMEOUT_MS } = config;
+  const tokens = new TokenBook([...config.bearerTokens.map(namelessToken), ...(config.tokens ?? [])]);
+  if (!tokens.isRequired && !isLoopback(host)) {
     throw new Error(`Cannot open management on ${host}:${port}: an address that is not loopback wants at least one bearer token`);
   }
   const methods = new MethodRegistry(allMethods.filter((method) => method.available?.(ports) ?? true));
@@ -89,27 +101,31 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
   const root = config.root.replace(/^\/+|\/+$/g, "");
   const path = root === "" ? "" : `/${root}`;
 
-  const app = createApp(config.connections);
-  const tokens = new BearerTokens(bearerTokens);
+  const app = createApp(config.connections, tls);
+  const gate = new Gate({
+    tokens,
+    rates: new ClientRates({ perSecond: config.requestsPerSecond ?? 0, nowMs: () => performance.now() }),
+    listenHost: host,
+    onWrongToken: (client) => ports.log.warn({ client }, "management was asked with a wrong token"),
+  });
+  const askers = new WeakMap<FastifyRequest, Asker>();
   function guard(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
-    if (tokens.required) {
-      if (tokens.accepts(request.headers.authorization)) done();
-      else refuse(reply.header("www-authenticate", REALM), 401, "A bearer token is wanted in the Authorization header");
-    } else if (isForeignHost(request.headers.host, host)) {
-      refuse(reply, 403, "Host must be an address or a name of this machine");
-    } else if (isForeignOrigin(request.headers.origin)) {
-      refuse(reply, 403, "Cross-origin requests are not accepted");
-    } else {
-      done();
-    }
+    // Only a client of JSON-RPC can do no better than a URL, which ends up in histories and logs.
+    const url = request.method === "POST" ? request.url : undefined;
+    const verdict = gate.admit({ method: request.method, url, client: request.ip, headers: request.headers });
+    if (!isAsker(verdict)) return void refuse(reply, verdict);
+    askers.set(request, verdict);
+    done();
   }
-  for (const url of [path === "" ? "/" : path, `${path}/*`]) {
-    app.post(url, { onRequest: guard }, (request, reply) => handlePost(dispatcher, request, reply, OPENSIPS));
+  function serve(url: string, dialect: Dialect): void {
+    app.post(url, { onRequest: guard }, (request, reply) => handlePost(dispatcher, askers.get(request)!, request, reply, dialect));
   }
-  if (path !== RPC_PATH) app.post(RPC_PATH, { onRequest: guard }, (request, reply) => handlePost(dispatcher, request, reply, KAMAILIO));
+  for (const url of [path === "" ? "/" : path, `${path}/*`]) serve(url, OPENSIPS);
+  if (path !== RPC_PATH) serve(RPC_PATH, KAMAILIO);
   for (const [url, handle] of Object.entries(ports.streams ?? {})) {
     app.get(url, { onRequest: guard, exposeHeadRoute: false }, (request, reply) => {
       reply.hijack();
+      for (const [name, value] of Object.entries(SECURITY_HEADERS)) reply.raw.setHeader(name, value);
       handle(request.raw, reply.raw);
     });
   }
@@ -131,7 +147,7 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
   const takenPort = typeof address === "object" && address !== null ? address.port : port;
   const name = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
   return {
-    url: `http://${name}:${takenPort}${path}`,
+    url: `${tls === undefined ? "http" : "https"}://${name}:${takenPort}${path}`,
     server: app.server,
     attach: (socket) => void app.server.listen(socket),
     open: async () => {
@@ -139,16 +155,26 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
       await once(app.server, "listening");
     },
     run: (method, params, client) => dispatcher.outcome(method, params, client),
+    reloadCertificate: () => {
+      const { server } = app as { server: Server };
+      if (tls !== undefined && server instanceof TlsServer) server.setSecureContext(readCertificate(tls));
+    },
     close: () => app.close(),
   };
 }
 
-function createApp({
-  receiveMs = REQUEST_RECEIVE_TIMEOUT_MS,
-  checkMs = CONNECTION_CHECK_INTERVAL_MS,
-  keepAliveMs = KEEP_ALIVE_TIMEOUT_MS,
-  idleMs = IDLE_TIMEOUT_MS,
-}: Partial<ConnectionTimes> = {}): FastifyInstance {
+function namelessToken(token: string, i: number): NamedToken {
+  return { name: `bearer_tokens[${i}]`, token, role: "operator" };
+}
+
+function createApp(times: Partial<ConnectionTimes> = {}, tls?: ManagementCertificate): FastifyInstance {
+  const {
+    receiveMs = REQUEST_RECEIVE_TIMEOUT_MS,
+    checkMs = CONNECTION_CHECK_INTERVAL_MS,
+    keepAliveMs = KEEP_ALIVE_TIMEOUT_MS,
+    idleMs = IDLE_TIMEOUT_MS,
+  } = times;
+  const http = { headersTimeout: receiveMs, connectionsCheckingInterval: checkMs };
   const app = fastify({
     logger: false,
     bodyLimit: MAX_BODY_BYTES,
@@ -156,17 +182,27 @@ function createApp({
     keepAliveTimeout: keepAliveMs,
     connectionTimeout: idleMs,
     forceCloseConnections: true,
-    http: { headersTimeout: receiveMs, connectionsCheckingInterval: checkMs },
-    frameworkErrors: (_error, _request, reply) => sendHtml(reply as FastifyReply, 400, UNKNOWN_URL),
+    ...(tls === undefined ? { http } : { https: { ...http, ...readCertificate(tls), handshakeTimeout: receiveMs } }),
+    frameworkErrors: (_error, _request, reply) => sendHtml((reply as FastifyReply).headers(SECURITY_HEADERS), 400, UNKNOWN_URL),
   });
   app.server.maxConnections = MAX_CONNECTIONS;
+  app.addHook("onSend", (_request, reply, _payload, done) => {
+    for (const [name, value] of Object.entries(SECURITY_HEADERS)) if (!reply.hasHeader(name)) reply.header(name, value);
+    done();
+  });
   // Every type is read as bytes and judged in handlePost, so that a wrong one gets a sentence.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
   return app;
 }
 
-async function handlePost(dispatcher: Dispatcher, request: FastifyRequest, reply: FastifyReply, dialect: Dialect): Promise<FastifyReply> {
+async function handlePost(
+  dispatcher: Dispatcher,
+  asker: Asker,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  dialect: Dialect,
+): Promise<FastifyReply> {
   const [type = ""] = (request.headers["content-type"] ?? "").split(";", 1);
   const mediaType = type.trim().toLowerCase().slice(0, MAX_LOGGED_LENGTH);
   const body = request.body instanceof Buffer ? request.body : Buffer.alloc(0);
@@ -179,7 +215,7 @@ async function handlePost(dispatcher: Dispatcher, request: FastifyRequest, reply
   if (body.length === 0) return sendText(reply, 400, "Cannot read an empty body: a JSON-RPC 2.0 request is wanted\n");
   const text = decodeUtf8(body);
   if (text === undefined) return sendJson(reply, 200, errorText(new MiError(PARSE_ERROR, "Parse error"), null));
-  const answer = await dispatcher.answer(text, request.ip, dialect);
+  const answer = await dispatcher.answer(text, asker, dialect);
   return sendJson(reply, answer.status, answer.body);
 }
 
@@ -216,9 +252,11 @@ function refuseError(ports: ManagementPorts, error: unknown, request: FastifyReq
   );
 }
 
-function refuse(reply: FastifyReply, code: 401 | 403, detail: string): FastifyReply {
-  reply.header("connection", "close");
-  return sendJson(reply, code, errorText(new MiError(code, code === 401 ? "Unauthorized" : "Forbidden", detail), null));
+const REFUSALS: Readonly<Record<Refusal["status"], string>> = { 401: "Unauthorized", 403: "Forbidden", 429: "Too Many Requests" };
+
+function refuse(reply: FastifyReply, { status, detail, headers }: Refusal): FastifyReply {
+  reply.headers({ ...headers, connection: "close" });
+  return sendJson(reply, status, errorText(new MiError(status, REFUSALS[status], detail), null));
 }
 
 function sendJson(reply: FastifyReply, status: number, text: string): FastifyReply {

@@ -4,7 +4,7 @@ import type { Config } from "../config/index.ts";
 import { type Dialog, DialogState, EVERYBODY, type PingOutage } from "../dialog/index.ts";
 import { EventBus, EventStream, Webhook } from "../events/index.ts";
 import { ALERT_CHECK_MS, type BreakerChange, type DrainChange, explain, type GroupAlert, GroupAlerts, whatIf } from "../health/index.ts";
-import { type AuditDifference, fromWire, type ManagementPorts, type RedisState } from "../management/index.ts";
+import { type AuditDifference, type AuditEntry, fromWire, type ManagementPorts, type RedisState } from "../management/index.ts";
 import { logAlert } from "../observability/alert-log.ts";
 import type { BanChange, OverloadChange } from "../overload/index.ts";
 import type { Log } from "../proxy/index.ts";
@@ -76,11 +76,12 @@ export class Announcer {
   }
 
   /** What management offers of all this. */
-  management(balancer: Balancer): Pick<ManagementPorts, "streams" | "explain" | "whatIf"> {
+  management(balancer: Balancer): Pick<ManagementPorts, "streams" | "explain" | "whatIf" | "changed"> {
     const { looks } = this;
     return {
       streams: { "/events": (request, response) => this.#stream.handle(request, response) },
       ...(looks !== undefined && { explain: (callId: string) => explain(looks, callId, (atMs) => new Date(atMs).toISOString()) }),
+      changed: (entry) => this.managementChanged(entry),
       whatIf: (group, resources, flags) => whatIf(balancer, group, resources, flags),
     };
   }
@@ -215,6 +216,11 @@ export class Announcer {
   dispatcherEvent({ destination, isOpen, flags, cause }: DispatcherStatus): void {
     const { setId: group, uri, attributes } = destination;
     this.#bus.publish(isOpen ? "dispatcher:dst-up" : "dispatcher:dst-down", { group, uri, attrs: attributes.body, cause, flags });
+  }
+
+  /** Somebody has asked management for a change. */
+  managementChanged({ by, client, method, params, outcome, reason }: AuditEntry): void {
+    this.#bus.publish("E_MANAGEMENT_CHANGE", { by, client, method, params, outcome, ...(reason !== undefined && { reason }) });
   }
 
   /** A node of the cluster came or went. */

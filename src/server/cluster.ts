@@ -93,7 +93,7 @@ export class ClusterNode {
       version: VERSION,
       startedAtMs: Date.now(),
       sip: ports.sip,
-      managementUrl: `http://${config.mi_http.listen}/${config.mi_http.root}`,
+      managementUrl: `${config.mi_http.tls.certificate === null ? "http" : "https"}://${config.mi_http.listen}/${config.mi_http.root}`,
     };
     const clock = clusterClock(nowMs, log);
     const keys = new Keys(this.#clusterId);

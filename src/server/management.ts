@@ -53,7 +53,8 @@ export interface ManagedParts {
 export function startManagement({ config, former, log, ...parts }: ManagedParts): Promise<ManagementServer> {
   const { balancer, dialogs, endDialog, reloads, operators, keeper, distribution, registrations, watch, announcer, guard, hotRestart } =
     parts;
-  const { address, port } = parseHttpListen(config.mi_http.listen);
+  const { listen, root, auth, tls, max_requests } = config.mi_http;
+  const { address, port } = parseHttpListen(listen);
   return createManagementServer(
     {
       ...{ balancer, dialogs, endDialog },
@@ -77,12 +78,23 @@ export function startManagement({ config, former, log, ...parts }: ManagedParts)
       audit: () => parts.audit.run(),
       statistics: () => parts.statistics.read(),
       resetStatistic: (group, name) => parts.statistics.reset(group, name),
-      processes: () => processesOf(parts.network.listeners, config.mi_http.listen),
+      processes: () => processesOf(parts.network.listeners, listen),
       ...{ startedAtMs: parts.startedAtMs, nowMs: Date.now, version: VERSION, log },
     },
     {
-      ...{ host: address, port, root: config.mi_http.root, bearerTokens: config.mi_http.auth.bearer_tokens },
-      isAwaited: former?.management === config.mi_http.listen,
+      ...{ host: address, port, root, bearerTokens: auth.bearer_tokens, tokens: auth.tokens },
+      ...(tls.certificate !== null && tls.private_key !== null && { tls: { certificate: tls.certificate, privateKey: tls.private_key } }),
+      requestsPerSecond: max_requests,
+      isAwaited: former?.management === listen,
     },
   );
+}
+
+/** Reads the certificate of management again; what cannot be used changes nothing but the log. */
+export function readCertificate(management: Pick<ManagementServer, "reloadCertificate">, log: ManagementPorts["log"]): void {
+  try {
+    management.reloadCertificate();
+  } catch (error) {
+    log.error({ err: error }, "cannot read the certificate of management again: the one before stays in use");
+  }
 }

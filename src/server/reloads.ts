@@ -14,6 +14,8 @@ export interface ReloadsPorts {
   readonly config: Config;
   readonly loader: Pick<TableLoader, "load">;
   readonly listeners: Pick<Listeners, "reload">;
+  /** Reads the certificate of management again. */
+  readonly readCertificate: () => void;
   readonly router: ReplaceableRouter;
   /** The router of a configuration. Rejects when it cannot be made. */
   readonly routerOf: (config: Config) => Promise<ReplaceableRouter["current"]>;
@@ -51,6 +53,7 @@ export class Reloads {
     await dispatch();
     if (next === undefined || nextRouter === undefined || nextLists === undefined) return;
     this.#ports.listeners.reload();
+    this.#ports.readCertificate();
     router.current = nextRouter;
     this.#ports.distribution.use(next, nextLists);
     this.#current = next;

@@ -64,7 +64,13 @@ describe("a configuration without any key", () => {
         disable_on: ["408"],
       },
     ]);
-    assert.deepEqual(config.mi_http, { listen: "127.0.0.1:8888", root: "mi", auth: { bearer_tokens: [] } });
+    assert.deepEqual(config.mi_http, {
+      listen: "127.0.0.1:8888",
+      root: "mi",
+      auth: { bearer_tokens: [], tokens: [] },
+      tls: { certificate: null, private_key: null },
+      max_requests: 500,
+    });
     assert.deepEqual(config.notices, []);
   });
 
@@ -151,7 +157,7 @@ fr_timeout: 5
       'h.yaml:5:19: tm.fr_timeout: found "soon", want a whole number of seconds from 1 to 600',
       'h.yaml:8:26: routing.rules[0].match.header: found the name "a b", want a name of letters, digits and -.!%*_+`\'~',
       'h.yaml:9:14: routing.rules[0].flags: found "x", want letters out of "n", "r" and "s"',
-      'h.yaml:10:20: mi_http.listen: found "0.0.0.0:8888", which others can reach, without mi_http.auth.bearer_tokens: want a loopback address or at least one token',
+      'h.yaml:10:20: mi_http.listen: found "0.0.0.0:8888", which others can reach, without a token in mi_http.auth: want a loopback address or at least one token',
       'h.yaml:11:1: found the unknown key "fr_timeout", did you mean "tm.fr_timeout"?',
     ]);
   });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { AuditTrail } from "../../src/management/audit-trail.ts";
 import { MethodRegistry } from "../../src/management/define-method.ts";
 import type { AuditView } from "../../src/management/index.ts";
 import { lbAudit } from "../../src/management/methods/lb-audit.ts";
@@ -10,7 +11,11 @@ const methods = new MethodRegistry([lbAudit]);
 const QUIET: AuditView = { calls: 7, durationMs: 1.6, differences: [], freeswitch: [] };
 
 async function answer(view: AuditView): Promise<unknown> {
-  return lbAudit.run(matchParams(lbAudit.recipes, undefined, false), { ports: fakePorts({ audit: async () => view }), methods });
+  return lbAudit.run(matchParams(lbAudit.recipes, undefined, false), {
+    ports: fakePorts({ audit: async () => view }),
+    methods,
+    audit: new AuditTrail(),
+  });
 }
 
 describe("lb_audit", () => {

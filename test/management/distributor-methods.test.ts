@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Distributor, type ListSpec } from "../../src/distributor/index.ts";
+import { AuditTrail } from "../../src/management/audit-trail.ts";
 import { type Method, MethodRegistry } from "../../src/management/define-method.ts";
 import { MiError } from "../../src/management/jsonrpc.ts";
 import { distributorCtl } from "../../src/management/methods/distributor-ctl.ts";
@@ -20,7 +21,7 @@ function start(reload = true) {
   const find = (name: string): Method => methods.find(name) ?? assert.fail(name);
   const match = (name: string, params?: GivenParams) => matchParams(find(name).recipes, params, false);
   return {
-    call: (name: string, params?: GivenParams) => find(name).run(match(name, params), { ports, methods }),
+    call: (name: string, params?: GivenParams) => find(name).run(match(name, params), { ports, methods, audit: new AuditTrail() }),
     writes: (name: string, params?: GivenParams) => find(name).writes?.(match(name, params)) ?? false,
   };
 }

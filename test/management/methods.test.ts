@@ -79,7 +79,7 @@ describe("the log of changes", () => {
     await mi("lb_status", ["1"]);
     await mi("lb_list");
     const lines = ports.logged.map(({ level, fields }) => ({ level, ...fields }));
-    assert.deepEqual(lines, [{ level: "info", method: "load_balancer:status", params: '["1","0"]', client: "127.0.0.1" }]);
+    assert.deepEqual(lines, [{ level: "info", by: "local", client: "127.0.0.1", method: "load_balancer:status", params: '["1","0"]' }]);
   });
 });
 

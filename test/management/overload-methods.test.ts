@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { AuditTrail } from "../../src/management/audit-trail.ts";
 import { MethodRegistry } from "../../src/management/define-method.ts";
 import { MiError } from "../../src/management/jsonrpc.ts";
 import { pikeList } from "../../src/management/methods/pike-list.ts";
@@ -29,14 +30,17 @@ describe("pike_list and pike_rm", () => {
   });
 
   it("list the bans in seconds", () => {
-    assert.deepEqual(pikeList.run(matchParams(pikeList.recipes, undefined, false), { ports: start().ports, methods }), {
-      IPs: [{ IP: "192.0.2.1", since: 61, left: 59, refused: 7 }],
-    });
+    assert.deepEqual(
+      pikeList.run(matchParams(pikeList.recipes, undefined, false), { ports: start().ports, methods, audit: new AuditTrail() }),
+      {
+        IPs: [{ IP: "192.0.2.1", since: 61, left: 59, refused: 7 }],
+      },
+    );
   });
 
   it("lift a ban, and say when there is none", () => {
     const { ports, lifted } = start();
-    const remove = (ip: string) => pikeRm.run(matchParams(pikeRm.recipes, [ip], false), { ports, methods });
+    const remove = (ip: string) => pikeRm.run(matchParams(pikeRm.recipes, [ip], false), { ports, methods, audit: new AuditTrail() });
     assert.equal(remove("192.0.2.1"), "OK");
     assert.deepEqual(lifted, ["192.0.2.1"]);
     assert.throws(

@@ -92,7 +92,9 @@ async function listen(lastId?: string): Promise<{ told: Told[]; leave: () => voi
       text = messages.pop() ?? "";
       for (const message of messages) {
         const [, data] = /^data: (.*)$/m.exec(message) ?? [];
-        if (data !== undefined) told.push(JSON.parse(data) as Told);
+        if (data === undefined) continue;
+        const one = JSON.parse(data) as Told;
+        if (one.event !== "E_MANAGEMENT_CHANGE") told.push(one);
       }
     }
   }

@@ -11,6 +11,7 @@ export const distributorNext = defineMethod({
   aliases: ["distributor"],
   help: "answers the next node of a distributor list, passing over the exceptions and what is down; -err when there is none",
   recipes: [[], ["list"], ...EXCEPTION_NAMES.map((_, i) => ["list", ...EXCEPTION_NAMES.slice(0, i + 1)])],
+  isForOperators: true,
   available: ({ distributor }) => distributor !== undefined,
   run(params, { ports: { distributor } }) {
     const words = [

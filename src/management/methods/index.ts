@@ -1,5 +1,6 @@
 import type { Method } from "../define-method.ts";
 import { arg } from "./arg.ts";
+import { auditLog } from "./audit-log.ts";
 import { clusterBroadcastMi } from "./cluster-broadcast-mi.ts";
 import { clusterSendMi } from "./cluster-send-mi.ts";
 import { clustererList } from "./clusterer-list.ts";
@@ -62,6 +63,7 @@ export const allMethods: readonly Method[] = [
   ps,
   help,
   restart,
+  auditLog,
   clustererList,
   clusterSendMi,
   clusterBroadcastMi,

@@ -7,6 +7,7 @@ export const lbAudit = defineMethod({
   aliases: ["lb_audit"],
   help: "recomputes the loads from the calls that there are, tells and heals those that were counted otherwise, and compares with FreeSWITCHes",
   recipes: [[]],
+  isForOperators: true,
   available: ({ audit }) => audit !== undefined,
   async run(_params, { ports }) {
     const { calls = 0, durationMs = 0, differences = [], freeswitch = [] } = (await ports.audit?.()) ?? {};
