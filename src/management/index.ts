@@ -22,3 +22,4 @@ export type {
   RedisState,
 } from "./ports.ts";
 export { createManagementServer, type ManagementConfig, type ManagementServer } from "./server.ts";
+export { isCurrentValue } from "./statistics.ts";
