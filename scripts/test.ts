@@ -13,7 +13,7 @@ import { globSync } from "node:fs";
 import { basename, relative, resolve } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
-import { BARESIP, ensureTool, KAMAILIO, REDIS, SIPP } from "./ensure-tools.ts";
+import { BARESIP, ensureTool, KAMAILIO, PROMTOOL, REDIS, SIPP } from "./ensure-tools.ts";
 
 /** Counts of one or more test runs. `notExecuted` are tests that were skipped or marked as to do, and files without any. */
 interface Tally {
@@ -122,7 +122,7 @@ async function main(): Promise<number> {
     process.stderr.write(`Cannot run test suite "${suite}": want ${SUITES.join(", ")}\n`);
     return 2;
   }
-  const tools = suite === "unit" ? [REDIS] : suite === "peers" ? [KAMAILIO] : [REDIS, SIPP, KAMAILIO, BARESIP];
+  const tools = suite === "unit" ? [REDIS, PROMTOOL] : suite === "peers" ? [KAMAILIO] : [REDIS, PROMTOOL, SIPP, KAMAILIO, BARESIP];
   for (const tool of tools) {
     const refusal = ensureTool(tool);
     if (refusal === undefined) continue;

@@ -12,16 +12,19 @@ const MS_A_SECOND = 1_000;
 /** What is read of the balancer. */
 export type MeasuredBalancer = Pick<
   Balancer,
-  "destinations" | "load" | "remoteLoad" | "maxLoad" | "isAvailable" | "isEnabled" | "isDraining" | "breaker" | "decisions"
+  "destinations" | "load" | "remoteLoad" | "foreignLoad" | "maxLoad" | "isAvailable" | "isEnabled" | "isDraining" | "breaker" | "decisions"
 >;
 
 type Labels = Record<string, string | number>;
 
-/** The destinations: their loads and capacities by resource, and whether they get calls. In a cluster the loads are those of all nodes. */
+/**
+ * The destinations: their loads and capacities by resource, and whether they get calls. `headroom_load` is that of this node alone, so that it can be added up
+ * over the nodes of a cluster however they share their loads; selection sees the sum of it, the remote and the foreign one.
+ */
 export function destinationMetrics(balancer: MeasuredBalancer): MetricFamily[] {
   const all = balancer.destinations();
   const told = all.slice(0, MAX_METRIC_DESTINATIONS);
-  const [load, maxLoad, up, enabled, draining, open]: Sample[][] = [[], [], [], [], [], []];
+  const [load, remote, foreign, maxLoad, up, enabled, draining, open]: Sample[][] = [[], [], [], [], [], [], [], []];
   const sums = new Sums();
   for (const destination of told) {
     const labels = labelsOf(destination);
@@ -30,8 +33,11 @@ export function destinationMetrics(balancer: MeasuredBalancer): MetricFamily[] {
     draining?.push({ labels, value: Number(balancer.isDraining(destination)) });
     open?.push({ labels, value: Number(balancer.breaker(destination) !== "closed") });
     for (const { name: resource, cell } of destination.resources.slice(0, MAX_METRIC_RESOURCES)) {
-      load?.push({ labels: { ...labels, resource }, value: balancer.load(cell) + balancer.remoteLoad(cell) });
-      maxLoad?.push({ labels: { ...labels, resource }, value: balancer.maxLoad(cell) });
+      const ofResource = { ...labels, resource };
+      load?.push({ labels: ofResource, value: balancer.load(cell) });
+      remote?.push({ labels: ofResource, value: balancer.remoteLoad(cell) });
+      foreign?.push({ labels: ofResource, value: balancer.foreignLoad(cell) });
+      maxLoad?.push({ labels: ofResource, value: balancer.maxLoad(cell) });
     }
     sums.add(destination, balancer);
   }
@@ -41,12 +47,16 @@ export function destinationMetrics(balancer: MeasuredBalancer): MetricFamily[] {
     others.add(destination, balancer);
   }
   if (all.length > told.length) {
-    const labels = { group: OTHER, destination: OTHER, uri: "" };
-    load?.push({ labels: { ...labels, resource: OTHER }, value: others.load });
-    maxLoad?.push({ labels: { ...labels, resource: OTHER }, value: others.maxLoad });
+    const labels = { group: OTHER, destination: OTHER, uri: "", resource: OTHER };
+    load?.push({ labels, value: others.load });
+    remote?.push({ labels, value: others.remote });
+    foreign?.push({ labels, value: others.foreign });
+    maxLoad?.push({ labels, value: others.maxLoad });
   }
   return [
-    gauge("headroom_load", "Calls that are counted on a destination for a resource.", load ?? []),
+    gauge("headroom_load", "Calls of this node that are counted on a destination for a resource.", load ?? []),
+    gauge("headroom_remote_load", "Calls of other nodes of the cluster on a destination for a resource.", remote ?? []),
+    gauge("headroom_foreign_load", "Calls of others on a destination, as its FreeSWITCH tells them.", foreign ?? []),
     gauge(
       "headroom_max_load",
       "Calls that a destination may have for a resource at the moment; less while it starts slowly.",
@@ -85,13 +95,17 @@ function labelsOf({ group, id, uri }: Pick<Destination, "group" | "id" | "uri">)
 
 class Sums {
   load = 0;
+  remote = 0;
+  foreign = 0;
   maxLoad = 0;
   up = 0;
 
   add(destination: Destination, balancer: MeasuredBalancer): void {
     if (balancer.isAvailable(destination)) this.up++;
     for (const { cell } of destination.resources) {
-      this.load += balancer.load(cell) + balancer.remoteLoad(cell);
+      this.load += balancer.load(cell);
+      this.remote += balancer.remoteLoad(cell);
+      this.foreign += balancer.foreignLoad(cell);
       this.maxLoad += balancer.maxLoad(cell);
     }
   }
