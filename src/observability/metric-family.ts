@@ -1,7 +1,10 @@
+import { setImmediate } from "node:timers/promises";
 import { type Metric, Registry } from "prom-client";
 import type { DelayTally } from "../proxy/index.ts";
 
 const MS_A_SECOND = 1_000;
+/** Values that are printed in one go: a millisecond or two. */
+const VALUES_A_TURN = 200;
 
 /** One value of a metric, and which of its values that is. */
 export interface Sample {
@@ -24,18 +27,34 @@ export interface MetricFamily {
 export const METRICS_TYPE: string = Registry.PROMETHEUS_CONTENT_TYPE;
 
 /**
- * Prints metrics in the text format of Prometheus.
+ * Prints metrics in the text format of Prometheus, some at a time: messages have their turn between them.
  *
  * The registry of prom-client is given what was counted elsewhere, rather than metrics of its own that calls would have to set: those look their labels up by a
  * text that is put together for each value.
  */
 export async function printFamilies(families: readonly MetricFamily[]): Promise<string> {
-  const registry = new Registry();
+  const parts: string[] = [];
+  let sinceTurn = 0;
   for (const family of families) {
-    const source: { readonly name: string; get(): Promise<MetricFamily> } = { name: family.name, get: async () => family };
-    registry.registerMetric(source as unknown as Metric);
+    for (let from = 0; from === 0 || from < family.values.length; from += VALUES_A_TURN) {
+      const values = family.values.slice(from, from + VALUES_A_TURN);
+      parts.push(await printSlice({ ...family, values }, from === 0));
+      sinceTurn += values.length;
+      if (sinceTurn < VALUES_A_TURN) continue;
+      sinceTurn = 0;
+      await setImmediate();
+    }
   }
-  return await registry.metrics();
+  return `${parts.join("\n")}\n`;
+}
+
+/** @param isFirst its HELP and TYPE are wanted */
+async function printSlice(family: MetricFamily, isFirst: boolean): Promise<string> {
+  const registry = new Registry();
+  const source: { readonly name: string; get(): Promise<MetricFamily> } = { name: family.name, get: async () => family };
+  registry.registerMetric(source as unknown as Metric);
+  const text = await registry.getSingleMetricAsString(family.name);
+  return isFirst ? text : text.slice(text.indexOf("\n# TYPE ") + 1).replace(/^.*\n/, "");
 }
 
 export function gauge(name: string, help: string, values: number | readonly Sample[]): MetricFamily {

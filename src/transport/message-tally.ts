@@ -5,6 +5,8 @@ const METHODS = [
   ..."INVITE ACK BYE CANCEL OPTIONS REGISTER PRACK UPDATE INFO".split(" "),
   ..."SUBSCRIBE NOTIFY PUBLISH MESSAGE REFER".split(" "),
 ];
+/** By code of a first letter: the methods that begin with it. Looking at all of them would cost more than the rest. */
+const BY_FIRST_LETTER: readonly (readonly number[] | undefined)[] = byFirstLetter();
 /** What is no SIP response, or has a method that nobody knows. */
 const OTHER = "other";
 const TRANSPORTS: readonly Endpoint["transport"][] = ["udp", "tcp", "tls", "ws", "wss"];
@@ -18,6 +20,7 @@ const CODES_FROM = METHODS.length + 1;
 const CODE_AT = 8;
 const SLASH = 0x2f;
 const ZERO = 0x30;
+const BLANK = 0x20;
 
 /** Messages of one kind over one transport. */
 export interface MessageCount {
@@ -56,11 +59,22 @@ function kindOf(text: string): number {
     const code = digit(text, CODE_AT) * 100 + digit(text, CODE_AT + 1) * 10 + digit(text, CODE_AT + 2);
     return code >= FIRST_CODE && code <= LAST_CODE ? CODES_FROM + code - FIRST_CODE : METHODS.length; // NaN is neither
   }
-  for (let index = 0; index < METHODS.length; index++) {
-    const method = METHODS[index]!;
-    if (text.charCodeAt(0) === method.charCodeAt(0) && text.startsWith(method) && text.charCodeAt(method.length) === 0x20) return index;
+  const candidates = BY_FIRST_LETTER[text.charCodeAt(0)];
+  if (candidates === undefined) return METHODS.length;
+  for (let i = 0; i < candidates.length; i++) {
+    const method = METHODS[candidates[i]!]!;
+    if (text.charCodeAt(method.length) === BLANK && text.startsWith(method)) return candidates[i]!;
   }
   return METHODS.length;
+}
+
+function byFirstLetter(): number[][] {
+  const byLetter: number[][] = [];
+  for (const [index, method] of METHODS.entries()) {
+    byLetter[method.charCodeAt(0)] ??= [];
+    byLetter[method.charCodeAt(0)]!.push(index);
+  }
+  return byLetter;
 }
 
 function digit(text: string, at: number): number {
