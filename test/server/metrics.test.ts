@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -43,6 +43,12 @@ interface AlertRule {
   readonly alert: string;
   readonly expr: string;
   readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** What the dashboard asks for. */
+function readPanels(): { readonly title: string; readonly expr: string }[] {
+  const { panels } = JSON.parse(readFileSync(join(EXAMPLES, "dashboard.json"), "utf8")) as { panels: Panel[] };
+  return panels.flatMap(({ title, targets = [] }) => targets.map(({ expr }) => ({ title, expr })));
 }
 
 function readRules(): AlertRule[] {
@@ -123,8 +129,7 @@ describe("/metrics of a running server that does everything", () => {
   });
 
   it("exports all that the dashboard shows", () => {
-    const { panels } = JSON.parse(readFileSync(join(EXAMPLES, "dashboard.json"), "utf8")) as { panels: Panel[] };
-    const shown = panels.flatMap(({ title, targets = [] }) => targets.map(({ expr }) => ({ title, expr })));
+    const shown = readPanels();
     assert.ok(shown.length > 20);
     for (const { title, expr } of shown) assertKnown(expr, `panel "${title}"`);
   });
@@ -155,6 +160,19 @@ describe("the examples of monitoring", () => {
       const { error, status, stdout, stderr } = spawnSync("promtool", args, { cwd: EXAMPLES, encoding: "utf8" });
       assert.ifError(error);
       assert.equal(status, 0, stdout + stderr);
+    }
+  });
+
+  it("ask in the dashboard what Prometheus understands", () => {
+    const folder = mkdtempSync(join(tmpdir(), "headroom-dashboard-"));
+    try {
+      const rules = readPanels().map(({ expr }, i) => ({ record: `panel:${i}`, expr: expr.replaceAll("$__rate_interval", "1m") }));
+      writeFileSync(join(folder, "panels.yaml"), JSON.stringify({ groups: [{ name: "panels", rules }] }));
+      const { error, status, stdout, stderr } = spawnSync("promtool", ["check", "rules", "panels.yaml"], { cwd: folder, encoding: "utf8" });
+      assert.ifError(error);
+      assert.equal(status, 0, stdout + stderr);
+    } finally {
+      rmSync(folder, { recursive: true });
     }
   });
 
