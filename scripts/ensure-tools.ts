@@ -45,6 +45,15 @@ export const KAMAILIO: Tool = {
   tests: "end-to-end tests",
 };
 
+/** `promtool`, which reads metrics, rules and configurations as Prometheus does. */
+export const PROMTOOL: Tool = {
+  command: "promtool",
+  versionOption: "--version",
+  package: "prometheus",
+  website: "https://prometheus.io/",
+  tests: "tests of metrics",
+};
+
 /** The softphone. */
 export const BARESIP: Tool = {
   command: "baresip",

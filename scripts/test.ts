@@ -13,7 +13,7 @@ import { globSync } from "node:fs";
 import { basename, relative, resolve } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
-import { BARESIP, ensureTool, KAMAILIO, MARIADB, POSTGRES, REDIS, SIPP } from "./ensure-tools.ts";
+import { BARESIP, ensureTool, KAMAILIO, MARIADB, POSTGRES, PROMTOOL, REDIS, SIPP } from "./ensure-tools.ts";
 
 /** Counts of one or more test runs. `notExecuted` are tests that were skipped or marked as to do, and files without any. */
 interface Tally {
@@ -122,8 +122,8 @@ async function main(): Promise<number> {
     process.stderr.write(`Cannot run test suite "${suite}": want ${SUITES.join(", ")}\n`);
     return 2;
   }
-  const tools =
-    suite === "unit" ? [REDIS, MARIADB, POSTGRES] : suite === "peers" ? [KAMAILIO] : [REDIS, MARIADB, POSTGRES, SIPP, KAMAILIO, BARESIP];
+  const unit = [REDIS, MARIADB, POSTGRES, PROMTOOL];
+  const tools = suite === "unit" ? unit : suite === "peers" ? [KAMAILIO] : [...unit, SIPP, KAMAILIO, BARESIP];
   for (const tool of tools) {
     const refusal = ensureTool(tool);
     if (refusal === undefined) continue;

@@ -24,6 +24,7 @@ import { Listeners, listenText } from "./server/listeners.ts";
 import { LoadAudit } from "./server/load-audit.ts";
 import { logStatus, TableLoader } from "./server/load-table.ts";
 import { readCertificate, startManagement } from "./server/management.ts";
+import { Meters } from "./server/meters.ts";
 import { Operators } from "./server/operators.ts";
 import { OverloadGuard } from "./server/overload-guard.ts";
 import { ownAddresses } from "./server/own-addresses.ts";
@@ -80,6 +81,7 @@ async function compose(
   const startedAtMs = Date.now();
   const nowMs = (): number => performance.now();
   const chance = new RandomTokens();
+  const meters = new Meters();
   let isReady = false; // what comes before is lost, as if we were not there yet
   let cluster: ClusterNode | undefined;
   let management: ManagementServer | undefined;
@@ -127,7 +129,7 @@ async function compose(
     overload.callChanged(dialog);
   };
   dialogs.onRestored = (dialog) => overload.callChanged(dialog);
-  const guard = new OverloadGuard({ config, balancer, announcer, nowMs, log });
+  const guard = new OverloadGuard({ config, balancer, announcer, nowMs, log, lag: meters.lag });
   opened.push(async () => guard.close());
   const { overload } = guard;
 
@@ -139,12 +141,15 @@ async function compose(
     order: (all) => addresses.order(all),
     failed: (address) => addresses.failed(address),
     isAllowed: sourceFilter(config.sip.allow, balancer),
+    sent: meters.sent,
   });
   opened.push(() => network.close());
   const listeners = new Listeners({
     ...{ config, network, overload, locals, balancer, nowMs, log, awaited: former?.listeners },
     receive: (message, source) => {
-      if (isReady) proxy.receive(message, source);
+      if (!isReady) return;
+      meters.received.count(message, source.transport);
+      proxy.receive(message, source);
     },
   });
   opened.push(async () => listeners.close());
@@ -265,6 +270,7 @@ async function compose(
   const large = new LargeRequests({ network, limitBytes: config.sip.udp_mtu, nowMs });
   const core: ProxyCore = {
     ...{ layer, wheel, nowMs, dialogs, balancer, network, router, dispatcher: dispatching.dispatcher, log, counters, overload, large },
+    measures: meters.calls,
     outcomes: feeds?.outcomes(watch.outcomes) ?? watch.outcomes,
     registrar: registrations?.registrar,
     pings: pingSettings(config, announcer),
@@ -324,7 +330,7 @@ async function compose(
   const started = await startManagement({
     ...{ config, former, balancer, dialogs, endDialog, reloads, operators, keeper, dispatchWatch, distribution, registrations },
     ...{ watch, feeds, cluster },
-    ...{ announcer, guard, audit, statistics, network, hotRestart, startedAtMs, log },
+    ...{ announcer, guard, audit, statistics, meters, network, hotRestart, startedAtMs, log },
     mayRestart: spawn !== undefined,
   });
   management = started;

@@ -1,6 +1,7 @@
 import { type CallLoad, type LbSession, NOBODY } from "./call-load.ts";
 import type { Candidates } from "./candidates.ts";
 import { codeOf, FLAG_RANDOM, type LbCode, parseFlags } from "./codes.ts";
+import { DecisionTally } from "./decision-tally.ts";
 import type { Destination } from "./destination.ts";
 import { Farm } from "./farm.ts";
 import { type HeldLease, heldBy, MAX_HELD_LEASES, placeOfHeld } from "./held-lease.ts";
@@ -19,6 +20,8 @@ import type { TallyDifference } from "./tally.ts";
  * None throws into a call; only {@link replaceTable} throws, for rows that cannot be used.
  */
 export class Balancer extends Farm {
+  /** What start, next and reselect have answered. */
+  readonly decisions = new DecisionTally();
   readonly #holdings = new Holdings();
 
   /**
@@ -30,9 +33,9 @@ export class Balancer extends Farm {
    */
   start(call: CallLoad, group: number, resources: string, flags = ""): LbCode {
     this.counters.starts++;
-    if (call.closed) return this.#refuse(-1);
+    if (call.closed) return this.#refuse(-1, group);
     const candidates = this.table.candidates.find(group, resources);
-    if (typeof candidates === "number") return this.#refuse(candidates);
+    if (typeof candidates === "number") return this.#refuse(candidates, group);
     this.#endPick(call);
     const session = call.beginSession(group, resources, parseFlags(flags));
     const stamp = call.passedOver === NOBODY ? NOT_TRIED : this.table.stampTried(NOBODY, call.passedOver);
@@ -291,7 +294,7 @@ export class Balancer extends Farm {
     if (typeof candidates === "number") {
       // A reload took the last destination that has the resource: nobody can take the call.
       call.currentDestination = undefined;
-      return this.#refuse(-3);
+      return this.#refuse(-3, session.group);
     }
     return this.#choose(call, candidates, session, this.table.stampTried(session.tried, call.passedOver));
   }
@@ -308,7 +311,7 @@ export class Balancer extends Farm {
     }
     if (code !== 1) {
       call.currentDestination = undefined;
-      return this.#refuse(code);
+      return this.#refuse(code, session.group);
     }
     const row = candidates.rows[position]!;
     const destination = this.table.destinations[row]!;
@@ -321,6 +324,7 @@ export class Balancer extends Farm {
     if (destination.isFed) this.tellFed(destination, true);
     if (closed !== CLOSED) this.counters.failed_open++;
     this.counters.selected++;
+    this.decisions.count(session.group, 1);
     return 1;
   }
 
@@ -335,7 +339,9 @@ export class Balancer extends Farm {
     return (found > 1 && (flags & FLAG_RANDOM) !== 0 ? best[this.options.below(found)] : best[0]) ?? best[0]!;
   }
 
-  #refuse<Code extends -1 | -2 | -3 | -4>(code: Code): Code {
+  /** @param group that a decision was wanted for; absent: it was another step */
+  #refuse<Code extends -1 | -2 | -3 | -4>(code: Code, group?: number): Code {
+    if (group !== undefined) this.decisions.count(group, code);
     if (code === -1) this.counters.internal_error++;
     else if (code === -2) this.counters.no_capacity++;
     else if (code === -3) this.counters.no_destination++;

@@ -4,6 +4,7 @@ export type { BalancerOptions, ResizeResult } from "./balancer-options.ts";
 export { CallLoad, type LbSession } from "./call-load.ts";
 export { FLAG_NEGATIVE, type LbCode } from "./codes.ts";
 export type { BalancerCounters } from "./counters.ts";
+export { DecisionTally, type GroupDecisions, MAX_COUNTED_GROUPS, OTHER_GROUPS } from "./decision-tally.ts";
 export {
   type Address,
   type Destination,

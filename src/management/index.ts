@@ -24,3 +24,4 @@ export type {
 } from "./ports.ts";
 export { PAGE_POLICY, SECURITY_HEADERS } from "./security-headers.ts";
 export { createManagementServer, type ManagementConfig, type ManagementServer } from "./server.ts";
+export { isCurrentValue } from "./statistics.ts";

@@ -64,8 +64,13 @@ const GAUGES: ReadonlySet<string> = new Set([
 const GAUGE_PREFIXES: readonly string[] = ["probing:latency_"];
 
 export function isGauge(ports: ManagementPorts, statistic: Statistic): boolean {
-  const name = `${statistic.group}:${statistic.name}`;
-  return (ports.gauges ?? GAUGES).has(name) || GAUGE_PREFIXES.some((prefix) => name.startsWith(prefix));
+  return isCurrentValue(statistic.group, statistic.name, ports.gauges);
+}
+
+/** Whether a statistic tells a current value, not a count since the start. @param gauges those that do so, as `group:name` */
+export function isCurrentValue(group: string, name: string, gauges: ReadonlySet<string> = GAUGES): boolean {
+  const key = `${group}:${name}`;
+  return gauges.has(key) || GAUGE_PREFIXES.some((prefix) => key.startsWith(prefix));
 }
 
 /**

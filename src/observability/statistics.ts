@@ -65,6 +65,11 @@ export class Statistics {
     return values;
   }
 
+  /** Since the start, whatever was set back. */
+  readWhole(): Values {
+    return readStatistics(this.#sources);
+  }
+
   /** Counts this one from 0 again. The caller knows that it is a counter and no current value. */
   reset(group: string, name: string): void {
     const value = readStatistics(this.#sources)[group]?.[name];

@@ -8,6 +8,7 @@ import type { SipTarget } from "../resolution/index.ts";
 import { type SipUri, uriParam } from "../sip/index.ts";
 import type { Endpoint, Listener, TimerWheel, TransactionLayer } from "../transaction/index.ts";
 import type { Branch } from "./branch.ts";
+import type { CallMeasures } from "./call-measures.ts";
 import type { Divide } from "./divide.ts";
 import type { Elsewhere } from "./elsewhere.ts";
 import type { LargeRequests } from "./large-requests.ts";
@@ -115,6 +116,8 @@ export interface ProxyCore {
   readonly defaultMaxForwards: number;
   readonly log: Log;
   readonly counters: ProxyCounters;
+  /** Measures calls; absent when nobody reads it. */
+  readonly measures?: CallMeasures | undefined;
   /** Tells the log of requests that could not be sent; absent when nobody reads it. */
   readonly sendFailures?: SendFailures | undefined;
   /** Which messages another process of this program handles, while one takes over from the other; absent: none. */

@@ -1,6 +1,8 @@
 export { loopFingerprint, makeBranch } from "./branch-id.ts";
+export { CallMeasures } from "./call-measures.ts";
 export type { Network, PingSettings, ProxyCore, ProxyTimeouts } from "./core.ts";
 export { ProxyCounters } from "./core.ts";
+export { DelayTally } from "./delay-tally.ts";
 export { type Divide, ShareOfFormer, ShareOfNext } from "./divide.ts";
 export type { Elsewhere, Found, FoundDialog } from "./elsewhere.ts";
 export { LargeRequests } from "./large-requests.ts";

@@ -319,7 +319,7 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
       this.reject(status, reason, headers);
       return;
     }
-    if (this.failovers > 0) core.counters.failovers++;
+    if (this.failovers > 0) this.noteFailover();
     const cells = load.destination === undefined ? NO_CELLS : core.balancer.pickedCells(load);
     const uri = this.addressee?.uri ?? this.destinationUri ?? this.requestUri;
     this.#hops = new HopList(core, { targets, uri, judged: this.addressee, cells, answerWithinMs });
@@ -373,6 +373,7 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
 
   /** The router sees a response pass. */
   #observe(response: SipResponse): void {
+    if (this.dialog !== undefined) this.core.measures?.observe(this, response);
     const { status, response: before } = this;
     [this.status, this.response] = [response.status, response];
     runReply(this.core, this, response);

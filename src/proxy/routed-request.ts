@@ -1,6 +1,7 @@
 import type { Destination } from "../balancer/index.ts";
 import type { SipResponse } from "../sip/index.ts";
 import type { Listener } from "../transaction/index.ts";
+import { Measured } from "./call-measures.ts";
 import { NO_FORKS } from "./forks.ts";
 import type { FailureCause, ForkTarget, TargetGuard } from "./ports.ts";
 import { ResponseContext } from "./response-context.ts";
@@ -19,6 +20,7 @@ export abstract class RoutedRequest extends ResponseContext {
   failovers = 0;
   answerWithinMs: number | undefined = undefined;
   cutShort = false;
+  measured: Measured = Measured.Nothing;
   protected target: Destination | undefined;
   protected addHeaders: [string, string][] = [];
   protected removeHeaders: string[] = [];
@@ -27,6 +29,11 @@ export abstract class RoutedRequest extends ResponseContext {
   get variables(): Map<string, unknown> {
     this.#variables ??= new Map();
     return this.#variables;
+  }
+
+  protected noteFailover(): void {
+    this.core.counters.failovers++;
+    this.core.measures?.failedOver(this.failureCause);
   }
 
   setTarget(destination: Destination | undefined): void {

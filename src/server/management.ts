@@ -1,3 +1,4 @@
+import { performance } from "node:perf_hooks";
 import type { Balancer } from "../balancer/index.ts";
 import { type Config, parseHttpListen } from "../config/index.ts";
 import type { DialogTable } from "../dialog/index.ts";
@@ -14,6 +15,7 @@ import type { FreeswitchFeeds } from "./freeswitch-feeds.ts";
 import type { FormerProcess } from "./handover/former-process.ts";
 import type { HotRestart } from "./handover/hot-restart.ts";
 import type { LoadAudit } from "./load-audit.ts";
+import type { Meters } from "./meters.ts";
 import type { Operators } from "./operators.ts";
 import type { OverloadGuard } from "./overload-guard.ts";
 import { processesOf } from "./processes.ts";
@@ -41,6 +43,7 @@ export interface ManagedParts {
   readonly guard: OverloadGuard;
   readonly audit: LoadAudit;
   readonly statistics: Statistics;
+  readonly meters: Meters;
   readonly network: SipNetwork;
   readonly hotRestart: HotRestart;
   /** Somebody can start the program again. */
@@ -55,6 +58,7 @@ export function startManagement({ config, former, log, ...parts }: ManagedParts)
     parts;
   const { listen, root, auth, tls, max_requests } = config.mi_http;
   const { address, port } = parseHttpListen(listen);
+  const offered = announcer.management(balancer);
   return createManagementServer(
     {
       ...{ balancer, dialogs, endDialog },
@@ -73,7 +77,16 @@ export function startManagement({ config, former, log, ...parts }: ManagedParts)
       freeswitch: parts.feeds,
       cluster: parts.cluster?.management,
       ...watch.management,
-      ...announcer.management(balancer),
+      ...offered,
+      streams: {
+        ...offered.streams,
+        ...parts.meters.streams({
+          ...{ balancer, nowMs: () => performance.now(), startedAtMs: parts.startedAtMs, recorded: parts.statistics },
+          probes: () => watch.prober?.figures() ?? [],
+          freeswitches: () => parts.feeds?.figures() ?? [],
+          fault: (error) => log.error({ err: error }, "cannot read the metrics"),
+        }),
+      },
       ...guard.management,
       audit: () => parts.audit.run(),
       statistics: () => parts.statistics.read(),

@@ -16,6 +16,8 @@ export interface OverloadGuardPorts {
   readonly config: Pick<Config, "overload" | "sip">;
   readonly balancer: Pick<Balancer, "isDestination">;
   readonly announcer: Pick<Announcer, "banChanged" | "overloadChanged">;
+  /** Is told of each standstill of the event loop; absent: nobody. */
+  readonly lag?: { observe(ms: number): void };
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
   readonly log: Log;
@@ -56,9 +58,10 @@ export class OverloadGuard {
 
   /** Looks at the event loop from now on: what a start keeps it busy with holds up no call. */
   begin(): void {
-    this.#stopMonitor ??= startLoopMonitor(SAMPLE_MS, (sample) =>
-      this.overload.sample({ ...sample, repeatedShare: this.#repeatedShare() }),
-    );
+    this.#stopMonitor ??= startLoopMonitor(SAMPLE_MS, (sample) => {
+      this.#ports.lag?.observe(sample.lagMs);
+      this.overload.sample({ ...sample, repeatedShare: this.#repeatedShare() });
+    });
   }
 
   /** What management offers of it. */

@@ -5,6 +5,7 @@ import { type Endpoint, facingListener, type Listener, type SendOwner, type Wire
 import type { SipListener } from "./connection-listener.ts";
 import { LentConnection } from "./lent-connection.ts";
 import type { LocalAddresses } from "./local-address.ts";
+import type { MessageTally } from "./message-tally.ts";
 
 export interface NetworkOptions {
   readonly locals: LocalAddresses;
@@ -14,6 +15,8 @@ export interface NetworkOptions {
   readonly order?: (addresses: readonly Address[]) => readonly Address[];
   readonly failed?: (address: Address) => void;
   readonly isAllowed: (source: Endpoint) => boolean;
+  /** Counts what is sent; absent when nobody reads it. */
+  readonly sent?: MessageTally;
 }
 
 const DEFAULT_PORT = 5060;
@@ -117,6 +120,7 @@ export class SipNetwork implements Network, Wire {
   }
 
   send(text: string, to: Endpoint, owner?: SendOwner): void {
+    this.#options.sent?.count(text, to.transport);
     if (to.connection instanceof LentConnection && to.connection.isOpen) to.connection.send(text, owner);
     else (to.listener as SipListener).send(text, to, owner);
   }

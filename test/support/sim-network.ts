@@ -3,7 +3,16 @@ import { type Address, Balancer, type CallLoad, type DestinationRow, parseResour
 import { type Dialog, DialogTable } from "../../src/dialog/index.ts";
 import { CallOutcomes, type OutcomeSettings } from "../../src/health/index.ts";
 import { CallPeers } from "../../src/overload/call-peers.ts";
-import { type Log, type Network, type ProxyCall, type ProxyCore, ProxyCounters, type Router, SipProxy } from "../../src/proxy/index.ts";
+import {
+  CallMeasures,
+  type Log,
+  type Network,
+  type ProxyCall,
+  type ProxyCore,
+  ProxyCounters,
+  type Router,
+  SipProxy,
+} from "../../src/proxy/index.ts";
 import type { SipTarget } from "../../src/resolution/index.ts";
 import {
   type Endpoint,
@@ -111,6 +120,7 @@ export class SimNetwork implements Network, Wire {
       defaultMaxForwards: 70,
       log: this.#log(),
       counters: new ProxyCounters(),
+      measures: new CallMeasures(),
       abandoned: new Map(),
     };
     this.proxy = new SipProxy(this.core);

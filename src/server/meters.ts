@@ -1,0 +1,34 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { isCurrentValue } from "../management/index.ts";
+import { Metrics, type MetricsSources } from "../observability/metrics.ts";
+import type { Statistics } from "../observability/statistics.ts";
+import { CallMeasures, DelayTally } from "../proxy/index.ts";
+import { MessageTally } from "../transport/message-tally.ts";
+import { VERSION } from "../version.ts";
+
+/** Upper bounds of standstills of the event loop, ms: calls suffer from some 100 ms on. */
+const LAG_BOUNDS_MS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500];
+
+/** What the path of a message counts for metrics, from the first one on; they are read only when somebody asks. */
+export class Meters {
+  readonly received = new MessageTally();
+  readonly sent = new MessageTally();
+  readonly calls = new CallMeasures();
+  readonly lag = new DelayTally(LAG_BOUNDS_MS);
+
+  /** Answers GET `/metrics`. */
+  streams(
+    sources: Omit<MetricsSources, "version" | "calls" | "lag" | "received" | "sent" | "statistics" | "isGauge"> & {
+      readonly recorded: Statistics;
+    },
+  ): Record<string, (request: IncomingMessage, response: ServerResponse) => void> {
+    const metrics = new Metrics({
+      ...sources,
+      ...{ version: VERSION, calls: this.calls, lag: this.lag, isGauge: isCurrentValue },
+      received: () => this.received.read(),
+      sent: () => this.sent.read(),
+      statistics: () => sources.recorded.readWhole(),
+    });
+    return { "/metrics": (_request, response) => metrics.answer(response) };
+  }
+}
