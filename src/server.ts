@@ -36,6 +36,7 @@ import { createRouter, ReplaceableRouter } from "./server/routers.ts";
 import { sourceFilter } from "./server/source-filter.ts";
 import { steadyWallMs } from "./server/steady-clock.ts";
 import { finishRequests } from "./server/stopping.ts";
+import { Tracing } from "./server/tracing.ts";
 import { Watch } from "./server/watch.ts";
 import { openStore } from "./store/index.ts";
 import { TimerWheel, TransactionLayer } from "./transaction/index.ts";
@@ -132,8 +133,11 @@ async function compose(
   const { overload } = guard;
 
   const locals = new LocalAddresses(nowMs);
+  const tracing = new Tracing({ config, locals, wallMs: Date.now, log });
+  opened.push(() => tracing.close());
   const network = new SipNetwork({
     locals,
+    sent: tracing.sent,
     advertised: config.sip.advertised_address,
     locate: (target) => addresses.locate(target),
     order: (all) => addresses.order(all),
@@ -143,9 +147,9 @@ async function compose(
   opened.push(() => network.close());
   const listeners = new Listeners({
     ...{ config, network, overload, locals, balancer, nowMs, log, awaited: former?.listeners },
-    receive: (message, source) => {
+    receive: tracing.watching((message, source) => {
       if (isReady) proxy.receive(message, source);
-    },
+    }),
   });
   opened.push(async () => listeners.close());
   await listeners.open();
@@ -300,7 +304,7 @@ async function compose(
   });
   statusListeners.push((change) => hotRestart.statusChanged(change));
   const statistics = new Statistics({
-    ...{ layer, proxy, dialogs, keeper, balancer, operators, registrations, cluster, overload },
+    ...{ layer, proxy, dialogs, keeper, balancer, operators, registrations, cluster, overload, tracing },
     proxyCounters: counters,
     get transport() {
       return listeners.counters;
@@ -322,7 +326,7 @@ async function compose(
   const started = await startManagement({
     ...{ config, former, balancer, dialogs, endDialog, reloads, operators, keeper, dispatchWatch, distribution, registrations },
     ...{ watch, feeds, cluster },
-    ...{ announcer, guard, audit, statistics, network, hotRestart, startedAtMs, log },
+    ...{ announcer, guard, tracing, audit, statistics, network, hotRestart, startedAtMs, log },
     mayRestart: spawn !== undefined,
   });
   management = started;

@@ -31,6 +31,7 @@ import { flag, fraction, item, list, MAX_INT32, MAX_SECONDS, MAX_TEXT_LENGTH, op
 import { OverloadSchema } from "./schema-overload.ts";
 import { RegistrarSchema } from "./schema-registrar.ts";
 import { TlsSchema } from "./schema-tls.ts";
+import { TracingSchema } from "./schema-tracing.ts";
 
 const SipSchema = Type.Object(
   {
@@ -313,6 +314,7 @@ export const ConfigSchema = Type.Object(
     dispatcher: DispatcherSchema,
     distributor: DistributorSchema,
     overload: OverloadSchema,
+    tracing: TracingSchema,
     log: LogSchema,
   },
   { additionalProperties: false },

@@ -19,6 +19,7 @@ import type { OverloadGuard } from "./overload-guard.ts";
 import { processesOf } from "./processes.ts";
 import type { Registrations } from "./registrations.ts";
 import type { Reloads } from "./reloads.ts";
+import type { Tracing } from "./tracing.ts";
 import type { Watch } from "./watch.ts";
 
 /** The parts of the program that management reads and steers; those that may be undefined are not in use. */
@@ -39,6 +40,7 @@ export interface ManagedParts {
   readonly cluster: ClusterNode | undefined;
   readonly announcer: Announcer;
   readonly guard: OverloadGuard;
+  readonly tracing: Tracing;
   readonly audit: LoadAudit;
   readonly statistics: Statistics;
   readonly network: SipNetwork;
@@ -74,6 +76,7 @@ export function startManagement({ config, former, log, ...parts }: ManagedParts)
       ...watch.management,
       ...announcer.management(balancer),
       ...guard.management,
+      ...parts.tracing.management,
       audit: () => parts.audit.run(),
       statistics: () => parts.statistics.read(),
       resetStatistic: (group, name) => parts.statistics.reset(group, name),

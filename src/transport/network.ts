@@ -14,6 +14,8 @@ export interface NetworkOptions {
   readonly order?: (addresses: readonly Address[]) => readonly Address[];
   readonly failed?: (address: Address) => void;
   readonly isAllowed: (source: Endpoint) => boolean;
+  /** Is told of each message that is about to be sent. Absent: nobody wants to know. */
+  readonly sent?: ((text: string, to: Endpoint) => void) | undefined;
 }
 
 const DEFAULT_PORT = 5060;
@@ -29,12 +31,14 @@ export class SipNetwork implements Network, Wire {
   readonly #ofTransport = new Map<string, SipListener[]>();
   /** Is asked for WebSocket clients whose connection another process of this program has. */
   lent: ((transport: "ws" | "wss", address: string, port: number) => Endpoint | undefined) | undefined = undefined;
+  readonly #sent: NetworkOptions["sent"];
   readonly #own = new Set<string>();
   readonly #wildcardPorts = new Set<number>();
   #peers: ReadonlySet<string> = new Set();
 
   constructor(options: NetworkOptions) {
     this.#options = options;
+    this.#sent = options.sent;
   }
 
   add(listener: SipListener): void {
@@ -117,6 +121,7 @@ export class SipNetwork implements Network, Wire {
   }
 
   send(text: string, to: Endpoint, owner?: SendOwner): void {
+    this.#sent?.(text, to);
     if (to.connection instanceof LentConnection && to.connection.isOpen) to.connection.send(text, owner);
     else (to.listener as SipListener).send(text, to, owner);
   }

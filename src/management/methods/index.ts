@@ -45,6 +45,7 @@ import { ps } from "./ps.ts";
 import { pwd } from "./pwd.ts";
 import { resetStatistics } from "./reset-statistics.ts";
 import { restart } from "./restart.ts";
+import { tracerCapture } from "./tracer-capture.ts";
 import { uptime } from "./uptime.ts";
 import { version } from "./version.ts";
 import { which } from "./which.ts";
@@ -88,6 +89,7 @@ export const allMethods: readonly Method[] = [
   lbRegistrations,
   lbExplain,
   lbWhatIf,
+  tracerCapture,
   distributorNext,
   distributorCtl,
   dispatcherList,
