@@ -34,6 +34,7 @@ import { Reloads } from "./server/reloads.ts";
 import { RestoredPings } from "./server/restored-pings.ts";
 import { createRouter, ReplaceableRouter } from "./server/routers.ts";
 import { sourceFilter } from "./server/source-filter.ts";
+import { withSpans } from "./server/spans.ts";
 import { steadyWallMs } from "./server/steady-clock.ts";
 import { finishRequests } from "./server/stopping.ts";
 import { Tracing } from "./server/tracing.ts";
@@ -267,7 +268,8 @@ async function compose(
   tableListeners.push(() => watch.tableChanged());
   const large = new LargeRequests({ network, limitBytes: config.sip.udp_mtu, nowMs });
   const core: ProxyCore = {
-    ...{ layer, wheel, nowMs, dialogs, balancer, network, router, dispatcher: dispatching.dispatcher, log, counters, overload, large },
+    ...{ layer, wheel, nowMs, dialogs, balancer, network, dispatcher: dispatching.dispatcher, log, counters, overload, large },
+    router: await withSpans(router, config, log),
     outcomes: feeds?.outcomes(watch.outcomes) ?? watch.outcomes,
     registrar: registrations?.registrar,
     pings: pingSettings(config, announcer),

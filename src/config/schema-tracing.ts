@@ -1,6 +1,6 @@
 import { Type } from "typebox";
 import { checkHepUrl } from "./checks.ts";
-import { optionalText, whole } from "./schema-keys.ts";
+import { flag, optionalText, whole } from "./schema-keys.ts";
 
 const MAX_UINT32 = 4_294_967_295;
 
@@ -22,6 +22,10 @@ export const TracingSchema = Type.Object(
     hep_auth_key: optionalText("Key that the capture server wants in each packet. It goes over the network as it stands here.", {
       secret: true,
     }),
+    opentelemetry: flag(
+      "Tell an OpenTelemetry SDK of each call: a span for the INVITE, and one inside it for each destination that it is sent to. The SDK is loaded beside the program, by NODE_OPTIONS=--import; without one there are no spans.",
+      false,
+    ),
   },
   { description: "Copies of SIP messages, for those who look for a fault.", additionalProperties: false },
 );
