@@ -79,7 +79,11 @@ export class TracedRouter implements Router {
     this.#begin(spans);
     const { status } = response;
     if (status < 200) (spans.attempt ?? spans.call).addEvent(`${status}`);
-    else this.#ports.soon(() => this.#look(call));
+    else if (status < 300) this.#ports.soon(() => this.#look(call)); // it is on its way, but not there yet
+  }
+
+  rejected(call: TracedCall): void {
+    this.#look(call);
   }
 
   handles(method: string): boolean {
@@ -109,8 +113,7 @@ export class TracedRouter implements Router {
     };
     spans.next = { atMs: this.#ports.wallMs(), attributes };
     this.#ports.soon(() => {
-      if (call.isAnswered === true) spans.next = undefined;
-      this.#begin(spans);
+      if (call.isAnswered !== true) this.#begin(spans);
       this.#look(call);
     });
   }

@@ -220,6 +220,7 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
 
   protected override onRejected(): void {
     this.#end(this.cancelled ? "Cancelled" : "Rejected");
+    this.core.router.rejected?.(this);
   }
 
   #decide(handler: Handler): void {
