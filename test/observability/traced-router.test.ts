@@ -3,8 +3,8 @@ import { describe, it } from "node:test";
 import type { Attributes, Span, SpanStatus, Tracer } from "@opentelemetry/api";
 import { TracedRouter } from "../../src/observability/traced-router.ts";
 import type { Router } from "../../src/proxy/index.ts";
-import { delivered, invite } from "../support/sim-call.ts";
 import { settled } from "../support/settled.ts";
+import { delivered, invite } from "../support/sim-call.ts";
 import { balancingRouter, SimNetwork } from "../support/sim-network.ts";
 import { responseTo } from "../support/sip-messages.ts";
 

@@ -3,9 +3,9 @@ import { describe, it } from "node:test";
 import { context, type Span, type SpanOptions, trace } from "@opentelemetry/api";
 import type { Router } from "../../src/proxy/index.ts";
 import { withSpans } from "../../src/server/spans.ts";
+import { settled } from "../support/settled.ts";
 import { invite } from "../support/sim-call.ts";
 import { SimNetwork } from "../support/sim-network.ts";
-import { settled } from "../support/settled.ts";
 
 const ROUTER: Router = { request: (call) => void call.reply(486), failure: () => undefined, handles: () => true };
 
