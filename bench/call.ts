@@ -4,6 +4,7 @@ import { DialogTable } from "../src/dialog/index.ts";
 import { type Network, type ProxyCore, ProxyCounters, SipProxy } from "../src/proxy/index.ts";
 import { createDefaultRouter } from "../src/routing/index.ts";
 import { Announcer } from "../src/server/announcer.ts";
+import { type MessageTap, Tracing } from "../src/server/tracing.ts";
 import { type Endpoint, type Listener, TimerWheel, TransactionLayer, type Wire } from "../src/transaction/index.ts";
 import { below, RandomTokens } from "../src/transport/chance.ts";
 
@@ -40,6 +41,8 @@ const SDP =
 interface FarmOptions {
   readonly explain?: boolean;
   readonly events?: boolean;
+  /** Values of `tracing`, as YAML. */
+  readonly tracing?: string;
 }
 
 /** What is compared with having nothing of it. The first is a check of the measurement: it should find nothing. */
@@ -47,6 +50,8 @@ const VARIANTS: readonly (readonly [name: string, options: FarmOptions])[] = [
   ["nothing", {}],
   ["explain.calls: 1000", { explain: true }],
   ["events and their history", { events: true }],
+  ["tracing.ring_size: 16", { tracing: "{ ring_size: 16 }" }],
+  ["tracing.hep_url", { tracing: `{ ring_size: 0, hep_url: "udp:127.0.0.1:9" }` }],
 ];
 
 /** One of the proxies that are compared: it makes calls, and at the end proves that none is left. */
@@ -60,12 +65,22 @@ interface Farm {
 }
 
 /** A proxy without sockets. A call is complete: INVITE, 100, 180, 200, ACK, BYE, 200, and all timers after it. */
-function createFarm({ explain = false, events = false }: FarmOptions = {}): Farm {
+function createFarm({ explain = false, events = false, tracing: traced = "{ ring_size: 0 }" }: FarmOptions = {}): Farm {
   let nowMs = 0;
   let sent: { text: string; to: Endpoint } | undefined;
   const toDestination: { text: string; to: Endpoint }[] = [];
+  const tracing = new Tracing({
+    config: parseConfig(`tracing: ${traced}`, "bench", {}),
+    locals: { towards: () => "192.0.2.1" },
+    wallMs: Date.now,
+    log: QUIET,
+  });
+  let tap: MessageTap | undefined;
+  let take: MessageTap = (text, from) => proxy.receive(text, from);
+  const untapped = take;
   const wire: Wire = {
     send(text, to) {
+      tap?.(text, to);
       sent = { text, to };
       if (to.port === 5080) toDestination.push(sent);
     },
@@ -132,7 +147,7 @@ function createFarm({ explain = false, events = false }: FarmOptions = {}): Farm
 
   function receive(text: string, from: Endpoint): void {
     const startMs = performance.now();
-    proxy.receive(text, from);
+    take(text, from);
     farm.insideMs += performance.now() - startMs;
   }
 
@@ -185,12 +200,15 @@ function createFarm({ explain = false, events = false }: FarmOptions = {}): Farm
     const left = balancer.destinations().reduce((sum, { resources }) => sum + balancer.load(resources[0]!.cell), 0);
     if (left !== 0) throw new Error(`Cannot trust the figure: ${left} calls are still counted`);
     announcer?.close();
+    void tracing.close();
     nowMs += 60_000;
     wheel.advance(nowMs);
     if (layer.serverCount + layer.clientCount !== 0) throw new Error("Cannot trust the figure: transactions are left after all timers");
   }
 
   function enable(on: boolean): void {
+    tap = on ? tracing.sent : undefined;
+    take = on ? tracing.watching(untapped) : untapped;
     balancerOptions.looks = on && explain ? looks : undefined;
     dialogs.onState = on && announcer !== undefined ? (dialog, before) => announcer.dialogChanged(dialog, before) : undefined;
   }

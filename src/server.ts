@@ -34,9 +34,12 @@ import { Registrations } from "./server/registrations.ts";
 import { Reloads } from "./server/reloads.ts";
 import { RestoredPings } from "./server/restored-pings.ts";
 import { createRouter, ReplaceableRouter } from "./server/routers.ts";
+import type { RunningServer } from "./server/running-server.ts";
 import { sourceFilter } from "./server/source-filter.ts";
+import { withSpans } from "./server/spans.ts";
 import { steadyWallMs } from "./server/steady-clock.ts";
 import { finishRequests } from "./server/stopping.ts";
+import { Tracing } from "./server/tracing.ts";
 import { Watch } from "./server/watch.ts";
 import { openStore } from "./store/index.ts";
 import { TimerWheel, TransactionLayer } from "./transaction/index.ts";
@@ -45,21 +48,7 @@ import { LocalAddresses } from "./transport/local-address.ts";
 import { SipNetwork } from "./transport/network.ts";
 import { startTicker } from "./transport/ticker.ts";
 
-/** The running program. */
-export interface RunningServer {
-  /** Addresses that SIP is taken on, such as `udp:127.0.0.1:5060`. */
-  readonly sip: readonly string[];
-  /** Address of the management interface. */
-  readonly managementUrl: string;
-  /** Loads the destinations again, and the parts of a new configuration that can change while running. Rejects and changes nothing when they cannot be used. */
-  reload(config?: Config): Promise<void>;
-  /** Has a new process take over. Answers its id; rejects with a sentence, and nothing has changed, when it cannot. */
-  restart(): Promise<number>;
-  /** The id of a process that has taken over, once a restart that is under way has come to its end. Undefined: this process goes on. */
-  successor(): Promise<number | undefined>;
-  /** Refuses new calls, waits up to `sip.stop_timeout` for requests in flight, closes everything. */
-  stop(): Promise<void>;
-}
+export type { RunningServer } from "./server/running-server.ts";
 
 /** Starts everything that the configuration names. What was opened is closed again when a part of it cannot start. */
 export async function startServer(config: Config, log: Logger, options: StartOptions = {}): Promise<RunningServer> {
@@ -134,23 +123,26 @@ async function compose(
   const { overload } = guard;
 
   const locals = new LocalAddresses(nowMs);
+  const tracing = new Tracing({ config, locals, wallMs: Date.now, log });
+  opened.push(() => tracing.close());
   const network = new SipNetwork({
     locals,
+    sent: tracing.sent,
     advertised: config.sip.advertised_address,
     locate: (target) => addresses.locate(target),
     order: (all) => addresses.order(all),
     failed: (address) => addresses.failed(address),
     isAllowed: sourceFilter(config.sip.allow, balancer),
-    sent: meters.sent,
+    tally: meters.sent,
   });
   opened.push(() => network.close());
   const listeners = new Listeners({
     ...{ config, network, overload, locals, balancer, nowMs, log, awaited: former?.listeners },
-    receive: (message, source) => {
+    receive: tracing.watching((message, source) => {
       if (!isReady) return;
       meters.received.count(message, source.transport);
       proxy.receive(message, source);
-    },
+    }),
   });
   opened.push(async () => listeners.close());
   await listeners.open();
@@ -269,7 +261,8 @@ async function compose(
   tableListeners.push(() => watch.tableChanged());
   const large = new LargeRequests({ network, limitBytes: config.sip.udp_mtu, nowMs });
   const core: ProxyCore = {
-    ...{ layer, wheel, nowMs, dialogs, balancer, network, router, dispatcher: dispatching.dispatcher, log, counters, overload, large },
+    ...{ layer, wheel, nowMs, dialogs, balancer, network, dispatcher: dispatching.dispatcher, log, counters, overload, large },
+    router: await withSpans(router, config, log),
     measures: meters.calls,
     outcomes: feeds?.outcomes(watch.outcomes) ?? watch.outcomes,
     registrar: registrations?.registrar,
@@ -308,7 +301,7 @@ async function compose(
   });
   statusListeners.push((change) => hotRestart.statusChanged(change));
   const statistics = new Statistics({
-    ...{ layer, proxy, dialogs, keeper, balancer, operators, registrations, cluster, overload },
+    ...{ layer, proxy, dialogs, keeper, balancer, operators, registrations, cluster, overload, tracing },
     proxyCounters: counters,
     get transport() {
       return listeners.counters;
@@ -330,7 +323,7 @@ async function compose(
   const started = await startManagement({
     ...{ config, former, balancer, dialogs, endDialog, reloads, operators, keeper, dispatchWatch, distribution, registrations },
     ...{ watch, feeds, cluster },
-    ...{ announcer, guard, audit, statistics, meters, network, hotRestart, startedAtMs, log },
+    ...{ announcer, guard, tracing, audit, statistics, meters, network, hotRestart, startedAtMs, log },
     mayRestart: spawn !== undefined,
   });
   management = started;

@@ -48,6 +48,14 @@ export function checkListen(text: string): string | undefined {
   return wantedBy(() => parseListen(text));
 }
 
+/** Where a capture server takes HEP. */
+export function checkHepUrl(text: string): string | undefined {
+  const rest = /^(?:udp|tcp):(?:\/\/)?(.*:\d{1,5})$/.exec(text)?.[1];
+  return rest !== undefined && checkHostPort(rest) === undefined
+    ? undefined
+    : 'a transport, a host and a port, such as "udp:homer.example.net:9060" or "tcp:[2001:db8::1]:9061"';
+}
+
 export function checkNameServer(text: string): string | undefined {
   return parseNameServer(text) === undefined
     ? 'the IP address of a name server, with or without a port, such as "192.0.2.53", "192.0.2.53:5353" or "[2001:db8::53]:53"'

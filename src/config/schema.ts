@@ -30,6 +30,7 @@ import { MiHttpSchema } from "./schema-management.ts";
 import { OverloadSchema } from "./schema-overload.ts";
 import { RegistrarSchema } from "./schema-registrar.ts";
 import { TlsSchema } from "./schema-tls.ts";
+import { TracingSchema } from "./schema-tracing.ts";
 
 const SipSchema = Type.Object(
   {
@@ -299,6 +300,7 @@ export const ConfigSchema = Type.Object(
     dispatcher: DispatcherSchema,
     distributor: DistributorSchema,
     overload: OverloadSchema,
+    tracing: TracingSchema,
     log: LogSchema,
   },
   { additionalProperties: false },

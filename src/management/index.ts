@@ -6,6 +6,8 @@ export { drainCalls } from "./drain-calls.ts";
 export type {
   AuditDifference,
   AuditView,
+  CapturedMessageView,
+  CaptureView,
   ClusterCapability,
   ClusterNodeFigures,
   ClusterPort,

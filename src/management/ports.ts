@@ -177,6 +177,27 @@ export interface AuditView {
   readonly freeswitch: readonly { url: string; sessions: number | undefined; calls: number; isShort: boolean }[];
 }
 
+/** A message of a call, credentials masked. */
+export interface CapturedMessageView {
+  /** ISO 8601, in UTC. */
+  readonly time: string;
+  readonly direction: "in" | "out";
+  readonly transport: string;
+  /** Address and port of this side, and of the other one, such as `192.0.2.1:5060`. */
+  readonly local: string;
+  readonly remote: string;
+  readonly message: string;
+}
+
+/** The messages of a call that are remembered. */
+export interface CaptureView {
+  readonly messages: readonly CapturedMessageView[];
+  /** Further ones, which are not told. */
+  readonly omitted: number;
+  /** Since when messages of all calls are remembered, ISO 8601; undefined: there was none. */
+  readonly oldest: string | undefined;
+}
+
 /** What the management methods need of the rest of the program. */
 export interface ManagementPorts {
   readonly balancer: Pick<
@@ -233,6 +254,8 @@ export interface ManagementPorts {
   forgive?(destination: Destination): void;
   /** What is remembered of the decisions for a call; `undefined` when that is nothing. Absent: `lb_explain` is not offered. */
   explain?(callId: string): object | undefined;
+  /** The latest messages of the call. Absent: `capture` is not offered. */
+  capture?(callId: string): CaptureView;
   /** What a start with these arguments would look at and answer, without doing it. Absent: `lb_what_if` is not offered. */
   whatIf?(group: number, resources: string, flags: string): object;
   /** Answers GET requests for the paths that are its keys, such as `/events`, and keeps the connection for as long as it wants. */

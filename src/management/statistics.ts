@@ -58,6 +58,8 @@ const GAUGES: ReadonlySet<string> = new Set([
   "registrar:active",
   "registrar:leaving",
   "tm:inuse_transactions",
+  "tracing:hep_waiting_bytes",
+  "tracing:messages",
 ]);
 
 /** Beginnings of names that tell current values, one for each destination. */

@@ -37,6 +37,8 @@ export interface StatisticsSources {
   readonly probing?: ProbeStatisticsSource | undefined;
   /** Plain counters of what is refused for its amount, to be read anew each time; absent when everything is taken. */
   readonly overload?: { readonly counters: Record<string, number> } | undefined;
+  /** Plain counters of the copies of messages, to be read anew each time. */
+  readonly tracing?: { readonly counters: Record<string, number> } | undefined;
   /** Plain counters of what names were found to lead to, to be read anew each time. */
   readonly resolution?: { readonly counters: Record<string, number> } | undefined;
   /** Seconds since the start. */
@@ -145,6 +147,7 @@ function readStatistics(sources: StatisticsSources): Values {
     ...(sources.events === undefined ? {} : { events: { ...sources.events.counters } }),
     ...(sources.registrations === undefined ? {} : { registrar: sources.registrations.counters }),
     ...(sources.overload === undefined ? {} : { overload: sources.overload.counters }),
+    ...(sources.tracing === undefined ? {} : { tracing: sources.tracing.counters }),
     ...(sources.resolution === undefined ? {} : { resolution: sources.resolution.counters }),
     ...(sources.freeswitch === undefined ? {} : { freeswitch: { ...sources.freeswitch.counters } }),
     ...(sources.cluster === undefined ? {} : { clusterer: { ...sources.cluster.counters } }),

@@ -35,13 +35,16 @@ export class HopList {
   readonly #uri: string;
   readonly #answerWithinMs: number | undefined;
   readonly #sinceMs: number;
+  readonly #callId: string;
   readonly #cells: readonly number[];
   /** Shared by the branches: they say one thing of the destination, once. */
   readonly outcome: BranchOutcome | undefined;
   #at = 0;
 
-  constructor(core: ProxyCore, { targets, uri, judged, cells, answerWithinMs }: HopTerms) {
+  /** @param callId for the log */
+  constructor(core: ProxyCore, { targets, uri, judged, cells, answerWithinMs }: HopTerms, callId: string) {
     this.#core = core;
+    this.#callId = callId;
     this.#targets = targets.slice(0, MAX_HOPS);
     this.#uri = uri;
     this.#answerWithinMs = answerWithinMs;
@@ -83,7 +86,7 @@ export class HopList {
    */
   advance(branch: Branch, response: SipResponse | undefined, cause: FailureCause): boolean {
     const { network, counters, log } = this.#core;
-    if (mayGoOverUdp(this.#core, branch, cause)) return true;
+    if (mayGoOverUdp(this.#core, branch, cause, this.#callId)) return true;
     const isSilent = cause === "transport-error" || cause === "refused" || (cause === "timeout" && !branch.heard && !branch.cutShort);
     if (isSilent && this.#targets.length > 1) network.failed?.(this.current);
     const isOverloaded = cause === "response" && response?.status === 503 && !branch.rang && !lacksRoom(response);
@@ -93,7 +96,7 @@ export class HopList {
     counters.address_failovers++;
     const next = this.current;
     log.info(
-      { address, port, cause, next: `${next.address} ${next.port}` },
+      { callId: this.#callId, address, port, cause, next: `${next.address} ${next.port}` },
       "Address does not answer: the next one of the same name is tried",
     );
     return true;
@@ -123,11 +126,16 @@ export function isTooLarge({ transport }: Endpoint, text: string): boolean {
 }
 
 /** Whether nobody took a request over TCP that was sent there for its size: it is to be placed again, and then goes over UDP. */
-export function mayGoOverUdp({ counters, log }: ProxyCore, { target, heard, cutShort }: Branch, cause: FailureCause): boolean {
+export function mayGoOverUdp(
+  { counters, log }: ProxyCore,
+  { target, heard, cutShort }: Branch,
+  cause: FailureCause,
+  callId: string,
+): boolean {
   if (target.insteadOf === undefined || heard || cutShort || cause === "response") return false;
   counters.large_back_to_udp++;
   const { address, port } = target;
-  log.info({ address, port, cause }, "Large request is sent over UDP: its next hop takes none over TCP");
+  log.info({ callId, address, port, cause }, "Large request is sent over UDP: its next hop takes none over TCP");
   return true;
 }
 

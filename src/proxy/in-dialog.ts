@@ -223,7 +223,11 @@ export class InDialogContext extends ResponseContext {
       return;
     }
     this.#plan = plan;
-    this.#hops = new HopList(this.core, { targets, uri: plan.hop, judged: undefined, cells: NONE, answerWithinMs: undefined });
+    this.#hops = new HopList(
+      this.core,
+      { targets, uri: plan.hop, judged: undefined, cells: NONE, answerWithinMs: undefined },
+      this.transaction.request.callId,
+    );
     this.#transmit(plan, this.#hops);
   }
 

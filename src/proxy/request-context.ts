@@ -220,6 +220,7 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
 
   protected override onRejected(): void {
     this.#end(this.cancelled ? "Cancelled" : "Rejected");
+    this.core.router.rejected?.(this);
   }
 
   #decide(handler: Handler): void {
@@ -294,7 +295,7 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
     for (const { target, places } of others) {
       const { uri, requestUri = this.requestUri, row, cells = NO_CELLS } = target;
       const terms = { targets: places.slice(0, 1), uri, judged: undefined, cells, answerWithinMs: this.answerWithinMs };
-      const branch = this.#branchTo(new HopList(this.core, terms), requestUri, row);
+      const branch = this.#branchTo(new HopList(this.core, terms, this.callId), requestUri, row);
       if (branch !== undefined) this.fork(branch);
     }
   }
@@ -322,7 +323,7 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
     if (this.failovers > 0) this.noteFailover();
     const cells = load.destination === undefined ? NO_CELLS : core.balancer.pickedCells(load);
     const uri = this.addressee?.uri ?? this.destinationUri ?? this.requestUri;
-    this.#hops = new HopList(core, { targets, uri, judged: this.addressee, cells, answerWithinMs });
+    this.#hops = new HopList(core, { targets, uri, judged: this.addressee, cells, answerWithinMs }, this.callId);
     this.#transmit(this.#hops);
   }
 

@@ -28,7 +28,7 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
   /** Others that are waited for at the same time; absent when there are none. */
   #forks: Set<Branch> | undefined;
   /** Status of the final response that went to the caller, or of the one that was kept back on purpose; 0 before. */
-  protected finalStatus = 0;
+  finalStatus = 0;
   /** Its caller can be answered no more. */
   #isDeserted = false;
   #best: SipResponse | undefined;

@@ -12,6 +12,7 @@ const SECTIONS = [
   "registrar",
   "freeswitch",
   "cluster",
+  "tracing",
 ] as const;
 
 /** Keys of the configuration whose new values need another start. `routing`, the blacklists that it uses, `distributor` and `log.level` take effect at once. */

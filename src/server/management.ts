@@ -21,6 +21,7 @@ import type { OverloadGuard } from "./overload-guard.ts";
 import { processesOf } from "./processes.ts";
 import type { Registrations } from "./registrations.ts";
 import type { Reloads } from "./reloads.ts";
+import type { Tracing } from "./tracing.ts";
 import type { Watch } from "./watch.ts";
 
 /** The parts of the program that management reads and steers; those that may be undefined are not in use. */
@@ -41,6 +42,7 @@ export interface ManagedParts {
   readonly cluster: ClusterNode | undefined;
   readonly announcer: Announcer;
   readonly guard: OverloadGuard;
+  readonly tracing: Tracing;
   readonly audit: LoadAudit;
   readonly statistics: Statistics;
   readonly meters: Meters;
@@ -88,6 +90,7 @@ export function startManagement({ config, former, log, ...parts }: ManagedParts)
         }),
       },
       ...guard.management,
+      ...parts.tracing.management,
       audit: () => parts.audit.run(),
       statistics: () => parts.statistics.read(),
       resetStatistic: (group, name) => parts.statistics.reset(group, name),

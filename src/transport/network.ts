@@ -16,7 +16,9 @@ export interface NetworkOptions {
   readonly failed?: (address: Address) => void;
   readonly isAllowed: (source: Endpoint) => boolean;
   /** Counts what is sent; absent when nobody reads it. */
-  readonly sent?: MessageTally;
+  readonly tally?: MessageTally;
+  /** Is told of each message that is about to be sent. Absent: nobody wants to know. */
+  readonly sent?: ((text: string, to: Endpoint) => void) | undefined;
 }
 
 const DEFAULT_PORT = 5060;
@@ -32,12 +34,16 @@ export class SipNetwork implements Network, Wire {
   readonly #ofTransport = new Map<string, SipListener[]>();
   /** Is asked for WebSocket clients whose connection another process of this program has. */
   lent: ((transport: "ws" | "wss", address: string, port: number) => Endpoint | undefined) | undefined = undefined;
+  readonly #tally: MessageTally | undefined;
+  readonly #sent: NetworkOptions["sent"];
   readonly #own = new Set<string>();
   readonly #wildcardPorts = new Set<number>();
   #peers: ReadonlySet<string> = new Set();
 
   constructor(options: NetworkOptions) {
     this.#options = options;
+    this.#tally = options.tally;
+    this.#sent = options.sent;
   }
 
   add(listener: SipListener): void {
@@ -120,7 +126,8 @@ export class SipNetwork implements Network, Wire {
   }
 
   send(text: string, to: Endpoint, owner?: SendOwner): void {
-    this.#options.sent?.count(text, to.transport);
+    this.#tally?.count(text, to.transport);
+    this.#sent?.(text, to);
     if (to.connection instanceof LentConnection && to.connection.isOpen) to.connection.send(text, owner);
     else (to.listener as SipListener).send(text, to, owner);
   }

@@ -76,6 +76,7 @@ const NAMES: Record<string, string> = {
     address_changes refused`,
   routing: `failover_no_destination failover_max_reached failover_budget_spent failover_after_media denied_targets outbound_calls outbound_refused
     outbound_refused_draining outbound_failed outbound_uncounted`,
+  tracing: "written too_large messages hep_sent hep_dropped hep_too_long hep_errors hep_waiting_bytes",
 };
 
 /** What is not 0 even in a server that does nothing. */
@@ -98,6 +99,7 @@ describe("the statistics of a running server that watches its destinations in ev
       routing: { rules: [{ group: 1, resources: pstn }] }
       overload: { max_lag: 0, max_utilization: 0 }
       cluster: { redis_url: "${redis.url}" }
+      tracing: { hep_url: "udp:${ADDRESS}:9060" }
       mi_http: { listen: "127.0.0.1:0" }`;
     server = await startServer(parseConfig(text, "headroom.yaml", {}), pino({ level: "silent" }));
     statistics = await mi("get_statistics", [["all"]]);

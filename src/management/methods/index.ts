@@ -46,6 +46,7 @@ import { ps } from "./ps.ts";
 import { pwd } from "./pwd.ts";
 import { resetStatistics } from "./reset-statistics.ts";
 import { restart } from "./restart.ts";
+import { tracerCapture } from "./tracer-capture.ts";
 import { uptime } from "./uptime.ts";
 import { version } from "./version.ts";
 import { which } from "./which.ts";
@@ -90,6 +91,7 @@ export const allMethods: readonly Method[] = [
   lbRegistrations,
   lbExplain,
   lbWhatIf,
+  tracerCapture,
   distributorNext,
   distributorCtl,
   dispatcherList,

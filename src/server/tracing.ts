@@ -1,0 +1,132 @@
+import type { Config } from "../config/index.ts";
+import { parseHepUrl } from "../config/schema-tracing.ts";
+import { type CaptureView, fromWire } from "../management/index.ts";
+import { callIdOf } from "../observability/capture/call-id.ts";
+import { type CapturedMessage, MessageRing } from "../observability/capture/message-ring.ts";
+import { withoutSecrets } from "../observability/capture/without-secrets.ts";
+import { HepSender } from "../observability/hep/hep-sender.ts";
+import type { Log } from "../proxy/index.ts";
+import type { Endpoint } from "../transaction/index.ts";
+
+/** Most messages of a call that are told; the first ones, as a call that is looked at went wrong when it began. */
+export const MAX_TOLD_MESSAGES = 500;
+const MIB = 1024 * 1024;
+const MICROSECONDS = 1_000;
+
+export interface TracingPorts {
+  readonly config: Pick<Config, "tracing">;
+  /** The address of ours that a peer sees, for listeners on a wildcard. */
+  readonly locals: { towards(remoteAddress: string): string };
+  /** Milliseconds since 1970. */
+  readonly wallMs: () => number;
+  readonly log: Log;
+}
+
+/** Is told of each message on its way in and out. */
+export type MessageTap = (text: string, peer: Endpoint) => void;
+
+/** Copies of messages: a ring for whoever looks at a call later, and packets for a capture server. What nobody wants costs nothing: there is no tap then. */
+export class Tracing {
+  readonly #ports: TracingPorts;
+  readonly #ring: MessageRing | undefined;
+  readonly #hep: HepSender | undefined;
+  /** The packets of one millisecond keep their order by their microseconds, as there is no finer clock of the day. */
+  #millisecond = 0;
+  #ofMillisecond = 0;
+
+  constructor(ports: TracingPorts) {
+    this.#ports = ports;
+    const { ring_size, hep_url, hep_capture_id, hep_auth_key } = ports.config.tracing;
+    if (ring_size > 0) this.#ring = new MessageRing(ring_size * MIB);
+    if (hep_url === null) return;
+    this.#hep = new HepSender({
+      server: parseHepUrl(hep_url),
+      agent: { captureId: hep_capture_id, authKey: hep_auth_key ?? undefined },
+      log: ports.log,
+    });
+  }
+
+  /** For what is sent; absent when nobody wants it. */
+  get sent(): MessageTap | undefined {
+    return this.#isWanted ? (text, to) => this.#take(text, to, false) : undefined;
+  }
+
+  /** The same receiver, which this one looks over the shoulder of. */
+  watching(receive: MessageTap): MessageTap {
+    if (!this.#isWanted) return receive;
+    return (text, source) => {
+      this.#take(text, source, true);
+      receive(text, source);
+    };
+  }
+
+  /** Plain counters, to be read anew each time. */
+  get counters(): Record<string, number> {
+    const ring = this.#ring;
+    return {
+      ...(ring !== undefined && { written: ring.written, too_large: ring.too_large, messages: ring.count }),
+      ...(this.#hep !== undefined && { ...this.#hep.counters, hep_waiting_bytes: this.#hep.waitingBytes }),
+    };
+  }
+
+  /** What management offers of this. */
+  get management(): { capture?: (callId: string) => CaptureView } {
+    const ring = this.#ring;
+    return ring === undefined ? {} : { capture: (callId) => viewOf(ring, callId) };
+  }
+
+  async close(): Promise<void> {
+    await this.#hep?.close();
+  }
+
+  get #isWanted(): boolean {
+    return this.#ring !== undefined || this.#hep !== undefined;
+  }
+
+  #take(text: string, { transport, address: remote, port: remotePort, listener }: Endpoint, isReceived: boolean): void {
+    const { locals, wallMs } = this.#ports;
+    const { address, port: localPort } = listener;
+    const local = address === "0.0.0.0" || address === "::" ? locals.towards(remote) : address;
+    const message: CapturedMessage = { atMs: wallMs(), isReceived, transport, local, localPort, remote, remotePort, text };
+    this.#ring?.write(message);
+    if (this.#hep !== undefined) this.#copy(this.#hep, message);
+  }
+
+  #copy(hep: HepSender, { atMs, isReceived, transport, local, localPort, remote, remotePort, text }: CapturedMessage): void {
+    const millisecond = Math.trunc(atMs);
+    this.#ofMillisecond = millisecond === this.#millisecond ? Math.min(this.#ofMillisecond + 1, MICROSECONDS - 1) : 0;
+    this.#millisecond = millisecond;
+    const own = { address: local, port: localPort };
+    const other = { address: remote, port: remotePort };
+    hep.send({
+      source: isReceived ? other : own,
+      target: isReceived ? own : other,
+      isDatagram: transport === "udp",
+      seconds: Math.trunc(millisecond / 1000),
+      microseconds: (millisecond % 1000) * MICROSECONDS + this.#ofMillisecond,
+      correlationId: callIdOf(text),
+      text,
+    });
+  }
+}
+
+function viewOf(ring: MessageRing, callId: string): CaptureView {
+  const { messages, omitted } = ring.find(callId, MAX_TOLD_MESSAGES);
+  const { oldestMs } = ring;
+  return {
+    messages: messages.map(({ atMs, isReceived, transport, local, localPort, remote, remotePort, text }) => ({
+      time: new Date(atMs).toISOString(),
+      direction: isReceived ? "in" : "out",
+      transport,
+      local: placeText(local, localPort),
+      remote: placeText(remote, remotePort),
+      message: fromWire(withoutSecrets(text)),
+    })),
+    omitted,
+    oldest: oldestMs === undefined ? undefined : new Date(oldestMs).toISOString(),
+  };
+}
+
+function placeText(address: string, port: number): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
