@@ -169,7 +169,8 @@ export class Dispatcher {
   #wasAsked(method: Method, call: RpcCall, { name: by, client }: Asker, outcome: AuditEntry["outcome"], error?: unknown): void {
     const asked = { by, client, method: method.name, params: paramsText(call.params), outcome };
     const entry = this.#audit.add({ atMs: this.#ports.nowMs(), ...asked, ...(error !== undefined && { reason: reasonOf(error) }) });
-    const { log } = this.#ports;
+    const { counters, log } = this.#ports;
+    counters?.changed(outcome);
     if (outcome === "done") log.info({ by, client, method: entry.method, params: entry.params }, "management method done");
     else log.warn({ by, client, method: entry.method, params: entry.params, reason: entry.reason }, `management method ${outcome}`);
     this.#ports.changed?.(entry);

@@ -6,6 +6,7 @@ import type { BreakerFigures, Drains, ProbeFigures } from "../health/index.ts";
 import type { BanView } from "../overload/index.ts";
 import type { BindingView } from "../registrar/index.ts";
 import type { AuditEntry } from "./audit-trail.ts";
+import type { ManagementCounters } from "./counters.ts";
 import type { DispatchPort } from "./dispatch-port.ts";
 
 /** Structured logging, as pino does it. */
@@ -275,6 +276,8 @@ export interface ManagementPorts {
   statistics(): Record<string, Record<string, number>>;
   /** Names such as `dialog:active_dialogs` that tell a current value, not a count since the start. Default: those of `statistics.ts`. */
   readonly gauges?: ReadonlySet<string>;
+  /** Counts what becomes of requests. Absent: nobody wants to know. */
+  readonly counters?: ManagementCounters;
   /** Is told of each change that was asked for. It must not throw. */
   changed?(entry: AuditEntry): void;
   /** Sets one counter to 0. Absent: `reset_statistics` is not offered. */

@@ -113,7 +113,11 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
     // Only a client of JSON-RPC can do no better than a URL, which ends up in histories and logs.
     const url = request.method === "POST" ? request.url : undefined;
     const verdict = gate.admit({ method: request.method, url, client: request.ip, headers: request.headers });
-    if (!isAsker(verdict)) return void refuse(reply, verdict);
+    if (!isAsker(verdict)) {
+      ports.counters?.refused(verdict.status);
+      return void refuse(reply, verdict);
+    }
+    if (ports.counters !== undefined) ports.counters.requests++;
     askers.set(request, verdict);
     done();
   }

@@ -36,9 +36,9 @@ describe("metrics of the running program", () => {
         "headroom_post_dial_delay_seconds_count",
         "headroom_call_setup_seconds_count",
         'headroom_requests_total{direction="received",transport="udp",method="INVITE"}',
-        'headroom_responses_total{direction="received",transport="udp",code="180"}',
-        'headroom_responses_total{direction="sent",transport="udp",code="100"}',
-        'headroom_responses_total{direction="sent",transport="udp",code="200"}',
+        'headroom_responses_total{direction="received",transport="udp",method="INVITE",code="180"}',
+        'headroom_responses_total{direction="sent",transport="udp",method="INVITE",code="100"}',
+        'headroom_responses_total{direction="sent",transport="udp",method="INVITE",code="200"}',
       ];
       for (const series of seen) assert.ok((values.get(series) ?? 0) >= 1, `${series} is ${values.get(series)}`);
       assert.equal(values.get("headroom_call_setup_seconds_count"), 1);

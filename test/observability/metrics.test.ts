@@ -22,6 +22,7 @@ function farm(overrides: Partial<MetricsSources> = {}, rows = [row(1, 1, "pstn=2
   const sources = {
     ...{ version: "1.2.3", startedAtMs: 1_700_000_000_000, balancer, calls: new CallMeasures(), lag: new DelayTally([10, 100]) },
     ...{ received: () => [], sent: () => [], statistics: () => ({}), isGauge: isCurrentValue, probes: () => [], freeswitches: () => [] },
+    ...{ breakers: () => [], drainOf: () => undefined, sets: () => [], lists: () => [] },
     ...{ nowMs: () => 0, fault: assert.ifError },
     ...overrides,
   };
@@ -139,14 +140,14 @@ describe("the metrics of calls", () => {
   it("tell messages by transport, and by method or code", async () => {
     const { metrics } = farm({
       received: () => [{ transport: "udp", method: "INVITE", count: 3 }],
-      sent: () => [{ transport: "tls", code: 486, count: 2 }],
+      sent: () => [{ transport: "tls", method: "INVITE", code: 486, count: 2 }],
     });
     const text = await metrics.text();
     assert.deepEqual(linesOf(text, "headroom_requests_total"), [
       'headroom_requests_total{direction="received",transport="udp",method="INVITE"} 3',
     ]);
     assert.deepEqual(linesOf(text, "headroom_responses_total"), [
-      'headroom_responses_total{direction="sent",transport="tls",code="486"} 2',
+      'headroom_responses_total{direction="sent",transport="tls",method="INVITE",code="486"} 2',
     ]);
   });
 
