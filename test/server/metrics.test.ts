@@ -78,7 +78,7 @@ describe("/metrics of a running server that does everything", () => {
       health: { retry_after_max: 60, breaker: { window: 10 } }
       routing: { rules: [{ group: 1, resources: pstn }] }
       cluster: { redis_url: "${redis.url}" }
-      mi_http: { listen: "127.0.0.1:0", auth: { bearer_tokens: ["${TOKEN}"] } }`;
+      mi_http: { listen: "127.0.0.1:0", auth: { tokens: [{ name: prometheus, token: "${TOKEN}" }] } }`;
     server = await startServer(parseConfig(config, "headroom.yaml", {}), pino({ level: "silent" }));
     url = new URL("/metrics", server.managementUrl).href;
     const response = await scrape({ authorization: `Bearer ${TOKEN}` });
@@ -110,7 +110,7 @@ describe("/metrics of a running server that does everything", () => {
     }
   }
 
-  it("asks for a token as management does", async () => {
+  it("asks for a token as management does, and that of a viewer is enough", async () => {
     assert.equal((await scrape()).status, 401);
     assert.equal((await scrape({ authorization: "Bearer another" })).status, 401);
   });
