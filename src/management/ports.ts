@@ -148,10 +148,10 @@ export interface ClusterPort {
   capabilities(): readonly ClusterCapability[];
   /** Resolves when the tag is active here. Rejects with a sentence. A tag that is not known is made. */
   setTagActive(tag: string): Promise<void>;
-  /** Runs a method on each living node, this one too; a node that does not answer in 3 s is an error entry. Never rejects. */
-  broadcast(method: string, params: MethodParams | undefined): Promise<readonly NodeOutcome[]>;
-  /** Runs a method on one living node. Never rejects; `undefined`: there is no such node, or it is gone. */
-  send(nodeId: number, method: string, params: MethodParams | undefined): Promise<MethodOutcome | undefined>;
+  /** Runs a method on each living node, this one too; a node that does not answer in 3 s is an error entry. Never rejects. @param by who asks, for their audit lists */
+  broadcast(method: string, params: MethodParams | undefined, by: string): Promise<readonly NodeOutcome[]>;
+  /** Runs a method on one living node. Never rejects; `undefined`: there is no such node, or it is gone. @param by who asks, for its audit list */
+  send(nodeId: number, method: string, params: MethodParams | undefined, by: string): Promise<MethodOutcome | undefined>;
 }
 
 /** Something that was counted otherwise than the calls hold it. */

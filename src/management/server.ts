@@ -68,8 +68,8 @@ export interface ManagementServer {
   attach(socket: Server): void;
   /** Opens the one that it was to take. @throws Error when somebody else has the address */
   open(): Promise<void>;
-  /** Runs a method for another node of the cluster, whose bearer tokens are no matter here. Never rejects. @param client for the log */
-  run(method: string, params: MethodParams | undefined, client: string): Promise<MethodOutcome>;
+  /** Runs a method for another node of the cluster, whose bearer tokens are no matter here. Never rejects. @param client for the log @param by who asked there */
+  run(method: string, params: MethodParams | undefined, client: string, by?: string): Promise<MethodOutcome>;
   /** Reads the certificate again; connections that are open stay as they are. @throws Error that names the file; what was in use then stays */
   reloadCertificate(): void;
   /** Stops listening and ends every connection. */
@@ -158,7 +158,7 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
       app.server.listen({ host, port });
       await once(app.server, "listening");
     },
-    run: (method, params, client) => dispatcher.outcome(method, params, client),
+    run: (method, params, client, by) => dispatcher.outcome(method, params, client, by),
     reloadCertificate: () => {
       const { server } = app as { server: Server };
       if (tls !== undefined && server instanceof TlsServer) server.setSecureContext(readCertificate(tls));
