@@ -21,6 +21,7 @@ before(async () => {
   changes = [];
   ports = fakePorts({
     changed: (entry) => void changes.push(entry),
+    capture: () => ({ messages: [], omitted: 0, oldest: undefined }),
     audit: async () => ({ calls: 0, durationMs: 0, differences: [], freeswitch: [] }),
     streams: { "/events": (_request, response) => void response.end("told") },
   });
@@ -66,6 +67,7 @@ describe("a viewer", () => {
     ["lb_reload", []],
     ["reset_statistics", [["all"]]],
     ["lb_audit", []],
+    ["capture", ["a call"]],
   ];
   for (const [method, params] of denied) {
     it(`may not run ${method} with ${params.length} parameters`, async () => {
