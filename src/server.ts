@@ -316,6 +316,7 @@ async function compose(
     distributor: distribution,
     events: announcer,
     resolution: addresses,
+    management: meters.management,
     uptimeS: () => Math.trunc((Date.now() - startedAtMs) / 1000),
   });
   await cluster?.start();
