@@ -23,6 +23,7 @@ const COMMANDS: Record<string, () => Promise<{ register(program: InstanceType<ty
   import: () => import("./cli/import.ts"),
   restart: () => import("./cli/restart.ts"),
   mi: () => import("./cli/mi.ts"),
+  top: () => import("./cli/top.ts"),
   capture: () => import("./cli/capture.ts"),
   ds: () => import("./cli/ds.ts"),
   destinations: () => import("./cli/destinations.ts"),

@@ -53,11 +53,17 @@ export async function ask({ method, params }: MiCall, options: MiOptions): Promi
  * Sends several methods in one request. Each is answered by itself: what one balancer does not offer fails alone.
  *
  * @param timeoutMs when the answer is not waited for any longer
+ * @param ended ends the wait early
  * @throws MiFailure when nobody answers
  */
-export async function askAll(calls: readonly MiCall[], options: MiOptions, timeoutMs = TIMEOUT_MS): Promise<MiResult[]> {
+export async function askAll(
+  calls: readonly MiCall[],
+  options: MiOptions,
+  timeoutMs = TIMEOUT_MS,
+  ended?: AbortSignal,
+): Promise<MiResult[]> {
   const body = JSON.stringify(calls.map(({ method, params }, id) => ({ jsonrpc: "2.0", id, method, params })));
-  const { status, text } = await post(options, body, timeoutMs);
+  const { status, text } = await post(options, body, timeoutMs, ended);
   checkStatus(status, options);
   const answers = parse(text);
   if (!Array.isArray(answers)) {
@@ -77,10 +83,17 @@ function checkStatus(status: number, { token }: MiOptions): void {
   throw new MiFailure(`the balancer wants ${wanted}: give it with --token or HEADROOM_MI_TOKEN`, status);
 }
 
-async function post({ url, token }: MiOptions, body: string, timeoutMs: number): Promise<{ status: number; text: string }> {
+async function post(
+  { url, token }: MiOptions,
+  body: string,
+  timeoutMs: number,
+  ended?: AbortSignal,
+): Promise<{ status: number; text: string }> {
   const headers = { "content-type": "application/json", ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) };
+  const late = AbortSignal.timeout(timeoutMs);
+  const signal = ended === undefined ? late : AbortSignal.any([late, ended]);
   try {
-    const response = await fetch(url, { method: "POST", headers, body, redirect: "error", signal: AbortSignal.timeout(timeoutMs) });
+    const response = await fetch(url, { method: "POST", headers, body, redirect: "error", signal });
     return { status: response.status, text: await response.text() };
   } catch (error) {
     throw new MiFailure(connectionSentence(url, error, timeoutMs));
