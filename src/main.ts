@@ -24,6 +24,7 @@ const COMMANDS: Record<string, () => Promise<{ register(program: InstanceType<ty
   restart: () => import("./cli/restart.ts"),
   mi: () => import("./cli/mi.ts"),
   top: () => import("./cli/top.ts"),
+  explain: () => import("./cli/explain.ts"),
   capture: () => import("./cli/capture.ts"),
   ds: () => import("./cli/ds.ts"),
   destinations: () => import("./cli/destinations.ts"),
