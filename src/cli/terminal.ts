@@ -29,3 +29,22 @@ export const processTerminal: Terminal = {
 export function visible(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
+
+/** Environment of colours: `NO_COLOR` (no-color.org) counts when it is not empty. */
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The stream is a terminal that can be drawn on. */
+export function isScreen({ isTTY }: { readonly isTTY?: boolean }, environment: Environment = process.env): boolean {
+  return isTTY === true && environment["TERM"] !== "dumb";
+}
+
+/** Colours go to a terminal only, and to none of somebody who wants none. */
+export function isColourful(stream: { readonly isTTY?: boolean }, environment: Environment = process.env): boolean {
+  return isScreen(stream, environment) && (environment["NO_COLOR"] ?? "") === "";
+}
+
+/** The locale of the environment has characters beyond ASCII; one that is not set has them, too: containers have none. */
+export function isUnicode(environment: Environment = process.env): boolean {
+  const locale = [environment["LC_ALL"], environment["LC_CTYPE"], environment["LANG"]].find((name) => name !== undefined && name !== "");
+  return locale === undefined || /utf-?8/i.test(locale);
+}
