@@ -1,7 +1,17 @@
 import { closeSync, openSync, readFileSync, statSync, writeSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { ConfigError, parseConfig } from "../config/index.ts";
-import { type Fate, type Finding, type Flavor, type Imported, ImportSyntaxError, importCfg, MAX_TEXT } from "../import/index.ts";
+import {
+  type Fate,
+  type Finding,
+  type Flavor,
+  type Imported,
+  ImportSyntaxError,
+  importCfg,
+  MAX_TEXT,
+  type ReadInclude,
+} from "../import/index.ts";
 import { processTerminal, type Terminal, visible } from "./terminal.ts";
 
 /** Most mistakes that are taken out of a new configuration, one a line, before it is given up. */
@@ -40,7 +50,7 @@ export function register(program: Command, terminal: Terminal = processTerminal)
 function run(file: string, options: Options, terminal: Terminal): void {
   let imported: Imported;
   try {
-    imported = checked(importCfg(readText(file), options.from), options.output ?? "headroom.yaml");
+    imported = checked(importCfg(readText(file), options.from, includedBy(file)), options.output ?? "headroom.yaml");
   } catch (cause) {
     if (!(cause instanceof ImportSyntaxError)) throw cause;
     terminal.complain(`error: ${file}: ${visible(cause.message)}`);
@@ -61,12 +71,27 @@ function run(file: string, options: Options, terminal: Terminal): void {
 /** @throws {ImportSyntaxError} for a file that cannot be read or is too large */
 function readText(file: string): string {
   try {
-    if (statSync(file).size > MAX_TEXT) throw new ImportSyntaxError(`Cannot read the configuration: it has more than ${MAX_TEXT} bytes`);
+    const { size, isFile } = describeFile(file);
+    if (!isFile) throw new ImportSyntaxError(`Cannot read the configuration: ${file} is not a file`);
+    if (size > MAX_TEXT) throw new ImportSyntaxError(`Cannot read the configuration: it has more than ${MAX_TEXT} bytes`);
     return readFileSync(file, "utf8");
   } catch (cause) {
     if (cause instanceof ImportSyntaxError) throw cause;
     throw new ImportSyntaxError(`Cannot read the configuration: ${(cause as Error).message}`, { cause });
   }
+}
+
+function describeFile(file: string): { size: number; isFile: boolean } {
+  const stats = statSync(file);
+  return { size: stats.size, isFile: stats.isFile() };
+}
+
+/** Included files are looked for beside the one that includes them, as both programs do. */
+function includedBy(main: string): ReadInclude {
+  return (path, from) => {
+    const name = resolve(dirname(from ?? main), path);
+    return { name, text: readText(name) };
+  };
 }
 
 /** Nobody else is to read what may hold passwords. */
@@ -105,7 +130,12 @@ function checked(imported: Imported, file: string): Imported {
       if (line === undefined || entry === undefined || entry.text.trimStart().startsWith("#")) continue;
       mended += 1;
       lines[line - 1] = { ...entry, text: entry.text.replace(/^( *)/, "$1# ") };
-      findings.push({ line: entry.from, fate: "todo", text: `${message}; the line stands in the new file as a comment` });
+      findings.push({
+        line: entry.from,
+        ...(entry.file !== undefined && { file: entry.file }),
+        fate: "todo",
+        text: `${message}; the line stands in the new file as a comment`,
+      });
     }
     if (mended === 0) {
       for (const { message } of problems) findings.push({ line: 0, fate: "todo", text: message });
@@ -139,6 +169,6 @@ function report(file: string, { flavor, findings }: Imported, all: boolean): str
   ];
 }
 
-function sentence(file: string, { line, fate, text }: Finding): string {
-  return `${FATES[fate]}: ${line > 0 ? `${file}:${line}: ` : ""}${visible(text)}`;
+function sentence(main: string, { line, file, fate, text }: Finding): string {
+  return `${FATES[fate]}: ${line > 0 ? `${file ?? main}:${line}: ` : ""}${visible(text)}`;
 }

@@ -4,6 +4,7 @@ import { importParams } from "./params.ts";
 import { parseCfg } from "./parse.ts";
 import { importRoutes } from "./request-route.ts";
 import { importSettings } from "./settings.ts";
+import { type ReadInclude, Sources } from "./sources.ts";
 import type { CfgFile, Flavor } from "./tree.ts";
 
 /** What became of a configuration. */
@@ -18,10 +19,12 @@ export interface Imported {
  * Makes a `headroom.yaml` of an `opensips.cfg` or a `kamailio.cfg`. Nothing is guessed: what a rule or a key cannot say is in the findings.
  *
  * @param flavor whose configuration it is; undefined: found out
+ * @param read reads the files that it includes; undefined: they are left out, and told
  * @throws {ImportSyntaxError} for a text that cannot be read to its end
  */
-export function importCfg(text: string, flavor?: Flavor): Imported {
-  const cfg = parseCfg(text, flavor);
+export function importCfg(text: string, flavor?: Flavor, read?: ReadInclude): Imported {
+  const sources = new Sources(read);
+  const cfg = parseCfg(text, flavor, sources);
   const findings = new Findings();
   const config = new NewConfig();
   for (const { line, text: words } of cfg.problems) findings.add(line, "left", words);
@@ -29,7 +32,19 @@ export function importCfg(text: string, flavor?: Flavor): Imported {
   importParams(cfg, config, findings);
   importRoutes(cfg, config, findings);
   settle(cfg, config, findings);
-  return { flavor: cfg.flavor, lines: config.lines(), findings: findings.sorted };
+  return {
+    flavor: cfg.flavor,
+    lines: config.lines().map(({ text: words, from }) => {
+      const { line, ...file } = place(from);
+      return { text: words, from: line, ...file };
+    }),
+    findings: findings.sorted.map((finding) => ({ ...finding, ...place(finding.line) })),
+  };
+
+  function place(encoded: number): { line: number; file?: string } {
+    const { file, line } = sources.place(encoded);
+    return { line, ...(file !== undefined && { file }) };
+  }
 }
 
 /** What several parts of the configuration say together. */

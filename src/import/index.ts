@@ -3,4 +3,5 @@ export { type Imported, importCfg } from "./import.ts";
 export { ImportSyntaxError, MAX_TEXT } from "./limits.ts";
 export type { NewLine } from "./new-config.ts";
 export { parseCfg } from "./parse.ts";
+export type { IncludedText, ReadInclude } from "./sources.ts";
 export type { CfgFile, Flavor } from "./tree.ts";

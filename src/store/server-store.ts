@@ -1,6 +1,6 @@
 import { type Connection, type StoredRow, tableName } from "./connection.ts";
 import type { DatabaseServer } from "./database-url.ts";
-import { insertRows, readRows, removeRow } from "./destination-rows.ts";
+import { changeRows, readRows, removeRow } from "./destination-rows.ts";
 import type { DispatcherStateTable } from "./dispatcher-state-row.ts";
 import { StoreError } from "./errors.ts";
 import type { RegistrationTable } from "./registration-row.ts";
@@ -10,7 +10,7 @@ import { onServer } from "./server-connection.ts";
 import { checkServerTable } from "./server-table.ts";
 import type { SqliteStore } from "./sqlite-store.ts";
 import type { DestinationStateStore, StateLog, StateQueueOptions } from "./state-store.ts";
-import type { DestinationStore, LoadedDestinations, NewRow, StoreOptions } from "./store.ts";
+import type { DestinationStore, LoadedDestinations, NewRow, RowChanges, StoreOptions } from "./store.ts";
 
 /** The version that OpenSIPS gives to its table. */
 const TABLE_VERSION = 3;
@@ -57,12 +57,17 @@ export class ServerStore implements DestinationStore {
   }
 
   import(rows: readonly NewRow[]): Promise<readonly number[]> {
+    return this.change({ added: rows, changed: [], removed: [] });
+  }
+
+  change(changes: RowChanges): Promise<readonly number[]> {
     const { table, feeds } = this.#options;
-    return this.#run((db) => insertRows(db, { table, kind: this.#server.kind, feeds }, rows));
+    const { kind, name: file } = this.#server;
+    return this.#write((db) => changeRows(db, { file, table, kind, feeds }, changes));
   }
 
   remove(id: number): Promise<StoredRow | undefined> {
-    return this.#run((db) => removeRow(db, this.#options.table, id));
+    return this.#write((db) => removeRow(db, this.#options.table, id));
   }
 
   states(log: StateLog, options?: StateQueueOptions): DestinationStateStore {
@@ -84,6 +89,20 @@ export class ServerStore implements DestinationStore {
   #beside(): SqliteStore {
     if (this.#local !== undefined) return this.#local;
     throw new StoreError("NO_DATABASE", `Cannot write anything down beside database "${this.#server.name}": no file is named for that`);
+  }
+
+  /** A user who may SELECT is enough for a program that runs, so this is how somebody learns that it is not enough here. */
+  async #write<T>(query: (db: Connection) => Promise<T>): Promise<T> {
+    try {
+      return await this.#run(query);
+    } catch (cause) {
+      if (!(cause instanceof StoreError) || cause.code !== "DENIED") throw cause;
+      const { name } = this.#server;
+      const { table } = this.#options;
+      const reason = cause.message.replace(/^.*": /, "");
+      const wanted = `want one who may INSERT, UPDATE and DELETE in table "${table}"`;
+      throw new StoreError("DENIED", `Cannot write database "${name}": this user may only read it, ${wanted} (${reason})`, { cause });
+    }
   }
 
   #run<T>(query: (db: Connection) => Promise<T>): Promise<T> {

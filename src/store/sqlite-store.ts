@@ -1,5 +1,5 @@
 import { type Connection, connect, type StoredRow } from "./connection.ts";
-import { insertRows, readRows, removeRow } from "./destination-rows.ts";
+import { changeRows, readRows, removeRow } from "./destination-rows.ts";
 import { type DispatcherStateTable, readDispatcherStates, writeDispatcherStates } from "./dispatcher-state-row.ts";
 import { StoreError } from "./errors.ts";
 import { asStoreError } from "./fault.ts";
@@ -8,7 +8,7 @@ import type { RawRow } from "./row.ts";
 import { RowChecker } from "./row-checker.ts";
 import { readStates, writeStates } from "./state-row.ts";
 import { type DestinationStateStore, QueuedStateStore, type StateLog, type StateQueueOptions, type StateTable } from "./state-store.ts";
-import type { DestinationStore, LoadedDestinations, NewRow, StoreOptions } from "./store.ts";
+import type { DestinationStore, LoadedDestinations, NewRow, RowChanges, StoreOptions } from "./store.ts";
 import { WriterThread } from "./writer-thread.ts";
 
 /** How long a reload waits for the rows. The thread that reads them may be waiting for a disk, or for another program. */
@@ -59,8 +59,12 @@ export class SqliteStore implements DestinationStore {
   }
 
   import(rows: readonly NewRow[]): Promise<readonly number[]> {
+    return this.change({ added: rows, changed: [], removed: [] });
+  }
+
+  change(changes: RowChanges): Promise<readonly number[]> {
     const { table, feeds } = this.#options;
-    return this.#run((db) => insertRows(db, { table, kind: "sqlite", feeds }, rows));
+    return this.#run((db) => changeRows(db, { file: this.#file, table, kind: "sqlite", feeds }, changes));
   }
 
   remove(id: number): Promise<StoredRow | undefined> {

@@ -62,6 +62,14 @@ export interface NewRow {
   readonly description?: string | null;
 }
 
+/** What is to become of the table. Rows that were there before stand as they were read: the change is refused when they are not so any more. */
+export interface RowChanges {
+  readonly added: readonly NewRow[];
+  /** Both with the same id. */
+  readonly changed: readonly { readonly before: StoredRow; readonly after: StoredRow }[];
+  readonly removed: readonly StoredRow[];
+}
+
 /** The destinations in a database. Every method rejects with a {@link StoreError} that an operator can read. */
 export interface DestinationStore {
   /**
@@ -81,6 +89,8 @@ export interface DestinationStore {
   add(row: NewRow): Promise<number>;
   /** Writes all rows or none, and answers their ids. */
   import(rows: readonly NewRow[]): Promise<readonly number[]>;
+  /** Makes all changes or none, and answers the ids of the rows that were added. */
+  change(changes: RowChanges): Promise<readonly number[]>;
   /** Removes a row and answers it; undefined when there was none. */
   remove(id: number): Promise<StoredRow | undefined>;
   /**
