@@ -67,7 +67,7 @@ export class FakeResponse extends EventEmitter {
     const blocks = this.text.slice(0, end).split("\n\n");
     this.text = this.text.slice(end);
     return blocks
-      .map((block) => /^event: (.*)\ndata: (.*)$/.exec(block))
+      .map((block) => /^event: ([^\n]*)\ndata: ([^\n]*)$/.exec(block))
       .filter((match) => match !== null)
       .map(([, event = "", data = ""]) => ({ event, data: JSON.parse(data) }));
   }
