@@ -2,6 +2,7 @@ import { SHORTEST_ATTEMPT_MS } from "../routing/index.ts";
 import { compileStatusList, holdsFailure } from "../routing/status-set.ts";
 import { noticeDispatcher } from "./dispatcher-notices.ts";
 import { parseListen } from "./listen.ts";
+import { noticeManagement } from "./management-notices.ts";
 import { defaultOf, type Reading, type SetKey } from "./read-values.ts";
 import type { ConfigValues } from "./schema.ts";
 
@@ -32,6 +33,7 @@ export function noticesOf(values: ConfigValues, set: Reading["set"], file: strin
   noticeCluster(values, set, say);
   noticePersistence(values, set, say);
   noticeOverload(values, set, say);
+  noticeManagement(values, say);
   return notices;
 
   function say(path: string, text: string): void {
