@@ -25,6 +25,7 @@ export function noticesOf(values: ConfigValues, set: Reading["set"], file: strin
   noticeListens(values.sip, set, say);
   if (values.load_balancer.db_url.startsWith("sqlite:")) {
     sayUnused("load_balancer.local_db_url", "load_balancer.db_url is an SQLite file, which takes all", set, say);
+    sayUnused("load_balancer.start_without_database", "load_balancer.db_url is an SQLite file, which needs no server", set, say);
   }
   noticeDispatcher(values, set, say);
   noticeRules(values.routing, set, say);
