@@ -28,6 +28,7 @@ const COMMANDS: Record<string, () => Promise<{ register(program: InstanceType<ty
   capture: () => import("./cli/capture.ts"),
   ds: () => import("./cli/ds.ts"),
   destinations: () => import("./cli/destinations.ts"),
+  bench: () => import("./cli/bench.ts"),
   demo: () => import("./cli/demo.ts"),
 };
 
