@@ -3,6 +3,7 @@ export type { AuditEntry } from "./audit-trail.ts";
 export { fromWire } from "./describe-dialog.ts";
 export type { DispatchPort } from "./dispatch-port.ts";
 export { drainCalls } from "./drain-calls.ts";
+export { shortMethodNames } from "./methods/index.ts";
 export type {
   AuditDifference,
   AuditView,
