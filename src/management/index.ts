@@ -5,6 +5,7 @@ export type { DashboardPort, Visitor } from "./dashboard-routes.ts";
 export { fromWire } from "./describe-dialog.ts";
 export type { DispatchPort } from "./dispatch-port.ts";
 export { drainCalls } from "./drain-calls.ts";
+export { shortMethodNames } from "./methods/index.ts";
 export type {
   AuditDifference,
   AuditView,

@@ -1,4 +1,5 @@
 import { type Connection, connect, type StoredRow } from "./connection.ts";
+import { type DestinationCopies, readCopy, writeCopy } from "./destination-copy.ts";
 import { changeRows, readRows, removeRow } from "./destination-rows.ts";
 import { type DispatcherStateTable, readDispatcherStates, writeDispatcherStates } from "./dispatcher-state-row.ts";
 import { StoreError } from "./errors.ts";
@@ -89,6 +90,17 @@ export class SqliteStore implements DestinationStore {
     if (this.#lasting !== undefined) return { read, write: (changes) => this.#run((db) => writeDispatcherStates(db, table, changes)) };
     const thread = this.#writer(log);
     return { read, write: (changes) => thread.run("write dispatcher states", changes) };
+  }
+
+  /** Rows of tables on a server, for a start without it. The thread of {@link states} writes them as well. */
+  copies(log: StateLog): DestinationCopies {
+    const read = (source: string) => this.#run((db) => readCopy(db, source));
+    const isInMemory = this.#lasting !== undefined;
+    return {
+      read,
+      write: (copy, where) =>
+        where === "here" || isInMemory ? this.#run((db) => writeCopy(db, copy)) : this.#writer(log).run("write destination copy", copy),
+    };
   }
 
   async close(): Promise<void> {

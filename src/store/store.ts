@@ -28,6 +28,10 @@ export interface StoreOptions {
    * Without it there is no place for that.
    */
   readonly localUrl?: string;
+  /** Whether {@link DestinationStore.loadDestinations} may give the rows of the latest load, which are kept there, while the server cannot be reached. */
+  readonly startFromCopy?: boolean;
+  /** Is told when they cannot be kept. */
+  readonly log?: StateLog;
 }
 
 /** A row that was not loaded, and why: `reason` is one sentence that names the row. */
@@ -48,6 +52,8 @@ export interface LoadedDestinations {
   readonly unresolved: readonly UnresolvedRow[];
   /** One sentence for each row whose host cannot be resolved now, and that keeps the addresses which it had with the load before. */
   readonly kept: readonly string[];
+  /** Set when the server could not be reached and the rows are those that were read from it last. */
+  readonly copy?: { readonly savedAtMs: number; readonly reason: string };
 }
 
 /** A row to be written. What is left out gets the column's default. */
@@ -75,8 +81,10 @@ export interface DestinationStore {
   /**
    * The rows that can be used, their hosts resolved; a bad one is skipped and the others load. A host that was resolved for the load before, and cannot be
    * now, keeps its addresses: name servers that are down for a while take no destination away.
+   *
+   * @param from "copy": a start, which may go on with the rows of the latest load where that is wanted; a reload keeps what is in use
    */
-  loadDestinations(): Promise<LoadedDestinations>;
+  loadDestinations(from?: "database" | "copy"): Promise<LoadedDestinations>;
   /**
    * Rows that are in no database, checked and resolved as those of {@link loadDestinations}. Their addresses are kept apart from those of the database.
    *
@@ -143,7 +151,9 @@ async function openSqlite(dbUrl: string, options: StoreOptions): Promise<SqliteS
 function checkTableName(table: string): void {
   if (
     /^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(table) &&
-    !/^(?:version$|sqlite_|headroom_migration|headroom_destination_state|headroom_registration|headroom_dispatcher_state)/i.test(table)
+    !/^(?:version$|sqlite_|headroom_migration|headroom_destination_state|headroom_registration|headroom_destination_copy|headroom_dispatcher_state)/i.test(
+      table,
+    )
   )
     return;
   throw new StoreError(

@@ -12,7 +12,7 @@ function folder(files: Readonly<Record<string, string>>): ReadInclude {
 }
 
 const linesOf = (text: string, files: Readonly<Record<string, string>>) =>
-  importCfg(text, undefined, folder(files)).lines.map((line) => line.text);
+  importCfg(text, { read: folder(files) }).lines.map((line) => line.text);
 
 describe("files that a configuration includes", () => {
   it("stand where they are named, outside and within blocks, in both forms", () => {
@@ -24,7 +24,7 @@ describe("files that a configuration includes", () => {
 
   it("define words for what follows them, and are left alone where nothing is read", () => {
     const text = '#!include_file "local.cfg"\n#!ifdef NEVER\ninclude_file "gone.cfg"\n#!endif\nlog_level=LEVEL\n';
-    const { findings } = importCfg(text, "kamailio", folder({ "local.cfg": "#!define LEVEL 4\n" }));
+    const { findings } = importCfg(text, { flavor: "kamailio", read: folder({ "local.cfg": "#!define LEVEL 4\n" }) });
     assert.deepEqual(
       findings.map(({ text: words }) => words),
       ["log_level is log.level"],
@@ -32,19 +32,22 @@ describe("files that a configuration includes", () => {
   });
 
   it("are named in the report, with their own lines", () => {
-    const { findings } = importCfg('log_level=2\ninclude_file "more.cfg"\n', "opensips", folder({ "more.cfg": "\n\nfoo_bar=1\n" }));
+    const { findings } = importCfg('log_level=2\ninclude_file "more.cfg"\n', {
+      flavor: "opensips",
+      read: folder({ "more.cfg": "\n\nfoo_bar=1\n" }),
+    });
     assert.deepEqual(findings.at(-1), { line: 3, file: "more.cfg", fate: "left", text: "foo_bar has no counterpart" });
   });
 
   it("name themselves in the reason when one cannot be read to its end", () => {
-    assert.throws(() => importCfg('include_file "a.cfg"\n', "opensips", folder({ "a.cfg": "\nroute {\n if (" })), {
+    assert.throws(() => importCfg('include_file "a.cfg"\n', { flavor: "opensips", read: folder({ "a.cfg": "\nroute {\n if (" }) }), {
       name: "ImportSyntaxError",
       message: /Cannot read line 3 of a\.cfg: /,
     });
   });
 
   it("may be missing, which the report says of include_file and not of import_file", () => {
-    const told = importCfg('include_file "a.cfg"\nimport_file "b.cfg"\nlog_level=2\n', "kamailio", folder({})).findings;
+    const told = importCfg('include_file "a.cfg"\nimport_file "b.cfg"\nlog_level=2\n', { flavor: "kamailio", read: folder({}) }).findings;
     assert.deepEqual(
       told.map(({ line, fate }) => [line, fate]),
       [
@@ -55,11 +58,14 @@ describe("files that a configuration includes", () => {
   });
 
   it("may include each other only so deep, and be only so many and so long", () => {
-    const circle = importCfg('include_file "a.cfg"\n', "opensips", folder({ "a.cfg": 'include_file "a.cfg"\n' })).findings;
+    const circle = importCfg('include_file "a.cfg"\n', {
+      flavor: "opensips",
+      read: folder({ "a.cfg": 'include_file "a.cfg"\n' }),
+    }).findings;
     assert.match(circle[0]?.text ?? "", /files include each other more than 10 deep/);
-    const many = importCfg('include_file "a.cfg"\n'.repeat(300), "opensips", folder({ "a.cfg": "" })).findings;
+    const many = importCfg('include_file "a.cfg"\n'.repeat(300), { read: folder({ "a.cfg": "" }) }).findings;
     assert.match(many[0]?.text ?? "", /want at most 200 files/);
-    const long = importCfg('include_file "a.cfg"\n'.repeat(5), "opensips", folder({ "a.cfg": "#".repeat(900_000) })).findings;
+    const long = importCfg('include_file "a.cfg"\n'.repeat(5), { read: folder({ "a.cfg": "#".repeat(900_000) }) }).findings;
     assert.match(long[0]?.text ?? "", /want at most 2000000 characters/);
   });
 });

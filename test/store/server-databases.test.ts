@@ -166,6 +166,36 @@ for (const kind of DATABASE_KINDS)
       await assert.rejects(openStore(server.url(), { table: "no_table" }), { code: "BAD_TABLE" });
       await server.execute("DELETE FROM version WHERE table_name IN ('old_table', 'no_table')");
     });
+    it("can be away at a start that has had its rows, and says so; a reload keeps what is in use", async () => {
+      await opened((store) => store.import([gateway, second]));
+      const errors: unknown[] = [];
+      const options = {
+        table: TABLE,
+        localUrl: `sqlite:${join(folder, "copies.db")}`,
+        startFromCopy: true,
+        log: { info() {}, error: (error: object) => errors.push(error) },
+      };
+      const before = await openStore(server.url(), options);
+      const loaded = await before.loadDestinations("copy");
+      await before.close(); // what it had to write down is written
+      assert.deepEqual([loaded.rows.length, loaded.copy, errors], [2, undefined, []]);
+      await server.stop();
+      let store: DestinationStore;
+      try {
+        await assert.rejects(openStore(server.url(), { ...options, startFromCopy: false }), { code: "CANNOT_OPEN" });
+        await assert.rejects(openStore(server.url(), { ...options, table: "another" }), { code: "CANNOT_OPEN" });
+        store = await openStore(server.url(), options);
+        const { rows, copy } = await store.loadDestinations("copy");
+        assert.deepEqual(rows, loaded.rows);
+        assert.match(copy?.reason ?? "", /nobody listens there$/);
+        assert.ok(Math.abs((copy?.savedAtMs ?? 0) - Date.now()) < 60_000);
+        await assert.rejects(store.loadDestinations(), { code: "CANNOT_OPEN" });
+      } finally {
+        await server.start();
+      }
+      assert.equal((await store.loadDestinations()).copy, undefined);
+      await store.close();
+    });
     it("is read again when it is back: nothing has to be connected", () =>
       opened(async (store) => {
         await store.import([gateway]);
@@ -187,10 +217,10 @@ for (const kind of DATABASE_KINDS)
         500,
       );
       try {
-        await assert.rejects(work, { code: "FAILED", message: /no answer within 0\.5 s/ });
+        await assert.rejects(work, { code: "CANNOT_OPEN", message: /no answer within 0\.5 s/ });
         await assert.rejects(
           onServer(place, (db) => db.selectFrom(TABLE).select("id").execute(), 500),
-          { code: "FAILED", message: /no answer within 0\.5 s/ },
+          { code: "CANNOT_OPEN", message: /no answer within 0\.5 s/ },
         );
       } finally {
         server.resume();
