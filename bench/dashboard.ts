@@ -39,6 +39,9 @@ async function measure(destinations: number, readers: number, share: number): Pr
     },
     events: { latest: () => [], subscribe: () => () => undefined },
     clock,
+    onFault: (error) => {
+      throw error;
+    },
   });
   const server = createServer((_request, response) => feed.handle(response, { by: "", role: "viewer", needsToken: false, methods: [] }));
   await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
