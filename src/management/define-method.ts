@@ -1,4 +1,5 @@
 import type { AuditTrail } from "./audit-trail.ts";
+import type { Asker } from "./gate.ts";
 import type { Params } from "./params.ts";
 import type { ManagementPorts } from "./ports.ts";
 
@@ -9,6 +10,8 @@ export interface MethodContext {
   readonly methods: MethodRegistry;
   /** What was changed, for the method that tells. */
   readonly audit: Pick<AuditTrail, "latest">;
+  /** Who asks. */
+  readonly asker: Pick<Asker, "name">;
 }
 
 /** One management method. */
