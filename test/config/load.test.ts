@@ -71,7 +71,6 @@ describe("a configuration without any key", () => {
       tls: { certificate: null, private_key: null },
       dashboard: true,
       max_requests: 500,
-      dashboard: true,
     });
     assert.deepEqual(config.notices, []);
   });
