@@ -37,7 +37,7 @@ export async function onServer<T>(server: DatabaseServer, use: (db: Connection) 
     link = server.kind === "mysql" ? await mysqlLink(server) : await postgresLink(server);
     const db = new Kysely<Tables>({ dialect: link.dialect });
     const limit = new Promise<never>((_resolve, reject) => {
-      const late = new StoreError("FAILED", `Cannot use database "${server.name}": no answer within ${limitMs / 1000} s`);
+      const late = new StoreError("CANNOT_OPEN", `Cannot use database "${server.name}": no answer within ${limitMs / 1000} s`);
       timer = setTimeout(() => reject(late), limitMs);
     });
     const result = await Promise.race([use(db), limit]);
