@@ -223,6 +223,18 @@ describe("importCfg()", () => {
     assert.doesNotMatch(JSON.stringify(imported.findings), /secret/);
   });
 
+  it("takes the parameters of OpenSIPS' dispatcher in Kamailio's form, and says what to do about its table", () => {
+    const imported = importCfg(
+      'modparam("dispatcher", "options_reply_codes", "501, 403")\nmodparam("dispatcher", "ds_ping_interval", 7)\nmodparam("dispatcher", "db_url", "mysql://u:secret@h/d")\nmodparam("dispatcher", "partition", "p2: db_url=x")',
+    );
+    const { dispatcher } = started(imported);
+    assert.deepEqual([dispatcher.ds_ping_reply_codes, dispatcher.ds_ping_interval, dispatcher.db_url], ["code=501;code=403", 7, null]);
+    assert.deepEqual(
+      told(imported, "todo").map((line) => line.slice(0, 2)),
+      ["3:", "4:"],
+    );
+  });
+
   it("leaves a secure listener out as long as there is no certificate", () => {
     const imported = importCfg("listen=udp:192.0.2.1:5060\nlisten=tls:192.0.2.1:5061\n");
     assert.equal(started(imported).sip.listen.length, 1);
