@@ -184,6 +184,16 @@ describe("importCfg()", () => {
       );
     });
 
+  it("tells where capital letters make a difference that they do not make there", () => {
+    const imported = importCfg(
+      'route {\n if ($rU =~ "^conf") { lb_start(2, "b"); t_relay(); exit; }\n if ($rU =~ "^\\d[[:digit:]]") { lb_start(3, "c"); t_relay(); exit; }\n lb_start(1, "a"); t_relay();\n}',
+    );
+    assert.deepEqual(
+      told(imported, "changed").map((line) => line.slice(0, 26)),
+      ['2: condition "$rU =~ ^conf'],
+    );
+  });
+
   it("tells of each condition, call and change that a rule cannot have, with its line", () => {
     const imported = importCfg(
       'route {\n if ($avp(x) > 5) { prefix("9"); }\n $ru = "sip:a@b";\n rtpengine_offer();\n lb_start(1, "$var(r)");\n lb_start(1, "a");\n t_relay();\n}',
