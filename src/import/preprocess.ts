@@ -106,8 +106,7 @@ export function preprocess(tokens: readonly Token[], cut: (text: string) => Toke
     if (word === "define" || word === "redefine" || word === "trydef" || word === "trydefine") {
       if (first !== "" && !(word.startsWith("try") && defined.has(first))) defined.set(first, cut(value).slice(0, MAX_DEFINITION_TOKENS));
     } else if (word === "subst" || word === "substdef" || word === "substdefs") {
-      const found = /^"?(.)(.+?)\1(.*?)\1[a-z]*"?$/.exec(text.slice(word.length).trim());
-      const [, , from = "", to = ""] = found ?? [];
+      const [from, to] = readSubstitution(text.slice(word.length).trim());
       if (from === "") {
         tell(line, `"#!${word}" cannot be read`);
         return;
@@ -117,6 +116,13 @@ export function preprocess(tokens: readonly Token[], cut: (text: string) => Toke
     } else if (!["kamailio", "ser", "opensips", "all", "maxcompat", "none"].includes(word))
       tell(line, `the directive "#!${word}" is not carried out`);
   }
+}
+
+/** `/from/to/flags`, with any character for the slashes, in quotation marks or not. Two empty texts when it is not that. */
+function readSubstitution(text: string): [from: string, to: string] {
+  const bare = text.startsWith('"') ? text.slice(1) : text;
+  const [, from, to, flags] = bare.split(bare.charAt(0), 4);
+  return from === undefined || to === undefined || flags === undefined ? ["", ""] : [from, to];
 }
 
 function unquoted(text: string): string {
