@@ -61,6 +61,11 @@ export class MethodRegistry {
     return this.#names;
   }
 
+  /** The first old name of each method, or its name where it has none. */
+  get shortNames(): readonly string[] {
+    return [...new Set(this.#byName.values())].map(({ name, aliases }) => aliases[0] ?? name);
+  }
+
   #add(name: string, method: Method): void {
     if (this.#byName.has(name)) throw new Error(`Cannot define management method "${name}": the name is taken`);
     this.#byName.set(name, method);

@@ -6,6 +6,7 @@ import type { BreakerFigures, Drains, ProbeFigures } from "../health/index.ts";
 import type { BanView } from "../overload/index.ts";
 import type { BindingView } from "../registrar/index.ts";
 import type { AuditEntry } from "./audit-trail.ts";
+import type { DashboardPort } from "./dashboard-routes.ts";
 import type { DispatchPort } from "./dispatch-port.ts";
 
 /** Structured logging, as pino does it. */
@@ -260,6 +261,8 @@ export interface ManagementPorts {
   whatIf?(group: number, resources: string, flags: string): object;
   /** Answers GET requests for the paths that are its keys, such as `/events`, and keeps the connection for as long as it wants. */
   readonly streams?: Readonly<Record<string, (request: IncomingMessage, response: ServerResponse) => void>>;
+  /** Absent: GET `/` is answered by nothing. */
+  readonly dashboard?: DashboardPort | undefined;
   /** Loads the destination table again. Rejects when it cannot; the table in use then stays. */
   reload(): Promise<void>;
   /** Has a new process take over, and answers its id. Rejects with a sentence. Absent: `restart` is not offered. */

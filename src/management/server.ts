@@ -5,6 +5,7 @@ import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify }
 import { isLoopback } from "./access.ts";
 import { type ManagementCertificate, readCertificate } from "./certificate.ts";
 import { ClientRates } from "./client-rates.ts";
+import { serveDashboard } from "./dashboard-routes.ts";
 import { MethodRegistry } from "./define-method.ts";
 import { type Dialect, KAMAILIO, OPENSIPS } from "./dialect.ts";
 import { Dispatcher } from "./dispatch.ts";
@@ -128,6 +129,18 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
       for (const [name, value] of Object.entries(SECURITY_HEADERS)) reply.raw.setHeader(name, value);
       handle(request.raw, reply.raw);
     });
+  }
+  if (ports.dashboard !== undefined) {
+    const guards = {
+      anybody(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+        const refusal = gate.admitAnybody(request.ip);
+        if (refusal === undefined) done();
+        else refuse(reply, refusal);
+      },
+      reader: guard,
+      asker: (request: FastifyRequest) => askers.get(request)!,
+    };
+    serveDashboard(app, ports.dashboard, guards, { needsToken: tokens.isRequired, methods: methods.shortNames });
   }
   app.setNotFoundHandler((request, reply) => {
     const [pathname = ""] = request.url.split("?", 1);
