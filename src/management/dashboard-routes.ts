@@ -13,6 +13,8 @@ export interface Visitor {
   readonly needsToken: boolean;
   /** Short names of all methods that are offered, such as `lb_list`. */
   readonly methods: readonly string[];
+  /** Path that methods are asked at, such as `/mi`. */
+  readonly mi: string;
 }
 
 /** The dashboard: files that anybody may have, as they hold no data, and a feed for those who may read. */
@@ -42,7 +44,7 @@ export function serveDashboard(
   app: FastifyInstance,
   dashboard: DashboardPort,
   guards: DashboardGuards,
-  offered: Pick<Visitor, "needsToken" | "methods">,
+  offered: Pick<Visitor, "needsToken" | "methods" | "mi">,
 ): void {
   for (const path of dashboard.paths) {
     app.get(path, { onRequest: guards.anybody }, (request, reply) => {

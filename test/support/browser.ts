@@ -23,10 +23,15 @@ export interface PageOptions {
 /** Starts Debian's Chromium without a window. */
 export async function startBrowser(): Promise<Browser> {
   const executablePath = commandOf(CHROMIUM);
-  if (executablePath === undefined) throw new Error(`Cannot run "${CHROMIUM.command}": install it with "apt-get install ${CHROMIUM.package}"`);
+  if (executablePath === undefined)
+    throw new Error(`Cannot run "${CHROMIUM.command}": install it with "apt-get install ${CHROMIUM.package}"`);
   // The sandbox wants another user than root, and the shared memory of a container is small.
   const sandbox = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
-  return chromium.launch({ executablePath: resolvedPath(executablePath), headless: true, args: [...sandbox, "--disable-dev-shm-usage", "--disable-lcd-text"] });
+  return chromium.launch({
+    executablePath: resolvedPath(executablePath),
+    headless: true,
+    args: [...sandbox, "--disable-dev-shm-usage", "--disable-lcd-text"],
+  });
 }
 
 /** Playwright wants a path, no name. */

@@ -136,7 +136,12 @@ function rowsOf({ destinations }: FedFigures): object[] {
 export function livelyFigures(count: number): FedFigures {
   const chance = seededRandom(7);
   const destinations: FedDestination[] = Array.from({ length: count }, (_, i) => ({
-    ...{ id: i + 1, group: 1 + Math.floor(i / 250), uri: `sip:10.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}:5060`, attrs: `rack=${i % 40}` },
+    ...{
+      id: i + 1,
+      group: 1 + Math.floor(i / 250),
+      uri: `sip:10.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}:5060`,
+      attrs: `rack=${i % 40}`,
+    },
     ...{ resources: i % 3 === 0 ? ["channels", "transcoding"] : ["channels"], probe: 2, status: "up", why: "" },
     loads: (i % 3 === 0 ? [60, 12] : [60]).map((max): Load => [0, max, max, 0, 0]),
     ...{ drain: null, probeMs: 3, probeAvgMs: 3.2, lastCode: 200, factor: 1 },

@@ -20,7 +20,7 @@ const BEGIN_LENGTH = 120;
 
 const model = new Model();
 const token = () => sessionStorage.getItem(TOKEN_KEY);
-const management = new Management(() => new URL(model.hello?.mi ?? "mi", document.baseURI), token);
+const management = new Management(() => new URL((model.hello?.mi ?? "/mi").slice(1), document.baseURI), token);
 const tiles = new Tiles(model);
 const dialog = new DestinationDialog(model, management);
 const destinations = new Destinations(model, (id) => dialog.open(id));
@@ -64,7 +64,7 @@ function onFrame(name, data) {
       due.table = true;
       break;
     case "figures":
-      model.setFigures(value);
+      if (model.setFigures(value)) due.table = true;
       due.figures = true;
       break;
     case "totals":
@@ -86,9 +86,9 @@ function greet() {
   const { hello } = model;
   if (hello === undefined) return;
   const node = hello.node === null ? [] : [`node ${hello.node}`];
-  const name = hello.name === "" || /^headroom$/i.test(hello.name) ? [] : [hello.name];
+  const name = hello.name === "" || /^headroom\b/i.test(hello.name) ? [] : [hello.name];
   setText(byId("identity"), [...name, ...node, `version ${hello.version}`, `up ${span(Date.now() - hello.startedAt)}`].join(" · "));
-  setText(byId("person"), `${hello.by} · ${hello.role}`);
+  setText(byId("person"), hello.needsToken ? `${hello.by} · ${hello.role}` : hello.role);
   document.title = [...name, ...node, "Headroom"].join(" · ");
   byId("sign-out").hidden = token() === null;
   document.body.dataset["role"] = hello.role;

@@ -36,9 +36,10 @@ export class Bar {
     if (key === this.#last && !isOther) return;
     this.#last = key;
     this.element.classList.toggle("still", isOther);
-    const [now, max, capacity, remote, foreign] = load ?? [0, 0, 0, 0, 0];
+    const [own, max, capacity, remote, foreign] = load ?? [0, 0, 0, 0, 0];
+    const now = own + foreign;
     const length = Math.max(capacity, max, 1);
-    [now, now - foreign, now - foreign - remote].forEach((value, i) => {
+    [now, own, own - remote].forEach((value, i) => {
       const part = this.#parts[i];
       if (part !== undefined) part.style.transform = `scaleX(${Math.min(1, Math.max(0, value / length)).toFixed(4)})`;
     });

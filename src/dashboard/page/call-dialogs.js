@@ -44,13 +44,22 @@ function decisionOf({ at, attempt, group, resources, flags, code, summary, Desti
     { class: "decision" },
     h("h3", {}, `${heading}: ${outcome}`),
     h("p", {}, `${summary[0]?.toUpperCase() ?? ""}${summary.slice(1)}.`),
-    h("p", { class: "quiet" }, `At ${clock(Date.parse(at))}; group ${group}, resources ${resources}${flags === "" ? "" : `, flags ${flags}`}`),
+    h(
+      "p",
+      { class: "quiet" },
+      `At ${clock(Date.parse(at))}; group ${group}, resources ${resources}${flags === "" ? "" : `, flags ${flags}`}`,
+    ),
     rows.length === 0
       ? null
       : h(
           "div",
           { class: "scrolls", tabindex: 0, role: "region", "aria-label": `Destinations of ${heading.toLowerCase()}` },
-          h("table", {}, h("thead", {}, h("tr", {}, ...["Destination", "Load", "Score", "Outcome"].map((text) => h("th", { scope: "col" }, text)))), h("tbody", {}, ...rows)),
+          h(
+            "table",
+            {},
+            h("thead", {}, h("tr", {}, ...["Destination", "Load", "Score", "Outcome"].map((text) => h("th", { scope: "col" }, text)))),
+            h("tbody", {}, ...rows),
+          ),
         ),
     omitted > 0 ? h("p", { class: "quiet" }, `${counted(omitted, "further destination")} were looked at, too.`) : null,
   );
@@ -65,8 +74,13 @@ export async function showMessages(management, callId) {
   const content = h("div", {}, h("p", { role: "status" }, "Asking …"));
   openDialog("Messages of a call", [h("p", { class: "uri" }, callId), content], { isWide: true });
   try {
-    const { Messages: messages, messages_omitted: omitted = 0 } = /** @type {{ Messages: Message[], messages_omitted?: number }} */ (await management.ask("capture", [callId]));
-    content.replaceChildren(ladderOf(messages), ...(omitted > 0 ? [h("p", { class: "quiet" }, `${counted(omitted, "further message")} are not shown.`)] : []));
+    const { Messages: messages, messages_omitted: omitted = 0 } = /** @type {{ Messages: Message[], messages_omitted?: number }} */ (
+      await management.ask("capture", [callId])
+    );
+    content.replaceChildren(
+      ladderOf(messages),
+      ...(omitted > 0 ? [h("p", { class: "quiet" }, `${counted(omitted, "further message")} are not shown.`)] : []),
+    );
   } catch (error) {
     content.replaceChildren(refusalOf(error, "No message of this call is remembered any more."));
   }
@@ -90,7 +104,21 @@ function ladderOf(messages) {
     const lanes = h("span", { class: "lanes", "aria-hidden": "true" }, h("span", { class: "time" }, time), arrow);
     const summary = h("summary", {}, h("span", { class: "unseen" }, way), lanes);
     lanes.style.setProperty("--sides", String(columns.length));
-    return h("li", {}, h("details", {}, summary, h("p", { class: "quiet" }, `${message.transport} ${message.local} ${message.direction === "in" ? "←" : "→"} ${message.remote}, ${message.time}`), h("pre", { tabindex: 0 }, message.message.trimEnd())));
+    return h(
+      "li",
+      {},
+      h(
+        "details",
+        {},
+        summary,
+        h(
+          "p",
+          { class: "quiet" },
+          `${message.transport} ${message.local} ${message.direction === "in" ? "←" : "→"} ${message.remote}, ${message.time}`,
+        ),
+        h("pre", { tabindex: 0 }, message.message.trimEnd()),
+      ),
+    );
   });
   head.style.setProperty("--sides", String(columns.length));
   return h("div", { class: "ladder" }, head, h("ol", {}, ...rungs));

@@ -76,7 +76,10 @@ export class Calls {
     // While somebody stands on a button the list stays: what is under a finger must not become something else.
     if (this.#box.contains(document.activeElement)) return;
     if (calls.length === 0) {
-      const sentence = text === "" ? "No call is ongoing." : "No ongoing call matches. Of one that is over give the whole Call-ID: its decisions and messages are remembered for a while.";
+      const sentence =
+        text === ""
+          ? "No call is ongoing."
+          : "No ongoing call matches. Of one that is over give the whole Call-ID: its decisions and messages are remembered for a while.";
       this.#box.replaceChildren(h("p", { class: "empty" }, sentence));
       return;
     }
@@ -94,7 +97,15 @@ export class Calls {
   /** @param {FoundCall} call */
   #row({ callid, from_uri: from, to_uri: to, state, timestart, destinations }) {
     const since = timestart > 0 ? span(Date.now() - timestart * 1000) : "";
-    const where = destinations.map(({ id, uri, resources }) => h("div", {}, h("span", { class: "number" }, `${id} `), h("span", { class: "uri" }, uri), h("span", { class: "quiet" }, ` ${resources.join(", ")}`)));
+    const where = destinations.map(({ id, uri, resources }) =>
+      h(
+        "div",
+        {},
+        h("span", { class: "number" }, `${id} `),
+        h("span", { class: "uri" }, uri),
+        h("span", { class: "quiet" }, ` ${resources.join(", ")}`),
+      ),
+    );
     /** @type {[string, (Node | string)[], string][]} */
     const cells = [
       ["State", [STATES[state] ?? `${state}`], ""],

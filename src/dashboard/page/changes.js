@@ -54,7 +54,12 @@ export class Changes {
               h("td", { "data-head": "Who" }, h("strong", {}, by)),
               h("td", { "data-head": "From", class: "uri" }, client),
               h("td", { "data-head": "What" }, changeWords(method, params)),
-              h("td", { "data-head": "Outcome" }, h("span", { class: "outcome", "data-outcome": outcome }, outcome), reason === undefined ? null : h("span", { class: "quiet" }, ` ${reason}`)),
+              h(
+                "td",
+                { "data-head": "Outcome" },
+                h("span", { class: "outcome", "data-outcome": outcome }, outcome),
+                reason === undefined ? null : h("span", { class: "quiet" }, ` ${reason}`),
+              ),
             ),
           ),
         ),

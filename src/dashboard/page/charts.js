@@ -1,7 +1,6 @@
 import { h } from "./dom.js";
 import UPlot from "./uplot.js";
 
-const HEIGHT_PX = 56;
 const WINDOW_S = 600;
 
 /** A small chart of the last ten minutes, without axes: the tile says what the numbers are, the pointer what they were. */
@@ -39,14 +38,14 @@ export class Chart {
   }
 
   #fit() {
-    const width = Math.floor(this.#box.clientWidth);
+    const { clientWidth: width, clientHeight: height } = this.#box;
     if (width === 0) return;
-    if (this.#plot === undefined) this.#plot = this.#make(width);
-    else this.#plot.setSize({ width, height: HEIGHT_PX });
+    if (this.#plot === undefined) this.#plot = this.#make(width, height);
+    else this.#plot.setSize({ width, height });
   }
 
-  /** @param {number} width @returns {UPlot} */
-  #make(width) {
+  /** @param {number} width @param {number} height @returns {UPlot} */
+  #make(width, height) {
     const probes = new Map(this.#names.map((name) => [name, this.#box.appendChild(h("i", { class: `probe line-${name}` }))]));
     /** A variable with light-dark() is resolved in a property alone. @param {string} name */
     const stroke = (name) => getComputedStyle(probes.get(name) ?? this.#box).color;
@@ -56,7 +55,7 @@ export class Chart {
     return new UPlot(
       {
         width,
-        height: HEIGHT_PX,
+        height,
         padding: [4, 0, 0, 0],
         legend: { show: false },
         axes: [{ show: false }, { show: false }],
@@ -65,7 +64,15 @@ export class Chart {
           x: { time: true, range: () => [last() - WINDOW_S, last()] },
           y: { range: (_plot, _least, most) => [0, Math.max(1, (most ?? 0) * 1.1)] },
         },
-        series: [{}, ...this.#names.map((name, i) => ({ width: 1.5, points: { show: false }, stroke: () => stroke(name), ...(i === 0 && { fill: () => fill(name) }) }))],
+        series: [
+          {},
+          ...this.#names.map((name, i) => ({
+            width: 1.5,
+            points: { show: false },
+            stroke: () => stroke(name),
+            ...(i === 0 && { fill: () => fill(name) }),
+          })),
+        ],
         hooks: { setCursor: [({ cursor }) => this.#onPoint(cursor.idx ?? null)] },
       },
       this.#data,

@@ -22,7 +22,12 @@ export class ClusterView {
     if (key === this.#last) return;
     this.#last = key;
     this.#box.replaceChildren(
-      h("p", {}, h("span", { class: "status", "data-tone": redis === "connected" ? "good" : "bad" }, `Redis ${redis}`), h("span", { class: "quiet" }, rtt)),
+      h(
+        "p",
+        {},
+        h("span", { class: "status", "data-tone": redis === "connected" ? "good" : "bad" }, `Redis ${redis}`),
+        h("span", { class: "quiet" }, rtt),
+      ),
       h(
         "ul",
         { class: "nodes" },
@@ -38,7 +43,9 @@ export class ClusterView {
           ),
         ),
       ),
-      ...tags.filter(({ owner }) => owner === null).map(({ tag }) => h("p", { class: "status", "data-tone": "bad" }, `Nobody holds tag ${tag}`)),
+      ...tags
+        .filter(({ owner }) => owner === null)
+        .map(({ tag }) => h("p", { class: "status", "data-tone": "bad" }, `Nobody holds tag ${tag}`)),
     );
   }
 }

@@ -8,8 +8,8 @@ import { counted, milliseconds, number, STATUS_WORDS, span } from "./words.js";
 /** @typedef {import("./model.js").Order} Order */
 
 /** Heights in rem, as style.css has them: rows are placed by what is computed here. */
-const WIDE = { line: 1.5, least: 3, around: 0.75, group: 2.75 };
-const NARROW = { line: 1.5, least: 0, around: 4.25, group: 2.75 };
+const WIDE = { line: 1.5, least: 3, leastWithWhy: 4.25, around: 0.75, group: 2.75 };
+const NARROW = { line: 1.5, least: 0, leastWithWhy: 0, around: 4.25, whyLine: 2.5, group: 2.75 };
 const NARROW_QUERY = "(max-width: 47.99rem)";
 /** After the pointer has moved the order stays for so long: a row must not go away from under it. */
 const HOLD_MS = 4_000;
@@ -35,14 +35,23 @@ export class Destinations {
   /** @param {import("./model.js").Model} model @param {(id: number) => void} onDetails somebody wants to see more of a destination */
   constructor(model, onDetails) {
     this.#model = model;
-    const headings = ["Id", "Destination", "Status", "Load", "Probe", "Details"].map((text) => h("span", { role: "columnheader", class: `c-${text.toLowerCase()}` }, text));
-    this.#table.append(h("div", { role: "rowgroup", class: "head" }, h("div", { role: "row", class: "row", "aria-rowindex": 1 }, ...headings)), this.#body, this.#empty);
+    const headings = ["Id", "Destination", "Status", "Load", "Probe", "Details"].map((text) =>
+      h("span", { role: "columnheader", class: `c-${text.toLowerCase()}` }, text),
+    );
+    this.#table.append(
+      h("div", { role: "rowgroup", class: "head" }, h("div", { role: "row", class: "row", "aria-rowindex": 1 }, ...headings)),
+      this.#body,
+      this.#empty,
+    );
     this.#list = new VirtualList({
       body: this.#body,
       keyOf: (item) => (item.kind === "group" ? `group ${item.id}` : `${item.destination.id}`),
       kindOf: ({ kind }) => kind,
       heightOf: (item) => this.#heightOf(item),
-      make: (kind) => (kind === "group" ? new GroupRow(model, (id) => this.#toggle(id)) : new DestinationRow(onDetails)),
+      make: (kind) =>
+        kind === "group"
+          ? new GroupRow(model, (id) => this.#toggle(id))
+          : new DestinationRow(onDetails, () => this.#sort.value === "group"),
     });
     this.#filter.addEventListener("input", () => this.arrange());
     this.#sort.addEventListener("change", () => this.arrange());
@@ -63,11 +72,12 @@ export class Destinations {
     const filter = this.#filter.value;
     const { items, count } = this.#model.items({ filter, order, onlyTroubled: this.#onlyTroubled.checked, closed: this.#closed });
     const all = this.#model.destinations.length;
-    setText(this.#shown, count === all ? counted(all, "destination") : `${number(count)} of ${counted(all, "destination")}`);
+    setText(this.#shown, count === all ? `${number(all)} in all` : `${number(count)} of ${number(all)} match`);
     setAttribute(this.#table, "aria-rowcount", String(items.length + 1));
     this.#empty.hidden = items.length > 0;
     setText(this.#empty, all === 0 ? "There is no destination yet: headroom destinations add makes one." : "No destination matches.");
     this.#list.setItems(items);
+    this.#list.refresh();
   }
 
   /** Other figures. */
@@ -75,7 +85,7 @@ export class Destinations {
     const follows = this.#sort.value !== "group" && this.#sort.value !== "id";
     const isHeld = performance.now() - this.#pointerAt < HOLD_MS || this.#body.contains(document.activeElement);
     if ((follows && !isHeld) || this.#onlyTroubled.checked || this.#filter.value !== "") this.arrange();
-    this.#list.refresh();
+    else this.#list.refresh();
   }
 
   /** The view is shown again. */
@@ -87,13 +97,18 @@ export class Destinations {
   #toggle(group) {
     if (!this.#closed.delete(group)) this.#closed.add(group);
     this.arrange();
-    this.#list.refresh();
   }
 
   /** @param {Item} item @returns {number} pixels */
   #heightOf(item) {
-    const { line, least, around, group } = this.#narrow.matches ? NARROW : WIDE;
-    const rem = item.kind === "group" ? group : Math.max(least, item.destination.resources.length * line) + around;
+    const isNarrow = this.#narrow.matches;
+    const { line, least, leastWithWhy, around, group } = isNarrow ? NARROW : WIDE;
+    let rem = group;
+    if (item.kind === "destination") {
+      const { resources, figures } = item.destination;
+      const hasWhy = figures !== undefined && figures.why !== "";
+      rem = Math.max(hasWhy ? leastWithWhy : least, resources.length * line) + around + (isNarrow && hasWhy ? NARROW.whyLine : 0);
+    }
     return Math.round(rem * Number.parseFloat(getComputedStyleOfRoot().fontSize));
   }
 
@@ -101,7 +116,9 @@ export class Destinations {
   #onKey(event) {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
     const page = Math.max(1, Math.floor(innerHeight / 90));
-    const by = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: Number.NEGATIVE_INFINITY, End: Number.POSITIVE_INFINITY }[event.key];
+    const by = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: Number.NEGATIVE_INFINITY, End: Number.POSITIVE_INFINITY }[
+      event.key
+    ];
     if (by !== undefined && this.#list.moveFocus(by)) event.preventDefault();
   }
 }
@@ -119,17 +136,19 @@ class DestinationRow {
   #uri = h("span", { class: "uri" });
   #attrs = h("span", { class: "quiet cut" });
   #status = h("span", { class: "status" });
-  #why = h("span", { class: "quiet cut" });
+  #why = h("span", { class: "quiet why" });
   #bars = h("span", { role: "cell", class: "c-load" });
   /** @type {Bar[]} */
   #resources = [];
   #probe = h("span");
   #average = h("span", { class: "quiet" });
   #button;
+  #isGrouped;
   element;
 
-  /** @param {(id: number) => void} onDetails */
-  constructor(onDetails) {
+  /** @param {(id: number) => void} onDetails @param {() => boolean} isGrouped */
+  constructor(onDetails, isGrouped) {
+    this.#isGrouped = isGrouped;
     this.#button = h("button", { type: "button", onclick: () => onDetails(this.#id) }, "Details");
     this.element = h(
       "div",
@@ -147,6 +166,7 @@ class DestinationRow {
   update(item, isOther) {
     if (item.kind !== "destination") return;
     const { id, uri, attrs, group, resources, figures } = item.destination;
+    const isGrouped = this.#isGrouped();
     if (isOther || id !== this.#id) {
       this.#id = id;
       setText(this.#idCell, `${id}`);
@@ -154,7 +174,8 @@ class DestinationRow {
       this.#uri.title = uri;
       this.#button.setAttribute("aria-label", `Details of destination ${id}, ${uri}`);
     }
-    const about = `Group ${group}${attrs === null || attrs === "" ? "" : ` · ${attrs}`}`;
+    // Under the heading of its group the group needs no words.
+    const about = [...(isGrouped ? [] : [`Group ${group}`]), ...(attrs === null || attrs === "" ? [] : [attrs])].join(" · ");
     setText(this.#attrs, about);
     setAttribute(this.#attrs, "title", about);
     const status = figures?.status;
@@ -178,15 +199,10 @@ class DestinationRow {
   }
 }
 
-/** Why it is as it is, with what is left of a drain. @param {import("./model.js").Figures} figures */
-export function whyOf({ why, drain, factor, status }) {
-  const parts = why === "" ? [] : [why];
-  if (drain !== null && status === "draining") {
-    const left = drain.deadline === null ? "" : `, ${span(drain.deadline - Date.now())} left`;
-    parts.unshift(`load ${drain.load}${left}`);
-  }
-  if (factor < 1) parts.push(`slow start, ${Math.round(factor * 100)} % open`);
-  return parts.join(" · ");
+/** Why it is as it is, with the time that a drain has left. @param {import("./model.js").Figures} figures */
+export function whyOf({ why, drain, status }) {
+  if (status !== "draining" || drain === null || drain.deadline === null) return why;
+  return `${span(drain.deadline - Date.now())} to go: ${why}`;
 }
 
 class GroupRow {
@@ -203,8 +219,17 @@ class GroupRow {
   /** @param {import("./model.js").Model} model @param {(id: number) => void} onToggle */
   constructor(model, onToggle) {
     this.#model = model;
-    this.#button = h("button", { type: "button", class: "fold", onclick: () => onToggle(this.#id) }, h("span", { class: "arrow", "aria-hidden": "true" }), this.#name);
-    this.element = h("div", { role: "row", class: "row group" }, h("span", { role: "cell", class: "group-cell" }, this.#button, this.#count, this.#bars));
+    this.#button = h(
+      "button",
+      { type: "button", class: "fold", onclick: () => onToggle(this.#id) },
+      h("span", { class: "arrow", "aria-hidden": "true" }),
+      this.#name,
+    );
+    this.element = h(
+      "div",
+      { role: "row", class: "row group" },
+      h("span", { role: "cell", class: "group-cell" }, this.#button, this.#count, this.#bars),
+    );
   }
 
   /** @param {Item} item @param {boolean} isOther */
@@ -222,6 +247,6 @@ class GroupRow {
       this.#resources.push(bar);
       this.#bars.append(bar.element);
     }
-    totals.forEach(([resource, [load, max]], i) => this.#resources[i]?.update(resource, [load, max, max, 0, 0], isOther));
+    for (const [i, [resource, [load, max]]] of totals.entries()) this.#resources[i]?.update(resource, [load, max, max, 0, 0], isOther);
   }
 }

@@ -45,7 +45,12 @@ export class Events {
       ...events.map(
         (event) =>
           kept.get(event.id) ??
-          h("li", { "data-id": event.id, "data-tone": eventTone(event), title: event.event }, h("time", { datetime: event.at }, moment(Date.parse(event.at))), h("span", {}, eventSentence(event))),
+          h(
+            "li",
+            { "data-id": event.id, "data-tone": eventTone(event), title: event.event },
+            h("time", { datetime: event.at }, moment(Date.parse(event.at))),
+            h("span", {}, eventSentence(event)),
+          ),
       ),
     );
   }

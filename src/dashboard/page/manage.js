@@ -84,8 +84,14 @@ export class DestinationDialog {
       setText(why, whyOf(figures));
       setText(calls, counted(figures.calls, "call"));
       const { probeMs, probeAvgMs, lastCode } = figures;
-      const times = probeMs === null ? "no answer yet" : `${milliseconds(probeMs)}${probeAvgMs === null ? "" : `, ${milliseconds(probeAvgMs)} on average`}`;
-      setText(latency, `${PROBE_WORDS[probe] ?? ""}${probe === 0 ? "" : `; ${times}${lastCode === null ? "" : `, last answer ${lastCode}`}`}`);
+      const times =
+        probeMs === null
+          ? "no answer yet"
+          : `${milliseconds(probeMs)}${probeAvgMs === null ? "" : `, ${milliseconds(probeAvgMs)} on average`}`;
+      setText(
+        latency,
+        `${PROBE_WORDS[probe] ?? ""}${probe === 0 ? "" : `; ${times}${lastCode === null ? "" : `, last answer ${lastCode}`}`}`,
+      );
       for (const [i, bar] of bars.entries()) bar.update(resources[i] ?? "", figures.loads[i], false);
       const actions = this.#actions(now);
       const titles = actions.map(({ title }) => title).join();
@@ -93,7 +99,9 @@ export class DestinationDialog {
       offered = titles;
       const reason = this.#reasonAgainst();
       buttons.replaceChildren(
-        ...actions.map((action) => h("button", { type: "button", disabled: reason !== undefined, onclick: () => this.#confirm(action) }, `${action.title}…`)),
+        ...actions.map((action) =>
+          h("button", { type: "button", disabled: reason !== undefined, onclick: () => this.#confirm(action) }, `${action.title}…`),
+        ),
         ...(reason === undefined ? [] : [h("p", { class: "quiet" }, reason)]),
       );
     };
@@ -125,7 +133,17 @@ export class DestinationDialog {
   /** Why this person may not change anything; undefined: he may. */
   #reasonAgainst() {
     const { hello } = this.#model;
-    return hello?.role === "operator" ? undefined : `You are ${hello?.by ?? "a viewer"}, with role viewer: a token with role operator is wanted to change something.`;
+    return hello?.role === "operator"
+      ? undefined
+      : `You are ${hello?.by ?? "a viewer"}, with role viewer: a token with role operator is wanted to change something.`;
+  }
+
+  /** What will be written down of who did it. */
+  #signature() {
+    const { hello } = this.#model;
+    return hello?.needsToken
+      ? `The audit log will say that ${hello.by} did it.`
+      : "The audit log will have your address: nobody needs a token here, so there is no name.";
   }
 
   /** @param {Destination} destination @returns {Action[]} */
@@ -133,7 +151,10 @@ export class DestinationDialog {
     const { id, figures, resources } = destination;
     if (figures === undefined) return [];
     const { status, why, calls } = figures;
-    const goOn = calls === 0 ? "It has no call now." : `The ${counted(calls, "call")} that it has go${calls === 1 ? "es" : ""} on and stay${calls === 1 ? "s" : ""} counted.`;
+    const goOn =
+      calls === 0
+        ? "It has no call now."
+        : `The ${counted(calls, "call")} that it has go${calls === 1 ? "es" : ""} on and stay${calls === 1 ? "s" : ""} counted.`;
     const fixed = (/** @type {unknown[]} */ params) => () => ({ fields: [], params: () => params });
     const isDrained = status === "draining" || (status === "disabled" && /drain/i.test(why));
     /** @type {(Action | false)[]} */
@@ -144,7 +165,11 @@ export class DestinationDialog {
           question: `Drain destination ${id}?`,
           confirm: "Drain",
           method: "lb_drain",
-          effects: ["New calls go to other destinations at once.", goOn, "When the last one has ended it is disabled, until somebody enables it or undoes the drain."],
+          effects: [
+            "New calls go to other destinations at once.",
+            goOn,
+            "When the last one has ended it is disabled, until somebody enables it or undoes the drain.",
+          ],
           form: () => drainForm(id),
         },
       isDrained && {
@@ -160,7 +185,11 @@ export class DestinationDialog {
         question: `Disable destination ${id}?`,
         confirm: "Disable",
         method: "lb_status",
-        effects: ["New calls go to other destinations at once.", goOn, "It stays disabled whatever its probes say, also after a restart, until somebody enables it."],
+        effects: [
+          "New calls go to other destinations at once.",
+          goOn,
+          "It stays disabled whatever its probes say, also after a restart, until somebody enables it.",
+        ],
         form: fixed([id, 0]),
       },
       status !== "up" &&
@@ -177,7 +206,9 @@ export class DestinationDialog {
         question: `Resize destination ${id}`,
         confirm: "Resize",
         method: "lb_resize",
-        effects: ["The new capacity holds at once and after a restart, until the row in the database says another one. The row itself is not changed."],
+        effects: [
+          "The new capacity holds at once and after a restart, until the row in the database says another one. The row itself is not changed.",
+        ],
         form: () => resizeForm(destination),
       },
     ];
@@ -200,7 +231,7 @@ export class DestinationDialog {
       h("p", { class: "uri" }, destination?.uri ?? ""),
       h("ul", {}, ...action.effects.map((text) => h("li", {}, text))),
       ...fields,
-      h("p", { class: "quiet" }, `The audit log will say that ${this.#model.hello?.by ?? "you"} did it.`),
+      h("p", { class: "quiet" }, this.#signature()),
       refusal,
       h("div", { class: "actions" }, confirm, h("button", { type: "button", onclick: () => this.#showDetails() }, "Cancel")),
     );
@@ -251,11 +282,14 @@ function resizeForm({ id, resources, figures }) {
   const change = h("output", { class: "change" });
   const current = () => figures?.loads[resources.indexOf(select.value)] ?? [0, 0, 0, 0, 0];
   const show = () => {
-    const [load, , before] = current();
+    const [load, , before, , foreign] = current();
     const after = capacity.valueAsNumber;
     if (Number.isNaN(after)) return setText(change, "");
-    const free = after - load;
-    const then = free >= 0 ? `${load} in use, so ${Math.max(0, before - load)} free become ${free} free` : `${load} in use: ${counted(-free, "call")} too many go on, new ones come when less than ${after} are left`;
+    const free = after - load - foreign;
+    const then =
+      free >= 0
+        ? `${load + foreign} in use: ${Math.max(0, before - load - foreign)} free become ${free}`
+        : `${load + foreign} in use: the ${counted(-free, "call")} too many go on, new ones come when less than ${after} are left`;
     setText(change, `${select.value}: ${before} → ${after}. ${then}.`);
   };
   const choose = () => {

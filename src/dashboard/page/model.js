@@ -1,7 +1,7 @@
 /** What the page knows: pure data, no element. Frames of the feed go in, lists to show come out. */
 
 /** @typedef {"up" | "probing" | "disabled" | "draining" | "breaker" | "resting" | "rate" | "withdrawn"} Status */
-/** Load, what is open, what there is when all is open, the parts of the load that are on other nodes and of others. @typedef {[load: number, max: number, capacity: number, remote: number, foreign: number]} Load */
+/** Calls of all nodes, what is open, what there is when all is open, those of the calls that are on other nodes, and calls of strangers, which take room too. @typedef {[load: number, max: number, capacity: number, remote: number, foreign: number]} Load */
 /**
  * @typedef {object} Hello
  * @property {string} version
@@ -87,24 +87,33 @@ export class Model {
     this.destinations = destinations.map((row) => {
       const before = this.byId.get(row.id);
       const isSame = before !== undefined && before.resources.join() === row.resources.join();
-      return { ...row, text: "", figures: isSame ? before.figures : undefined, free: isSame ? before.free : 0, share: isSame ? before.share : 0 };
+      return {
+        ...row,
+        text: "",
+        figures: isSame ? before.figures : undefined,
+        free: isSame ? before.free : 0,
+        share: isSame ? before.share : 0,
+      };
     });
     this.byId = new Map(this.destinations.map((destination) => [destination.id, destination]));
     for (const destination of this.destinations) destination.text = textOf(destination, this.groups.get(destination.group));
   }
 
-  /** @param {{ at: number, rows: Figures[] }} figures */
+  /** @param {{ at: number, rows: Figures[] }} figures @returns {boolean} whether a destination has now something to say, or no longer: its row has another height */
   setFigures({ at, rows }) {
     this.at = at;
+    let isOther = false;
     for (const figures of rows) {
       const destination = this.byId.get(figures.id);
       if (destination === undefined) continue;
       const wasStatus = destination.figures?.status;
+      if ((destination.figures?.why ?? "") === "" ? figures.why !== "" : figures.why === "") isOther = true;
       destination.figures = figures;
       destination.free = freeOf(figures);
       destination.share = shareOf(figures);
       if (figures.status !== wasStatus) destination.text = textOf(destination, this.groups.get(destination.group));
     }
+    return isOther;
   }
 
   /** @param {Totals} totals */
@@ -116,7 +125,8 @@ export class Model {
     const notPlaced = ["-1", "-2", "-3", "-4"].reduce((sum, code) => sum + (now[code] ?? 0), 0);
     const failovers = before === undefined ? 0 : Math.max(0, totals.failovers - before.failovers);
     if (before !== undefined && totals.at <= before.at) return;
-    if (before !== undefined && totals.at - before.at > GAP_MS) this.#addSample([(before.at + 1000) / 1000, ...SERIES.slice(1).map(() => null)]);
+    if (before !== undefined && totals.at - before.at > GAP_MS)
+      this.#addSample([(before.at + 1000) / 1000, ...SERIES.slice(1).map(() => null)]);
     this.#addSample([totals.at / 1000, totals.calls, totals.cps, now["1"] ?? 0, notPlaced, failovers, totals.lagMs]);
   }
 
@@ -144,9 +154,13 @@ export class Model {
    * @returns {{ items: Item[], count: number }} `count`: destinations that match, shown or in a closed group
    */
   items({ filter, order, onlyTroubled, closed }) {
-    const words = filter.toLowerCase().split(/\s+/).filter((word) => word !== "");
+    const words = filter
+      .toLowerCase()
+      .split(/\s+/)
+      .filter((word) => word !== "");
     const found = this.destinations.filter(
-      ({ text, figures }) => words.every((word) => text.includes(word)) && (!onlyTroubled || (figures !== undefined && figures.status !== "up")),
+      ({ text, figures }) =>
+        words.every((word) => text.includes(word)) && (!onlyTroubled || (figures !== undefined && figures.status !== "up")),
     );
     if (order !== "group") {
       const sorted = order === "id" ? found : found.sort(COMPARE[order]);
@@ -180,15 +194,20 @@ const COMPARE = {
 
 /** What calls can still use: of the scarcest resource, as a call wants all of them. @param {Figures} figures */
 function freeOf({ loads }) {
-  return loads.reduce((least, [load, max]) => Math.min(least, Math.max(0, max - load)), loads.length === 0 ? 0 : Number.POSITIVE_INFINITY);
+  return loads.reduce(
+    (least, [load, max, , , foreign]) => Math.min(least, Math.max(0, max - load - foreign)),
+    loads.length === 0 ? 0 : Number.POSITIVE_INFINITY,
+  );
 }
 
 /** How full the fullest resource is, 0 to 1 and beyond. @param {Figures} figures */
 function shareOf({ loads }) {
-  return loads.reduce((most, [load, max]) => Math.max(most, max > 0 ? load / max : load > 0 ? 1 : 0), 0);
+  return loads.reduce((most, [load, max, , , foreign]) => Math.max(most, (load + foreign) / Math.max(1, max)), 0);
 }
 
 /** What the filter looks at. @param {Destination} destination @param {string | undefined} groupName */
 function textOf({ id, group, uri, attrs, resources, figures }, groupName) {
-  return [`#${id}`, uri, attrs ?? "", `group ${group}`, `group:${group}`, groupName ?? "", ...resources, figures?.status ?? ""].join("\n").toLowerCase();
+  return [`#${id}`, uri, attrs ?? "", `group ${group}`, `group:${group}`, groupName ?? "", ...resources, figures?.status ?? ""]
+    .join("\n")
+    .toLowerCase();
 }

@@ -18,20 +18,43 @@ import { clock, DECISION_WORDS, milliseconds, number } from "./words.js";
 
 /** @type {TileSpec[]} */
 const TILES = [
-  { title: "Calls", lines: ["calls"], value: ({ calls }) => number(calls), below: ({ early }) => (early === 0 ? "ongoing" : `ongoing, ${number(early)} of them ringing`) },
-  { title: "Calls a second", lines: ["cps"], value: ({ cps }) => number(cps), below: (_, model) => `at most ${number(most(model, "cps"))} in ten minutes` },
+  {
+    title: "Calls",
+    lines: ["calls"],
+    value: ({ calls }) => number(calls),
+    below: ({ early }) => (early === 0 ? "ongoing" : `ongoing, ${number(early)} of them ringing`),
+  },
+  {
+    title: "Calls a second",
+    lines: ["cps"],
+    value: ({ cps }) => number(cps),
+    below: (_, model) => `at most ${number(most(model, "cps"))} in ten minutes`,
+  },
   {
     title: "Decisions a second",
     lines: ["placed", "notPlaced"],
     value: ({ decisionsPerSecond: now }) => number(Object.values(now).reduce((sum, count) => sum + count, 0)),
     below: ({ decisions, refused }) =>
       [
-        ...DECISION_WORDS.filter(([code]) => code === "1" || (decisions[code] ?? 0) > 0).map(([code, words]) => `${number(decisions[code] ?? 0)} ${words}`),
+        ...DECISION_WORDS.filter(([code]) => code === "1" || (decisions[code] ?? 0) > 0).map(
+          ([code, words]) => `${number(decisions[code] ?? 0)} ${words}`,
+        ),
         ...(refused > 0 ? [`${number(refused)} refused by overload`] : []),
       ].join(", "),
   },
-  { title: "Failovers", lines: ["failovers"], value: ({ failovers }) => number(failovers), below: (_, model) => `since the start, ${number(sum(model, "failovers"))} in ten minutes` },
-  { title: "Lag", lines: ["lagMs"], value: ({ lagMs }) => milliseconds(lagMs), below: ({ memoryMb }) => `of the event loop, ${number(Math.round(memoryMb))} MB in use`, format: milliseconds },
+  {
+    title: "Failovers",
+    lines: ["failovers"],
+    value: ({ failovers }) => number(failovers),
+    below: (_, model) => `since the start, ${number(sum(model, "failovers"))} in ten minutes`,
+  },
+  {
+    title: "Lag",
+    lines: ["lagMs"],
+    value: ({ lagMs }) => milliseconds(lagMs),
+    below: ({ memoryMb }) => `of the event loop, ${number(Math.round(memoryMb))} MB in use`,
+    format: milliseconds,
+  },
 ];
 
 /** The figures of the last ten minutes, each with a chart. */
@@ -82,7 +105,10 @@ class Tile {
   update(totals) {
     const { title, lines, format = number } = this.#spec;
     this.#texts(totals);
-    const data = /** @type {import("./uplot.js").default.AlignedData} */ ([listOf(this.#model, "at"), ...lines.map((line) => listOf(this.#model, line))]);
+    const data = /** @type {import("./uplot.js").default.AlignedData} */ ([
+      listOf(this.#model, "at"),
+      ...lines.map((line) => listOf(this.#model, line)),
+    ]);
     const known = listOf(this.#model, lines[0] ?? "calls").filter((value) => value !== null);
     const range = known.length === 0 ? "no figure yet" : `from ${format(Math.min(...known))} to ${format(Math.max(...known))}`;
     this.#chart.update(data, `${title}, the last ten minutes: ${range}`);
@@ -122,4 +148,3 @@ function most(model, name) {
 function sum(model, name) {
   return listOf(model, name).reduce((/** @type {number} */ all, value) => all + (value ?? 0), 0);
 }
-

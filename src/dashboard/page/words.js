@@ -68,10 +68,11 @@ export function milliseconds(ms) {
 
 /** What a bar says: "12 of 30 channels, 18 free". @param {string} resource @param {Load} load */
 export function barWords(resource, [load, max, capacity, remote, foreign]) {
-  const parts = [`${load} of ${max} ${resource}, ${Math.max(0, max - load)} free`];
+  const used = load + foreign;
+  const parts = [`${used} of ${max} ${resource}, ${Math.max(0, max - used)} free`];
   if (capacity > max) parts.push(`${capacity} when all is open`);
   if (remote > 0) parts.push(`${remote} of them on other nodes`);
-  if (foreign > 0) parts.push(`${foreign} of others`);
+  if (foreign > 0) parts.push(`${foreign} calls of others`);
   return parts.join(", ");
 }
 
@@ -90,13 +91,21 @@ const DIALOG_STATES = ["", "unconfirmed", "ringing", "answered", "ongoing", "end
 /** @type {Record<string, (p: Record<string, any>) => string>} */
 const SENTENCES = {
   E_LOAD_BALANCER_STATUS: (p) => `${at(p)} ${p.status} ${CAUSES[p.cause] ?? ""}`,
-  E_LOAD_BALANCER_BREAKER: (p) => `Breaker of ${at(p)} ${p.state === "trials" ? "lets trial calls through" : `is ${p.state}`} (${p.failures} of ${p.calls} calls failed)`,
+  E_LOAD_BALANCER_BREAKER: (p) =>
+    `Breaker of ${at(p)} ${p.state === "trials" ? "lets trial calls through" : `is ${p.state}`} (${p.failures} of ${p.calls} calls failed)`,
   E_LOAD_BALANCER_REST: (p) => (p.seconds > 0 ? `${at(p)} rests for ${p.seconds} s, as it asked` : `Rest of ${at(p)} ended by an operator`),
-  E_LOAD_BALANCER_DRAIN: (p) => `Drain of ${at(p)} ${p.change}${p.reason === undefined ? `, load ${p.load}` : p.reason === "idle" ? ": no call is left" : `: time is up, load ${p.load}`}`,
-  E_LOAD_BALANCER_GROUP: (p) => `Group ${p.group} ${p.state === "raised" ? "has no destination that gets calls" : p.state === "recovered" ? "gets calls again" : "is not asked for any more"}`,
-  E_LOAD_BALANCER_HEADROOM: (p) => `Group ${p.group} ${p.state === "raised" ? "is low on" : "has enough of"} ${p.resource}: ${p.free} of ${p.capacity} free`,
-  E_LOAD_BALANCER_AUDIT: (p) => (p.freeswitch === undefined ? `Load of ${p.pool ?? at(p)} was ${p.counted}, is ${p.true}: corrected` : `${p.freeswitch} has ${p.sessions} sessions, ${p.calls} calls are counted there`),
-  E_DLG_STATE_CHANGED: (p) => `Call ${p.callid} ${DIALOG_STATES[p.new_state] ?? p.new_state}${p.reason === undefined ? "" : ` (${p.reason})`}`,
+  E_LOAD_BALANCER_DRAIN: (p) =>
+    `Drain of ${at(p)} ${p.change}${p.reason === undefined ? `, load ${p.load}` : p.reason === "idle" ? ": no call is left" : `: time is up, load ${p.load}`}`,
+  E_LOAD_BALANCER_GROUP: (p) =>
+    `Group ${p.group} ${p.state === "raised" ? "has no destination that gets calls" : p.state === "recovered" ? "gets calls again" : "is not asked for any more"}`,
+  E_LOAD_BALANCER_HEADROOM: (p) =>
+    `Group ${p.group} ${p.state === "raised" ? "is low on" : "has enough of"} ${p.resource}: ${p.free} of ${p.capacity} free`,
+  E_LOAD_BALANCER_AUDIT: (p) =>
+    p.freeswitch === undefined
+      ? `Load of ${p.pool ?? at(p)} was ${p.counted}, is ${p.true}: corrected`
+      : `${p.freeswitch} has ${p.sessions} sessions, ${p.calls} calls are counted there`,
+  E_DLG_STATE_CHANGED: (p) =>
+    `Call ${p.callid} ${DIALOG_STATES[p.new_state] ?? p.new_state}${p.reason === undefined ? "" : ` (${p.reason})`}`,
   E_DLG_PING_OUTAGE: (p) => `Pings to ${p.address}: outage ${p.state}`,
   E_DISPATCHER_STATUS: (p) => `${p.address} of set ${p.group} ${p.status}`,
   "dispatcher:dst-down": (p) => `${p.uri} of set ${p.group} is down`,
@@ -106,8 +115,10 @@ const SENTENCES = {
   E_CLUSTERER_REDIS: (p) => `Redis is ${p.state}`,
   E_PIKE_BLOCKED: (p) => `${p.ip} sends too much and is banned`,
   E_PIKE_UNBLOCKED: (p) => `Ban of ${p.ip} has ended, ${p.refused} requests were refused`,
-  E_OVERLOAD: (p) => (p.state === "began" ? `New calls are refused: ${p.cause}` : `New calls are taken again, ${p.refused ?? 0} were refused`),
-  E_MANAGEMENT_CHANGE: (p) => `${p.by}: ${changeWords(p.method, p.params)}${p.outcome === "done" ? "" : ` (${p.outcome}${p.reason === undefined ? "" : `: ${p.reason}`})`}`,
+  E_OVERLOAD: (p) =>
+    p.state === "began" ? `New calls are refused: ${p.cause}` : `New calls are taken again, ${p.refused ?? 0} were refused`,
+  E_MANAGEMENT_CHANGE: (p) =>
+    `${p.by}: ${changeWords(p.method, p.params)}${p.outcome === "done" ? "" : ` (${p.outcome}${p.reason === undefined ? "" : `: ${p.reason}`})`}`,
 };
 
 /** What a destination of an event is called. @param {Record<string, any>} params */
