@@ -125,6 +125,7 @@ export class Feed {
 
   #sampled({ table, figures, all, totals }: Sample): void {
     this.#frequentLeft = FREQUENT_SHARE;
+    this.#tellEvents(); // those who are served for the first time now find them in the history
     const news = [...(table ?? []), ...(figures ?? []), totals];
     for (const reader of [...this.#readers]) {
       if (!reader.isReady) reader.wantsAll = true;
@@ -157,9 +158,9 @@ export class Feed {
   }
 
   #tellEvents(): void {
+    if (this.#unwritten.length === 0) return;
     const frames = this.#unwritten.map((event) => frame("event", event.json()));
     this.#unwritten = [];
-    // Who has not got everything finds them in the history.
     for (const reader of [...this.#readers]) if (reader.isServed) reader.send(frames);
   }
 

@@ -74,8 +74,8 @@ export class Reader {
   }
 
   drop(): void {
-    this.#response.destroy();
     this.#end(true);
+    this.#response.destroy();
   }
 
   #flushSoon(): void {

@@ -119,7 +119,10 @@ export class Sampler {
       return;
     }
     const untilMs = clock.nowMs() + PART_MS;
-    while (look.next < destinations.length && (look.next % ROWS_A_CHECK !== 0 || clock.nowMs() < untilMs)) this.#row(look, look.next++);
+    do {
+      const end = Math.min(destinations.length, look.next + ROWS_A_CHECK);
+      while (look.next < end) this.#row(look, look.next++);
+    } while (look.next < destinations.length && clock.nowMs() < untilMs);
     if (look.next < destinations.length) clock.soon(() => this.#part(look));
     else this.#end(look);
   }

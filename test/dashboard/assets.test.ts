@@ -53,7 +53,11 @@ describe("the files of the dashboard", () => {
     for (const header of ["", "br", "gzip;q=0", "gzip;q=0.000, br", "xgzip", "gzipx"]) {
       assert.equal(assets.answer("/", { "accept-encoding": header })!.headers["content-encoding"], undefined, header);
     }
-    assert.equal(assets.answer("/dashboard/app.js", { "accept-encoding": "gzip" })!.headers["content-encoding"], undefined, "it would be longer");
+    assert.equal(
+      assets.answer("/dashboard/app.js", { "accept-encoding": "gzip" })!.headers["content-encoding"],
+      undefined,
+      "it would be longer",
+    );
   });
 
   it("have the chart library as a module", async () => {
