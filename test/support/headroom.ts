@@ -88,6 +88,13 @@ function merge(base: Settings, over: Settings): Settings {
   return merged;
 }
 
+/** What a configuration with named tokens wants of whoever changes something. */
+function authorizationOf(settings: Settings): Record<string, string> {
+  const { auth } = settings.mi_http as { auth?: { tokens?: { token: string; role?: string }[] } };
+  const token = auth?.tokens?.find(({ role }) => role === "operator")?.token;
+  return token === undefined ? {} : { authorization: `Bearer ${token}` };
+}
+
 /**
  * Starts the program on a loopback address and waits until it answers.
  *
@@ -123,7 +130,9 @@ export async function startHeadroom(
   const over: unknown = parse(configText) ?? {};
   if (!isSettings(over)) throw new Error(`Cannot use configuration "${configText}": want a YAML mapping`);
   const configFile = join(folder, "headroom.yaml");
-  writeFileSync(configFile, stringify(merge(defaults, over)));
+  const settings = merge(defaults, over);
+  writeFileSync(configFile, stringify(settings));
+  const authorization = authorizationOf(settings);
 
   let log = "";
   const run = (): { child: ChildProcess; exited: Promise<unknown> } => {
@@ -150,7 +159,7 @@ export async function startHeadroom(
     requestId += 1;
     const reply = await fetch(`http://127.0.0.1:${miPort}/mi`, {
       method: "POST",
-      headers: { "content-type": "application/json" },
+      headers: { "content-type": "application/json", ...authorization },
       body: JSON.stringify({ jsonrpc: "2.0", id: requestId, method, ...(params === undefined ? {} : { params }) }),
       signal: AbortSignal.timeout(MI_TIMEOUT_MS),
     });
