@@ -35,7 +35,6 @@ export class Bar {
     const key = load?.join() ?? "";
     if (key === this.#last && !isOther) return;
     this.#last = key;
-    this.element.classList.toggle("still", isOther);
     const [own, max, capacity, remote, foreign] = load ?? [0, 0, 0, 0, 0];
     const now = own + foreign;
     const length = Math.max(capacity, max, 1);
