@@ -88,11 +88,12 @@ function merge(base: Settings, over: Settings): Settings {
   return merged;
 }
 
-/** What a configuration with named tokens wants of whoever changes something. */
-function authorizationOf(settings: Settings): Record<string, string> {
-  const { auth } = settings.mi_http as { auth?: { tokens?: { token: string; role?: string }[] } };
-  const token = auth?.tokens?.find(({ role }) => role === "operator")?.token;
-  return token === undefined ? {} : { authorization: `Bearer ${token}` };
+/** The first token of an operator that the configuration names; the test asks with it. */
+function operatorToken({ mi_http }: Settings): string | undefined {
+  const auth = isSettings(mi_http) ? mi_http["auth"] : undefined;
+  const tokens = isSettings(auth) ? auth["tokens"] : undefined;
+  const found: unknown = Array.isArray(tokens) ? tokens.find((token) => isSettings(token) && token["role"] === "operator") : undefined;
+  return isSettings(found) && typeof found["token"] === "string" ? found["token"] : undefined;
 }
 
 /**
@@ -130,9 +131,8 @@ export async function startHeadroom(
   const over: unknown = parse(configText) ?? {};
   if (!isSettings(over)) throw new Error(`Cannot use configuration "${configText}": want a YAML mapping`);
   const configFile = join(folder, "headroom.yaml");
-  const settings = merge(defaults, over);
-  writeFileSync(configFile, stringify(settings));
-  const authorization = authorizationOf(settings);
+  writeFileSync(configFile, stringify(merge(defaults, over)));
+  const token = operatorToken(over);
 
   let log = "";
   const run = (): { child: ChildProcess; exited: Promise<unknown> } => {
@@ -159,7 +159,7 @@ export async function startHeadroom(
     requestId += 1;
     const reply = await fetch(`http://127.0.0.1:${miPort}/mi`, {
       method: "POST",
-      headers: { "content-type": "application/json", ...authorization },
+      headers: { "content-type": "application/json", ...(token !== undefined && { authorization: `Bearer ${token}` }) },
       body: JSON.stringify({ jsonrpc: "2.0", id: requestId, method, ...(params === undefined ? {} : { params }) }),
       signal: AbortSignal.timeout(MI_TIMEOUT_MS),
     });

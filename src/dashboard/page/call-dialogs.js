@@ -56,12 +56,12 @@ function decisionOf({ at, attempt, group, resources, flags, code, summary, Desti
           { class: "scrolls", tabindex: 0, role: "region", "aria-label": `Destinations of ${heading.toLowerCase()}` },
           h(
             "table",
-            {},
+            { "aria-label": `Destinations of ${heading.toLowerCase()}` },
             h("thead", {}, h("tr", {}, ...["Destination", "Load", "Score", "Outcome"].map((text) => h("th", { scope: "col" }, text)))),
             h("tbody", {}, ...rows),
           ),
         ),
-    omitted > 0 ? h("p", { class: "quiet" }, `${counted(omitted, "further destination")} were looked at, too.`) : null,
+    omitted > 0 ? h("p", { class: "quiet" }, `Looked at, too: ${counted(omitted, "further destination")}.`) : null,
   );
 }
 
@@ -79,7 +79,7 @@ export async function showMessages(management, callId) {
     );
     content.replaceChildren(
       ladderOf(messages),
-      ...(omitted > 0 ? [h("p", { class: "quiet" }, `${counted(omitted, "further message")} are not shown.`)] : []),
+      ...(omitted > 0 ? [h("p", { class: "quiet" }, `Not shown: ${counted(omitted, "further message")}.`)] : []),
     );
   } catch (error) {
     content.replaceChildren(refusalOf(error, "No message of this call is remembered any more."));

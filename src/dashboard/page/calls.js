@@ -87,7 +87,7 @@ export class Calls {
     this.#box.replaceChildren(
       h(
         "table",
-        { class: "cards" },
+        { class: "cards", "aria-labelledby": "title-calls" },
         h("thead", {}, h("tr", {}, ...heads.map((head) => h("th", { scope: "col" }, head)))),
         h("tbody", {}, ...calls.map((call) => this.#row(call))),
       ),

@@ -41,7 +41,7 @@ export class Changes {
     this.#box.replaceChildren(
       h(
         "table",
-        { class: "cards" },
+        { class: "cards", "aria-labelledby": "title-changes" },
         h("thead", {}, h("tr", {}, ...heads.map((head) => h("th", { scope: "col" }, head)))),
         h(
           "tbody",

@@ -18,6 +18,7 @@ import { dispatcherSetDuidState, dispatcherSetState } from "./dispatcher-set-sta
 import { distributorCtl } from "./distributor-ctl.ts";
 import { distributorNext } from "./distributor-next.ts";
 import { dlgEndDlg } from "./dlg-end-dlg.ts";
+import { dlgFind } from "./dlg-find.ts";
 import { dlgList } from "./dlg-list.ts";
 import { dlgListCtx } from "./dlg-list-ctx.ts";
 import { getStatistics } from "./get-statistics.ts";
@@ -73,6 +74,7 @@ export const allMethods: readonly Method[] = [
   clustererShtagSetActive,
   dlgList,
   dlgListCtx,
+  dlgFind,
   dlgEndDlg,
   profileGetSize,
   profileListDlgs,
