@@ -1,4 +1,4 @@
-const COMMENT_LINES = /^[ \t]*\/\*[\s\S]*?\*\/[ \t]*\n/gm;
+const COMMENT_LINES = /^[ \t]*\/\*(?:(?!\*\/)[\s\S])*\*\/[ \t]*\n/gm;
 const COMMENT_LINE = /^[ \t]*\/\/.*\n/gm;
 const INDENT = /^[ \t]+/gm;
 const EMPTY_LINES = /\n{2,}/g;

@@ -3,6 +3,9 @@ import { join } from "node:path";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { CHROMIUM, commandOf } from "../../scripts/ensure-tools.ts";
 
+/** A machine with other work is slow. */
+const PATIENCE_MS = 15_000;
+
 /** A page and what went wrong on it. */
 export interface WatchedPage {
   readonly page: Page;
@@ -46,6 +49,7 @@ export async function openPage(browser: Browser, url: string, options: PageOptio
   const { width = 1440, height = 900, colorScheme = "light" } = options;
   const context = await browser.newContext({ viewport: { width, height }, colorScheme, reducedMotion: "no-preference" });
   const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE_MS);
   const faults: string[] = [];
   const origins = new Set<string>();
   page.on("pageerror", (error) => faults.push(`page error: ${error.stack ?? error.message}`));
