@@ -63,6 +63,15 @@ export const BARESIP: Tool = {
   tests: "end-to-end tests",
 };
 
+/** The browser that tests look at the dashboard with. */
+export const CHROMIUM: Tool = {
+  command: "chromium",
+  versionOption: "--version",
+  package: "chromium",
+  website: "https://www.chromium.org/",
+  tests: "end-to-end tests",
+};
+
 /** The database servers; tests start their own ones in folders of their own. */
 export const MARIADB: Tool = {
   command: "mariadbd",

@@ -13,7 +13,7 @@ import { globSync } from "node:fs";
 import { basename, relative, resolve } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
-import { BARESIP, ensureTool, KAMAILIO, MARIADB, POSTGRES, PROMTOOL, REDIS, SIPP } from "./ensure-tools.ts";
+import { BARESIP, CHROMIUM, ensureTool, KAMAILIO, MARIADB, POSTGRES, PROMTOOL, REDIS, SIPP } from "./ensure-tools.ts";
 
 /** Counts of one or more test runs. `notExecuted` are tests that were skipped or marked as to do, and files without any. */
 interface Tally {
@@ -123,7 +123,7 @@ async function main(): Promise<number> {
     return 2;
   }
   const unit = [REDIS, MARIADB, POSTGRES, PROMTOOL];
-  const tools = suite === "unit" ? unit : suite === "peers" ? [KAMAILIO] : [...unit, SIPP, KAMAILIO, BARESIP];
+  const tools = suite === "unit" ? unit : suite === "peers" ? [KAMAILIO] : [...unit, SIPP, KAMAILIO, BARESIP, CHROMIUM];
   for (const tool of tools) {
     const refusal = ensureTool(tool);
     if (refusal === undefined) continue;

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, extname, join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { slim } from "./slim.ts";
 
 /** What a browser may take before the page stands, bytes, not compressed: a phone on a bad line waits for it. */
 export const MAX_PAGE_BYTES = 150_000;
@@ -18,6 +19,7 @@ const TYPES: Readonly<Record<string, string>> = {
 /** Beside this file, in the sources and in what is compiled of them. */
 const PAGE_FOLDER = join(import.meta.dirname, "page");
 const FIRST_PAGE = "index.html";
+const SLIMMED: ReadonlySet<string> = new Set([".js", ".css"]);
 const CHART_FILES = { "uplot.js": "uPlot.iife.min.js", "uplot.css": "uPlot.min.css" } as const;
 
 /** An answer to a GET. */
@@ -56,7 +58,9 @@ export class Assets {
   constructor(folder = PAGE_FOLDER) {
     for (const name of readdirSync(folder).sort()) {
       const type = TYPES[extname(name)];
-      if (type !== undefined) this.#add(`/dashboard/${name}`, type, readFileSync(join(folder, name)));
+      if (type === undefined) continue;
+      const body = readFileSync(join(folder, name));
+      this.#add(`/dashboard/${name}`, type, SLIMMED.has(extname(name)) ? Buffer.from(slim(body.toString("utf8"))) : body);
     }
     const chart = chartFolder();
     this.#add("/dashboard/uplot.js", TYPES[".js"]!, asModule(readFileSync(join(chart, CHART_FILES["uplot.js"]), "utf8")));

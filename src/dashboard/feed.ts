@@ -36,6 +36,8 @@ export interface FeedVisitor {
   readonly role: string;
   readonly needsToken: boolean;
   readonly methods: readonly string[];
+  /** Path that methods are asked at. */
+  readonly mi: string;
 }
 
 export interface FeedPorts {
@@ -107,9 +109,9 @@ export class Feed {
     for (const reader of [...this.#readers]) reader.drop();
   }
 
-  #hello({ by, role, needsToken, methods }: FeedVisitor): Buffer {
+  #hello({ by, role, needsToken, methods, mi }: FeedVisitor): Buffer {
     const { version, name, startedAtMs, node } = this.#ports.identity;
-    return frame("hello", JSON.stringify({ version, name, role, by, needsToken, startedAt: startedAtMs, node, methods }));
+    return frame("hello", JSON.stringify({ version, name, role, by, needsToken, startedAt: startedAtMs, node, methods, mi }));
   }
 
   #begin(): void {

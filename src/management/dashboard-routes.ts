@@ -13,6 +13,8 @@ export interface Visitor {
   readonly needsToken: boolean;
   /** Short names of the methods that this role may run, such as `lb_list`; of some only with parameters that change nothing. */
   readonly methods: readonly string[];
+  /** Path that methods are asked at, such as `/mi`. */
+  readonly mi: string;
 }
 
 /** The dashboard: files that anybody may have, as they hold no data, and a feed for those who may read. */
@@ -42,7 +44,7 @@ export function serveDashboard(
   app: FastifyInstance,
   dashboard: DashboardPort,
   guards: DashboardGuards,
-  { needsToken, methods }: Pick<Visitor, "needsToken"> & { methods(role: Role): readonly string[] },
+  { needsToken, mi, methods }: Pick<Visitor, "needsToken" | "mi"> & { methods(role: Role): readonly string[] },
 ): void {
   for (const path of dashboard.paths) {
     app.get(path, { onRequest: guards.anybody }, (request, reply) => {
@@ -57,6 +59,6 @@ export function serveDashboard(
     const { name, role, client } = guards.asker(request);
     reply.hijack();
     for (const [header, value] of Object.entries(SECURITY_HEADERS)) reply.raw.setHeader(header, value);
-    dashboard.feed(request.raw, reply.raw, { by: needsToken ? name : client, role, needsToken, methods: methods(role) });
+    dashboard.feed(request.raw, reply.raw, { by: needsToken ? name : client, role, needsToken, mi, methods: methods(role) });
   });
 }

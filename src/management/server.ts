@@ -144,7 +144,8 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
       reader: guard,
       asker: (request: FastifyRequest) => askers.get(request)!,
     };
-    serveDashboard(app, ports.dashboard, guards, { needsToken: tokens.isRequired, methods: (role) => methods.shortNamesFor(role) });
+    const mi = path === "" ? "/" : path;
+    serveDashboard(app, ports.dashboard, guards, { needsToken: tokens.isRequired, mi, methods: (role) => methods.shortNamesFor(role) });
   }
   app.setNotFoundHandler((request, reply) => {
     const [pathname = ""] = request.url.split("?", 1);

@@ -4,7 +4,7 @@ import type { ServerResponse } from "node:http";
 import { Balancer, type DestinationRow, parseResources } from "../../src/balancer/index.ts";
 import { Feed, type FeedEvent, type FeedVisitor, type RowSources, type TotalSources } from "../../src/dashboard/index.ts";
 
-export const ANNA: FeedVisitor = { by: "anna", role: "operator", needsToken: true, methods: ["lb_list", "lb_drain"] };
+export const ANNA: FeedVisitor = { by: "anna", role: "operator", needsToken: true, methods: ["lb_list", "lb_drain"], mi: "/mi" };
 
 export function row(id: number, group: number, resources: string, more: Partial<DestinationRow> = {}): DestinationRow {
   const addresses = [{ ip: "192.0.2.1", port: 5060, transport: "udp" }] as const;

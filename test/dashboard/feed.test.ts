@@ -33,6 +33,7 @@ describe("a reader of the dashboard's feed", () => {
       needsToken: true,
       startedAt: 5_000,
       node: null,
+      mi: "/mi",
       methods: ANNA.methods,
     });
     assert.deepEqual(table, {

@@ -1,0 +1,5 @@
+// Runs before anything is drawn, so that nobody who asked for the dark page sees a flash of the light one.
+{
+  const kept = localStorage.getItem("headroom-theme");
+  if (kept === "light" || kept === "dark") document.documentElement.dataset.theme = kept;
+}

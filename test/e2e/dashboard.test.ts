@@ -1,0 +1,215 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import type { Browser, Page } from "playwright-core";
+import { openPage, startBrowser, type WatchedPage } from "../support/browser.ts";
+import { type Headroom, startHeadroom } from "../support/headroom.ts";
+import { waitFor } from "../support/net.ts";
+import { type Sipp, startCallee, startCaller } from "../support/sipp.ts";
+
+const CALLEES = ["127.0.93.1", "127.0.93.2"] as const;
+const CALLER = "127.0.93.3";
+const PROXY = "127.0.93.4";
+const HOLD_MS = 60_000;
+const OPERATOR = "token-of-anna-1234";
+const VIEWER = "token-of-the-wall-1234";
+
+describe("the dashboard in a browser", () => {
+  let headroom: Headroom;
+  let callees: Sipp[] = [];
+  let browser: Browser;
+  let url: string;
+
+  before(async () => {
+    [headroom, browser, ...callees] = await Promise.all([
+      startHeadroom("", [], PROXY),
+      startBrowser(),
+      ...CALLEES.map((address) => startCallee({ scenario: "callee", address })),
+    ]);
+    await headroom.replaceRows(callees.map(({ uri }, i) => ({ uri, resources: `pstn=${i === 0 ? 30 : 10}`, attrs: `rack=${i}` })));
+    url = headroom.miUrl.replace(/mi$/, "");
+  });
+
+  after(async () => {
+    await browser?.close();
+    await Promise.all(callees.map((callee) => callee.stop()));
+    await headroom?.stop();
+  });
+
+  function meter(page: Page, uri: string) {
+    return page.getByRole("row").filter({ hasText: uri }).getByRole("meter", { name: "pstn" });
+  }
+
+  /** Nothing went wrong, and nobody else was asked for anything. */
+  function assertClean({ faults, origins }: WatchedPage): void {
+    assert.deepEqual(faults, []);
+    assert.deepEqual([...origins], [new URL(url).origin]);
+  }
+
+  it("shows loads while calls come and go, finds a call, and tells why it went where it went and what its messages were", async () => {
+    const watched = await openPage(browser, url);
+    const { page } = watched;
+    await page.getByText("Live", { exact: true }).waitFor();
+    const bar = meter(page, callees[0]!.uri);
+    assert.equal(await bar.getAttribute("aria-valuetext"), "0 of 30 pstn, 30 free");
+    const caller = await startCaller({
+      scenario: "caller",
+      address: CALLER,
+      target: `${PROXY}:${headroom.port}`,
+      calls: 5,
+      holdMs: HOLD_MS,
+    });
+    try {
+      await waitFor("the bar moves", 8_000, async () => (await bar.getAttribute("aria-valuetext")) === "5 of 30 pstn, 25 free");
+      await page.getByText("5 / 30").first().waitFor();
+
+      const { Dialogs } = (await headroom.mi("dlg_list")) as { Dialogs: { callid: string }[] };
+      const callId = Dialogs[0]!.callid;
+      await page.getByRole("link", { name: "Calls" }).click();
+      await page.getByRole("searchbox", { name: "Search" }).fill(callId);
+      await page.getByRole("button", { name: "Explain: this Call-ID" }).click();
+      const why = page.getByRole("dialog", { name: "Why did this call go there?" });
+      await why.getByRole("heading", { name: "First choice: placed" }).waitFor();
+      await why.getByText("Chosen", { exact: true }).waitFor();
+      await page.keyboard.press("Escape");
+      await why.waitFor({ state: "detached" });
+      await page.getByRole("button", { name: "Messages: this Call-ID" }).click();
+      const ladder = page.getByRole("dialog", { name: "Messages of a call" });
+      await ladder.getByText("INVITE (SDP)").first().waitFor();
+      await page.keyboard.press("Escape");
+    } finally {
+      for (const { callid } of ((await headroom.mi("dlg_list")) as { Dialogs: { callid: string }[] }).Dialogs)
+        await headroom.mi("dlg_end_dlg", [callid]);
+      await caller.kill();
+    }
+    await page.getByRole("link", { name: "Destinations" }).click();
+    await waitFor("the bar is empty again", 8_000, async () => (await bar.getAttribute("aria-valuetext")) === "0 of 30 pstn, 30 free");
+    assertClean(watched);
+    await watched.context.close();
+  });
+
+  it("drains a destination after a question, and resizes one after it has said what changes", async () => {
+    const watched = await openPage(browser, url);
+    const { page } = watched;
+    await page.getByRole("button", { name: /^Details of destination 2,/ }).click();
+    const dialog = page.getByRole("dialog", { name: "Destination 2" });
+    await dialog.getByRole("button", { name: "Drain…" }).click();
+    await dialog.getByRole("heading", { name: "Drain destination 2?" }).waitFor();
+    assert.equal((await headroom.list())[1]?.enabled, "yes", "nothing is done before the confirmation");
+    await dialog.getByRole("button", { name: "Drain", exact: true }).click();
+    await dialog.getByText("Done: drain.").waitFor();
+    await waitFor("it is drained", 5_000, async () => (await headroom.list())[1]?.enabled === "no");
+    await dialog.getByRole("button", { name: "Undo the drain…" }).click();
+    await dialog.getByRole("button", { name: "Undo the drain", exact: true }).click();
+    await dialog.getByText("Done: undo the drain.").waitFor();
+    await waitFor("it takes calls again", 5_000, async () => (await headroom.list())[1]?.enabled === "yes");
+
+    await dialog.getByRole("button", { name: "Resize…" }).click();
+    await dialog.getByRole("spinbutton", { name: "New capacity" }).fill("44");
+    await dialog.getByText("pstn: 10 → 44.").waitFor();
+    await dialog.getByRole("button", { name: "Resize", exact: true }).click();
+    await dialog.getByText("Done: resize.").waitFor();
+    assert.equal((await headroom.list())[1]?.Resources[0]?.max, 44);
+    await page.keyboard.press("Escape");
+    await waitFor(
+      "the bar says so",
+      5_000,
+      async () => (await meter(page, callees[1]!.uri).getAttribute("aria-valuetext")) === "0 of 44 pstn, 44 free",
+    );
+
+    await page.getByRole("link", { name: "Changes" }).click();
+    await page.getByRole("row").filter({ hasText: "resize pstn of destination 2 to 44" }).waitFor();
+    assertClean(watched);
+    await watched.context.close();
+  });
+});
+
+describe("the dashboard with tokens", () => {
+  const uri = "sip:127.0.93.1:5999";
+  let headroom: Headroom;
+  let browser: Browser;
+  let url: string;
+
+  before(async () => {
+    const tokens = `[{ name: anna, token: ${OPERATOR}, role: operator }, { name: wall, token: ${VIEWER} }]`;
+    [headroom, browser] = await Promise.all([
+      startHeadroom(`mi_http: { auth: { tokens: ${tokens} } }`, [{ uri, resources: "pstn=5" }], PROXY),
+      startBrowser(),
+    ]);
+    url = headroom.miUrl.replace(/mi$/, "");
+  });
+  after(async () => {
+    await browser?.close();
+    await headroom?.stop();
+  });
+
+  async function signIn(page: Page, token: string): Promise<void> {
+    await page.getByLabel("Token").fill(token);
+    await page.getByRole("button", { name: "Sign in" }).click();
+  }
+
+  it("asks for one, refuses a wrong one, and keeps the right one for this tab alone", async () => {
+    const { page, context, faults } = await openPage(browser, url);
+    await signIn(page, "wrong-token");
+    await page.getByText("This token is not accepted.").waitFor();
+    await signIn(page, OPERATOR);
+    await page.getByText("anna · operator").waitFor();
+    await page.reload();
+    await page.getByText("anna · operator").waitFor();
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByLabel("Token").waitFor();
+    const kept = await page.evaluate("JSON.stringify([Object.keys(sessionStorage), Object.keys(localStorage)])");
+    assert.equal(kept, "[[],[]]");
+    // A browser writes of each 401 itself.
+    assert.deepEqual(
+      faults.filter((fault) => !fault.includes("401 (Unauthorized)")),
+      [],
+    );
+    await context.close();
+  });
+
+  it("writes down who has drained a destination by a click", async () => {
+    const { page, context } = await openPage(browser, url);
+    await signIn(page, OPERATOR);
+    await page.getByRole("button", { name: `Details of destination 1, ${uri}` }).click();
+    const dialog = page.getByRole("dialog", { name: "Destination 1" });
+    await dialog.getByRole("button", { name: "Disable…" }).click();
+    await dialog.getByText("The audit log will say that anna did it.").waitFor();
+    await dialog.getByRole("button", { name: "Disable", exact: true }).click();
+    await dialog.getByText("Done: disable.").waitFor();
+    await dialog.getByRole("button", { name: "Enable…" }).click();
+    await dialog.getByRole("button", { name: "Enable", exact: true }).click();
+    await dialog.getByText("Done: enable.").waitFor();
+    const { Changes } = (await headroom.mi("audit_log")) as { Changes: { by: string; method: string; params: string }[] };
+    assert.deepEqual(
+      Changes.slice(-2).map(({ by, method, params }) => [by, method, params]),
+      [
+        ["anna", "load_balancer:status", "[1,0]"],
+        ["anna", "load_balancer:status", "[1,1]"],
+      ],
+    );
+    assert.equal((await headroom.list())[0]?.enabled, "yes");
+    await context.close();
+  });
+
+  it("lets a viewer look and tells why he may not change anything; the server refuses him, too", async () => {
+    const { page, context } = await openPage(browser, url);
+    await signIn(page, VIEWER);
+    await page.getByText("wall · viewer").waitFor();
+    await page.getByRole("button", { name: `Details of destination 1, ${uri}` }).click();
+    const dialog = page.getByRole("dialog", { name: "Destination 1" });
+    assert.ok(await dialog.getByRole("button", { name: "Drain…" }).isDisabled());
+    assert.ok(await dialog.getByRole("button", { name: "Resize…" }).isDisabled());
+    await dialog.getByText("You are wall, with role viewer").waitFor();
+    // As somebody would who makes the buttons work.
+    await dialog.getByRole("button", { name: "Disable…" }).evaluate((button) => {
+      const { parentNode } = button as unknown as { parentNode: unknown };
+      Object.assign(button, { disabled: false });
+      (button as unknown as { click(): void }).click();
+      return parentNode !== null;
+    });
+    await dialog.getByRole("button", { name: "Disable", exact: true }).click();
+    await dialog.getByRole("alert").filter({ hasText: 'Cannot run load_balancer:status as viewer "wall"' }).waitFor();
+    assert.equal((await headroom.list())[0]?.enabled, "yes");
+    await context.close();
+  });
+});
