@@ -19,7 +19,6 @@ export const distributorCtl = defineMethod({
   },
   result: text("what FreeSWITCH answers: `+OK reloaded.`, the list, `-error`"),
   writesWhen: "unless `command` is dump",
-  offeredWith: "distributor",
   details: "See [distributor.md](distributor.md#management).",
   writes: (params) => params.has("command") && params.text("command").toLowerCase() !== "dump",
   available: ({ distributor }) => distributor !== undefined,

@@ -17,7 +17,6 @@ export const distributorNext = defineMethod({
     ...Object.fromEntries(EXCEPTION_NAMES.map((name) => [name, text("node to pass over, or several with spaces between")])),
   },
   result: text("the node, or `-err`"),
-  offeredWith: "distributor",
   details: "It uses up a turn. See [distributor.md](distributor.md#management).",
   isForOperators: true,
   available: ({ distributor }) => distributor !== undefined,

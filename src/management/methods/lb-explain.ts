@@ -15,7 +15,7 @@ export const lbExplain = defineMethod({
     decisions_omitted: maybe(count("earlier ones, which are not told")),
   }),
   failures: [{ code: 404, message: "Call-ID not found" }],
-  details: "Also of a call that has ended. See [Why a call went where it went](health.md#why-a-call-went-where-it-went).",
+  details: "Also of a call that has ended. See [events.md](events.md).",
   available: ({ explain }) => explain !== undefined,
   run(params, { ports }) {
     const decisions = ports.explain?.(toWire(params.text("callid")));

@@ -26,6 +26,7 @@ export const tracerCapture = defineMethod({
     oldest: maybe(text("since when messages of all calls are remembered, ISO 8601")),
   }),
   failures: [{ code: 404, message: "Call-ID not found" }],
+  offeredWith: "tracing.ring_size",
   details: "See [tracing.md](tracing.md).",
   available: ({ capture }) => capture !== undefined,
   run(params, { ports }) {
