@@ -3,6 +3,8 @@ export function formatResult(result: unknown): string {
   if (isObject(result)) {
     const { Destinations: destinations, Cluster: cluster } = result;
     if (Array.isArray(destinations) && isObject(cluster)) return `${clusterLine(cluster)}\n\n${formatDestinations(destinations)}`;
+    const { Dialogs: dialogs, matches } = result;
+    if (Array.isArray(dialogs) && typeof matches === "number") return formatFound(dialogs, matches);
     const [only, ...others] = Object.entries(result);
     if (only !== undefined && others.length === 0) {
       const [key, value] = only;
@@ -20,7 +22,7 @@ export function formatResult(result: unknown): string {
 }
 
 /** One line about the cluster, above the destinations; loads are those of all its nodes. */
-function clusterLine(cluster: Record<string, unknown>): string {
+export function clusterLine(cluster: Record<string, unknown>): string {
   const { id, node_id, redis, rtt_ms, nodes, gone, tags, unsynced_statuses, unsynced_dialogs } = cluster;
   const waiting = Number(unsynced_statuses ?? 0) + Number(unsynced_dialogs ?? 0);
   const parts = [
@@ -51,6 +53,30 @@ function formatDestinations(destinations: readonly unknown[]): string {
       plain(destination["attrs"]),
     ]);
   return formatTable(["ID", "Group", "URI", "Resources", "Status", "Auto re-enable", "Attributes"], rows);
+}
+
+const DIALOG_STATES: Readonly<Record<number, string>> = { 1: "begun", 2: "rings", 3: "up, no ACK", 4: "up" };
+
+/** What `dlg_find` has found: a line a call, and how many it has left out. */
+function formatFound(dialogs: readonly unknown[], matches: number): string {
+  if (dialogs.length === 0) return "No dialogs";
+  const rows = dialogs
+    .filter(isObject)
+    .map(({ callid, from_uri, to_uri, state, timestart, destinations }) => [
+      plain(callid),
+      plain(from_uri),
+      plain(to_uri),
+      DIALOG_STATES[Number(state)] ?? plain(state),
+      Number(timestart) > 0 ? new Date(Number(timestart) * 1000).toISOString().replace(".000", "") : "-",
+      (Array.isArray(destinations) ? destinations.filter(isObject) : []).map(heldCell).join(", "),
+    ]);
+  const table = formatTable(["Call-ID", "From", "To", "State", "Up since", "Destinations"], rows);
+  const left = matches - rows.length;
+  return left > 0 ? `${table}\n${left} more match: want a longer text, or a number up to 100 behind it` : table;
+}
+
+function heldCell({ id, uri, resources }: Record<string, unknown>): string {
+  return `${plain(id)} ${plain(uri)} (${Array.isArray(resources) ? resources.map(plain).join(" ") : ""})`;
 }
 
 /** What keeps new calls away says more than the status: these members stand there only while they do. */

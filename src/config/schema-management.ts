@@ -1,6 +1,6 @@
 import { Type } from "typebox";
 import { checkBearerToken, checkHttpListen, checkHttpRoot, checkTokenName } from "./checks.ts";
-import { list, MAX_TEXT_LENGTH, optionalText, text, whole } from "./schema-keys.ts";
+import { flag, list, MAX_TEXT_LENGTH, optionalText, text, whole } from "./schema-keys.ts";
 
 /** Shortest token: it may be tried from far away. */
 const MIN_TOKEN_LENGTH = 8;
@@ -55,6 +55,10 @@ export const MiHttpSchema = Type.Object(
     root: text("Path of the management interface: JSON-RPC 2.0 at POST /mi.", "mi", { check: checkHttpRoot }),
     auth: AuthSchema,
     tls: CertificateSchema,
+    dashboard: flag(
+      "Whether GET / answers with the dashboard, a page of figures and actions. Everybody who can connect gets the page; what it shows wants a token, as everything else does.",
+      true,
+    ),
     max_requests: whole(
       "Requests a second that one client, an IPv4 address or an IPv6 block of 64 bits, may send in the long run; twice as many at once. More are answered 429. 0: no limit.",
       500,

@@ -147,6 +147,13 @@ export class EventBus {
     return new Missed(parts, lost);
   }
 
+  /** The latest events of these names that are kept, of all names together, oldest first. */
+  latest(count: number, isWanted: (name: EventName) => boolean): BusEvent[] {
+    const found: BusEvent[] = [];
+    for (const [name, history] of this.#histories) if (isWanted(name)) found.push(...history.latest(count));
+    return found.sort((a, b) => a.serial - b.serial).slice(count === 0 ? found.length : -count);
+  }
+
   #serialOf(id: string): number | undefined {
     const [, run, digits] = /^([a-z0-9]+)-(\d{1,15})$/.exec(id) ?? [];
     const serial = Number(digits);
@@ -201,6 +208,12 @@ class History {
     this.#blocks.shift();
     this.#from -= BLOCK;
     this.#to -= BLOCK;
+  }
+
+  latest(count: number): BusEvent[] {
+    const events: BusEvent[] = [];
+    for (let at = Math.max(this.#from, this.#to - count); at < this.#to; at++) events.push(eventAt(this.#blocks, at));
+    return events;
   }
 
   /** Those with a greater serial. */

@@ -1,5 +1,6 @@
 import type { TSchema } from "typebox";
 import type { AuditTrail } from "./audit-trail.ts";
+import type { Asker } from "./gate.ts";
 import type { Params } from "./params.ts";
 import type { ManagementPorts } from "./ports.ts";
 
@@ -10,6 +11,8 @@ export interface MethodContext {
   readonly methods: MethodRegistry;
   /** What was changed, for the method that tells. */
   readonly audit: Pick<AuditTrail, "latest">;
+  /** Who asks. */
+  readonly asker: Pick<Asker, "name">;
 }
 
 /** A failure that a method has of its own, besides those that every method may have. */
@@ -82,6 +85,11 @@ export class MethodRegistry {
   /** New names first, then the old ones. */
   get names(): readonly string[] {
     return this.#names;
+  }
+
+  /** The first old name of each method, or its name where it has none. */
+  get shortNames(): readonly string[] {
+    return [...new Set(this.#byName.values())].map(({ name, aliases }) => aliases[0] ?? name);
   }
 
   #add(name: string, method: Method): void {

@@ -5,7 +5,7 @@ import { type Role, sentToken, type TokenBook } from "./tokens.ts";
 
 /** Who asks management for something. */
 export interface Asker {
-  /** Name of the token, `local` where none is asked for, `node 2` for another node of the cluster. */
+  /** Name of the token, `local` where none is asked for, `anna on node 2` where another node of the cluster was asked. */
   readonly name: string;
   readonly role: Role;
   /** Address that it came from. */
@@ -55,17 +55,23 @@ export class Gate {
 
   admit(knock: Knock): Asker | Refusal {
     const { client, headers, method } = knock;
-    const { tokens, rates, listenHost } = this.#ports;
-    if (!rates.take(client)) return { status: 429, detail: TOO_MANY, headers: { "retry-after": "1" } };
+    const { tokens, listenHost } = this.#ports;
+    const tooMany = this.admitAnybody(client);
+    if (tooMany !== undefined) return tooMany;
     if (tokens.isRequired) return this.#admitToken(knock);
     if (isForeignHost(single(headers["host"]), listenHost)) return forbidden("Host must be an address or a name of this machine");
     return this.#isForeign(method, headers) ?? { name: LOCAL, role: "operator", client };
   }
 
+  /** For what everybody may have: only the number of requests counts. */
+  admitAnybody(client: string): Refusal | undefined {
+    return this.#ports.rates.take(client) ? undefined : { status: 429, detail: TOO_MANY, headers: { "retry-after": "1" } };
+  }
+
   #admitToken({ method, url, client, headers }: Knock): Asker | Refusal {
     const { tokens, rates, onWrongToken } = this.#ports;
     const sent = sentToken(single(headers["authorization"]), url);
-    if (sent === undefined) return unauthorized(method);
+    if (sent === undefined) return unauthorized(method, headers);
     const holder = tokens.holderOf(sent.token);
     if (!rates.mayTry(client, holder?.name)) {
       const seconds = Math.ceil(FAILED_LOGIN_REFILL_MS / 1000);
@@ -74,7 +80,7 @@ export class Gate {
     if (holder === undefined) {
       rates.failed(client);
       onWrongToken(client);
-      return unauthorized(method);
+      return unauthorized(method, headers);
     }
     rates.succeeded(client, holder.name);
     return (sent.isAmbient ? this.#isForeign(method, headers) : undefined) ?? { ...holder, client };
@@ -101,8 +107,10 @@ function forbidden(detail: string): Refusal {
   return { status: 403, detail, headers: {} };
 }
 
-function unauthorized(method: string): Refusal {
-  const challenge = method === "GET" ? BEARER_OR_BASIC : BEARER;
+/** A script of a page asks its reader by itself; the browser's own question is for whoever follows a link. */
+function unauthorized(method: string, headers: Knock["headers"]): Refusal {
+  const mode = single(headers["sec-fetch-mode"]);
+  const challenge = method === "GET" && (mode === undefined || mode === "navigate") ? BEARER_OR_BASIC : BEARER;
   return { status: 401, detail: "A token is wanted in the Authorization header", headers: { "www-authenticate": challenge } };
 }
 

@@ -10,7 +10,7 @@ export const REQUEST_RECEIVE_TIMEOUT_MS = 10_000;
 export const CONNECTION_CHECK_INTERVAL_MS = 5_000;
 /** Time in ms for a method, or a whole batch, to answer. A reload waits for the database and for DNS. */
 export const METHOD_TIMEOUT_MS = 20_000;
-/** Connections open at the same time: panels and scripts need a handful, and those who listen to events have at most 16 of them. */
+/** Connections open at the same time: panels and scripts need a handful; those who listen to events have at most 16 of them, and dashboards as many. */
 export const MAX_CONNECTIONS = 64;
 /** Time in ms that a connection may stay open after an answer without another request. */
 export const KEEP_ALIVE_TIMEOUT_MS = 5_000;

@@ -5,6 +5,7 @@ import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify }
 import { isLoopback } from "./access.ts";
 import { type ManagementCertificate, readCertificate } from "./certificate.ts";
 import { ClientRates } from "./client-rates.ts";
+import { serveDashboard } from "./dashboard-routes.ts";
 import { MethodRegistry } from "./define-method.ts";
 import { type Dialect, KAMAILIO, OPENSIPS } from "./dialect.ts";
 import { Dispatcher } from "./dispatch.ts";
@@ -69,8 +70,8 @@ export interface ManagementServer {
   attach(socket: Server): void;
   /** Opens the one that it was to take. @throws Error when somebody else has the address */
   open(): Promise<void>;
-  /** Runs a method for another node of the cluster, whose bearer tokens are no matter here. Never rejects. @param client for the log */
-  run(method: string, params: MethodParams | undefined, client: string): Promise<MethodOutcome>;
+  /** Runs a method for another node of the cluster, whose bearer tokens are no matter here. Never rejects. @param client for the log @param by who asked there */
+  run(method: string, params: MethodParams | undefined, client: string, by?: string): Promise<MethodOutcome>;
   /** Reads the certificate again; connections that are open stay as they are. @throws Error that names the file; what was in use then stays */
   reloadCertificate(): void;
   /** Stops listening and ends every connection. */
@@ -114,7 +115,11 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
     // Only a client of JSON-RPC can do no better than a URL, which ends up in histories and logs.
     const url = request.method === "POST" ? request.url : undefined;
     const verdict = gate.admit({ method: request.method, url, client: request.ip, headers: request.headers });
-    if (!isAsker(verdict)) return void refuse(reply, verdict);
+    if (!isAsker(verdict)) {
+      ports.counters?.refused(verdict.status);
+      return void refuse(reply, verdict);
+    }
+    if (ports.counters !== undefined) ports.counters.requests++;
     askers.set(request, verdict);
     done();
   }
@@ -139,6 +144,18 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
       handle(request.raw, reply.raw);
     });
   }
+  if (ports.dashboard !== undefined) {
+    const guards = {
+      anybody(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+        const refusal = gate.admitAnybody(request.ip);
+        if (refusal === undefined) done();
+        else refuse(reply, refusal);
+      },
+      reader: guard,
+      asker: (request: FastifyRequest) => askers.get(request)!,
+    };
+    serveDashboard(app, ports.dashboard, guards, { needsToken: tokens.isRequired, methods: methods.shortNames });
+  }
   app.setNotFoundHandler((request, reply) => {
     const [pathname = ""] = request.url.split("?", 1);
     return refuseMethod(request, reply, pathname === path || pathname === RPC_PATH || pathname.startsWith(`${path}/`));
@@ -161,7 +178,7 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
       app.server.listen({ host, port });
       await once(app.server, "listening");
     },
-    run: (method, params, client) => dispatcher.outcome(method, params, client),
+    run: (method, params, client, by) => dispatcher.outcome(method, params, client, by),
     reloadCertificate: () => {
       const { server } = app as { server: Server };
       if (tls !== undefined && server instanceof TlsServer) server.setSecureContext(readCertificate(tls));

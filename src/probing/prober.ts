@@ -92,7 +92,7 @@ export class Prober implements ProbeOwner<ProbedDestination> {
     const { balancer } = this.#options;
     const figures: ProbeFigures[] = [];
     for (const destination of balancer.destinations()) {
-      const probed = this.#targets.get(destination.key);
+      const probed = this.shownOf(destination);
       if (probed === undefined || destination.probeMode === 0) continue;
       const { id, group, uri, probeMode } = destination;
       const { last, average, ewma, max, samples, timeouts } = probed.latency;
@@ -112,6 +112,11 @@ export class Prober implements ProbeOwner<ProbedDestination> {
       });
     }
     return figures;
+  }
+
+  /** What one destination has shown, as it is at each moment; undefined for one that is not probed. */
+  shownOf({ key }: Destination): ProbedDestination | undefined {
+    return this.#targets.get(key);
   }
 
   /** Probes that wait for their reply. */

@@ -34,6 +34,7 @@ export class Announcer {
   readonly #bus: EventBus;
   readonly #stream: EventStream;
   readonly #webhooks: readonly Webhook[];
+  readonly #closings: (() => void)[] = [];
   #balancer: Balancer | undefined;
   #alerts: GroupAlerts | undefined;
   #alertCount = 0;
@@ -73,6 +74,16 @@ export class Announcer {
         }),
     );
     this.looks = config.explain.calls > 0 ? new Looks(config.explain.calls, Date.now) : undefined;
+  }
+
+  /** For others that tell of events. */
+  get bus(): EventBus {
+    return this.#bus;
+  }
+
+  /** Has something closed when it is closed itself, as that tells of events, too. */
+  closeWith(close: () => void): void {
+    this.#closings.push(close);
   }
 
   /** What management offers of all this. */
@@ -137,6 +148,7 @@ export class Announcer {
   close(): void {
     this.#stopAlerts?.();
     this.#stream.close();
+    for (const close of this.#closings) close();
     for (const webhook of this.#webhooks) webhook.close();
   }
 

@@ -8,6 +8,7 @@ import type { SipNetwork } from "../transport/network.ts";
 import { VERSION } from "../version.ts";
 import type { Announcer } from "./announcer.ts";
 import type { ClusterNode } from "./cluster.ts";
+import { createDashboard } from "./dashboard.ts";
 import type { DialogKeeper } from "./dialog-keeper.ts";
 import type { DispatchWatch } from "./dispatch-watch.ts";
 import type { ConfiguredDistribution } from "./distribution.ts";
@@ -61,6 +62,7 @@ export function startManagement({ config, former, log, ...parts }: ManagedParts)
   const { listen, root, auth, tls, max_requests } = config.mi_http;
   const { address, port } = parseHttpListen(listen);
   const offered = announcer.management(balancer);
+  const dashboard = config.mi_http.dashboard ? createDashboard({ config, log, ...parts }) : undefined;
   return createManagementServer(
     {
       ...{ balancer, dialogs, endDialog },
@@ -86,12 +88,18 @@ export function startManagement({ config, former, log, ...parts }: ManagedParts)
           ...{ balancer, nowMs: () => performance.now(), startedAtMs: parts.startedAtMs, recorded: parts.statistics },
           probes: () => watch.prober?.figures() ?? [],
           freeswitches: () => parts.feeds?.figures() ?? [],
+          breakers: () => watch.management.breakers?.() ?? [],
+          drainOf: (destination) => operators.drains.of(destination),
+          sets: () => parts.dispatchWatch.management.dispatcher.sets,
+          lists: () => distribution.distributor.lists,
           fault: (error) => log.error({ err: error }, "cannot read the metrics"),
         }),
       },
+      dashboard,
       ...guard.management,
       ...parts.tracing.management,
       audit: () => parts.audit.run(),
+      counters: parts.meters.management,
       statistics: () => parts.statistics.read(),
       resetStatistic: (group, name) => parts.statistics.reset(group, name),
       processes: () => processesOf(parts.network.listeners, listen),

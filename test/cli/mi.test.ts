@@ -49,6 +49,22 @@ describe("headroom mi", () => {
     });
   });
 
+  it("prints dlg_find as a table, and how many more there are", async () => {
+    const { cell } = ports.balancer.destination(2)!.resources[0]!;
+    for (let i = 0; i < 3; i++) ports.calls.push(fakeDialog(`d${i}`, `call-${i}`, [cell], i === 2 ? { state: 2, startedAtMs: 0 } : {}));
+    assert.deepEqual(await run(server.url, ["dlg_find", "call", "2"]), {
+      code: 0,
+      error: "",
+      out: [
+        "Call-ID  From                   To                   State  Up since              Destinations\n",
+        "call-2   sip:alice@example.org  sip:bob@example.org  rings  -                     2 sip:127.0.0.22:5080 (transcoding)\n",
+        "call-1   sip:alice@example.org  sip:bob@example.org  up     2026-11-21T23:43:00Z  2 sip:127.0.0.22:5080 (transcoding)\n",
+        "1 more match: want a longer text, or a number up to 100 behind it\n",
+      ].join(""),
+    });
+    assert.equal((await run(server.url, ["dlg_find", "nobody"])).out, "No dialogs\n");
+  });
+
   it("says what to do when the table is empty", async () => {
     ports.balancer.replaceTable([]);
     const { out } = await run(server.url, ["load_balancer:list"]);

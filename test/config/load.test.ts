@@ -70,6 +70,7 @@ describe("a configuration without any key", () => {
       auth: { bearer_tokens: [], tokens: [] },
       tls: { certificate: null, private_key: null },
       max_requests: 500,
+      dashboard: true,
     });
     assert.deepEqual(config.notices, []);
   });

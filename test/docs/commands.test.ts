@@ -3,6 +3,8 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import type { Command } from "commander";
+import { createProgram } from "../../src/cli/commands.ts";
 import { ConfigSchema } from "../../src/config/schema.ts";
 import { EVENT_NAMES } from "../../src/event-names.ts";
 import { MethodRegistry } from "../../src/management/define-method.ts";
@@ -13,9 +15,8 @@ const textOf = (path: string): string => readFileSync(join(ROOT, path), "utf8");
 
 /** Pages whose every command, key and event is checked. */
 const PAGES = ["README.md", ...["install", "capacity", "troubleshooting", "cookbook"].map((name) => `docs/${name}.md`)];
-/** Commands of the program: each has a module that registers it. */
-const COMMANDS = new Set([...textOf("src/main.ts").matchAll(/^ {2}"?([a-z-]+)"?: \(\) => import\("\.\/cli\//gm)].map(([, name]) => name!));
 const methods = new MethodRegistry(allMethods);
+const program = await createProgram(undefined);
 
 /** What stands in code of a page, line by line. */
 function codeOf(page: string): string[] {
@@ -35,19 +36,41 @@ describe("what the documents tell people to type", () => {
   for (const page of PAGES) {
     it(`is there: ${page}`, () => {
       for (const line of codeOf(page)) {
-        const [, command, method] = /(?:^|&& |sudo -u headroom |docker exec \S+ )headroom (--|[a-z-]+)(?: ([a-z_:.]+))?/.exec(line) ?? [];
-        if (command === undefined || command.startsWith("--")) continue;
-        assert.ok(COMMANDS.has(command), `"${line}": there is no command "${command}"`);
-        if (command === "mi" && method !== undefined)
-          assert.ok(methods.find(method) !== undefined, `"${line}": there is no method "${method}"`);
+        const [, words] = /(?:^|&& |sudo -u headroom |docker exec \S+ )headroom ((?:--|[a-z]).*)/.exec(line) ?? [];
+        const fault =
+          words === undefined
+            ? undefined
+            : faultOf(
+                words
+                  .split(/[;&|] ?/, 1)[0]!
+                  .trim()
+                  .split(/ +/),
+              );
+        assert.equal(fault, undefined, `"${line}"`);
       }
     });
   }
 
-  it("has the commands of the program to compare with", () => {
-    assert.ok(COMMANDS.has("start") && COMMANDS.has("mi"), [...COMMANDS].join());
+  it("is refused by the check when it is not there", () => {
+    assert.equal(faultOf(["nosuch"]), 'there is no command "nosuch"');
+    assert.equal(faultOf(["destinations", "nosuch"]), 'there is no command "nosuch"');
+    assert.equal(faultOf(["check", "--nosuch"]), 'there is no option "--nosuch"');
+    assert.equal(faultOf(["mi", "lb_nosuch"]), 'there is no method "lb_nosuch"');
+    assert.equal(faultOf(["mi", "lb_status", "2", "0", "--json"]), undefined);
   });
 });
+
+/** Why a command line, without the name of the program, is none; undefined when it is one. */
+function faultOf([name = "", ...words]: readonly string[], parent: Command = program): string | undefined {
+  if (name.startsWith("--")) return undefined;
+  const command = parent.commands.find((each) => each.name() === name);
+  if (command === undefined) return `there is no command "${name}"`;
+  if (command.commands.length > 0 && words[0] !== undefined) return faultOf(words, command);
+  const unknown = words.find((word) => word.startsWith("--") && !command.options.some(({ long }) => long === word));
+  if (unknown !== undefined) return `there is no option "${unknown}"`;
+  const [method = "which"] = words;
+  return name === "mi" && !method.startsWith("-") && methods.find(method) === undefined ? `there is no method "${method}"` : undefined;
+}
 
 describe("what the documents name", () => {
   const sections = Object.keys((ConfigSchema as unknown as { properties: object }).properties);

@@ -41,6 +41,23 @@ describe("the bus of events", () => {
     for (let i = 0; i < 2; i++) assert.deepEqual(bus.since("abc-0", ALL).take(1)[0]?.params, { made: 1 });
   });
 
+  it("gives the latest of some names, in order over all of them", () => {
+    const bus = busOf(300);
+    for (let i = 0; i < 1_000; i++) bus.publish(EVENT_NAMES[i % 3]!, {});
+    const latest = (count: number, isWanted: (name: string) => boolean): number[] =>
+      bus.latest(count, isWanted).map(({ serial }) => serial);
+    assert.deepEqual(
+      latest(4, () => true),
+      [997, 998, 999, 1_000],
+    );
+    assert.deepEqual(
+      latest(3, (name) => name === EVENT_NAMES[1]),
+      [992, 995, 998],
+    );
+    assert.equal(latest(5_000, () => true).length, 900);
+    assert.deepEqual([latest(0, () => true), latest(5, () => false)], [[], []]);
+  });
+
   it("gives again what came after an id, in order over all names", () => {
     const bus = busOf(10);
     bus.publish("E_DLG_STATE_CHANGED", {});

@@ -36,6 +36,7 @@ const CALLS: Readonly<Record<string, readonly unknown[]>> = {
   "clusterer:shtag_set_active": [["vip/1"]],
   "dialog:list": [undefined, { callid: CALL_ID }, { index: 0, counter: 10 }],
   "dialog:list_ctx": [undefined, { callid: CALL_ID }, { index: 0, counter: 10 }],
+  "dialog:find": [["alice"], ["127.0.0.21", 5]],
   "dialog:end_dlg": [[CALL_ID]],
   "dialog:profile_get_size": [["lbXtranscoding"], ["lbXtranscoding", "1"]],
   "dialog:profile_list_dlgs": [["lbXtranscoding"]],

@@ -89,6 +89,14 @@ function merge(base: Settings, over: Settings): Settings {
   return merged;
 }
 
+/** The first token of an operator that the configuration names; the test asks with it. */
+function operatorToken({ mi_http }: Settings): string | undefined {
+  const auth = isSettings(mi_http) ? mi_http["auth"] : undefined;
+  const tokens = isSettings(auth) ? auth["tokens"] : undefined;
+  const found: unknown = Array.isArray(tokens) ? tokens.find((token) => isSettings(token) && token["role"] === "operator") : undefined;
+  return isSettings(found) && typeof found["token"] === "string" ? found["token"] : undefined;
+}
+
 /**
  * Starts the program on a loopback address and waits until it answers.
  *
@@ -125,6 +133,7 @@ export async function startHeadroom(
   if (!isSettings(over)) throw new Error(`Cannot use configuration "${configText}": want a YAML mapping`);
   const configFile = join(folder, "headroom.yaml");
   writeFileSync(configFile, stringify(merge(defaults, over)));
+  const token = operatorToken(over);
 
   let log = "";
   const run = (): { child: ChildProcess; exited: Promise<unknown> } => {
@@ -151,7 +160,7 @@ export async function startHeadroom(
     requestId += 1;
     const reply = await fetch(`http://127.0.0.1:${miPort}/mi`, {
       method: "POST",
-      headers: { "content-type": "application/json" },
+      headers: { "content-type": "application/json", ...(token !== undefined && { authorization: `Bearer ${token}` }) },
       body: JSON.stringify({ jsonrpc: "2.0", id: requestId, method, ...(params === undefined ? {} : { params }) }),
       signal: AbortSignal.timeout(MI_TIMEOUT_MS),
     });

@@ -18,6 +18,7 @@ import { dispatcherSetDuidState, dispatcherSetState } from "./dispatcher-set-sta
 import { distributorCtl } from "./distributor-ctl.ts";
 import { distributorNext } from "./distributor-next.ts";
 import { dlgEndDlg } from "./dlg-end-dlg.ts";
+import { dlgFind } from "./dlg-find.ts";
 import { dlgList } from "./dlg-list.ts";
 import { dlgListCtx } from "./dlg-list-ctx.ts";
 import { getStatistics } from "./get-statistics.ts";
@@ -75,6 +76,7 @@ export const allMethods: readonly Method[] = [
   clustererShtagSetActive,
   dlgList,
   dlgListCtx,
+  dlgFind,
   dlgEndDlg,
   profileGetSize,
   profileListDlgs,
@@ -108,3 +110,8 @@ export const allMethods: readonly Method[] = [
   pikeList,
   pikeRm,
 ];
+
+/** The names by which people call the methods: short ones where there are such, as `lb_list`. */
+export function shortMethodNames(): string[] {
+  return allMethods.flatMap(({ name, aliases }) => (aliases === undefined || aliases.length === 0 ? [name] : aliases)).sort();
+}

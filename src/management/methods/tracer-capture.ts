@@ -28,6 +28,7 @@ export const tracerCapture = defineMethod({
   failures: [{ code: 404, message: "Call-ID not found" }],
   offeredWith: "tracing.ring_size",
   details: "See [tracing.md](tracing.md).",
+  isForOperators: true, // it tells more than who calls whom: what was sent, where the media go
   available: ({ capture }) => capture !== undefined,
   run(params, { ports }) {
     const found = ports.capture?.(toWire(params.text("callid")));

@@ -41,6 +41,20 @@ export const ListedDialog = members({
   ),
 });
 
+/** A call as `dlg_find` has it. */
+export const FoundDialog = members({
+  ID: text("the name of the dialog"),
+  callid: text("Call-ID"),
+  from_uri: text("URI of From"),
+  to_uri: text("URI of To"),
+  state: whole("as in `dialog:list`", { minimum: 1, maximum: 5 }),
+  timestart: count("when it was answered, seconds since 1970; 0: not yet"),
+  destinations: listOf(
+    members({ id: count("id"), uri: text("SIP URI"), resources: listOf(text("name"), "what it counts there") }),
+    "the destinations that it counts on",
+  ),
+});
+
 /** What the listings of dialogs answer. */
 export const DialogListing = Type.Union([
   members({ Dialog: shared("Dialog") }, "with `callid`"),
