@@ -1,3 +1,4 @@
+import type { TSchema } from "typebox";
 import type { AuditTrail } from "./audit-trail.ts";
 import type { Asker } from "./gate.ts";
 import type { Params } from "./params.ts";
@@ -14,6 +15,13 @@ export interface MethodContext {
   readonly asker: Pick<Asker, "name">;
 }
 
+/** A failure that a method has of its own, besides those that every method may have. */
+export interface MethodFailure {
+  readonly code: number;
+  /** What the message begins with. */
+  readonly message: string;
+}
+
 /** One management method. */
 export interface Method {
   /** `module:command`, as OpenSIPS 4.1 names it. */
@@ -24,10 +32,22 @@ export interface Method {
   readonly help: string;
   /** Accepted lists of parameter names. */
   readonly recipes: readonly (readonly string[])[];
+  /** JSON Schema with a description of each parameter that a recipe names, and of no other. Clients may also send a number as text. */
+  readonly parameters: Readonly<Record<string, TSchema>>;
+  /** JSON Schema of the `result` member. */
+  readonly result: TSchema;
+  /** Absent: none of its own. */
+  readonly failures?: readonly MethodFailure[];
+  /** More than {@link Method.help} says, for the reference: Markdown, with links from `docs/`. */
+  readonly details?: string;
+  /** The key of the configuration without which it is not offered. Absent: it always is, or the reason is none of the configuration's. */
+  readonly offeredWith?: string;
   /** True when parameters must be given by name. */
   readonly namedOnly?: boolean;
   /** Whether a call with these parameters changes something: it is then for operators only, and goes into the log and the audit list. Absent: never. */
   writes?(params: Params): boolean;
+  /** When {@link Method.writes} is true, in words, for one that looks at its parameters. */
+  readonly writesWhen?: string;
   /** A viewer may not run it, though nothing that it does is worth a line in the log. Absent: as {@link Method.writes} says. */
   readonly isForOperators?: boolean;
   /** Not run for another node of a cluster: it would ask all nodes again. */
@@ -49,8 +69,11 @@ export function defineMethod(method: Method): Method {
 export class MethodRegistry {
   readonly #byName = new Map<string, Method>();
   readonly #names: string[] = [];
+  /** Each once, in the order in which they are listed. */
+  readonly methods: readonly Method[];
 
   constructor(methods: readonly Method[]) {
+    this.methods = methods;
     for (const method of methods) this.#add(method.name, method);
     for (const method of methods) for (const alias of method.aliases) this.#add(alias, method);
   }

@@ -9,6 +9,12 @@ export interface RemoteCall {
   readonly params: MethodParams | undefined;
 }
 
+/** What {@link readRemoteCall} refuses besides wrong parameters. */
+export const REMOTE_FAILURES = [
+  { code: 400, message: "Bad value for 'cluster_id'" },
+  { code: 404, message: "Cluster ID not found" },
+] as const;
+
 /** Reads `cluster_id`, `cmd_name` and `cmd_params`: a list or, unlike in OpenSIPS, named ones. Errors as in OpenSIPS (`clusterer_mod.c`). */
 export function readRemoteCall(params: Params, cluster: ClusterPort | undefined): RemoteCall {
   const id = params.int("cluster_id");

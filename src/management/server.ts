@@ -22,6 +22,7 @@ import {
   REQUEST_RECEIVE_TIMEOUT_MS,
 } from "./limits.ts";
 import { allMethods } from "./methods/index.ts";
+import { openRpcDocument } from "./openrpc.ts";
 import type { ManagementPorts, MethodOutcome, MethodParams } from "./ports.ts";
 import { SECURITY_HEADERS } from "./security-headers.ts";
 import { type NamedToken, TokenBook } from "./tokens.ts";
@@ -122,11 +123,20 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
     askers.set(request, verdict);
     done();
   }
+  function urlOf(): string {
+    const address = app.server.address();
+    const takenPort = typeof address === "object" && address !== null ? address.port : port;
+    const name = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
+    return `${tls === undefined ? "http" : "https"}://${name}:${takenPort}${path}`;
+  }
   function serve(url: string, dialect: Dialect): void {
     app.post(url, { onRequest: guard }, (request, reply) => handlePost(dispatcher, askers.get(request)!, request, reply, dialect));
   }
   for (const url of [path === "" ? "/" : path, `${path}/*`]) serve(url, OPENSIPS);
   if (path !== RPC_PATH) serve(RPC_PATH, KAMAILIO);
+  app.get(`${path}/openrpc.json`, { onRequest: guard, exposeHeadRoute: false }, (_request, reply) =>
+    sendJson(reply, 200, JSON.stringify(openRpcDocument(methods.methods, ports.version, urlOf()))),
+  );
   for (const [url, handle] of Object.entries(ports.streams ?? {})) {
     app.get(url, { onRequest: guard, exposeHeadRoute: false }, (request, reply) => {
       reply.hijack();
@@ -161,11 +171,8 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
     const detail = error instanceof Error ? error.message : String(error);
     throw new Error(`Cannot open management on ${host}:${port}: ${detail}`, { cause: error });
   }
-  const address = app.server.address();
-  const takenPort = typeof address === "object" && address !== null ? address.port : port;
-  const name = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
   return {
-    url: `${tls === undefined ? "http" : "https"}://${name}:${takenPort}${path}`,
+    url: urlOf(),
     server: app.server,
     attach: (socket) => void app.server.listen(socket),
     open: async () => {

@@ -281,17 +281,18 @@ describe("lb_probes", () => {
 describe("lb_explain and lb_what_if", () => {
   it("hand the question on, and the answer back", async () => {
     const asked: unknown[] = [];
+    const outlook = { group: 1, resources: "pstn", flags: "", code: -2, summary: "all are full", Destinations: [] };
     await start({
-      explain: (callId) => (callId === "caf\u00c3\u00a9@x" ? { decisions: [] } : undefined),
+      explain: (callId) => (callId === "caf\u00c3\u00a9@x" ? { Decisions: [] } : undefined),
       whatIf: (...question) => {
         asked.push(question);
-        return { code: -2 };
+        return outlook;
       },
     });
-    assert.deepEqual(await mi("lb_explain", ["café@x"]), { decisions: [] }, "messages hold a character a byte");
+    assert.deepEqual(await mi("lb_explain", ["café@x"]), { Decisions: [] }, "messages hold a character a byte");
     await assert.rejects(mi("load_balancer:explain", { callid: "unknown" }), { code: 404, message: "Call-ID not found" });
-    assert.deepEqual(await mi("lb_what_if", ["1", "pstn;conf"]), { code: -2 });
-    assert.deepEqual(await mi("load_balancer:what_if", { group: 1, resources: "pstn", flags: "rn" }), { code: -2 });
+    assert.deepEqual(await mi("lb_what_if", ["1", "pstn;conf"]), outlook);
+    assert.deepEqual(await mi("load_balancer:what_if", { group: 1, resources: "pstn", flags: "rn" }), outlook);
     assert.deepEqual(asked, [
       [1, "pstn;conf", ""],
       [1, "pstn", "rn"],

@@ -1,4 +1,5 @@
 import { connect } from "node:net";
+import { assertDescribed } from "../support/openrpc.ts";
 
 /** An HTTP response as it came over the socket. */
 export interface RawResponse {
@@ -49,10 +50,23 @@ export async function request(
   return parseResponse(await sendRaw(url, `${lines.join("\r\n")}\r\n\r\n${payload}`));
 }
 
-/** A JSON-RPC request or any other text, sent as a well-behaved client does. */
-export function post(url: string, body: unknown, headers: readonly (readonly [string, string])[] = []): Promise<RawResponse> {
+/** A JSON-RPC request or any other text, sent as a well-behaved client does. What a method answers must be as it is described. */
+export async function post(url: string, body: unknown, headers: readonly (readonly [string, string])[] = []): Promise<RawResponse> {
   const text = typeof body === "string" ? body : JSON.stringify(body);
-  return request(url, { headers: [["Content-Type", "application/json"], ...headers], body: text });
+  const response = await request(url, { headers: [["Content-Type", "application/json"], ...headers], body: text });
+  const method = new URL(url).pathname === "/RPC" || response.status !== 200 ? undefined : methodOf(text);
+  if (method !== undefined) assertDescribed(method, JSON.parse(response.body));
+  return response;
+}
+
+/** Method of a request with an id; nothing of a batch or of what is no request. */
+function methodOf(text: string): string | undefined {
+  try {
+    const { id, method } = JSON.parse(text) as { id?: unknown; method?: unknown };
+    return id !== undefined && typeof method === "string" ? method : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Calls one method and answers its result. @throws the error member */

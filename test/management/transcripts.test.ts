@@ -102,7 +102,7 @@ const DIFFERENCES: Readonly<Record<string, Difference>> = {
 };
 
 const NEW_NAMES =
-  "statistics:get statistics:list statistics:reset core:uptime core:version core:pwd core:arg core:which core:ps core:help headroom:audit_log dialog:list dialog:list_ctx dialog:find dialog:end_dlg dialog:profile_get_size dialog:profile_list_dlgs dialog:profile_get_values dialog:list_all_profiles load_balancer:reload load_balancer:resize load_balancer:list load_balancer:status";
+  "statistics:get statistics:list statistics:reset core:uptime core:version core:pwd core:arg core:which core:ps core:help rpc.discover headroom:audit_log dialog:list dialog:list_ctx dialog:find dialog:end_dlg dialog:profile_get_size dialog:profile_list_dlgs dialog:profile_get_values dialog:list_all_profiles load_balancer:reload load_balancer:resize load_balancer:list load_balancer:status";
 const OLD_NAMES =
   "get_statistics list_statistics reset_statistics uptime version pwd arg which ps help audit_log dlg_list dlg_list_ctx dlg_find dlg_end_dlg profile_get_size profile_list_dlgs profile_get_values list_all_profiles lb_reload lb_resize lb_list lb_status";
 const OUR_METHODS = JSON.stringify({ jsonrpc: "2.0", result: [...NEW_NAMES.split(" "), ...OLD_NAMES.split(" ")], id: 8 });

@@ -8,6 +8,7 @@ import { parse, stringify } from "yaml";
 import { freeTcpPort } from "../../src/demo/free-ports.ts";
 import { onProcessExit } from "./cleanup.ts";
 import { freeUdpPort, waitFor } from "./net.ts";
+import { assertDescribed } from "./openrpc.ts";
 
 const MAIN = resolve(import.meta.dirname, "../../src/main.ts");
 const START_TIMEOUT_MS = 60_000; // a second on an idle machine
@@ -164,6 +165,7 @@ export async function startHeadroom(
       signal: AbortSignal.timeout(MI_TIMEOUT_MS),
     });
     const answer = (await reply.json()) as { result?: unknown; error?: { code: number; message: string } };
+    assertDescribed(method, answer);
     if (answer.error !== undefined) throw new Error(`${method} was refused: ${answer.error.code} ${answer.error.message}`);
     return answer.result;
   }

@@ -1,5 +1,6 @@
 import { defineMethod } from "../define-method.ts";
-import { readRemoteCall } from "../remote-call.ts";
+import { REMOTE_FAILURES, readRemoteCall } from "../remote-call.ts";
+import { NodeAnswers, REMOTE_PARAMETERS } from "../shapes/cluster.ts";
 
 /**
  * `clusterer:broadcast_mi`: runs a method on every living node, this one too, and answers what each said. OpenSIPS answers for its own node only.
@@ -13,6 +14,12 @@ export const clusterBroadcastMi = defineMethod({
     ["cluster_id", "cmd_name"],
     ["cluster_id", "cmd_name", "cmd_params"],
   ],
+  parameters: REMOTE_PARAMETERS,
+  result: NodeAnswers,
+  failures: REMOTE_FAILURES,
+  offeredWith: "cluster.redis_url",
+  details:
+    "It is run on each living node, this one too; a node that does not answer within 3 s is an error. `headroom mi cluster_broadcast_mi 1 lb_reload`",
   writes: () => true,
   isLocalOnly: true,
   available: ({ cluster }) => cluster !== undefined,

@@ -1,6 +1,8 @@
 import { defineMethod } from "../define-method.ts";
 import { MiError } from "../jsonrpc.ts";
-import { readRemoteCall } from "../remote-call.ts";
+import { REMOTE_FAILURES, readRemoteCall } from "../remote-call.ts";
+import { NodeAnswers, REMOTE_PARAMETERS } from "../shapes/cluster.ts";
+import { whole } from "../shapes/kinds.ts";
 
 /** `clusterer:send_mi`: runs a method on another node and answers what it said, where OpenSIPS answers "OK" as soon as it is sent. */
 export const clusterSendMi = defineMethod({
@@ -11,6 +13,15 @@ export const clusterSendMi = defineMethod({
     ["cluster_id", "destination", "cmd_name"],
     ["cluster_id", "destination", "cmd_name", "cmd_params"],
   ],
+  parameters: { ...REMOTE_PARAMETERS, destination: whole("id of the other node", { minimum: 1 }) },
+  result: NodeAnswers,
+  failures: [
+    ...REMOTE_FAILURES,
+    { code: 400, message: "Bad value for 'destination'" },
+    { code: 400, message: "Local node specified as destination" },
+    { code: 400, message: "Destination down" },
+  ],
+  offeredWith: "cluster.redis_url",
   writes: () => true,
   isLocalOnly: true,
   available: ({ cluster }) => cluster !== undefined,

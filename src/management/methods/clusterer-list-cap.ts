@@ -1,4 +1,5 @@
 import { defineMethod } from "../define-method.ts";
+import { CapabilityList } from "../shapes/cluster.ts";
 
 /** `clusterer:list_cap`: what the nodes share, and whether this one has all of it, as in OpenSIPS. */
 export const clustererListCap = defineMethod({
@@ -6,6 +7,9 @@ export const clustererListCap = defineMethod({
   aliases: ["clusterer_list_cap"],
   help: "lists what the nodes of the cluster share and whether this one has all of it",
   recipes: [[]],
+  parameters: {},
+  result: CapabilityList,
+  offeredWith: "cluster.redis_url",
   available: ({ cluster }) => cluster !== undefined,
   run(_params, { ports: { cluster } }) {
     const capabilities = cluster?.capabilities() ?? [];

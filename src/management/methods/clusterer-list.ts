@@ -1,4 +1,5 @@
 import { defineMethod } from "../define-method.ts";
+import { NodeList } from "../shapes/cluster.ts";
 
 /**
  * `clusterer:list`: the other nodes of the cluster, as in OpenSIPS; those that are gone are Down. OpenSIPS's members come first, then ours: `sip`
@@ -9,6 +10,9 @@ export const clustererList = defineMethod({
   aliases: ["clusterer_list"],
   help: "lists the other nodes of the cluster",
   recipes: [[]],
+  parameters: {},
+  result: NodeList,
+  offeredWith: "cluster.redis_url",
   available: ({ cluster }) => cluster !== undefined,
   run(_params, { ports: { cluster } }) {
     const nodes = (cluster?.nodes() ?? []).filter(({ isSelf }) => !isSelf);

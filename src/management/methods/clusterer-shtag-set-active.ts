@@ -1,5 +1,6 @@
 import { defineMethod } from "../define-method.ts";
 import { MiError } from "../jsonrpc.ts";
+import { OK, text } from "../shapes/kinds.ts";
 
 /** Name and cluster, with blanks around the slash as OpenSIPS allows. Those around all of it are taken off before: to look for them here takes quadratic time. */
 const TAG = /^([^/\s]*)\s*\/\s*(.*)$/s;
@@ -14,6 +15,16 @@ export const clustererShtagSetActive = defineMethod({
   aliases: ["clusterer_shtag_set_active"],
   help: "makes a sharing tag, given as name/cluster, active on this node and backup on all others",
   recipes: [["tag"]],
+  parameters: { tag: text("name and cluster of the tag: `vip/1`") },
+  result: OK,
+  failures: [
+    { code: 400, message: "Bad tag format <name/cluster_id>" },
+    { code: 400, message: "Bad cluster ID in tag" },
+    { code: 404, message: "Cluster ID not found" },
+    { code: 500, message: "Internal failure when activating tag" },
+  ],
+  offeredWith: "cluster.redis_url",
+  details: "Answers once the tag is active on this node and on no other.",
   writes: () => true,
   available: ({ cluster }) => cluster !== undefined,
   async run(params, { ports: { cluster, log } }) {

@@ -1,5 +1,7 @@
+import { Type } from "typebox";
 import { defineMethod } from "../define-method.ts";
 import { MiError } from "../jsonrpc.ts";
+import { RECORD_PARAMETERS } from "../shapes/dispatcher.ts";
 
 /** `dispatcher.add`: adds a destination to a set until the next reload. */
 export const dispatcherAdd = defineMethod({
@@ -12,6 +14,11 @@ export const dispatcherAdd = defineMethod({
     ["group", "address", "flags", "priority"],
     ["group", "address", "flags", "priority", "attrs"],
   ],
+  parameters: RECORD_PARAMETERS,
+  result: Type.Literal("Ok. Dispatcher destination added."),
+  failures: [{ code: 500, message: "Adding dispatcher dst failed" }],
+  details: "What is no SIP URI, and flags that there are not, are refused.",
+  offeredWith: "dispatch",
   writes: () => true,
   available: ({ dispatch }) => dispatch !== undefined,
   run(params, { ports: { dispatch } }) {

@@ -1,4 +1,5 @@
 import { defineMethod } from "../define-method.ts";
+import { members, text, whole } from "../shapes/kinds.ts";
 
 /** `dispatcher.hash`: the hash of one or two texts, and which of so many destinations it selects. */
 export const dispatcherHash = defineMethod({
@@ -9,6 +10,13 @@ export const dispatcherHash = defineMethod({
     ["slots", "value"],
     ["slots", "value", "value2"],
   ],
+  parameters: {
+    slots: whole("number of destinations; 0: the hash alone is of use"),
+    value: text("the first text"),
+    value2: text("the second text"),
+  },
+  result: members({ hashid: whole("the hash"), slot: whole("the position that it selects") }),
+  offeredWith: "dispatch",
   available: ({ dispatch }) => dispatch !== undefined,
   run(params, { ports: { dispatch } }) {
     const slots = params.whole("slots");

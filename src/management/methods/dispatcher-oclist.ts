@@ -1,6 +1,8 @@
 import { defineMethod } from "../define-method.ts";
 import { describeOverload } from "../describe-sets.ts";
 import { MiError } from "../jsonrpc.ts";
+import { OverloadList } from "../shapes/dispatcher.ts";
+import { count } from "../shapes/kinds.ts";
 
 /** `dispatcher.oclist`: what destinations of a set have said of their load (Kamailio 6; 5.6 has no such command). */
 export const dispatcherOclist = defineMethod({
@@ -8,6 +10,11 @@ export const dispatcherOclist = defineMethod({
   aliases: [],
   help: "lists what overload control keeps of the destinations of a dispatcher set",
   recipes: [["group"]],
+  parameters: { group: count("id of the set") },
+  result: OverloadList,
+  failures: [{ code: 404, message: "Destination Group Not Found" }],
+  details: "A command of Kamailio 6.",
+  offeredWith: "dispatch",
   available: ({ dispatch }) => dispatch !== undefined,
   run(params, { ports: { dispatch, nowMs } }) {
     const group = params.whole("group");

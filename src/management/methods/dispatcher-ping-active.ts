@@ -1,4 +1,5 @@
 import { defineMethod } from "../define-method.ts";
+import { maybe, members, whole } from "../shapes/kinds.ts";
 
 /** `dispatcher.ping_active`: tells whether destinations are probed, or ends and begins it. */
 export const dispatcherPingActive = defineMethod({
@@ -6,6 +7,10 @@ export const dispatcherPingActive = defineMethod({
   aliases: [],
   help: "tells whether the destinations of dispatcher sets are probed; with 0 nobody is, with 1 those that the probing mode says",
   recipes: [[], ["state"]],
+  parameters: { state: whole("0: nobody is probed; 1: those that the probing mode says; -1: only tell") },
+  result: members({ NewPingState: maybe(whole("the state now, when one was given")), OldPingState: whole("the state before") }),
+  writesWhen: "with `state`",
+  offeredWith: "dispatch",
   writes: (params) => params.has("state"),
   available: ({ dispatch }) => dispatch !== undefined,
   run(params, { ports: { dispatch } }) {

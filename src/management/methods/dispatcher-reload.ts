@@ -1,3 +1,4 @@
+import { Type } from "typebox";
 import { defineMethod } from "../define-method.ts";
 import { MiError } from "../jsonrpc.ts";
 
@@ -7,6 +8,10 @@ export const dispatcherReload = defineMethod({
   aliases: [],
   help: "reads the dispatcher's sets again; states and loads of destinations that stay are kept",
   recipes: [[]],
+  parameters: {},
+  result: Type.Literal("Ok. Dispatcher successfully reloaded."),
+  failures: [{ code: 500, message: "Reload Failed" }],
+  offeredWith: "dispatch",
   writes: () => true,
   available: ({ dispatch }) => dispatch !== undefined,
   async run(_params, { ports: { dispatch } }) {

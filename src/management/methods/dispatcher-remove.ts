@@ -1,5 +1,7 @@
+import { Type } from "typebox";
 import { defineMethod } from "../define-method.ts";
 import { MiError } from "../jsonrpc.ts";
+import { RECORD_PARAMETERS } from "../shapes/dispatcher.ts";
 
 /** `dispatcher.remove`: takes the destinations of a URI out of a set until the next reload. */
 export const dispatcherRemove = defineMethod({
@@ -7,6 +9,10 @@ export const dispatcherRemove = defineMethod({
   aliases: [],
   help: "takes a destination out of a dispatcher set until the next reload",
   recipes: [["group", "address"]],
+  parameters: { group: RECORD_PARAMETERS.group, address: RECORD_PARAMETERS.address },
+  result: Type.Literal("Ok. Dispatcher destination removed."),
+  failures: [{ code: 500, message: "Removing dispatcher dst failed" }],
+  offeredWith: "dispatch",
   writes: () => true,
   available: ({ dispatch }) => dispatch !== undefined,
   run(params, { ports: { dispatch } }) {

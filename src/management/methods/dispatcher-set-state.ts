@@ -1,7 +1,9 @@
+import { Type } from "typebox";
 import { parseState } from "../../dispatch/index.ts";
 import { defineMethod, type Method } from "../define-method.ts";
 import type { DispatchPort } from "../dispatch-port.ts";
 import { MiError } from "../jsonrpc.ts";
+import { STATE_PARAMETERS } from "../shapes/dispatcher.ts";
 
 /** What stands for all destinations of a set. */
 const ALL = "all";
@@ -26,7 +28,7 @@ export const dispatcherSetDuidState = defineSetState(
 /** @param set answers how many destinations have that name; `undefined` stands for all */
 function defineSetState(
   name: string,
-  recipe: readonly [string, string, string],
+  recipe: readonly ["state", "group", "address" | "duid"],
   help: string,
   set: (dispatch: DispatchPort, group: number, which: string | undefined, state: number) => number,
 ): Method {
@@ -36,6 +38,15 @@ function defineSetState(
     aliases: [],
     help,
     recipes: [recipe],
+    parameters: Object.fromEntries(recipe.map((parameter) => [parameter, STATE_PARAMETERS[parameter]])),
+    result: Type.Literal("Ok. Dispatcher state updated."),
+    failures: [
+      { code: 500, message: "Invalid State Parameter" },
+      { code: 500, message: "Unknown State Value" },
+      { code: 500, message: "State Update Failed" },
+    ],
+    details: "It survives a restart, until a probe, a script, other flags in the record or another command change the state.",
+    offeredWith: "dispatch",
     writes: () => true,
     available: ({ dispatch }) => dispatch !== undefined,
     async run(params, { ports: { dispatch, settled, log } }) {

@@ -1,5 +1,6 @@
 import { runDistributor } from "../../distributor/index.ts";
 import { defineMethod } from "../define-method.ts";
+import { text } from "../shapes/kinds.ts";
 
 /** Exceptions that may be given one by one. More of them stand in one text, with spaces between them. */
 const MAX_EXCEPTIONS = 16;
@@ -11,6 +12,12 @@ export const distributorNext = defineMethod({
   aliases: ["distributor"],
   help: "answers the next node of a distributor list, passing over the exceptions and what is down; -err when there is none",
   recipes: [[], ["list"], ...EXCEPTION_NAMES.map((_, i) => ["list", ...EXCEPTION_NAMES.slice(0, i + 1)])],
+  parameters: {
+    list: text("name of the list"),
+    ...Object.fromEntries(EXCEPTION_NAMES.map((name) => [name, text("node to pass over, or several with spaces between")])),
+  },
+  result: text("the node, or `-err`"),
+  details: "It uses up a turn. See [distributor.md](distributor.md#management).",
   isForOperators: true,
   available: ({ distributor }) => distributor !== undefined,
   run(params, { ports: { distributor } }) {

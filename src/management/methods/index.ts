@@ -47,6 +47,7 @@ import { ps } from "./ps.ts";
 import { pwd } from "./pwd.ts";
 import { resetStatistics } from "./reset-statistics.ts";
 import { restart } from "./restart.ts";
+import { rpcDiscover } from "./rpc-discover.ts";
 import { tracerCapture } from "./tracer-capture.ts";
 import { uptime } from "./uptime.ts";
 import { version } from "./version.ts";
@@ -64,6 +65,7 @@ export const allMethods: readonly Method[] = [
   which,
   ps,
   help,
+  rpcDiscover,
   restart,
   auditLog,
   clustererList,

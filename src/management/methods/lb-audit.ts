@@ -1,5 +1,6 @@
 import { defineMethod } from "../define-method.ts";
 import type { AuditDifference } from "../ports.ts";
+import { Audit } from "../shapes/destinations.ts";
 
 /** `load_balancer:audit`: recomputes the loads from the calls, heals what differs, and answers it. Not in OpenSIPS. */
 export const lbAudit = defineMethod({
@@ -7,6 +8,9 @@ export const lbAudit = defineMethod({
   aliases: ["lb_audit"],
   help: "recomputes the loads from the calls that there are, tells and heals those that were counted otherwise, and compares with FreeSWITCHes",
   recipes: [[]],
+  parameters: {},
+  result: Audit,
+  details: "Of this node. See [Audit](operation.md#audit).",
   isForOperators: true,
   available: ({ audit }) => audit !== undefined,
   async run(_params, { ports }) {

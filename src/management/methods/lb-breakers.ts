@@ -1,5 +1,7 @@
 import type { BreakerFigures } from "../../health/index.ts";
 import { defineMethod } from "../define-method.ts";
+import { Breaker } from "../shapes/destinations.ts";
+import { listOf, members } from "../shapes/kinds.ts";
 
 /** `load_balancer:breakers`: the breaker of each destination that had a call, in id order. Not in OpenSIPS. */
 export const lbBreakers = defineMethod({
@@ -7,6 +9,9 @@ export const lbBreakers = defineMethod({
   aliases: ["lb_breakers"],
   help: "lists the circuit breakers: their phases, the calls and failures of their windows, and the trial calls that have still to succeed",
   recipes: [[]],
+  parameters: {},
+  result: members({ Breakers: listOf(Breaker, "destinations that had a call, in id order") }),
+  offeredWith: "health.breaker",
   available: ({ breakers }) => breakers !== undefined,
   run(_params, { ports }) {
     return { Breakers: (ports.breakers?.() ?? []).map(describe) };

@@ -1,8 +1,10 @@
+import { Type } from "typebox";
 import { MAX_DRAIN_S } from "../../health/index.ts";
 import { defineMethod } from "../define-method.ts";
 import { invalidParams, MiError } from "../jsonrpc.ts";
 import type { Params } from "../params.ts";
 import { settle } from "../settle.ts";
+import { count, OK, whole } from "../shapes/kinds.ts";
 
 /** How much of a bad value a message quotes. */
 const MAX_QUOTED_LENGTH = 60;
@@ -16,6 +18,16 @@ export const lbDrain = defineMethod({
   aliases: ["lb_drain"],
   help: "keeps new calls from a destination and disables it when its calls have ended, or after deadline seconds; with bye 1 the calls left then are ended",
   recipes: [["destination_id"], ["destination_id", "deadline"], ["destination_id", "deadline", "bye"]],
+  parameters: {
+    destination_id: count("id of the destination"),
+    deadline: whole("seconds from now until it is disabled in any case; 0: none", { minimum: 0, maximum: MAX_DRAIN_S }),
+    bye: Type.Union([whole("1: yes", { minimum: 0, maximum: 1 }), Type.Literal("bye")], {
+      description: "1 or bye: end the calls that are left at the deadline",
+    }),
+  },
+  result: OK,
+  failures: [{ code: 404, message: "Destination ID not found" }],
+  details: "Called again it changes the deadline. See [Drain](health.md#drain).",
   writes: () => true,
   available: ({ drains }) => drains !== undefined,
   async run(params, { ports }) {

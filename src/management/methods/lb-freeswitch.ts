@@ -1,5 +1,7 @@
 import { defineMethod } from "../define-method.ts";
 import type { FreeswitchFigures } from "../ports.ts";
+import { FreeswitchServer } from "../shapes/destinations.ts";
+import { listOf, members } from "../shapes/kinds.ts";
 
 /** `load_balancer:freeswitch`: each FreeSWITCH that tells capacities, and what is known of it. Not in OpenSIPS. */
 export const lbFreeswitch = defineMethod({
@@ -7,6 +9,10 @@ export const lbFreeswitch = defineMethod({
   aliases: ["lb_freeswitch"],
   help: "lists each FreeSWITCH that tells capacities: its connection, the figures of its last heartbeat and their age, why it gets no calls",
   recipes: [[]],
+  parameters: {},
+  result: members({ FreeSWITCHes: listOf(FreeswitchServer, "the servers") }),
+  offeredWith: "load_balancer.fetch_freeswitch_stats",
+  details: "See [freeswitch.md](freeswitch.md#looking-at-it).",
   available: ({ freeswitch }) => freeswitch !== undefined,
   run(_params, { ports }) {
     return { FreeSWITCHes: (ports.freeswitch?.figures() ?? []).map(describe) };

@@ -4,6 +4,8 @@ import type { BindingView } from "../../registrar/index.ts";
 import { defineMethod } from "../define-method.ts";
 import { describeCluster } from "../describe-cluster.ts";
 import type { FreeswitchState, ManagementPorts } from "../ports.ts";
+import { ClusterSummary } from "../shapes/destinations.ts";
+import { listOf, maybe, members, shared } from "../shapes/kinds.ts";
 
 /** `load_balancer:list`: every destination with its resources and their loads, in id order; in a cluster also how that is. `drain_deadline` is in seconds since 1970. */
 export const lbList = defineMethod({
@@ -11,6 +13,12 @@ export const lbList = defineMethod({
   aliases: ["lb_list"],
   help: "lists all destinations with their status and, for each resource, its capacity and its load",
   recipes: [[]],
+  parameters: {},
+  result: members({
+    Destinations: listOf(shared("Destination"), "the destinations in id order"),
+    Cluster: maybe(ClusterSummary),
+  }),
+  details: "See [what it tells beyond OpenSIPS](management.md#what-lb_list-tells-beyond-opensips).",
   run(_params, { ports }) {
     const registered = new Map((ports.registrations?.() ?? []).map((binding) => [binding.id, binding]));
     return {

@@ -1,5 +1,7 @@
 import type { ProbeFigures } from "../../health/index.ts";
 import { defineMethod } from "../define-method.ts";
+import { Probe } from "../shapes/destinations.ts";
+import { listOf, members } from "../shapes/kinds.ts";
 import { dateTime } from "../time-text.ts";
 
 /** `load_balancer:probes`: what probing has shown of each destination with a probe mode, in id order. Not in OpenSIPS. */
@@ -8,6 +10,9 @@ export const lbProbes = defineMethod({
   aliases: ["lb_probes"],
   help: "lists the destinations that are probed, with the last result and the latency of their replies in milliseconds",
   recipes: [[]],
+  parameters: {},
+  result: members({ Probes: listOf(Probe, "destinations that are probed, in id order") }),
+  details: "See [Probing](health.md#what-probing-shows).",
   available: ({ probes }) => probes !== undefined,
   run(_params, { ports }) {
     return { Probes: (ports.probes?.() ?? []).map(describe) };

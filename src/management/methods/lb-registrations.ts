@@ -1,6 +1,8 @@
 import type { BindingView } from "../../registrar/index.ts";
 import { bracketHost } from "../../sip/index.ts";
 import { defineMethod } from "../define-method.ts";
+import { Registration } from "../shapes/destinations.ts";
+import { listOf, members } from "../shapes/kinds.ts";
 
 /** `load_balancer:registrations`: the servers that have registered, in id order. Not in OpenSIPS. */
 export const lbRegistrations = defineMethod({
@@ -8,6 +10,10 @@ export const lbRegistrations = defineMethod({
   aliases: ["lb_registrations"],
   help: "lists the destinations that have registered: account, Contact, source, and the seconds that are left; or why they leave",
   recipes: [[]],
+  parameters: {},
+  result: members({ Registrations: listOf(Registration, "servers that have registered, in id order") }),
+  offeredWith: "registrar.accounts",
+  details: "See [registrar.md](registrar.md).",
   available: ({ registrations }) => registrations !== undefined,
   run(_params, { ports }) {
     const bindings = [...(ports.registrations?.() ?? [])].sort((a, b) => a.id - b.id);

@@ -1,5 +1,6 @@
 import { defineMethod } from "../define-method.ts";
 import { MiError } from "../jsonrpc.ts";
+import { OK } from "../shapes/kinds.ts";
 
 /** `load_balancer:reload`: reads the destination table again. When that fails the table in use stays. */
 export const lbReload = defineMethod({
@@ -7,6 +8,10 @@ export const lbReload = defineMethod({
   aliases: ["lb_reload"],
   help: "reads the destinations from the database again; ongoing calls, loads and statuses stay",
   recipes: [[]],
+  parameters: {},
+  result: OK,
+  failures: [{ code: 500, message: "Failed to reload" }],
+  details: "Answers once the new table is in use. When that fails the table in use stays, and `data` has the reason.",
   writes: () => true,
   async run(_params, { ports }) {
     try {

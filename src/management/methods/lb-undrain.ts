@@ -2,6 +2,7 @@ import { defineMethod } from "../define-method.ts";
 import { MiError } from "../jsonrpc.ts";
 import type { ManagementPorts } from "../ports.ts";
 import { settle } from "../settle.ts";
+import { count, OK } from "../shapes/kinds.ts";
 
 /**
  * `load_balancer:undrain`: ends a drain, also one that has ended: the destination that it disabled gets the status from before back. What an operator
@@ -12,6 +13,13 @@ export const lbUndrain = defineMethod({
   aliases: ["lb_undrain"],
   help: "undoes a drain, also one that has disabled the destination meanwhile: it gets new calls again, or is left to the probes if these had found it down",
   recipes: [["destination_id"]],
+  parameters: { destination_id: count("id of the destination") },
+  result: OK,
+  failures: [
+    { code: 404, message: "Destination ID not found" },
+    { code: 409, message: "Destination is not drained" },
+  ],
+  details: "When an operator has disabled it, the message of 409 goes on with how to enable it.",
   writes: () => true,
   available: ({ drains }) => drains !== undefined,
   async run(params, { ports }) {

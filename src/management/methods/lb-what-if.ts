@@ -1,4 +1,6 @@
 import { defineMethod } from "../define-method.ts";
+import { Outlook } from "../shapes/destinations.ts";
+import { count, text } from "../shapes/kinds.ts";
 
 /** `load_balancer:what_if`: what `lb_start` with these arguments would decide now. Nothing is counted. Not in OpenSIPS. */
 export const lbWhatIf = defineMethod({
@@ -9,6 +11,12 @@ export const lbWhatIf = defineMethod({
     ["group", "resources"],
     ["group", "resources", "flags"],
   ],
+  parameters: {
+    group: count("group of destinations"),
+    resources: text("resources of the call, with semicolons between"),
+    flags: text("n: also below 0; r: relative; s: any of the best"),
+  },
+  result: Outlook,
   available: ({ whatIf }) => whatIf !== undefined,
   run(params, { ports }) {
     return ports.whatIf?.(params.whole("group"), params.text("resources"), params.has("flags") ? params.text("flags") : "");

@@ -1,5 +1,6 @@
 import { defineMethod } from "../define-method.ts";
 import { profileSize, resourceOf } from "../profiles.ts";
+import { PROFILE_PARAMETERS, ProfileSize } from "../shapes/dialogs.ts";
 
 /** `dialog:profile_get_size`: calls that a resource counts, everywhere or on one destination. */
 export const profileGetSize = defineMethod({
@@ -7,6 +8,9 @@ export const profileGetSize = defineMethod({
   aliases: ["profile_get_size"],
   help: "tells how many calls are counted in a profile (lbX and a resource), or for one value (destination id in hexadecimal) of it",
   recipes: [["profile"], ["profile", "value"]],
+  parameters: PROFILE_PARAMETERS,
+  result: ProfileSize,
+  failures: [{ code: 404, message: "Profile not found" }],
   run(params, { ports }) {
     const name = params.text("profile");
     const resource = resourceOf(ports, name);

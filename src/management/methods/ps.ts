@@ -1,4 +1,5 @@
 import { defineMethod } from "../define-method.ts";
+import { count, listOf, members, text } from "../shapes/kinds.ts";
 
 /** `core:ps`: processes and threads of the program. */
 export const ps = defineMethod({
@@ -6,6 +7,10 @@ export const ps = defineMethod({
   aliases: ["ps"],
   help: "lists the processes and threads of the program",
   recipes: [[]],
+  parameters: {},
+  result: members({
+    Processes: listOf(members({ ID: count("number"), PID: count("process id"), Type: text("what it does") }), "processes and threads"),
+  }),
   run(_params, { ports }) {
     return { Processes: ports.processes() };
   },

@@ -1,4 +1,5 @@
 import { defineMethod } from "../define-method.ts";
+import { members, text } from "../shapes/kinds.ts";
 
 /** `core:pwd`: working directory. */
 export const pwd = defineMethod({
@@ -6,6 +7,8 @@ export const pwd = defineMethod({
   aliases: ["pwd"],
   help: "tells the working directory of the program",
   recipes: [[]],
+  parameters: {},
+  result: members({ WD: text("the directory") }),
   run() {
     return { WD: process.cwd() };
   },

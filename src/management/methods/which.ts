@@ -1,5 +1,7 @@
+import { Type } from "typebox";
 import { defineMethod } from "../define-method.ts";
 import { MiError } from "../jsonrpc.ts";
+import { listOf, text } from "../shapes/kinds.ts";
 
 /**
  * `core:which`: names of all methods, old and new: opensips-cli refuses to send what is not listed here.
@@ -10,6 +12,12 @@ export const which = defineMethod({
   aliases: ["which"],
   help: "lists all methods; with a method, the parameters that it takes; with 'module:', the methods of that module",
   recipes: [[], ["command"]],
+  parameters: { command: text("name of a method, or a module with a colon behind it") },
+  result: Type.Union([
+    listOf(text("name"), "names"),
+    listOf(listOf(text("parameter"), "parameters by position"), "lists of parameters that the method takes"),
+  ]),
+  failures: [{ code: 404, message: "unknown MI command" }],
   run(params, { methods }) {
     if (!params.has("command")) return methods.names;
     const command = params.text("command");
