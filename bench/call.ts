@@ -1,6 +1,11 @@
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { setImmediate } from "node:timers/promises";
+import { ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import { Balancer, type BalancerOptions, Looks } from "../src/balancer/index.ts";
 import { parseConfig } from "../src/config/index.ts";
 import { DialogTable } from "../src/dialog/index.ts";
+import { TracedRouter } from "../src/observability/traced-router.ts";
 import { type Network, type ProxyCore, ProxyCounters, SipProxy } from "../src/proxy/index.ts";
 import { createDefaultRouter } from "../src/routing/index.ts";
 import { Announcer } from "../src/server/announcer.ts";
@@ -24,6 +29,8 @@ const REMEMBERED = 1_000;
 const ROUNDS = 101;
 /** Enough for the young generation of the heap to be collected in each round. */
 const CALLS_A_ROUND = 400;
+/** After so many calls, less than what comes at once over a network, sockets and what was put off have their turn. */
+const CALLS_A_TURN = 10;
 
 const listener: Listener = {
   transport: "udp",
@@ -43,16 +50,21 @@ interface FarmOptions {
   readonly events?: boolean;
   /** Values of `tracing`, as YAML. */
   readonly tracing?: string;
+  /** Spans of calls, for an SDK that does nothing with them: its own work is none of ours. */
+  readonly spans?: boolean;
 }
 
 /** What is compared with having nothing of it. The first is a check of the measurement: it should find nothing. */
-const VARIANTS: readonly (readonly [name: string, options: FarmOptions])[] = [
-  ["nothing", {}],
-  ["explain.calls: 1000", { explain: true }],
-  ["events and their history", { events: true }],
-  ["tracing.ring_size: 16", { tracing: "{ ring_size: 16 }" }],
-  ["tracing.hep_url", { tracing: `{ ring_size: 0, hep_url: "udp:127.0.0.1:9" }` }],
-];
+function variants(hepPort: number): readonly (readonly [name: string, options: FarmOptions])[] {
+  return [
+    ["nothing", {}],
+    ["explain.calls: 1000", { explain: true }],
+    ["events and their history", { events: true }],
+    ["tracing.ring_size: 16", { tracing: "{ ring_size: 16 }" }],
+    ["tracing.hep_url over UDP", { tracing: `{ ring_size: 0, hep_url: "udp:127.0.0.1:${hepPort}" }` }],
+    ["tracing.opentelemetry", { spans: true }],
+  ];
+}
 
 /** One of the proxies that are compared: it makes calls, and at the end proves that none is left. */
 interface Farm {
@@ -65,7 +77,7 @@ interface Farm {
 }
 
 /** A proxy without sockets. A call is complete: INVITE, 100, 180, 200, ACK, BYE, 200, and all timers after it. */
-function createFarm({ explain = false, events = false, tracing: traced = "{ ring_size: 0 }" }: FarmOptions = {}): Farm {
+function createFarm({ explain = false, events = false, spans = false, tracing: traced = "{ ring_size: 0 }" }: FarmOptions = {}): Farm {
   let nowMs = 0;
   let sent: { text: string; to: Endpoint } | undefined;
   const toDestination: { text: string; to: Endpoint }[] = [];
@@ -122,13 +134,21 @@ function createFarm({ explain = false, events = false, tracing: traced = "{ ring
     locate: () => [],
     isAllowed: () => true,
   };
-  const router = createDefaultRouter(
+  const untraced = createDefaultRouter(
     {
       rules: [{ match: {}, group: 1, resources: "pstn", flags: "", failover_on: ["5xx"], max_failovers: 3, disable_on: [] }],
       reject: { no_capacity: 503, no_destination: 503, bad_resource: 500 },
     },
     { balancer, log: QUIET },
   );
+  const tracedRouter = new TracedRouter({
+    router: untraced,
+    tracer: trace.getTracer("bench"),
+    startInside: () => trace.getTracer("bench").startSpan("attempt", {}, ROOT_CONTEXT),
+    soon: (run) => void globalThis.setImmediate(run),
+    wallMs: Date.now,
+  });
+  let router: ProxyCore["router"] = untraced;
   const core: ProxyCore = {
     layer,
     wheel,
@@ -136,7 +156,9 @@ function createFarm({ explain = false, events = false, tracing: traced = "{ ring
     dialogs,
     balancer,
     network,
-    router,
+    get router() {
+      return router;
+    },
     timeouts: { frMs: 5_000, frInviteMs: 120_000 },
     defaultMaxForwards: 70,
     log: QUIET,
@@ -209,6 +231,7 @@ function createFarm({ explain = false, events = false, tracing: traced = "{ ring
   function enable(on: boolean): void {
     tap = on ? tracing.sent : undefined;
     take = on ? tracing.watching(untapped) : untapped;
+    router = on && spans ? tracedRouter : untraced;
     balancerOptions.looks = on && explain ? looks : undefined;
     dialogs.onState = on && announcer !== undefined ? (dialog, before) => announcer.dialogChanged(dialog, before) : undefined;
   }
@@ -227,18 +250,21 @@ function createAnnouncer(): Announcer {
 export async function run(): Promise<Figure[]> {
   const plain = createFarm();
   for (let i = 0; i < WARM_UP_CALLS; i++) plain.call(i);
-  const all = timed(plain, WARM_UP_CALLS, CALLS);
+  const all = await timed(plain, WARM_UP_CALLS, CALLS);
   plain.finish();
+  const hepServer = createSocket("udp4").bind(0, "127.0.0.1");
+  await once(hepServer, "listening");
   const figures: Figure[] = [
     { name: "complete call through the proxy in memory (peers included)", unit: "µs", value: all.microseconds },
     { name: "of which inside the proxy", unit: "µs", value: all.insideMicroseconds },
     { name: "complete calls a second", unit: "1/s", value: 1e6 / all.microseconds },
   ];
-  for (const [name, options] of VARIANTS) {
-    const { extraMicroseconds, share } = compare(options);
+  for (const [name, options] of variants(hepServer.address().port)) {
+    const { extraMicroseconds, share } = await compare(options);
     figures.push({ name: `${name}: more time a call`, unit: "µs", value: extraMicroseconds });
     figures.push({ name: `${name}: share of the time inside the proxy`, unit: "%", value: share * 100 });
   }
+  hepServer.close();
   return figures;
 }
 
@@ -248,7 +274,7 @@ export async function run(): Promise<Figure[]> {
  *
  * @returns `share` is that of the time inside the proxy
  */
-function compare(options: FarmOptions): { extraMicroseconds: number; share: number } {
+async function compare(options: FarmOptions): Promise<{ extraMicroseconds: number; share: number }> {
   const farm = createFarm(options);
   let made = 0;
   const round = (on: boolean, count: number): ReturnType<typeof timed> => {
@@ -256,13 +282,13 @@ function compare(options: FarmOptions): { extraMicroseconds: number; share: numb
     made += count;
     return timed(farm, made - count, count);
   };
-  for (let i = 0; i < WARM_UP_CALLS; i += CALLS_A_ROUND) round(i % (2 * CALLS_A_ROUND) === 0, CALLS_A_ROUND);
+  for (let i = 0; i < WARM_UP_CALLS; i += CALLS_A_ROUND) await round(i % (2 * CALLS_A_ROUND) === 0, CALLS_A_ROUND);
   const extra: number[] = [];
   const inside: number[] = [];
   for (let i = 0; i < ROUNDS; i++) {
     // Whoever comes second finds a warmer machine: they take turns in that, too.
-    const first = round(i % 2 === 0, CALLS_A_ROUND);
-    const second = round(i % 2 !== 0, CALLS_A_ROUND);
+    const first = await round(i % 2 === 0, CALLS_A_ROUND);
+    const second = await round(i % 2 !== 0, CALLS_A_ROUND);
     const [on, off] = i % 2 === 0 ? [first, second] : [second, first];
     extra.push(on.microseconds - off.microseconds);
     inside.push(off.insideMicroseconds);
@@ -280,11 +306,14 @@ function middle(values: readonly number[]): number {
  * Processor time a call, as on a shared machine the clock tells of others, too; collections of garbage that fall into it are part of it. What is spent
  * inside the proxy is that time in proportion to the clock: asking for processor time at each message would take longer than the message.
  */
-function timed(farm: Farm, first: number, count: number): { microseconds: number; insideMicroseconds: number } {
+async function timed(farm: Farm, first: number, count: number): Promise<{ microseconds: number; insideMicroseconds: number }> {
   farm.insideMs = 0;
   const startMs = performance.now();
   const before = process.cpuUsage();
-  for (let i = 0; i < count; i++) farm.call(first + i);
+  for (let i = 0; i < count; i++) {
+    farm.call(first + i);
+    if (i % CALLS_A_TURN === CALLS_A_TURN - 1) await setImmediate();
+  }
   const { user, system } = process.cpuUsage(before);
   const elapsedMs = performance.now() - startMs;
   const microseconds = (user + system) / count;

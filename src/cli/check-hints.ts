@@ -49,6 +49,10 @@ const HINTS: readonly Hint[] = [
     "let the user that headroom runs as write the file and its folder: what operators decide is lost at a restart otherwise",
   ],
   [
+    /its certificate is refused/,
+    "name the file of its authority with sslrootcert in db_url, and the host that the certificate is for; or renew it",
+  ],
+  [
     /nobody listens there|does not answer|is not known|cannot be reached|no answer within|cut the connection|shutting down|starting up/,
     "look whether the database server runs and can be reached from here; a start goes on with the destinations of the latest load, when this node has had one",
   ],

@@ -201,7 +201,7 @@ function noticesOf(rows: readonly StoredRow[], plan: Plan, config: Config): stri
     ...problemsOf([...kept, ...plan.changed.map(({ after }) => after), ...further], feeds).filter((text) => !before.has(text)),
     ...moved.map(
       ({ after: { id } }) =>
-        `With another URI or group destination ${id} is another one: its load is counted from 0, and calls that it has go on uncounted by it`,
+        `With another URI or group destination ${id} is another one: its load is counted from 0, without the calls that it has`,
     ),
     ...(plan.removed.length > 0 && plan.removed.length === rows.length && further.length === 0
       ? ["No destination is left in the table"]

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, statSync, writeSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, statSync, writeSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { ConfigError, parseConfig } from "../config/index.ts";
@@ -70,8 +70,12 @@ function run(file: string, options: Options, terminal: Terminal): void {
   const config = `${["# Made by headroom import. headroom check looks at it; the report of the import says what is not in here.", ...imported.lines.map(({ text }) => text)].join("\n")}\n`;
   const isForced = options.force === true;
   const { module } = imported;
-  if (options.module !== undefined && module !== undefined && !write(options.module, moduleText(file, module), isForced, terminal)) return;
-  if (options.output !== undefined && !write(options.output, config, isForced, terminal)) return;
+  const files: [name: string, text: string][] = [];
+  if (options.module !== undefined && module !== undefined) files.push([options.module, moduleText(file, module)]);
+  if (options.output !== undefined) files.push([options.output, config]);
+  const isThere = isForced ? undefined : files.find(([name]) => existsSync(name));
+  // Nothing is written when one of two could not be. The file is opened so that it replaces none all the same.
+  for (const [name, text] of isThere === undefined ? files : [isThere]) if (!write(name, text, isForced, terminal)) return;
   if (options.json) {
     terminal.print(
       JSON.stringify(

@@ -1,3 +1,5 @@
+import { plain } from "./mi-format.ts";
+
 /** Where the management interface listens unless the configuration says otherwise. */
 export const DEFAULT_URL = "http://127.0.0.1:8888/mi";
 /** Longer than the server lets a method take. */
@@ -25,7 +27,7 @@ export class MiFailure extends Error {
   override readonly name = "MiFailure";
   readonly code: number | undefined;
   constructor(message: string, code?: number) {
-    super(message);
+    super(plain(message)); // whoever answers is no reason to trust what it writes
     this.code = code;
   }
 }

@@ -64,17 +64,18 @@ export function drawTop(view: TopView, layout: TopLayout): { lines: string[]; bo
   const columns = Math.max(MIN_COLUMNS, layout.columns);
   const head: Line[] = [...totalLines(view), []];
   if (layout.fault !== undefined) head.splice(0, 0, [{ text: layout.fault, style: "red" }]);
-  const body = bodyLines(view, { ...layout, columns });
+  const blocks = bodyBlocks(view, { ...layout, columns });
+  const bodyLines = blocks.reduce((sum, { height }) => sum + height, 0);
   const foot: Line[] = layout.keys ? [[{ text: layout.ascii ? KEYS.replace("↑ ↓", "arrows") : KEYS, style: "dim" }]] : [];
-  const bodyRows = layout.rows === 0 ? body.length : Math.max(1, layout.rows - head.length - foot.length);
-  const from = Math.max(0, Math.min(layout.offset, body.length - bodyRows));
-  const shown = body.slice(from, from + bodyRows);
-  const isCut = shown.length < body.length;
+  const bodyRows = layout.rows === 0 ? bodyLines : Math.max(1, layout.rows - head.length - foot.length);
+  const from = Math.max(0, Math.min(layout.offset, bodyLines - bodyRows));
+  const shown = linesOf(blocks, from, bodyRows);
+  const isCut = shown.length < bodyLines;
   const lines = [...head, ...shown, ...foot];
   if (isCut && foot.length > 0) {
-    lines[lines.length - 1] = [{ text: `lines ${from + 1} to ${from + shown.length} of ${body.length}   ` }, ...(foot[0] ?? [])];
+    lines[lines.length - 1] = [{ text: `lines ${from + 1} to ${from + shown.length} of ${bodyLines}   ` }, ...(foot[0] ?? [])];
   }
-  return { lines: lines.map((line) => paint(line, columns, layout.colours)), bodyLines: body.length, bodyRows };
+  return { lines: lines.map((line) => paint(line, columns, layout.colours)), bodyLines, bodyRows };
 }
 
 function totalLines({ at, totals, cluster, destinations }: TopView): Line[] {
@@ -123,9 +124,29 @@ interface Widths {
   readonly probe: number;
 }
 
-function bodyLines({ destinations }: TopView, layout: TopLayout): Line[] {
-  if (destinations.length === 0)
-    return [[{ text: 'No destinations: add one with "headroom destinations add", then run "headroom mi lb_reload"' }]];
+/** Lines that belong together. They are made when they are seen: a table may have ten thousand of them. */
+interface Block {
+  readonly height: number;
+  make(): readonly Line[];
+}
+
+/** So many lines of the blocks, from one on. */
+function linesOf(blocks: readonly Block[], from: number, count: number): Line[] {
+  const lines: Line[] = [];
+  let at = 0;
+  for (const block of blocks) {
+    if (at >= from + count) break;
+    if (at + block.height > from) lines.push(...block.make().slice(Math.max(0, from - at), from + count - at));
+    at += block.height;
+  }
+  return lines;
+}
+
+function bodyBlocks({ destinations }: TopView, layout: TopLayout): Block[] {
+  if (destinations.length === 0) {
+    const text = 'No destinations: add one with "headroom destinations add", then run "headroom mi lb_reload"';
+    return [{ height: 1, make: () => [[{ text }]] }];
+  }
   const widths = widthsFor(destinations, layout.columns);
   const groups = new Map<number, TopDestination[]>();
   for (const destination of destinations) {
@@ -135,11 +156,12 @@ function bodyLines({ destinations }: TopView, layout: TopLayout): Line[] {
   }
   return [...groups]
     .sort(([a], [b]) => a - b)
-    .flatMap(([id, members], i) => [
-      ...(i > 0 ? [[]] : []),
-      groupLine(id, members),
-      titles(widths),
-      ...sorted(members, layout).flatMap((member) => destinationLines(member, widths, layout)),
+    .flatMap(([id, members], i): Block[] => [
+      { height: i > 0 ? 3 : 2, make: () => [...(i > 0 ? [[]] : []), groupLine(id, members), titles(widths)] },
+      ...sorted(members, layout).map((member) => ({
+        height: Math.max(1, member.resources.length),
+        make: () => destinationLines(member, widths, layout),
+      })),
     ]);
 }
 
@@ -212,13 +234,15 @@ function groupLine(id: number, members: readonly TopDestination[]): Line {
 }
 
 function sorted(members: readonly TopDestination[], { sort, isReversed }: TopLayout): TopDestination[] {
-  const byId = (a: TopDestination, b: TopDestination): number => a.id - b.id;
-  const orders: Readonly<Record<TopSort, (a: TopDestination, b: TopDestination) => number>> = {
-    id: byId,
-    slots: (a, b) => freeSlots(a) - freeSlots(b) || byId(a, b),
-    load: (a, b) => usedShare(b) - usedShare(a) || byId(a, b),
+  const keyOf: Readonly<Record<TopSort, (member: TopDestination) => number>> = {
+    id: ({ id }) => id,
+    slots: freeSlots,
+    load: (member) => -usedShare(member),
   };
-  const order = members.toSorted(orders[sort]);
+  const order = members
+    .map((member) => ({ member, key: keyOf[sort](member) }))
+    .sort((a, b) => (a.key === b.key ? a.member.id - b.member.id : a.key - b.key))
+    .map(({ member }) => member);
   return isReversed ? order.reverse() : order;
 }
 

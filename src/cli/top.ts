@@ -12,6 +12,8 @@ const MIN_INTERVAL_S = 0.2; // the balancer has calls to carry
 const MAX_INTERVAL_S = 3_600;
 /** A balancer that takes longer to answer is told of, and asked again. */
 const ANSWER_TIMEOUT_MS = 5_000;
+/** A balancer with thousands of destinations takes a while to tell of them: it is left alone for so many times as long as that took. */
+const PAUSE_TIMES = 10;
 /** Width where there is no terminal. */
 const PLAIN_COLUMNS = 140;
 const SORTS: Readonly<Record<string, TopSort>> = { i: "id", s: "slots", l: "load" };
@@ -77,7 +79,7 @@ async function printLooks(options: TopOptions, sampler: Sampler, output: MiOutpu
     if (options.json) output.out(JSON.stringify(view));
     else output.out([...(looks > 0 ? [""] : []), ...drawTop(view, layout).lines].join("\n"));
     if (options.once) return 0;
-    await sleep(options.interval * 1000);
+    await sleep(sampler.pauseMs);
   }
 }
 
@@ -111,7 +113,7 @@ async function showLive(options: TopOptions, sampler: Sampler): Promise<ExitCode
   try {
     while (!ended.signal.aborted) {
       draw();
-      await sleep(options.interval * 1000, undefined, { signal: ended.signal }).catch(() => undefined);
+      await sleep(sampler.pauseMs, undefined, { signal: ended.signal }).catch(() => undefined);
       if (ended.signal.aborted) break;
       try {
         state.view = await sampler.take(ended.signal);
@@ -139,16 +141,24 @@ export function scrolled(offset: number, key: string, { bodyLines, bodyRows }: {
 
 /** Asks the balancer, and remembers what the next answer is compared with. */
 class Sampler {
-  readonly #options: MiOptions;
+  readonly #options: TopOptions;
   #counters: TopCounters | undefined;
+  #tookMs = 0;
 
-  constructor(options: MiOptions) {
+  constructor(options: TopOptions) {
     this.#options = options;
+  }
+
+  /** Time until the next look. */
+  get pauseMs(): number {
+    return Math.max(this.#options.interval * 1000, this.#tookMs * PAUSE_TIMES);
   }
 
   /** @throws MiFailure when it does not answer, or refuses */
   async take(signal?: AbortSignal): Promise<TopView> {
+    const beganMs = performance.now();
     const results = await askAll(TOP_CALLS, this.#options, ANSWER_TIMEOUT_MS, signal);
+    this.#tookMs = performance.now() - beganMs;
     const { view, counters } = readTop(results, Date.now(), this.#counters);
     this.#counters = counters;
     return view;

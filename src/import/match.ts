@@ -8,6 +8,8 @@ export type Match = Readonly<Record<string, Value>>;
 export interface Asked {
   readonly match: Match;
   readonly negated: boolean;
+  /** There, capital letters count for nothing; here, they do. */
+  readonly hasLetters: boolean;
 }
 
 const SOURCE = /^(?:\$si|src_ip|\$siz)$/;
@@ -26,7 +28,8 @@ export function askedBy(test: Test): Asked | undefined {
   const negated = operator.startsWith("!");
   const isPattern = operator.endsWith("~");
   const match = matchOf(left, right, isPattern);
-  return match && { match, negated };
+  const hasLetters = match !== undefined && !("source" in match) && !("ruri_host" in match) && /[A-Za-z]/.test(lettersOf(right));
+  return match && { match, negated, hasLetters };
 }
 
 function matchOf(left: string, right: string, isPattern: boolean): Match | undefined {
@@ -41,6 +44,11 @@ function matchOf(left: string, right: string, isPattern: boolean): Match | undef
   }
   const header = HEADER.exec(left)?.[1];
   return header === undefined ? undefined : { header: { [header]: posixToJs(expression) } };
+}
+
+/** An expression without what stands for characters of a kind, and without the scheme of a URI. */
+function lettersOf(expression: string): string {
+  return expression.replace(/\\[A-Za-z]|\[:[a-z]+:\]|^\^sips?:/g, "");
 }
 
 function escapeExpression(text: string): string {

@@ -17,6 +17,7 @@ export interface ParamRule {
     | "redis"
     | "list"
     | "pushed"
+    | "reply codes"
     | "text";
   readonly note?: string;
   readonly fate?: Fate;
@@ -31,6 +32,12 @@ const NO_DIALOG_TABLE: ParamRule = {
   note: "calls are kept in a file of its own (dialog.persistence), in no table of OpenSIPS",
 };
 const ALWAYS: ParamRule = { fate: "proxy", note: "Headroom has only one way, which needs no setting" };
+
+const OTHER_TABLE: ParamRule = {
+  fate: "todo",
+  note: "the table has another form: make the view of docs/from-opensips.md, and name it in dispatcher.table_name beside dispatcher.db_url",
+};
+const SCRIPT_LIST: ParamRule = { note: "route modules have call.ds.destination and call.ds.list" };
 
 /** Parameters of tls modules, whose names are alike. */
 const TLS: Readonly<Record<string, ParamRule>> = {
@@ -177,8 +184,27 @@ export const OPENSIPS_PARAMS: ParamRules = {
   },
   cachedb_redis: { cachedb_url: { to: "cluster.redis_url", read: "redis", note: "nodes share all of their state there" } },
   dispatcher: {
-    db_url: { fate: "todo", note: "sets of OpenSIPS have another table: write them in Kamailio's form, see from-kamailio.md" },
-    table_name: { fate: "todo", note: "sets of OpenSIPS have another table: write them in Kamailio's form, see from-kamailio.md" },
+    db_url: OTHER_TABLE,
+    table_name: OTHER_TABLE,
+    partition: { fate: "todo", note: "there is one partition: give its sets numbers of their own" },
+    ...Object.fromEntries(
+      ["setid_col", "destination_col", "state_col", "weight_col", "priority_col", "attrs_col", "socket_col"].map((name) => [
+        name,
+        OTHER_TABLE,
+      ]),
+    ),
+    ...Object.fromEntries(["attrs_avp", "dst_avp", "grp_avp", "cnt_avp", "sock_avp", "setid_pvar"].map((name) => [name, SCRIPT_LIST])),
+    options_reply_codes: { to: "dispatcher.ds_ping_reply_codes", read: "reply codes", note: "all of 2xx count besides" },
+    ds_probing_sock: { to: "dispatcher.ds_default_socket", note: "calls leave from there, too" },
+    ds_define_blacklist: { note: "lists are over rows of the balancer: load_balancer.lb_define_blacklist" },
+    persistent_state: { fate: "proxy", note: "what an operator sets survives a restart" },
+    cluster_id: { fate: "todo", note: "nodes share over Redis: set cluster.redis_url" },
+    cluster_sharing_tag: { fate: "todo", note: "nodes share over Redis: set cluster.redis_url" },
+    fetch_freeswitch_stats: { note: "capacities from FreeSWITCH are for the balancer, whose resources bound a set: resources of a rule" },
+    max_freeswitch_weight: { note: "capacities from FreeSWITCH are for the balancer, whose resources bound a set: resources of a rule" },
+    ds_ping_maxfwd: { note: "probes have sip.max_forwards" },
+    ds_probing_list: { note: "flag 32 of a destination keeps probes away from it" },
+    pvar_algo_pattern: { note: "algorithm 9 has no counterpart" },
     ds_ping_method: { to: "dispatcher.ds_ping_method", read: "method" },
     ds_ping_from: { to: "dispatcher.ds_ping_from" },
     ds_ping_interval: { to: "dispatcher.ds_ping_interval", read: "number" },

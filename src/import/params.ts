@@ -69,6 +69,12 @@ function readAs(form: NonNullable<ParamRule["read"]>, text: string): Value | und
       const found = /^redis(?::[^/]*)?:\/\/(.+?)\/?$/.exec(trimmed)?.[1];
       return found === undefined || found.includes(",") ? undefined : `redis://${found}`;
     }
+    case "reply codes": {
+      const codes = trimmed.split(/[\s,;]+/).filter(Boolean);
+      return codes.length > 0 && codes.every((code) => /^[1-6]\d\d$/.test(code))
+        ? codes.map((code) => `code=${code}`).join(";")
+        : undefined;
+    }
     case "pushed":
     case "list":
     case "text":

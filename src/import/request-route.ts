@@ -156,6 +156,12 @@ export function importRoutes(cfg: CfgFile, config: NewConfig, findings: Findings
     if (asked && way.selection === undefined && way.refusal === undefined) {
       const merged = mergeMatch(way.match, asked.match);
       if (merged) {
+        if (asked.hasLetters)
+          findings.add(
+            lineOf(test),
+            "changed",
+            `condition "${wordsOf(test)}" is match of a rule, in which capital letters are others than small ones`,
+          );
         asked.negated ? bothWays(merged, otherwise, then) : bothWays(merged, then, otherwise);
         return;
       }

@@ -58,6 +58,13 @@ export class ScriptCalls {
       case "ds_select_dst":
       case "ds_select_domain":
         return this.#dispatched(name, args);
+      case "ds_select_routes": {
+        const [routes, mode, limit] = [values.asText(args[0] ?? ""), args[1] ?? "", args[2]];
+        if (routes === undefined || !/^[drx]?$/.test(mode)) return undefined;
+        return `call.ds.selectRoutes(${routes}, ${JSON.stringify(mode || "d")}${/^[1-9]\d{0,4}$/.test(limit ?? "") ? `, { limit: ${limit} }` : ""})`;
+      }
+      case "ds_is_in_list":
+        return this.#inList(args);
       case "ds_next_dst":
         return "call.ds.nextDst()";
       case "ds_next_domain":
@@ -189,6 +196,14 @@ export class ScriptCalls {
     else if (args[3] !== undefined) parts.push("-1");
     if (args[3] !== undefined && args[3] !== "") parts.push(/^[1-9]/.test(args[3]) ? "true" : "false");
     return parts.includes(undefined) ? undefined : parts.join(", ");
+  }
+
+  /** Whether an address is that of a destination: bit 1 of the mode ignores the port, 2 the transport, 4 wants it active. */
+  #inList([ip = "", port = "0", set = "", , active = ""]: readonly string[]): string | undefined {
+    const [host, portNumber, group] = [this.#values.asText(ip), this.#values.asText(port), this.#values.asNumber(set === "" ? "-1" : set)];
+    if (host === undefined || portNumber === undefined || group === undefined) return undefined;
+    const mode = 2 + (port === "0" ? 1 : 0) + (/^[1-9]/.test(active) ? 4 : 0);
+    return `call.ds.isFromList(${group}, ${mode}, "sip:" + ${host}${port === "0" ? "" : ` + ":" + ${portNumber}`}) !== undefined`;
   }
 
   #dispatched(name: string, args: readonly string[]): string | undefined {

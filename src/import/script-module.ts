@@ -19,6 +19,8 @@ interface Scope {
   readonly indent: string;
 }
 
+/** What the functions of balancer and dispatcher answer. */
+const CODES = { lb: new Set(["1", "-1", "-2", "-3", "-4"]), ds: new Set(["1", "-1"]) };
 /** Most rounds of a loop of the script. */
 const MAX_TURNS = 100;
 
@@ -162,12 +164,18 @@ class ModuleWriter {
     const head = `${scope.indent}if (${asked}) { // line ${this.#placeOf(lineOf(test))}`;
     if (otherwise.length === 0 || no.lines.length === 0) return { lines: [head, ...yes.lines, `${scope.indent}}`], ends: false };
     const [only] = otherwise;
-    if (otherwise.length === 1 && only?.kind === "if") {
-      const [first = "", ...further] = this.#branch(only, scope).lines;
-      const isOneBranch = first.startsWith(`${scope.indent}if (`) && further.indexOf(`${scope.indent}}`) === further.length - 1;
-      if (isOneBranch)
-        return { lines: [head, ...yes.lines, `${scope.indent}} else ${first.trimStart()}`, ...further], ends: yes.ends && no.ends };
-    }
+    const [first = "", ...further] = no.lines;
+    // One condition alone is an "else if", two blanks further to the left.
+    if (
+      otherwise.length === 1 &&
+      only?.kind === "if" &&
+      first.startsWith(`${inner.indent}if (`) &&
+      further.indexOf(`${inner.indent}}`) === further.length - 1
+    )
+      return {
+        lines: [head, ...yes.lines, `${scope.indent}} else ${first.trimStart()}`, ...further.map((line) => line.slice(2))],
+        ends: yes.ends && no.ends,
+      };
     return { lines: [head, ...yes.lines, `${scope.indent}} else {`, ...no.lines, `${scope.indent}}`], ends: yes.ends && no.ends };
   }
 
@@ -321,7 +329,12 @@ class ModuleWriter {
     }
     if (subject.type === "number") {
       const wanted = values.asNumber(right.replaceAll(" ", ""));
-      return wanted && `${subject.code} ${isNegated ? "!==" : "==="} ${wanted}`;
+      // The compiler knows which codes there are.
+      const code =
+        /^call\.(?:lb|ds)\.code$/.test(subject.code) && !CODES[subject.code.includes("lb") ? "lb" : "ds"].has(wanted ?? "")
+          ? `Number(${subject.code})`
+          : subject.code;
+      return wanted && `${code} ${isNegated ? "!==" : "==="} ${wanted}`;
     }
     if (subject.code === "call.source.address" && /^[0-9a-fA-F:.]{2,45}\/\d{1,3}$/.test(right)) {
       values.helpers.add("isIn");

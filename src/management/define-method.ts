@@ -87,9 +87,10 @@ export class MethodRegistry {
     return this.#names;
   }
 
-  /** The first old name of each method, or its name where it has none. */
-  get shortNames(): readonly string[] {
-    return [...new Set(this.#byName.values())].map(({ name, aliases }) => aliases[0] ?? name);
+  /** The first old name of each method that somebody with this role may run, at least with some parameters; its name where it has no other. */
+  shortNamesFor(role: "viewer" | "operator"): readonly string[] {
+    const offered = [...new Set(this.#byName.values())].filter(({ isForOperators }) => role === "operator" || isForOperators !== true);
+    return offered.map(({ name, aliases }) => aliases[0] ?? name);
   }
 
   #add(name: string, method: Method): void {

@@ -154,7 +154,7 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
       reader: guard,
       asker: (request: FastifyRequest) => askers.get(request)!,
     };
-    serveDashboard(app, ports.dashboard, guards, { needsToken: tokens.isRequired, methods: methods.shortNames });
+    serveDashboard(app, ports.dashboard, guards, { needsToken: tokens.isRequired, methods: (role) => methods.shortNamesFor(role) });
   }
   app.setNotFoundHandler((request, reply) => {
     const [pathname = ""] = request.url.split("?", 1);

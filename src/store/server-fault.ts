@@ -57,6 +57,8 @@ function tableReason(errno: string, message: string): Reason {
   if (NO_COLUMN.has(errno)) return ["BAD_TABLE", `a column is missing: ${oneLine(message)}`];
   if (DENIED.has(errno)) return ["DENIED", `this user may not do that: ${oneLine(message)}`];
   if (/does not support SSL/i.test(message)) return ["CANNOT_OPEN", "it offers no TLS"];
+  if (/certificate|altnames/i.test(message))
+    return ["CANNOT_OPEN", `its certificate is refused: ${oneLine(message).replace(/; if the root CA.*/, "")}`];
   if (/timeout expired/i.test(message)) return ["CANNOT_OPEN", "it does not answer"];
   if (/Connection terminated/i.test(message)) return ["CANNOT_OPEN", "it has cut the connection"];
   return ["FAILED", oneLine(message)];

@@ -57,6 +57,33 @@ describe("headroom import", () => {
     assert.match(complained.join("\n"), /:2: the file "\/" is not read \(Cannot read the configuration: \/ is not a file\)/);
   });
 
+  it("writes a route module in place of rules when asked, over no other file and under no other kind of name", async () => {
+    const script = place.path("routes.ts");
+    writeFileSync(cfg, 'route {\n prefix("9");\n lb_start(1, "a");\n t_relay();\n}\n');
+    const rules = await runCommand(register, "import", cfg);
+    assert.ok(
+      rules.complained.some((line) => line.startsWith("(1 of these are about what the script does and a rule cannot say: --module")),
+    );
+    const { printed, exitCode } = await runCommand(register, "import", cfg, "--module", script);
+    assert.deepEqual([printed.slice(1), exitCode], [["routing:", `  script: "${script}"`], 0]);
+    assert.match(readFileSync(script, "utf8"), /^\/\/ Made by headroom import of .*\nimport type \{ Call \} from "headroom-sip";\n/);
+    writeFileSync(script, "mine");
+    const again = await runCommand(register, "import", cfg, "--module", script);
+    assert.deepEqual([again.exitCode, again.printed, readFileSync(script, "utf8")], [1, [], "mine"]);
+    const wrong = await runCommand(register, "import", cfg, "--module", place.path("routes.yaml"));
+    assert.match(wrong.complained.join(), /want a name that ends in \.ts/);
+    const json = await runCommand(register, "import", cfg, "--json", "--force", "--module", script);
+    assert.match(JSON.parse(json.printed.join("\n")).module, /call\.ruriUser = "9" \+ call\.ruriUser; \/\/ line 2/);
+  });
+
+  it("writes nothing at all when one of two files is there already", async () => {
+    const script = place.path("other.ts");
+    writeFileSync(cfg, 'route {\n lb_start(1, "a");\n t_relay();\n}\n');
+    writeFileSync(output, "mine");
+    const { exitCode } = await runCommand(register, "import", cfg, "--module", script, "-o", output);
+    assert.deepEqual([exitCode, existsSync(script), readFileSync(output, "utf8")], [1, false, "mine"]);
+  });
+
   it("makes a comment of a value that a key does not take, and says what is wanted", async () => {
     writeFileSync(cfg, 'modparam("load_balancer", "probing_method", "INVITE")\nmodparam("tm", "fr_timeout", 100000)\nlog_level=2\n');
     const { printed, complained } = await runCommand(register, "import", cfg);

@@ -69,8 +69,8 @@ describe("a configuration without any key", () => {
       root: "mi",
       auth: { bearer_tokens: [], tokens: [] },
       tls: { certificate: null, private_key: null },
-      max_requests: 500,
       dashboard: true,
+      max_requests: 500,
     });
     assert.deepEqual(config.notices, []);
   });

@@ -184,6 +184,16 @@ describe("importCfg()", () => {
       );
     });
 
+  it("tells where capital letters make a difference that they do not make there", () => {
+    const imported = importCfg(
+      'route {\n if ($rU =~ "^conf") { lb_start(2, "b"); t_relay(); exit; }\n if ($rU =~ "^\\d[[:digit:]]") { lb_start(3, "c"); t_relay(); exit; }\n lb_start(1, "a"); t_relay();\n}',
+    );
+    assert.deepEqual(
+      told(imported, "changed").map((line) => line.slice(0, 26)),
+      ['2: condition "$rU =~ ^conf'],
+    );
+  });
+
   it("tells of each condition, call and change that a rule cannot have, with its line", () => {
     const imported = importCfg(
       'route {\n if ($avp(x) > 5) { prefix("9"); }\n $ru = "sip:a@b";\n rtpengine_offer();\n lb_start(1, "$var(r)");\n lb_start(1, "a");\n t_relay();\n}',
@@ -221,6 +231,18 @@ describe("importCfg()", () => {
     );
     assert.equal(started(imported).load_balancer.db_url, url);
     assert.doesNotMatch(JSON.stringify(imported.findings), /secret/);
+  });
+
+  it("takes the parameters of OpenSIPS' dispatcher in Kamailio's form, and says what to do about its table", () => {
+    const imported = importCfg(
+      'modparam("dispatcher", "options_reply_codes", "501, 403")\nmodparam("dispatcher", "ds_ping_interval", 7)\nmodparam("dispatcher", "db_url", "mysql://u:secret@h/d")\nmodparam("dispatcher", "partition", "p2: db_url=x")',
+    );
+    const { dispatcher } = started(imported);
+    assert.deepEqual([dispatcher.ds_ping_reply_codes, dispatcher.ds_ping_interval, dispatcher.db_url], ["code=501;code=403", 7, null]);
+    assert.deepEqual(
+      told(imported, "todo").map((line) => line.slice(0, 2)),
+      ["3:", "4:"],
+    );
   });
 
   it("leaves a secure listener out as long as there is no certificate", () => {

@@ -173,6 +173,7 @@ describe("parseCfg()", () => {
       fc.property(text, (cfg) => {
         try {
           importCfg(cfg);
+          importCfg(cfg, { script: "routes.ts" });
         } catch (error) {
           assert.ok(error instanceof ImportSyntaxError, String(error));
         }

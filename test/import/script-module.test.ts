@@ -83,9 +83,28 @@ describe("the route module that an import makes", () => {
     { cfg: 'if (t_check_status("^50")) exit;', ts: ["if (matches(String(call.status), /^50/)) {", "return true;", "}"] },
     { cfg: "ds_select_dst(1, 4);", ts: ["call.ds.selectDst(1, 11);"] },
     { cfg: 'ds_select_dst("1", "4");', ts: ["call.ds.selectDst(1, 4);"], flavor: "kamailio" as const },
+    {
+      cfg: "if (ds_is_in_list($si, 0, 3)) exit;",
+      ts: ['if (call.ds.isFromList(3, 3, "sip:" + call.source.address) !== undefined) {', "return true;", "}"],
+    },
+    { cfg: 'ds_select_routes("1=8;2=4", "r");', ts: ['call.ds.selectRoutes("1=8;2=4", "r");'], flavor: "kamailio" as const },
     { cfg: "rtpengine_offer();", ts: ["// line 2, not translated: rtpengine_offer(): media is not relayed"] },
   ];
   for (const { cfg, ts, flavor } of statements) it(`writes ${ts[0]} for ${cfg}`, () => assert.deepEqual(translated(cfg, flavor), ts));
+
+  it("ends soon with scripts that are made to be long or deep", () => {
+    const chain = `if ($rU == "1") { exit; } ${'else if ($rU == "2") { exit; } '.repeat(40)}`;
+    const scripts = [
+      `route { ${"if (a() && b() || !c()) ".repeat(60)} exit; }`,
+      `route { ${chain.repeat(100)} }`,
+      `route { ${'if (x()) { xlog("x"); }\n'.repeat(20_000)} }`,
+      `route { ${'$var(a) = $var(a) + "b" + '.repeat(5_000)} "c"; }`,
+    ];
+    for (const script of scripts) {
+      const { module = "", findings } = importCfg(script, { script: "routes.ts" });
+      assert.ok(findings.length <= 2_000 && module.length < 5_000_000);
+    }
+  });
 
   it("lets nothing of the script out of a text or a comment", () => {
     const made = moduleOf(

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -244,6 +245,19 @@ for (const kind of DATABASE_KINDS)
         await opened((store) => store.list(), url);
       for (const url of [`${server.url()}?sslmode=verify-ca`, `${other}?sslmode=verify-full&${trust}`])
         await assert.rejects(openStore(url, { table: TABLE }), { name: "StoreError" }, url);
+
+      const [named, secret] = [join(folder, "localhost.pem"), join(folder, "localhost.key")];
+      const files = ["-keyout", secret, "-out", named];
+      const words = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost"];
+      execFileSync("openssl", ["req", ...words, "-addext", "subjectAltName=DNS:localhost", ...files], { stdio: "pipe" });
+      server.secure(named, secret);
+      await server.stop();
+      await server.start();
+      await opened((store) => store.list(), `${other}?sslmode=verify-full&sslrootcert=${named}`);
+      await assert.rejects(openStore(`${other}?sslmode=verify-full&${trust}`, { table: TABLE }), {
+        code: "CANNOT_OPEN",
+        message: /": its certificate is refused: self-signed certificate$/,
+      });
     });
     it("gives Kamailio's table of the dispatcher", async () => {
       await server.execute("INSERT INTO dispatcher (setid, destination, priority) VALUES (4, 'sip:192.0.2.9', 2)");
