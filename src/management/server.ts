@@ -140,7 +140,11 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
       reader: guard,
       asker: (request: FastifyRequest) => askers.get(request)!,
     };
-    serveDashboard(app, ports.dashboard, guards, { needsToken: tokens.isRequired, methods: methods.shortNames, mi: path === "" ? "/" : path });
+    serveDashboard(app, ports.dashboard, guards, {
+      needsToken: tokens.isRequired,
+      methods: methods.shortNames,
+      mi: path === "" ? "/" : path,
+    });
   }
   app.setNotFoundHandler((request, reply) => {
     const [pathname = ""] = request.url.split("?", 1);
