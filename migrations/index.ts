@@ -8,6 +8,7 @@ export { createStateTable } from "./002-destination-state.ts";
 export { createRegistrationTable } from "./003-registration.ts";
 export { CREATE_CAPACITY_TABLE, CREATE_DIALOG_TABLE, CREATE_LIFE_TABLE, CREATE_NAME_TABLE, DIALOG_FILE_VERSION } from "./004-dialog.ts";
 export { createDispatcherStateTable } from "./005-dispatcher-state.ts";
+export { createDestinationCopyTable } from "./006-destination-copy.ts";
 
 /** The names of the tables, which follow from the one that the configuration chooses. */
 export interface TableNames {

@@ -1,9 +1,13 @@
-/** Puts the files of the dashboard's page beside what was compiled: they are for browsers and run as they are. Part of `npm run build`. */
+/**
+ * Puts the files of the dashboard's page beside what was compiled: they are for browsers and run as they are. Part of `npm run build`.
+ * `node scripts/copy-page.ts [FOLDER]`, which is `dist` unless it is told.
+ */
 import { cpSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 
 const ROOT = join(import.meta.dirname, "..");
 const PAGE = "src/dashboard/page";
 
-rmSync(join(ROOT, "dist", PAGE), { recursive: true, force: true });
-cpSync(join(ROOT, PAGE), join(ROOT, "dist", PAGE), { recursive: true });
+const target = join(resolve(ROOT, process.argv[2] ?? "dist"), PAGE);
+rmSync(target, { recursive: true, force: true }); // what is in the sources no more must not be served
+cpSync(join(ROOT, PAGE), target, { recursive: true });

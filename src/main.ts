@@ -1,36 +1,19 @@
 #!/usr/bin/env node
 import { ensureMemorySettings } from "./cli/memory-settings.ts";
 
-if (process.argv[2] === "start") ensureMemorySettings(process);
+const [, , name] = process.argv;
+if (name === "start") ensureMemorySettings(process);
+// Who reads the output may go when it has seen enough. A balancer works on without its log.
+else process.stdout.on("error", () => process.exit());
 
 // All else is loaded when this process is the one that stays.
-const { Command, CommanderError } = await import("commander");
-const { VERSION } = await import("./version.ts");
+const { CommanderError } = await import("commander");
+const { createProgram } = await import("./cli/commands.ts");
 
 const EXIT_REFUSED = 1;
 const EXIT_USAGE = 2;
 
-const program = new Command("headroom")
-  .description("A SIP proxy that sends every call to the destination with the largest free slot.")
-  .version(VERSION)
-  .showHelpAfterError("(headroom --help tells more)")
-  .exitOverride();
-
-/** Commands are loaded when they are wanted: `mi` must not wait for SQLite. */
-const COMMANDS: Record<string, () => Promise<{ register(program: InstanceType<typeof Command>): void }>> = {
-  start: () => import("./cli/start.ts"),
-  check: () => import("./cli/check.ts"),
-  import: () => import("./cli/import.ts"),
-  restart: () => import("./cli/restart.ts"),
-  mi: () => import("./cli/mi.ts"),
-  capture: () => import("./cli/capture.ts"),
-  ds: () => import("./cli/ds.ts"),
-  destinations: () => import("./cli/destinations.ts"),
-  demo: () => import("./cli/demo.ts"),
-};
-
-const wanted = COMMANDS[process.argv[2] ?? ""];
-for (const load of wanted === undefined ? Object.values(COMMANDS) : [wanted]) (await load()).register(program);
+const program = await createProgram(name);
 
 try {
   await program.parseAsync();

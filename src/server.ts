@@ -33,6 +33,7 @@ import { QuietCollection } from "./server/quiet-collection.ts";
 import { Registrations } from "./server/registrations.ts";
 import { Reloads } from "./server/reloads.ts";
 import { RestoredPings } from "./server/restored-pings.ts";
+import { retryTable } from "./server/retry-table.ts";
 import { createRouter, ReplaceableRouter } from "./server/routers.ts";
 import type { RunningServer } from "./server/running-server.ts";
 import { sourceFilter } from "./server/source-filter.ts";
@@ -158,11 +159,12 @@ async function compose(
   const store = await openStore(config.load_balancer.db_url, {
     table: config.load_balancer.db_table,
     localUrl: config.load_balancer.local_db_url,
+    ...{ startFromCopy: config.load_balancer.start_without_database, log },
     locate: (target) => addresses.resolve(target),
     feeds: freeswitch && freeswitchFeeds(freeswitch.initialLoad),
   });
   opened.push(() => store.close());
-  await former?.copy({ dialogs, balancer, network, listeners, names: store.loadDestinations(), log });
+  await former?.copy({ dialogs, balancer, network, listeners, names: store.loadDestinations("copy"), log });
   const keeper = await keepDialogs({
     ...{ config, forceEmpty, former, dialogs, balancer, nowMs, after, log, wallMs: Date.now },
     listeners: () => network.listeners,
@@ -224,7 +226,7 @@ async function compose(
   });
   opened.push(() => dispatchWatch.close());
   await dispatchWatch.load(config);
-  await loader.load(config);
+  await loader.load(config, "copy");
   announcer.watch(balancer);
 
   const distribution = new ConfiguredDistribution(balancer, log);
@@ -287,6 +289,7 @@ async function compose(
     readCertificate: () => management && readCertificate(management, log),
     routerOf: (next) => createRouter(next, routingPorts),
   });
+  opened.push(retryTable({ loader, reloads, after, log }));
 
   const hotRestart = new HotRestart({
     ...{ config, dialogs, balancer, feeds, layer, core, listeners, proxy, nowMs, log, spawn, former, leave, dispatch: dispatchWatch },
@@ -316,6 +319,7 @@ async function compose(
     distributor: distribution,
     events: announcer,
     resolution: addresses,
+    management: meters.management,
     uptimeS: () => Math.trunc((Date.now() - startedAtMs) / 1000),
   });
   await cluster?.start();

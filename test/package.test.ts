@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { describe, it } from "node:test";
 
@@ -44,5 +46,29 @@ describe("package-lock.json", () => {
     const manifest = JSON.parse(textOf("package.json")) as Record<string, unknown>;
     const root = packages[""] as Record<string, unknown>;
     for (const key of ["name", "version", "dependencies", "devDependencies", "engines"]) assert.deepEqual(root[key], manifest[key], key);
+  });
+});
+
+describe("the package", () => {
+  const { scripts, files, dependencies } = JSON.parse(textOf("package.json")) as {
+    scripts: Record<string, string>;
+    files: string[];
+    dependencies: Record<string, string>;
+  };
+
+  it("has the page of the dashboard beside the compiled program, and the library that draws its charts", () => {
+    assert.match(scripts["build"]!, /^tsc .* && node scripts\/copy-page\.ts$/);
+    assert.ok(files.includes("dist"));
+    assert.ok("uplot" in dependencies, "it is read when the program starts");
+    const folder = mkdtempSync(join(tmpdir(), "headroom-dist-"));
+    const page = join(folder, "src/dashboard/page");
+    try {
+      mkdirSync(page, { recursive: true });
+      writeFileSync(join(page, "gone.js"), "");
+      execFileSync(process.execPath, [join(ROOT, "scripts/copy-page.ts"), folder]);
+      assert.deepEqual(readdirSync(page).sort(), readdirSync(join(ROOT, "src/dashboard/page")).sort());
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 });

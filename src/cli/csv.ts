@@ -2,6 +2,13 @@
 export interface CsvRecord {
   readonly line: number;
   readonly cells: readonly string[];
+  /** Of each value, whether it stood in quotes: an empty one can mean nothing, or an empty text. */
+  readonly quoted: readonly boolean[];
+}
+
+/** A value as it stands in CSV: in quotes where it has to be, and where it is empty. */
+export function csvCell(text: string): string {
+  return text === "" || /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 /**
@@ -14,17 +21,22 @@ export interface CsvRecord {
 export function parseCsv(text: string): CsvRecord[] {
   const records: CsvRecord[] = [];
   let cells: string[] = [];
+  let quoted: boolean[] = [];
   let line = 1;
   let recordLine = 1;
   let at = 0;
   while (at < text.length) {
+    quoted.push(text[at] === '"');
     const [cell, end, breaks] = text[at] === '"' ? quotedCell(text, at, line) : plainCell(text, at, line);
     cells.push(cell);
     line += breaks;
     at = end;
     if (text[at] === ",") {
       at++;
-      if (at === text.length) cells.push("");
+      if (at === text.length) {
+        cells.push("");
+        quoted.push(false);
+      }
       continue;
     }
     endRecord();
@@ -37,8 +49,9 @@ export function parseCsv(text: string): CsvRecord[] {
   return records;
 
   function endRecord(): void {
-    if (cells.length > 1 || cells[0] !== "") records.push({ line: recordLine, cells });
+    if (cells.length > 1 || cells[0] !== "") records.push({ line: recordLine, cells, quoted });
     cells = [];
+    quoted = [];
   }
 }
 

@@ -1,5 +1,5 @@
 import type { NewRow } from "../store/index.ts";
-import { parseCsv } from "./csv.ts";
+import { csvCell, parseCsv } from "./csv.ts";
 
 /** A file of destinations that cannot be used. `message` has one line for each reason. */
 export class ImportError extends Error {
@@ -12,6 +12,8 @@ export class ImportError extends Error {
 /** One destination of a file. `place` says where it stands, for messages. */
 export interface FileEntry {
   readonly row: NewRow;
+  /** The columns that the file has, whatever they hold. */
+  readonly columns: readonly string[];
   readonly place: string;
 }
 
@@ -34,6 +36,15 @@ export function parseDestinations(text: string, file: string): FileEntry[] {
   return /^\s*\[/.test(text) ? fromJson(text, file) : fromCsv(text, file);
 }
 
+/** Destinations as CSV with a header line, as {@link parseDestinations} reads it: what comes back is the same, an empty text and none at all included. */
+export function formatCsv(rows: readonly NewRow[]): string {
+  const columns = ["id", "group_id", "dst_uri", "resources", "probe_mode", "attrs", "description"] as const;
+  const cell = (value: unknown) => (value === null || value === undefined ? "" : csvCell(String(value)));
+  return [columns.join(","), ...rows.map((row) => columns.map((column) => cell(row[column])).join(","))]
+    .map((line) => `${line}\n`)
+    .join("");
+}
+
 function fromJson(text: string, file: string): FileEntry[] {
   let entries: unknown;
   try {
@@ -46,11 +57,11 @@ function fromJson(text: string, file: string): FileEntry[] {
     const place = `${file}, destination ${i + 1}`;
     if (typeof entry !== "object" || entry === null || Array.isArray(entry)) {
       problems.push(`${place}: want an object with ${NEEDED.join(", ")}`);
-      return { row: { dst_uri: "", resources: "" }, place };
+      return { row: { dst_uri: "", resources: "" }, columns: [], place };
     }
     const names = Object.keys(entry).map(columnOf);
     problems.push(...namesProblems(names).map((problem) => `${place}: ${problem}`));
-    return { row: rowOf(names, Object.values(entry)), place };
+    return { row: rowOf(names, Object.values(entry)), columns: names, place };
   });
   if (problems.length > 0) throw new ImportError([...problems, `Nothing was imported from ${file}`]);
   return read;
@@ -71,12 +82,13 @@ function fromCsv(text: string, file: string): FileEntry[] {
     if (cells.length !== names.length) problems.push(`${file}:${line}: ${cells.length} values, want ${names.length} as in the header line`);
   }
   if (problems.length > 0) throw new ImportError([...problems, `Nothing was imported from ${file}`]);
-  // An empty cell is no value: the column's default.
-  return lines.map(({ line, cells }) => ({
+  // An empty cell is no value: the column's default. Quotes make it an empty text, where a text may stand.
+  return lines.map(({ line, cells, quoted }) => ({
     row: rowOf(
       names,
-      cells.map((cell) => (cell === "" ? null : cell)),
+      cells.map((cell, i) => (cell === "" && !(quoted[i] && TEXT_COLUMNS.includes(names[i] ?? "")) ? null : cell)),
     ),
+    columns: names,
     place: `${file}:${line}`,
   }));
 }

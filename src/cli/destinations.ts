@@ -1,16 +1,13 @@
-import { readFileSync, statSync } from "node:fs";
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { ConfigError, loadConfig } from "../config/index.ts";
-import { withoutPasswords } from "../freeswitch/index.ts";
-import { type DestinationStore, faultsOf, type NewRow, openStore, type StoredRow, StoreError } from "../store/index.ts";
-import { type FileEntry, ImportError, parseDestinations } from "./destination-file.ts";
+import { faultsOf, openStore, type StoredRow, StoreError } from "../store/index.ts";
+import { formatCsv, ImportError } from "./destination-file.ts";
+import { add, type ChangeOptions, importFile, type RowOptions, remove, update } from "./destinations-change.ts";
+import { COLUMNS, shown } from "./destinations-plan.ts";
 import { feedsOf } from "./feeds.ts";
+import { TOKEN_HELP } from "./mi.ts";
 import { processTerminal, type Terminal, visible } from "./terminal.ts";
-
-/** Largest file to import: 100,000 rows of the widest kind take less. */
-const MAX_IMPORT_BYTES = 67_108_864;
-const REMINDER = "A running balancer goes on with what it has loaded, until: headroom mi lb_reload";
-const COLUMNS = ["id", "group_id", "dst_uri", "resources", "probe_mode", "attrs", "description"] as const;
+import { writeNewFile } from "./write-file.ts";
 
 interface CommonOptions {
   config?: string;
@@ -19,13 +16,11 @@ interface ListOptions extends CommonOptions {
   json?: boolean;
   showPasswords?: boolean;
 }
-interface AddOptions extends CommonOptions {
-  group: number;
-  uri: string;
-  resources: string;
-  probeMode: number;
-  attrs?: string;
-  description?: string;
+interface ExportOptions extends CommonOptions {
+  format: "csv" | "json";
+  output?: string;
+  force?: boolean;
+  showPasswords?: boolean;
 }
 
 /** `headroom destinations`: shows and changes the rows of the database that the balancer loads. */
@@ -36,25 +31,51 @@ export function register(program: Command, terminal: Terminal = processTerminal)
       .command(name)
       .description(description)
       .option("-c, --config <file>", "configuration file (default: ./headroom.yaml when there is one)");
+  const changing = (name: string, description: string) =>
+    withConfig(name, description)
+      .option("--dry-run", "say what would change, and write nothing")
+      .option("-y, --yes", "do not ask")
+      .option("--reload", "have the running balancer load the table afterwards, and say what came of it")
+      .option("--url <url>", "address of its management interface (default: as the configuration says)")
+      .option("--token <token>", TOKEN_HELP)
+      .option("--json", "print what has changed as JSON, and do not ask");
 
   withConfig("list", "show every destination as it stands in the database")
     .option("--json", "as a JSON array, which import reads")
     .option("--show-passwords", "with the passwords of FreeSWITCHes, which are *** otherwise")
     .action((options: ListOptions) => run(terminal, () => list(options, terminal)));
-  withConfig("add", "add a destination")
+  withConfig("export", "write every destination in a form that import reads, with its id")
+    .addOption(new Option("--format <format>", "csv, or json").choices(["csv", "json"]).default("csv"))
+    .option("-o, --output <file>", "write there, for nobody else to read (default: standard output)")
+    .option("--force", "replace the output file when it is there")
+    .option("--show-passwords", "with the passwords of FreeSWITCHes, which are *** otherwise")
+    .action((options: ExportOptions) => run(terminal, () => exportRows(options, terminal)));
+  changing("add", "add a destination")
     .requiredOption("--group <number>", "group of destinations that it belongs to", wholeNumber)
     .requiredOption("--uri <uri>", 'where calls go, such as "sip:192.0.2.1:5060"')
     .requiredOption("--resources <list>", 'what it has and how much, such as "transc=32;conf=20"')
     .option("--probe-mode <number>", "0 never, 1 when disabled, 2 always", wholeNumber, 0)
     .option("--attrs <text>", "text for the route, as it stands")
     .option("--description <text>", "text for people")
-    .action((options: AddOptions) => run(terminal, () => add(options, terminal)));
-  withConfig("remove", "remove a destination")
+    .action((options: ChangeOptions & RowOptions) => run(terminal, () => add(options, terminal)));
+  changing("update", "change a destination: what is not named stays")
     .argument("<id>", "its id, as list shows it", wholeNumber)
-    .action((id: number, options: CommonOptions) => run(terminal, () => remove(id, options, terminal)));
-  withConfig("import <file>", "add the destinations of a CSV file with a header line, or of a JSON array: all of them or none").action(
-    (file: string, options: CommonOptions) => run(terminal, () => importFile(file, options, terminal)),
-  );
+    .option("--group <number>", "group of destinations that it belongs to", wholeNumber)
+    .option("--uri <uri>", "where calls go")
+    .option("--resources <list>", "what it has and how much: all of them")
+    .option("--probe-mode <number>", "0 never, 1 when disabled, 2 always", wholeNumber)
+    .option("--attrs <text>", 'text for the route; "" for none')
+    .option("--description <text>", 'text for people; "" for none')
+    .action((id: number, options: ChangeOptions & RowOptions) => run(terminal, () => update(id, options, terminal)));
+  changing("remove", "remove a destination")
+    .argument("<id>", "its id, as list shows it", wholeNumber)
+    .action((id: number, options: ChangeOptions) => run(terminal, () => remove(id, options, terminal)));
+  changing("import <file>", "add the destinations of a CSV file with a header line, or of a JSON array: all of them or none")
+    .option("--merge", "change those that are there already, by their id, or by group and URI")
+    .addOption(new Option("--replace", "as --merge, and remove what is not in the file").conflicts("merge"))
+    .action((file: string, options: ChangeOptions & { merge?: boolean; replace?: boolean }) =>
+      run(terminal, () => importFile(file, { ...options, mode: options.replace ? "replace" : options.merge ? "merge" : "add" }, terminal)),
+    );
 }
 
 /** Runs a command; what an operator can do something about is said in its own words, without a stack. */
@@ -69,14 +90,7 @@ async function run(terminal: Terminal, command: () => Promise<void>): Promise<vo
 }
 
 async function list({ config, json, showPasswords }: ListOptions, terminal: Terminal): Promise<void> {
-  let rows: readonly StoredRow[] = [];
-  try {
-    rows = await withStore(config, terminal, "inspect", (store) => store.list());
-    if (!showPasswords) rows = rows.map((row) => ({ ...row, resources: shown(row.resources) }));
-  } catch (cause) {
-    // Nothing was ever put there: that is an empty list.
-    if (!(cause instanceof StoreError && (cause.code === "NO_DATABASE" || cause.code === "NO_TABLE"))) throw cause;
-  }
+  const rows = await readRows(config, showPasswords, terminal);
   if (json) {
     terminal.print(JSON.stringify(rows, undefined, 2));
     return;
@@ -88,114 +102,45 @@ async function list({ config, json, showPasswords }: ListOptions, terminal: Term
   for (const line of table(rows)) terminal.print(line);
 }
 
-async function add(options: AddOptions, terminal: Terminal): Promise<void> {
-  const row: NewRow = {
-    group_id: options.group,
-    dst_uri: options.uri,
-    resources: options.resources,
-    probe_mode: options.probeMode,
-    attrs: options.attrs ?? null,
-    description: options.description ?? null,
-  };
-  // Before the database is opened: a slip should not make a file.
-  const faults = faultsOf(row, feedsOf(loadConfig(options.config, terminal.environment)));
-  if (faults.length > 0) throw new StoreError("BAD_ROW", `Cannot add the destination: ${faults.join("; ")}`);
-  const id = await withStore(options.config, terminal, "migrate", (store) => store.add(row));
-  terminal.print(visible(`Added destination ${id}: ${describe(row)}`));
-  terminal.print(REMINDER);
-}
-
-async function remove(id: number, { config }: CommonOptions, terminal: Terminal): Promise<void> {
-  const row = await withStore(config, terminal, "inspect", (store) => store.remove(id));
-  if (!row)
-    throw new StoreError("BAD_ROW", `Cannot remove destination ${id}: there is none with this id, headroom destinations list shows all`);
-  terminal.print(visible(`Removed destination ${id}: ${describe(row)}`));
-  terminal.print(REMINDER);
-}
-
-async function importFile(file: string, { config }: CommonOptions, terminal: Terminal): Promise<void> {
-  const entries = parseDestinations(readText(file), file);
+async function exportRows({ config, format, output, force, showPasswords }: ExportOptions, terminal: Terminal): Promise<void> {
+  const rows = await readRows(config, showPasswords, terminal);
   const feeds = feedsOf(loadConfig(config, terminal.environment));
-  refuse(
-    entries.flatMap(({ row, place }) => faultsOf(row, feeds).map((fault) => `${place}: ${fault}`)),
-    file,
-  );
-  if (entries.length === 0) {
-    terminal.print(visible(`Imported nothing: ${file} has no destinations`));
-    return;
+  const text = format === "json" ? `${JSON.stringify(rows, undefined, 2)}\n` : formatCsv(rows);
+  if (output !== undefined) writeNewFile(output, text, force === true);
+  else terminal.print(text.trimEnd());
+  for (const row of rows) {
+    const [fault] = faultsOf(row, feeds);
+    if (fault !== undefined) terminal.complain(visible(`notice: destination ${row.id} is not one that import takes: ${fault}`));
   }
-  const ids = await withStore(config, terminal, "migrate", async (store) => {
-    refuse(takenIds(entries, await store.list()), file);
-    return store.import(entries.map(({ row }) => row));
-  });
-  for (const [i, { row }] of entries.entries()) terminal.print(visible(`Added destination ${ids[i]}: ${describe(row)}`));
-  terminal.print(visible(`Imported ${ids.length} ${ids.length === 1 ? "destination" : "destinations"} from ${file}`));
-  terminal.print(REMINDER);
+  if (output !== undefined)
+    terminal.print(visible(`Exported ${rows.length} ${rows.length === 1 ? "destination" : "destinations"} to ${output}`));
 }
 
-/** @throws {ImportError} when there are problems: nothing is imported then */
-function refuse(problems: readonly string[], file: string): void {
-  if (problems.length > 0) throw new ImportError([...problems, `Nothing was imported from ${file}`]);
-}
-
-function takenIds(entries: readonly FileEntry[], rows: readonly StoredRow[]): string[] {
-  const taken = new Map(rows.map(({ id, dst_uri: uri }) => [id, `by "${uri}" in the database`]));
-  const problems: string[] = [];
-  for (const { row, place } of entries) {
-    if (row.id === undefined) continue;
-    const by = taken.get(row.id);
-    if (by !== undefined) problems.push(`${place}: id ${row.id} is taken ${by}, want another or none`);
-    else taken.set(row.id, `at ${place}`);
-  }
-  return problems;
-}
-
-async function withStore<T>(
+/** Every row. Where nothing was ever put there is an empty list. */
+async function readRows(
   file: string | undefined,
+  showPasswords: boolean | undefined,
   { environment }: Terminal,
-  mode: "inspect" | "migrate",
-  use: (store: DestinationStore) => Promise<T>,
-): Promise<T> {
+): Promise<readonly StoredRow[]> {
   const config = loadConfig(file, environment);
   const { db_url: dbUrl, db_table: table } = config.load_balancer;
-  const store = await openStore(dbUrl, { table, mode, feeds: feedsOf(config) });
   try {
-    return await use(store);
-  } finally {
-    await store.close();
-  }
-}
-
-function readText(file: string): string {
-  try {
-    const { size } = statSync(file);
-    if (size > MAX_IMPORT_BYTES) throw new ImportError([`Cannot import ${file}: it has ${size} bytes, want at most ${MAX_IMPORT_BYTES}`]);
-    return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file));
+    const store = await openStore(dbUrl, { table, mode: "inspect", feeds: feedsOf(config) });
+    try {
+      const rows = await store.list();
+      return showPasswords ? rows : rows.map((row) => ({ ...row, resources: shown(row.resources) }));
+    } finally {
+      await store.close();
+    }
   } catch (cause) {
-    if (cause instanceof ImportError) throw cause;
-    const { code, message } = cause as NodeJS.ErrnoException;
-    const reasons: Record<string, string> = {
-      ENOENT: "there is no such file",
-      EISDIR: "it is a directory",
-      EACCES: "this user may not read it",
-      ERR_ENCODING_INVALID_ENCODED_DATA: "it is not UTF-8 text",
-    };
-    throw new ImportError([`Cannot import ${file}: ${reasons[code ?? ""] ?? message}`], { cause });
+    if (cause instanceof StoreError && (cause.code === "NO_DATABASE" || cause.code === "NO_TABLE")) return [];
+    throw cause;
   }
 }
 
 function wholeNumber(text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError("want a whole number from 0");
   return Number(text);
-}
-
-function describe({ group_id: group, dst_uri: uri, resources }: NewRow): string {
-  return `group ${group ?? 0}, ${uri}, ${shown(resources)}`;
-}
-
-/** A database may hold anything in any column. */
-function shown<T>(resources: T): T | string {
-  return typeof resources === "string" ? withoutPasswords(resources) : resources;
 }
 
 /** Columns under their names, each as wide as its widest value. */

@@ -1,7 +1,17 @@
 import { closeSync, openSync, readFileSync, statSync, writeSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { ConfigError, parseConfig } from "../config/index.ts";
-import { type Fate, type Finding, type Flavor, type Imported, ImportSyntaxError, importCfg, MAX_TEXT } from "../import/index.ts";
+import {
+  type Fate,
+  type Finding,
+  type Flavor,
+  type Imported,
+  ImportSyntaxError,
+  importCfg,
+  MAX_TEXT,
+  type ReadInclude,
+} from "../import/index.ts";
 import { processTerminal, type Terminal, visible } from "./terminal.ts";
 
 /** Most mistakes that are taken out of a new configuration, one a line, before it is given up. */
@@ -18,6 +28,7 @@ const FATES: Readonly<Record<Fate, string>> = {
 interface Options {
   readonly output?: string;
   readonly from?: Flavor;
+  readonly module?: string;
   readonly force?: true;
   readonly json?: true;
   readonly all?: true;
@@ -30,6 +41,7 @@ export function register(program: Command, terminal: Terminal = processTerminal)
     .description("make a headroom.yaml of an opensips.cfg or a kamailio.cfg, with a report of what could not be taken over")
     .argument("<file>", "the configuration of OpenSIPS or Kamailio")
     .option("-o, --output <file>", "write the configuration there (default: standard output, the report on standard error)")
+    .option("-m, --module <file>", "translate the script into a route module (.ts) there, in place of rules")
     .addOption(new Option("--from <program>", "whose configuration it is, when that is not found out").choices(["opensips", "kamailio"]))
     .option("--all", "report what was taken over, too")
     .option("--force", "replace the output file when it is there")
@@ -40,17 +52,34 @@ export function register(program: Command, terminal: Terminal = processTerminal)
 function run(file: string, options: Options, terminal: Terminal): void {
   let imported: Imported;
   try {
-    imported = checked(importCfg(readText(file), options.from), options.output ?? "headroom.yaml");
+    imported = checked(
+      importCfg(readText(file), { flavor: options.from, read: includedBy(file), script: options.module }),
+      options.output ?? "headroom.yaml",
+    );
   } catch (cause) {
     if (!(cause instanceof ImportSyntaxError)) throw cause;
     terminal.complain(`error: ${file}: ${visible(cause.message)}`);
     terminal.exitCode(1);
     return;
   }
+  if (options.module !== undefined && !options.module.endsWith(".ts")) {
+    terminal.complain(`error: Cannot write ${options.module}: a route module is TypeScript, want a name that ends in .ts`);
+    terminal.exitCode(1);
+    return;
+  }
   const config = `${["# Made by headroom import. headroom check looks at it; the report of the import says what is not in here.", ...imported.lines.map(({ text }) => text)].join("\n")}\n`;
-  if (options.output !== undefined && !write(options.output, config, options.force === true, terminal)) return;
+  const isForced = options.force === true;
+  const { module } = imported;
+  if (options.module !== undefined && module !== undefined && !write(options.module, moduleText(file, module), isForced, terminal)) return;
+  if (options.output !== undefined && !write(options.output, config, isForced, terminal)) return;
   if (options.json) {
-    terminal.print(JSON.stringify({ flavor: imported.flavor, config, findings: imported.findings }, undefined, 2));
+    terminal.print(
+      JSON.stringify(
+        { flavor: imported.flavor, config, ...(module !== undefined && { module }), findings: imported.findings },
+        undefined,
+        2,
+      ),
+    );
     return;
   }
   if (options.output === undefined) for (const line of config.trimEnd().split("\n")) terminal.print(line);
@@ -61,12 +90,31 @@ function run(file: string, options: Options, terminal: Terminal): void {
 /** @throws {ImportSyntaxError} for a file that cannot be read or is too large */
 function readText(file: string): string {
   try {
-    if (statSync(file).size > MAX_TEXT) throw new ImportSyntaxError(`Cannot read the configuration: it has more than ${MAX_TEXT} bytes`);
+    const { size, isFile } = describeFile(file);
+    if (!isFile) throw new ImportSyntaxError(`Cannot read the configuration: ${file} is not a file`);
+    if (size > MAX_TEXT) throw new ImportSyntaxError(`Cannot read the configuration: it has more than ${MAX_TEXT} bytes`);
     return readFileSync(file, "utf8");
   } catch (cause) {
     if (cause instanceof ImportSyntaxError) throw cause;
     throw new ImportSyntaxError(`Cannot read the configuration: ${(cause as Error).message}`, { cause });
   }
+}
+
+function moduleText(file: string, module: string): string {
+  return `// Made by headroom import of ${visible(file)}. Each line names the one that it comes from. Read it before it routes calls.\n${module}`;
+}
+
+function describeFile(file: string): { size: number; isFile: boolean } {
+  const stats = statSync(file);
+  return { size: stats.size, isFile: stats.isFile() };
+}
+
+/** Included files are looked for beside the one that includes them, as both programs do. */
+function includedBy(main: string): ReadInclude {
+  return (path, from) => {
+    const name = resolve(dirname(from ?? main), path);
+    return { name, text: readText(name) };
+  };
 }
 
 /** Nobody else is to read what may hold passwords. */
@@ -105,7 +153,12 @@ function checked(imported: Imported, file: string): Imported {
       if (line === undefined || entry === undefined || entry.text.trimStart().startsWith("#")) continue;
       mended += 1;
       lines[line - 1] = { ...entry, text: entry.text.replace(/^( *)/, "$1# ") };
-      findings.push({ line: entry.from, fate: "todo", text: `${message}; the line stands in the new file as a comment` });
+      findings.push({
+        line: entry.from,
+        ...(entry.file !== undefined && { file: entry.file }),
+        fate: "todo",
+        text: `${message}; the line stands in the new file as a comment`,
+      });
     }
     if (mended === 0) {
       for (const { message } of problems) findings.push({ line: 0, fate: "todo", text: message });
@@ -126,7 +179,7 @@ function problemsOf(text: string, file: string): readonly { readonly line: numbe
 }
 
 /** The findings by what became of them, what asks for something first. */
-function report(file: string, { flavor, findings }: Imported, all: boolean): string[] {
+function report(file: string, { flavor, findings, beyondRules }: Imported, all: boolean): string[] {
   const program = flavor === "kamailio" ? "Kamailio" : "OpenSIPS";
   const counts = (Object.keys(FATES) as Fate[]).map(
     (fate) => `${findings.filter((finding) => finding.fate === fate).length} ${FATES[fate]}`,
@@ -135,10 +188,15 @@ function report(file: string, { flavor, findings }: Imported, all: boolean): str
   return [
     `${file}, a configuration of ${program}: ${counts.join(", ")}`,
     ...shown.flatMap((fate) => findings.filter((finding) => finding.fate === fate).map((finding) => sentence(file, finding))),
+    ...(beyondRules > 0
+      ? [
+          `(${beyondRules} of these are about what the script does and a rule cannot say: --module routes.ts translates it into a route module)`,
+        ]
+      : []),
     ...(all ? [] : ["(--all tells what was taken over, too)"]),
   ];
 }
 
-function sentence(file: string, { line, fate, text }: Finding): string {
-  return `${FATES[fate]}: ${line > 0 ? `${file}:${line}: ` : ""}${visible(text)}`;
+function sentence(main: string, { line, file, fate, text }: Finding): string {
+  return `${FATES[fate]}: ${line > 0 ? `${file ?? main}:${line}: ` : ""}${visible(text)}`;
 }

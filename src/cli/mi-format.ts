@@ -22,7 +22,7 @@ export function formatResult(result: unknown): string {
 }
 
 /** One line about the cluster, above the destinations; loads are those of all its nodes. */
-function clusterLine(cluster: Record<string, unknown>): string {
+export function clusterLine(cluster: Record<string, unknown>): string {
   const { id, node_id, redis, rtt_ms, nodes, gone, tags, unsynced_statuses, unsynced_dialogs } = cluster;
   const waiting = Number(unsynced_statuses ?? 0) + Number(unsynced_dialogs ?? 0);
   const parts = [

@@ -1,12 +1,11 @@
 import type { Command } from "commander";
+import { ask, checkUrl, DEFAULT_URL, MiFailure, type MiOptions } from "./mi-client.ts";
 import { formatResult } from "./mi-format.ts";
 
-/** Where the management interface listens unless the configuration says otherwise. */
-export const DEFAULT_URL = "http://127.0.0.1:8888/mi";
+export { DEFAULT_URL, type MiOptions };
+
 /** What `--token` is. */
 export const TOKEN_HELP = "bearer token, when the balancer asks for one (default: HEADROOM_MI_TOKEN of the environment)";
-/** Longer than the server lets a method take. */
-const TIMEOUT_MS = 30_000;
 /** Methods whose one parameter is a list: what stands on the command line goes into it. */
 const LIST_PARAMETER: Readonly<Record<string, string>> = {
   get_statistics: "statistics",
@@ -24,13 +23,6 @@ const PARAMETERS_BEFORE_LIST: Readonly<Record<string, number>> = {
   cluster_send_mi: 3,
   "clusterer:send_mi": 3,
 };
-
-export interface MiOptions {
-  readonly url: string;
-  /** Print the result as JSON. */
-  readonly json: boolean;
-  readonly token?: string | undefined;
-}
 
 /** Where output goes; a test gives its own. */
 export interface MiOutput {
@@ -58,7 +50,7 @@ export function register(program: Command): void {
 }
 
 /** Takes the token from the environment when the command line has none. */
-export function withToken(options: MiOptions): MiOptions {
+export function withToken<T extends MiOptions>(options: T): T {
   return { ...options, token: options.token ?? process.env["HEADROOM_MI_TOKEN"] };
 }
 
@@ -79,13 +71,13 @@ export async function runMethod(
   output: MiOutput,
   format: (result: unknown) => string,
 ): Promise<ExitCode> {
-  const { protocol } = URL.parse(options.url) ?? { protocol: "" };
-  if (protocol !== "http:" && protocol !== "https:") {
-    output.error(`Cannot use --url "${options.url}": want an address such as ${DEFAULT_URL}`);
+  const fault = checkUrl(options.url);
+  if (fault !== undefined) {
+    output.error(fault);
     return 2;
   }
   try {
-    const result = await send(method, params, options);
+    const result = await ask({ method, params }, options);
     output.out(options.json ? JSON.stringify(result, null, 2) : format(result));
     return 0;
   } catch (error) {
@@ -114,72 +106,6 @@ export function readParams(method: string, words: readonly string[]): readonly u
   }
   if (list !== undefined) return words.length > 0 ? [words] : [];
   return words;
-}
-
-/** What the person at the terminal is told. */
-class MiFailure extends Error {
-  override readonly name = "MiFailure";
-}
-
-async function send(method: string, params: unknown, { url, token }: MiOptions): Promise<unknown> {
-  const { status, text } = await post(url, JSON.stringify({ jsonrpc: "2.0", id: "1", method, params }), token);
-  const answer = parseAnswer(text);
-  if (status === 401) {
-    const wanted = token === undefined ? "a bearer token" : "another bearer token";
-    throw new MiFailure(`the balancer wants ${wanted}: give it with --token or HEADROOM_MI_TOKEN`);
-  }
-  if (isRpcError(answer?.error)) throw new MiFailure(errorSentence(answer.error));
-  if (answer === undefined || !("result" in answer)) {
-    throw new MiFailure(`${url} answered HTTP ${status} without a JSON-RPC answer: is this the management interface?`);
-  }
-  return answer.result;
-}
-
-async function post(url: string, body: string, token: string | undefined): Promise<{ status: number; text: string }> {
-  const headers = { "content-type": "application/json", ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) };
-  try {
-    const response = await fetch(url, { method: "POST", headers, body, redirect: "error", signal: AbortSignal.timeout(TIMEOUT_MS) });
-    return { status: response.status, text: await response.text() };
-  } catch (error) {
-    throw new MiFailure(connectionSentence(url, error));
-  }
-}
-
-function connectionSentence(url: string, error: unknown): string {
-  if (error instanceof Error && error.name === "TimeoutError") return `no answer from ${url} within ${TIMEOUT_MS / 1000} s`;
-  const cause = error instanceof Error ? error.cause : undefined;
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-  if (code === "ECONNREFUSED") return `nothing listens at ${url}: start the balancer with "headroom start", or say where it is with --url`;
-  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return `the host of ${url} has no address: check --url`;
-  return `cannot reach ${url}: ${cause instanceof Error && cause.message !== "" ? cause.message : String(error)}`;
-}
-
-interface RpcAnswer {
-  readonly result?: unknown;
-  readonly error?: unknown;
-}
-
-function parseAnswer(text: string): RpcAnswer | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-interface RpcError {
-  readonly code: number;
-  readonly message: string;
-  readonly data?: unknown;
-}
-
-function isRpcError(error: unknown): error is RpcError {
-  return typeof error === "object" && error !== null && "code" in error && "message" in error;
-}
-
-function errorSentence({ code, message, data }: RpcError): string {
-  return `${message} (${code})${data === undefined ? "" : `: ${data}`}`;
 }
 
 /** The terminal. */

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { DEFAULT_URL, runMi, standardOutput } from "./mi.ts";
+import { DEFAULT_URL, type MiOptions, runMi, standardOutput, TOKEN_HELP, withToken } from "./mi.ts";
 
 /** `headroom restart`: has a new process of the program take over from the one that runs. */
 export function register(program: Command): void {
@@ -7,8 +7,9 @@ export function register(program: Command): void {
     .command("restart")
     .description("start the program and its configuration anew without losing a call: a new process takes over sockets and calls")
     .option("--url <url>", "address of the management interface", DEFAULT_URL)
-    .option("--token <token>", "bearer token, when the balancer asks for one (default: HEADROOM_MI_TOKEN of the environment)")
-    .action(async ({ url, token = process.env["HEADROOM_MI_TOKEN"] }: { url: string; token?: string }) => {
-      process.exitCode = await runMi("restart", [], { url, token, json: false }, standardOutput());
+    .option("--json", "print the result as JSON", false)
+    .option("--token <token>", TOKEN_HELP)
+    .action(async (options: MiOptions) => {
+      process.exitCode = await runMi("restart", [], withToken(options), standardOutput());
     });
 }

@@ -1,3 +1,5 @@
+import { createInterface } from "node:readline/promises";
+
 /** Where a command writes and how it ends: the process, or a test. */
 export interface Terminal {
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -7,6 +9,8 @@ export interface Terminal {
   complain(line: string): void;
   /** Sets how the command ends: 0 done, 1 refused. */
   exitCode(code: 0 | 1): void;
+  /** Asks whoever sits there; absent where nobody does: in a script, behind a pipe. */
+  readonly confirm?: ((question: string) => Promise<boolean>) | undefined;
 }
 
 /** The terminal of this process. Nothing is cut off: the process ends by itself when all is written. */
@@ -21,11 +25,45 @@ export const processTerminal: Terminal = {
   exitCode(code) {
     process.exitCode = code;
   },
+  get confirm() {
+    return process.stdin.isTTY && process.stdout.isTTY ? askPerson : undefined;
+  },
 };
+
+/** Anything but "y" or "yes" is a no, the end of the input included. */
+async function askPerson(question: string): Promise<boolean> {
+  const dialogue = createInterface({ input: process.stdin, output: process.stdout });
+  const closed = new Promise<string>((resolve) => dialogue.once("close", () => resolve("")));
+  try {
+    const answer = await Promise.race([dialogue.question(`${question} [y/N] `), closed]);
+    return /^y(?:es)?$/i.test(answer.trim());
+  } finally {
+    dialogue.close();
+  }
+}
 
 /**
  * Text that a terminal shows as it stands: control characters, which a database or a file may hold, become visible escapes.
  */
 export function visible(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`);
+}
+
+/** Environment of colours: `NO_COLOR` (no-color.org) counts when it is not empty. */
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The stream is a terminal that can be drawn on. */
+export function isScreen({ isTTY }: { readonly isTTY?: boolean }, environment: Environment = process.env): boolean {
+  return isTTY === true && environment["TERM"] !== "dumb";
+}
+
+/** Colours go to a terminal only, and to none of somebody who wants none. */
+export function isColourful(stream: { readonly isTTY?: boolean }, environment: Environment = process.env): boolean {
+  return isScreen(stream, environment) && (environment["NO_COLOR"] ?? "") === "";
+}
+
+/** The locale of the environment has characters beyond ASCII; one that is not set has them, too: containers have none. */
+export function isUnicode(environment: Environment = process.env): boolean {
+  const locale = [environment["LC_ALL"], environment["LC_CTYPE"], environment["LANG"]].find((name) => name !== undefined && name !== "");
+  return locale === undefined || /utf-?8/i.test(locale);
 }

@@ -2,6 +2,7 @@ import { SHORTEST_ATTEMPT_MS } from "../routing/index.ts";
 import { compileStatusList, holdsFailure } from "../routing/status-set.ts";
 import { noticeDispatcher } from "./dispatcher-notices.ts";
 import { parseListen } from "./listen.ts";
+import { noticeManagement } from "./management-notices.ts";
 import { defaultOf, type Reading, type SetKey } from "./read-values.ts";
 import type { ConfigValues } from "./schema.ts";
 
@@ -24,6 +25,7 @@ export function noticesOf(values: ConfigValues, set: Reading["set"], file: strin
   noticeListens(values.sip, set, say);
   if (values.load_balancer.db_url.startsWith("sqlite:")) {
     sayUnused("load_balancer.local_db_url", "load_balancer.db_url is an SQLite file, which takes all", set, say);
+    sayUnused("load_balancer.start_without_database", "load_balancer.db_url is an SQLite file, which needs no server", set, say);
   }
   noticeDispatcher(values, set, say);
   noticeRules(values.routing, set, say);
@@ -32,6 +34,7 @@ export function noticesOf(values: ConfigValues, set: Reading["set"], file: strin
   noticeCluster(values, set, say);
   noticePersistence(values, set, say);
   noticeOverload(values, set, say);
+  noticeManagement(values, say);
   return notices;
 
   function say(path: string, text: string): void {

@@ -1,6 +1,6 @@
 import { Type } from "typebox";
-import { checkHepUrl } from "./checks.ts";
-import { flag, optionalText, whole } from "./schema-keys.ts";
+import { checkHepUrl, checkMethod } from "./checks.ts";
+import { flag, item, list, optionalText, whole } from "./schema-keys.ts";
 
 const MAX_UINT32 = 4_294_967_295;
 
@@ -22,6 +22,12 @@ export const TracingSchema = Type.Object(
     hep_auth_key: optionalText("Key that the capture server wants in each packet. It goes over the network as it stands here.", {
       secret: true,
     }),
+    hep_skip_methods: list(
+      "Methods whose requests and responses are not copied to the capture server, such as OPTIONS and REGISTER. Responses are told by their CSeq.",
+      item({ check: checkMethod }),
+      [],
+      { single: true },
+    ),
     opentelemetry: flag(
       "Tell an OpenTelemetry SDK of each call: a span for the INVITE, and one inside it for each destination that it is sent to. The SDK is loaded beside the program, by NODE_OPTIONS=--import; without one there are no spans.",
       false,

@@ -113,6 +113,10 @@ const LoadBalancerSchema = Type.Object(
       "sqlite:headroom.db",
       { check: checkSqliteUrl },
     ),
+    start_without_database: flag(
+      "While the server of `db_url` cannot be reached, start with the destinations of the latest load, which this node keeps beside `local_db_url`, and try again until it can. False: such a start ends with the reason.",
+      true,
+    ),
     db_table: text("The table with the destinations: OpenSIPS's load_balancer table, version 3.", "load_balancer", {
       check: checkTableName,
     }),

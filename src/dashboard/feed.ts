@@ -46,6 +46,8 @@ export interface FeedPorts {
   readonly totals: TotalSources;
   readonly events: EventSource;
   readonly clock: FeedClock;
+  /** Is told of what kept the feed from looking at something. */
+  readonly onFault: (error: unknown) => void;
   /** @default MAX_READERS */
   readonly maxReaders?: number;
   /** @default MAX_WAITING */
@@ -80,6 +82,7 @@ export class Feed {
       ...{ rows: ports.rows, totals: ports.totals, clock: ports.clock },
       isAllWanted: () => [...this.#readers].some((reader) => reader.wantsAll && reader.isReady),
       onSample: (sample) => this.#sampled(sample),
+      onFault: ports.onFault,
     });
   }
 

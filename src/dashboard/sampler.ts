@@ -30,6 +30,8 @@ export interface SamplerPorts {
   /** Whether somebody needs everything; asked when a look begins. */
   readonly isAllWanted: () => boolean;
   readonly onSample: (sample: Sample) => void;
+  /** Is told of what kept it from looking; the next look is taken all the same. */
+  readonly onFault: (error: unknown) => void;
 }
 
 interface Row {
@@ -104,11 +106,23 @@ export class Sampler {
       groups: new GroupTotals(),
     };
     this.#look = look;
-    clock.soon(() => this.#part(look));
+    this.#goOn(look);
+  }
+
+  #goOn(look: Look): void {
+    this.#ports.clock.soon(() => {
+      if (this.#look !== look) return; // it was stopped
+      try {
+        this.#part(look);
+      } catch (error) {
+        this.#look = undefined;
+        this.#rows = []; // what has changed was told to nobody
+        this.#ports.onFault(error);
+      }
+    });
   }
 
   #part(look: Look): void {
-    if (this.#look !== look) return; // it was stopped
     const { clock, rows } = this.#ports;
     const { destinations } = look;
     if (rows.balancer.destinations() !== destinations) {
@@ -123,7 +137,7 @@ export class Sampler {
       const end = Math.min(destinations.length, look.next + ROWS_A_CHECK);
       while (look.next < end) this.#row(look, look.next++);
     } while (look.next < destinations.length && clock.nowMs() < untilMs);
-    if (look.next < destinations.length) clock.soon(() => this.#part(look));
+    if (look.next < destinations.length) this.#goOn(look);
     else this.#end(look);
   }
 

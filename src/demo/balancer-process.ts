@@ -22,7 +22,8 @@ export interface ListedDestination {
 
 /** The balancer itself, as `headroom start` runs it, in a process of its own. */
 export interface BalancerProcess {
-  readonly uri: string;
+  /** Address of its management, without a path. */
+  readonly managementUrl: string;
   /** Calls a management method. @throws Error when it is refused or does not answer */
   mi(method: string, params?: readonly unknown[]): Promise<unknown>;
   list(): Promise<readonly ListedDestination[]>;
@@ -37,20 +38,14 @@ export interface BalancerProcess {
 /**
  * Starts `headroom start` with a configuration in `folder`, and waits until it answers.
  *
- * @param dbUrl the database that holds its destinations
+ * @param settings the configuration, without `mi_http`: management gets a free port
  * @throws Error with the end of its log when it does not start
  */
-export async function startBalancer(folder: string, sipPort: number, dbUrl: string): Promise<BalancerProcess> {
+export async function startBalancer(folder: string, settings: object): Promise<BalancerProcess> {
   const miPort = await freeTcpPort(LOOPBACK);
+  const managementUrl = `http://${LOOPBACK}:${miPort}`;
   const configFile = join(folder, "headroom.yaml");
-  const config = {
-    sip: { listen: [`udp:${LOOPBACK}:${sipPort}`], stop_timeout: 2 },
-    tm: { fr_timeout: 1, fr_inv_timeout: 2 }, // seconds: a server that dies while it rings is given up as fast as one that never rang
-    load_balancer: { db_url: dbUrl, probing_interval: 0, fetch_freeswitch_stats: true, initial_freeswitch_load: 0 },
-    freeswitch: { heartbeat_interval: 1, status_interval: 1 },
-    routing: { rules: [{ group: 1, resources: "calls", failover_on: ["408", "5xx"], disable_on: ["408"] }] },
-    mi_http: { listen: `${LOOPBACK}:${miPort}` },
-  };
+  const config = { ...settings, mi_http: { listen: `${LOOPBACK}:${miPort}` } };
   writeFileSync(configFile, stringify(config));
 
   // The compiled program runs .js, the sources run .ts.
@@ -66,7 +61,7 @@ export async function startBalancer(folder: string, sipPort: number, dbUrl: stri
   const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
 
   async function mi(method: string, params: readonly unknown[] = []): Promise<unknown> {
-    const reply = await fetch(`http://${LOOPBACK}:${miPort}/mi`, {
+    const reply = await fetch(`${managementUrl}/mi`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
@@ -95,9 +90,9 @@ export async function startBalancer(folder: string, sipPort: number, dbUrl: stri
   while (!(await answers())) {
     if (hasEnded() || performance.now() > deadlineMs) {
       await stop();
-      throw new Error(`Cannot start the balancer of the demo:\n${logTail}`);
+      throw new Error(`Cannot start the balancer:\n${logTail}`);
     }
     await sleep(POLL_MS);
   }
-  return { uri: `sip:demo@${LOOPBACK}:${sipPort}`, mi, list, failovers, stop, kill: () => child.kill("SIGKILL") };
+  return { managementUrl, mi, list, failovers, stop, kill: () => child.kill("SIGKILL") };
 }

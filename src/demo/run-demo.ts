@@ -55,8 +55,8 @@ export async function runDemo({ seconds, freeswitch, output, signal }: DemoOptio
     const dbUrl = `sqlite:${join(folder, "headroom.db")}`;
     for (const [i, server] of freeswitch ? servers.entries() : []) switches.push(await SimulatedSwitch.open(server, i / servers.length));
     await writeTable(dbUrl, servers, switches);
-    balancer = await startBalancer(folder, sipPort, dbUrl);
-    callers = new Callers(callersPort, balancer.uri);
+    balancer = await startBalancer(folder, settingsFor(sipPort, dbUrl));
+    callers = new Callers(callersPort, `sip:demo@${LOOPBACK}:${sipPort}`);
     return await tell({ seconds, signal, screen, servers, switches, callers, balancer });
   } catch (error) {
     if (signal.aborted) return true; // a Ctrl-C reaches the balancer too, so its answers may fail before ours do
@@ -70,6 +70,16 @@ export async function runDemo({ seconds, freeswitch, output, signal }: DemoOptio
     rmSync(folder, { recursive: true, force: true });
     screen.close();
   }
+}
+
+function settingsFor(sipPort: number, dbUrl: string): object {
+  return {
+    sip: { listen: [`udp:${LOOPBACK}:${sipPort}`], stop_timeout: 2 },
+    tm: { fr_timeout: 1, fr_inv_timeout: 2 }, // seconds: a server that dies while it rings is given up as fast as one that never rang
+    load_balancer: { db_url: dbUrl, probing_interval: 0, fetch_freeswitch_stats: true, initial_freeswitch_load: 0 },
+    freeswitch: { heartbeat_interval: 1, status_interval: 1 },
+    routing: { rules: [{ group: 1, resources: "calls", failover_on: ["408", "5xx"], disable_on: ["408"] }] },
+  };
 }
 
 async function writeTable(dbUrl: string, servers: readonly MediaServer[], switches: readonly SimulatedSwitch[]): Promise<void> {

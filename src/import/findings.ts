@@ -9,6 +9,8 @@ export type Fate = "taken" | "changed" | "proxy" | "left" | "todo";
 /** One sentence of the report. `line` is that of the configuration that was read; 0: of none. */
 export interface Finding {
   readonly line: number;
+  /** The included file that `line` counts in; missing: the configuration itself. */
+  readonly file?: string;
   readonly fate: Fate;
   readonly text: string;
 }

@@ -3,7 +3,9 @@ import { NewConfig, type NewLine } from "./new-config.ts";
 import { importParams } from "./params.ts";
 import { parseCfg } from "./parse.ts";
 import { importRoutes } from "./request-route.ts";
+import { writeModule } from "./script-module.ts";
 import { importSettings } from "./settings.ts";
+import { type ReadInclude, Sources } from "./sources.ts";
 import type { CfgFile, Flavor } from "./tree.ts";
 
 /** What became of a configuration. */
@@ -12,24 +14,64 @@ export interface Imported {
   /** The lines of a `headroom.yaml`. */
   readonly lines: readonly NewLine[];
   readonly findings: readonly Finding[];
+  /** The route module, when one was asked for and there is a script. */
+  readonly module?: string;
+  /** How many sentences of the findings are about what the script does and a rule cannot say. */
+  readonly beyondRules: number;
+}
+
+export interface ImportOptions {
+  /** Whose configuration it is; undefined: found out. */
+  readonly flavor?: Flavor | undefined;
+  /** Reads the files that it includes; undefined: they are left out, and told. */
+  readonly read?: ReadInclude;
+  /** Name of the file of a route module that is wanted in place of rules. */
+  readonly script?: string | undefined;
 }
 
 /**
  * Makes a `headroom.yaml` of an `opensips.cfg` or a `kamailio.cfg`. Nothing is guessed: what a rule or a key cannot say is in the findings.
  *
- * @param flavor whose configuration it is; undefined: found out
  * @throws {ImportSyntaxError} for a text that cannot be read to its end
  */
-export function importCfg(text: string, flavor?: Flavor): Imported {
-  const cfg = parseCfg(text, flavor);
+export function importCfg(text: string, { flavor, read, script }: ImportOptions = {}): Imported {
+  const sources = new Sources(read);
+  const cfg = parseCfg(text, flavor, sources);
   const findings = new Findings();
   const config = new NewConfig();
   for (const { line, text: words } of cfg.problems) findings.add(line, "left", words);
   importSettings(cfg, config, findings);
   importParams(cfg, config, findings);
-  importRoutes(cfg, config, findings);
+  const before = countLosses(findings);
+  const module = script === undefined ? undefined : writeModule(cfg, findings, placeInWords);
+  if (script !== undefined && module !== undefined) config.set("routing.script", script, 0);
+  else importRoutes(cfg, config, findings);
+  const beyondRules = module === undefined ? countLosses(findings) - before : 0;
   settle(cfg, config, findings);
-  return { flavor: cfg.flavor, lines: config.lines(), findings: findings.sorted };
+  return {
+    flavor: cfg.flavor,
+    lines: config.lines().map(({ text: words, from }) => {
+      const { line, ...file } = place(from);
+      return { text: words, from: line, ...file };
+    }),
+    findings: findings.sorted.map((finding) => ({ ...finding, ...place(finding.line) })),
+    beyondRules,
+    ...(module !== undefined && { module }),
+  };
+
+  function placeInWords(encoded: number): string {
+    const { line, file } = place(encoded);
+    return file === undefined ? String(line) : `${file}:${line}`;
+  }
+
+  function place(encoded: number): { line: number; file?: string } {
+    const { file, line } = sources.place(encoded);
+    return { line, ...(file !== undefined && { file }) };
+  }
+}
+
+function countLosses(findings: Findings): number {
+  return findings.sorted.filter(({ fate }) => fate === "left").length;
 }
 
 /** What several parts of the configuration say together. */

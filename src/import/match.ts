@@ -48,7 +48,7 @@ function escapeExpression(text: string): string {
 }
 
 /** Classes of POSIX expressions that JavaScript has other names for. */
-function posixToJs(expression: string): string {
+export function posixToJs(expression: string): string {
   return expression
     .replaceAll("[[:digit:]]", "\\d")
     .replaceAll("[:digit:]", "0-9")

@@ -5,6 +5,8 @@ export type Value = string | number | boolean | null | readonly Value[] | { read
 export interface NewLine {
   readonly text: string;
   readonly from: number;
+  /** The included file that `from` counts in; missing: the configuration itself. */
+  readonly file?: string;
 }
 
 interface Entry {

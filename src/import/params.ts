@@ -1,4 +1,5 @@
 import type { Findings } from "./findings.ts";
+import { MAX_EXCERPT } from "./limits.ts";
 import type { NewConfig, Value } from "./new-config.ts";
 import { KAMAILIO_PARAMS } from "./params-kamailio.ts";
 import { OPENSIPS_PARAMS, type ParamRule } from "./params-opensips.ts";
@@ -77,5 +78,9 @@ function readAs(form: NonNullable<ParamRule["read"]>, text: string): Value | und
 
 /** A password in a URL is not repeated in a report. */
 function hideSecrets(text: string): string {
-  return text.replace(/:\/\/([^:@/]*):[^@]*@/, "://$1:…@").slice(0, 120);
+  const host = text.lastIndexOf("@"); // passwords have that, too
+  const user = text.indexOf("://") + 3;
+  const password = text.indexOf(":", user) + 1;
+  const hidden = user > 2 && password > 0 && password <= host ? `${text.slice(0, password)}…${text.slice(host)}` : text;
+  return hidden.slice(0, MAX_EXCERPT);
 }

@@ -1,5 +1,6 @@
 import { ImportSyntaxError, MAX_DEPTH, MAX_EXCERPT, MAX_FINDINGS } from "./limits.ts";
 import { preprocess } from "./preprocess.ts";
+import { Sources } from "./sources.ts";
 import { parseStatements } from "./statements.ts";
 import { TokenReader } from "./token-reader.ts";
 import { type Token, tokensOf } from "./tokens.ts";
@@ -12,16 +13,26 @@ const BLOCKS = /^(?:request_route|reply_route|(?:[a-z]+_)?route)$/;
  * Reads an `opensips.cfg` or `kamailio.cfg`, as much of it as can be understood.
  *
  * @param wanted whose it is; undefined: found out
+ * @param sources the files that it includes
  * @throws {ImportSyntaxError} for what has no end: quotes, comments, blocks, or too much of everything
  */
-export function parseCfg(text: string, wanted?: Flavor): CfgFile {
-  const raw = tokensOf(text);
-  const flavor = wanted ?? flavorOf(raw);
+export function parseCfg(text: string, wanted?: Flavor, sources: Sources = new Sources()): CfgFile {
+  try {
+    return parse(text, wanted, sources);
+  } catch (cause) {
+    if (!(cause instanceof ImportSyntaxError)) throw cause;
+    throw new ImportSyntaxError(sources.inWords(cause.message), { cause });
+  }
+}
+
+function parse(text: string, wanted: Flavor | undefined, sources: Sources): CfgFile {
   const problems: { line: number; text: string }[] = [];
   const tell = (line: number, words: string): void => {
     if (problems.length < MAX_FINDINGS) problems.push({ line, text: words });
   };
-  const reader = new TokenReader(preprocess(raw, tokensOf, tell));
+  const raw = tokensOf(text, tell);
+  const flavor = wanted ?? flavorOf(raw);
+  const reader = new TokenReader(preprocess(raw, tokensOf, tell, sources), tell);
   const settings: Setting[] = [];
   const modules: { name: string; line: number }[] = [];
   const params: ModParam[] = [];
@@ -101,7 +112,5 @@ function readSetting(reader: TokenReader, settings: Setting[], tell: (line: numb
     words.push(reader.next().text);
   }
   if (isAssigned && first.kind === "word") settings.push({ name: first.text, words, text: words.join(" "), line: first.line });
-  else if (first.text === "include_file" || first.text === "import_file")
-    tell(first.line, `the file "${words[0] ?? ""}" is not read: put its text here and import again`);
   else if (first.text !== ";") tell(first.line, `"${[first.text, ...words].join(" ").slice(0, MAX_EXCERPT)}" is not understood`);
 }

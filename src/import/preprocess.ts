@@ -1,4 +1,5 @@
-import { MAX_TOKENS } from "./limits.ts";
+import { ImportSyntaxError, MAX_TOKENS } from "./limits.ts";
+import { MAX_INCLUDE_DEPTH, type Sources } from "./sources.ts";
 import type { Token } from "./tokens.ts";
 
 /** Something that preprocessing has to tell. */
@@ -6,28 +7,61 @@ type Tell = (line: number, text: string) => void;
 
 /** Most tokens that one definition may stand for. */
 const MAX_DEFINITION_TOKENS = 1000;
+/** A word, or a directive with the name of the file behind it. */
+const INCLUDE = /^(include_file|import_file)(?:\s+(.+))?$/;
 
 /**
  * Carries out Kamailio's preprocessor: `#!ifdef`, `#!ifndef`, `#!else`, `#!endif`, `#!define`, `#!trydef`, `#!redefine`, `#!subst`, `#!substdef`. Words that are
- * defined are replaced once, as there; patterns of `subst` in quoted texts.
+ * defined are replaced once, as there; patterns of `subst` in quoted texts. Files of `include_file` and `import_file` stand where they are named.
  *
  * @param cut makes tokens of the text of a definition
  * @returns the tokens that are left, without directives
  */
-export function preprocess(tokens: readonly Token[], cut: (text: string) => Token[], tell: Tell): Token[] {
+export function preprocess(tokens: readonly Token[], cut: (text: string) => Token[], tell: Tell, sources: Sources): Token[] {
   const defined = new Map<string, readonly Token[]>();
   const patterns: { readonly from: string; readonly to: string }[] = [];
   /** For each open `#!ifdef`: whether its part is read, and whether what surrounds it is. */
   const open: { taken: boolean; outer: boolean }[] = [];
   const result: Token[] = [];
   let reading = true;
-  for (const token of tokens) {
-    if (token.kind === "directive") directive(token);
-    else if (reading) add(token);
-    if (result.length > MAX_TOKENS) break;
-  }
+  walk(tokens, 0);
   if (open.length > 0) tell(tokens.at(-1)?.line ?? 1, `${open.length} "#!ifdef" without "#!endif"`);
   return result;
+
+  function walk(some: readonly Token[], depth: number): void {
+    for (let at = 0; at < some.length && result.length <= MAX_TOKENS; at += 1) {
+      const token = some[at] as Token;
+      const named = INCLUDE.exec(token.text);
+      if (token.kind === "directive" && named === null) directive(token);
+      else if (!reading) continue;
+      else if (named === null || token.kind === "text") add(token);
+      else if (token.kind === "directive") include(named[1] === "import_file", unquoted(named[2] ?? ""), token.line, depth);
+      else {
+        const path = some[at + 1];
+        if (path?.kind !== "text") {
+          add(token);
+          continue;
+        }
+        at += some[at + 2]?.text === ";" ? 2 : 1;
+        include(named[1] === "import_file", path.text, token.line, depth);
+      }
+    }
+  }
+
+  /** `import_file` of a file that is not there is no fault. */
+  function include(isOptional: boolean, path: string, line: number, depth: number): void {
+    let added: readonly Token[];
+    try {
+      if (depth >= MAX_INCLUDE_DEPTH) throw new ImportSyntaxError(`files include each other more than ${MAX_INCLUDE_DEPTH} deep`);
+      added = sources.tokensOf(path, line);
+    } catch (cause) {
+      if (!(cause instanceof ImportSyntaxError)) throw cause;
+      if (!isOptional || !/ENOENT/.test(cause.message))
+        tell(line, `the file "${path}" is not read (${cause.message}): put its text here and import again`);
+      return;
+    }
+    walk(added, depth + 1);
+  }
 
   function add(token: Token): void {
     const definition = token.kind === "word" ? defined.get(token.text) : undefined;
@@ -72,8 +106,7 @@ export function preprocess(tokens: readonly Token[], cut: (text: string) => Toke
     if (word === "define" || word === "redefine" || word === "trydef" || word === "trydefine") {
       if (first !== "" && !(word.startsWith("try") && defined.has(first))) defined.set(first, cut(value).slice(0, MAX_DEFINITION_TOKENS));
     } else if (word === "subst" || word === "substdef" || word === "substdefs") {
-      const found = /^"?(.)(.+?)\1(.*?)\1[a-z]*"?$/.exec(text.slice(word.length).trim());
-      const [, , from = "", to = ""] = found ?? [];
+      const [from, to] = readSubstitution(text.slice(word.length).trim());
       if (from === "") {
         tell(line, `"#!${word}" cannot be read`);
         return;
@@ -83,4 +116,15 @@ export function preprocess(tokens: readonly Token[], cut: (text: string) => Toke
     } else if (!["kamailio", "ser", "opensips", "all", "maxcompat", "none"].includes(word))
       tell(line, `the directive "#!${word}" is not carried out`);
   }
+}
+
+/** `/from/to/flags`, with any character for the slashes, in quotation marks or not. Two empty texts when it is not that. */
+function readSubstitution(text: string): [from: string, to: string] {
+  const bare = text.startsWith('"') ? text.slice(1) : text;
+  const [, from, to, flags] = bare.split(bare.charAt(0), 4);
+  return from === undefined || to === undefined || flags === undefined ? ["", ""] : [from, to];
+}
+
+function unquoted(text: string): string {
+  return text.trim().replace(/^(["'])(.*)\1;?$/, "$2");
 }

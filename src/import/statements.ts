@@ -1,7 +1,9 @@
 import { ImportSyntaxError } from "./limits.ts";
 import { parseTest } from "./tests.ts";
 import type { TokenReader } from "./token-reader.ts";
+import type { Token } from "./tokens.ts";
 import type { Statement } from "./tree.ts";
+import { wordsOf } from "./words.ts";
 
 type Tell = (line: number, text: string) => void;
 
@@ -49,8 +51,9 @@ function parseStatement(reader: TokenReader, tell: Tell, depth: number): Stateme
   const operator = reader.peek();
   if (operator?.kind === "sign" && ASSIGNMENTS.has(operator.text)) {
     reader.next();
-    const value = restOfStatement();
-    return [{ kind: "assign", line, target: token.text, operator: operator.text, value }];
+    const parts = tokensOfStatement();
+    const value = parts.map(({ text }) => text).join(" ");
+    return [{ kind: "assign", line, target: token.text, operator: operator.text, value, parts }];
   }
   if (token.kind === "word") {
     const rest = restOfStatement();
@@ -61,6 +64,11 @@ function parseStatement(reader: TokenReader, tell: Tell, depth: number): Stateme
   return [];
 
   function loop(name: string, at: number): Statement {
+    if (name === "while" && reader.isSign("(")) {
+      if (depth < 0) throw new ImportSyntaxError(`Cannot read line ${at}: loops stand too deep within each other`);
+      const test = parseTest(reader, depth);
+      return { kind: "loop", line: at, text: `while (${wordsOf(test)})`, test, body: parseStatement(reader, tell, depth - 1) };
+    }
     const text = reader.isSign("(") ? reader.arguments().join(", ") : "";
     if (depth < 0) throw new ImportSyntaxError(`Cannot read line ${at}: loops stand too deep within each other`);
     return { kind: "loop", line: at, text: `${name} (${text})`, body: parseStatement(reader, tell, depth - 1) };
@@ -71,11 +79,17 @@ function parseStatement(reader: TokenReader, tell: Tell, depth: number): Stateme
     reader.takeSign(";");
   }
 
-  /** The tokens up to the semicolon or brace, with blanks between. */
-  function restOfStatement(): string {
-    const parts: string[] = [];
-    while (!reader.isSign(";") && !reader.isSign("}")) parts.push(reader.next().text);
+  /** The tokens up to the semicolon or brace. */
+  function tokensOfStatement(): Token[] {
+    const parts: Token[] = [];
+    while (!reader.isSign(";") && !reader.isSign("}")) parts.push(reader.next());
     reader.takeSign(";");
-    return parts.join(" ");
+    return parts;
+  }
+
+  function restOfStatement(): string {
+    return tokensOfStatement()
+      .map(({ text }) => text)
+      .join(" ");
   }
 }

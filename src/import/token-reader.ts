@@ -4,10 +4,13 @@ import type { Token } from "./tokens.ts";
 /** Walks over tokens. */
 export class TokenReader {
   readonly #tokens: readonly Token[];
+  readonly #tell: (line: number, text: string) => void;
   #at = 0;
 
-  constructor(tokens: readonly Token[]) {
+  /** @param tell is told of brackets that were closed by a sign that cannot stand within them */
+  constructor(tokens: readonly Token[], tell: (line: number, text: string) => void) {
     this.#tokens = tokens;
+    this.#tell = tell;
   }
 
   /** The token that comes next, or one after it; undefined at the end. */
@@ -57,6 +60,11 @@ export class TokenReader {
         args.push(parts.join(" "));
         parts = [];
         continue;
+      }
+      if (sign === ";" || sign === "{" || sign === "}") {
+        this.#tell(token.line, 'a bracket is open, want ")": it was closed here');
+        this.#at -= 1;
+        return [...args, parts.join(" ")];
       }
       if (sign === "(") depth += 1;
       if (sign === ")") depth -= 1;

@@ -22,9 +22,26 @@ const ESCAPES: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t" };
  * Cuts the text of an `opensips.cfg` or `kamailio.cfg` into tokens. Comments begin with `#` or `//`, or stand between `/*` and its end; `#!` and `!!` at the
  * beginning of a line begin a directive of Kamailio's preprocessor.
  *
- * @throws {ImportSyntaxError} for a text that is too long, and for quotes and comments that nothing closes
+ * @param tell is told of each quoted text that was ended with its line, as nothing closes it
+ * @throws {ImportSyntaxError} for a text that is too long, for comments that nothing closes, and without `tell` for quotes that nothing closes
  */
-export function tokensOf(text: string): Token[] {
+export function tokensOf(text: string, tell?: (line: number, text: string) => void): Token[] {
+  try {
+    return cut(text, undefined);
+  } catch (cause) {
+    if (!(cause instanceof UnclosedQuote) || tell === undefined) throw cause;
+    return cut(text, tell);
+  }
+}
+
+/** One quote too few or too many turns all texts behind it inside out. */
+class UnclosedQuote extends ImportSyntaxError {}
+
+/** What may stand behind the end of a quoted text. */
+const BEHIND_TEXT = /^[ \t]*(?:[,;)\]}+=!&|?:<>.#-]|\r?\n|$)/;
+
+/** @param tell undefined: a quoted text may have line breaks; else one that has ends where a text can end, or else with its first line */
+function cut(text: string, tell: ((line: number, text: string) => void) | undefined): Token[] {
   if (text.length > MAX_TEXT)
     throw new ImportSyntaxError(`Cannot read the configuration: it has ${text.length} characters, want at most ${MAX_TEXT}`);
   const tokens: Token[] = [];
@@ -90,7 +107,15 @@ export function tokensOf(text: string): Token[] {
         i += 1;
       }
     }
-    if (i >= text.length) throw new ImportSyntaxError(`Cannot read line ${line}: a text begins that nothing ends, want ${quote}`);
+    if (tell !== undefined) {
+      const firstLine = lineEnd(text, start);
+      if (i > firstLine && !(i < text.length && BEHIND_TEXT.test(text.slice(i + 1, i + 200)))) {
+        tell(line, `a text begins that nothing ends, want ${quote}: it was ended with its line`);
+        push("text", text.slice(start + 1, firstLine));
+        return firstLine;
+      }
+    }
+    if (i >= text.length) throw new UnclosedQuote(`Cannot read line ${line}: a text begins that nothing ends, want ${quote}`);
     push("text", parts.join(""));
     line += countBreaks(text.slice(start, i));
     return i + 1;

@@ -1,3 +1,5 @@
+import type { Token } from "./tokens.ts";
+
 /** A script as statements. Each has the line that it begins at. */
 export type Statement =
   | {
@@ -8,8 +10,25 @@ export type Statement =
       readonly otherwise: readonly Statement[];
     }
   | Call
-  | { readonly kind: "assign"; readonly line: number; readonly target: string; readonly operator: string; readonly value: string }
-  | { readonly kind: "loop"; readonly line: number; readonly text: string; readonly body: readonly Statement[] };
+  | Assignment
+  | {
+      readonly kind: "loop";
+      readonly line: number;
+      readonly text: string;
+      /** Of `while` alone. */
+      readonly test?: Test;
+      readonly body: readonly Statement[];
+    };
+
+/** `target operator value`. `parts` are the tokens of the value, which `value` has with blanks between. */
+export interface Assignment {
+  readonly kind: "assign";
+  readonly line: number;
+  readonly target: string;
+  readonly operator: string;
+  readonly value: string;
+  readonly parts: readonly Token[];
+}
 
 /** A function and its arguments, texts without quotes. `exit`, `drop`, `return` and `break` are calls too. */
 export interface Call {

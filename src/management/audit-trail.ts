@@ -6,7 +6,7 @@ export interface AuditEntry {
   readonly serial: number;
   /** When it ended, wall clock in ms since 1970. */
   readonly atMs: number;
-  /** Name of the token, `local` where none is asked for, `node 2` for another node of the cluster. Never the token. */
+  /** Name of the token, `local` where none is asked for, `anna on node 2` where another node of the cluster was asked. Never the token. */
   readonly by: string;
   /** Address that it came from. */
   readonly client: string;

@@ -11,7 +11,7 @@ export interface Visitor {
   readonly role: Role;
   /** Nobody may ask anything without a token. */
   readonly needsToken: boolean;
-  /** Short names of all methods that are offered, such as `lb_list`. */
+  /** Short names of the methods that this role may run, such as `lb_list`; of some only with parameters that change nothing. */
   readonly methods: readonly string[];
   /** Path that methods are asked at, such as `/mi`. */
   readonly mi: string;
@@ -44,7 +44,7 @@ export function serveDashboard(
   app: FastifyInstance,
   dashboard: DashboardPort,
   guards: DashboardGuards,
-  offered: Pick<Visitor, "needsToken" | "methods" | "mi">,
+  { needsToken, mi, methods }: Pick<Visitor, "needsToken" | "mi"> & { methods(role: Role): readonly string[] },
 ): void {
   for (const path of dashboard.paths) {
     app.get(path, { onRequest: guards.anybody }, (request, reply) => {
@@ -59,6 +59,6 @@ export function serveDashboard(
     const { name, role, client } = guards.asker(request);
     reply.hijack();
     for (const [header, value] of Object.entries(SECURITY_HEADERS)) reply.raw.setHeader(header, value);
-    dashboard.feed(request.raw, reply.raw, { by: offered.needsToken ? name : client, role, ...offered });
+    dashboard.feed(request.raw, reply.raw, { by: needsToken ? name : client, role, needsToken, mi, methods: methods(role) });
   });
 }

@@ -1,4 +1,5 @@
 import type { AuditTrail } from "./audit-trail.ts";
+import type { Asker } from "./gate.ts";
 import type { Params } from "./params.ts";
 import type { ManagementPorts } from "./ports.ts";
 
@@ -9,6 +10,8 @@ export interface MethodContext {
   readonly methods: MethodRegistry;
   /** What was changed, for the method that tells. */
   readonly audit: Pick<AuditTrail, "latest">;
+  /** Who asks. */
+  readonly asker: Pick<Asker, "name">;
 }
 
 /** One management method. */
@@ -61,9 +64,10 @@ export class MethodRegistry {
     return this.#names;
   }
 
-  /** The first old name of each method, or its name where it has none. */
-  get shortNames(): readonly string[] {
-    return [...new Set(this.#byName.values())].map(({ name, aliases }) => aliases[0] ?? name);
+  /** The first old name of each method that somebody with this role may run, at least with some parameters; its name where it has no other. */
+  shortNamesFor(role: "viewer" | "operator"): readonly string[] {
+    const offered = [...new Set(this.#byName.values())].filter(({ isForOperators }) => role === "operator" || isForOperators !== true);
+    return offered.map(({ name, aliases }) => aliases[0] ?? name);
   }
 
   #add(name: string, method: Method): void {

@@ -84,9 +84,14 @@ export class Dispatcher {
     return found(answers.length > 0 ? { text: `[${answers.join(",")}]`, status: 200 } : undefined);
   }
 
-  /** Runs one method for another node of the cluster. Never rejects. @param client what the log calls the asker: whether it may was decided where it asked */
-  async outcome(method: string, params: MethodParams | undefined, client: string): Promise<MethodOutcome> {
-    const budget = this.#budget(OPENSIPS, { name: client, role: "operator", client });
+  /**
+   * Runs one method for another node of the cluster. Never rejects.
+   *
+   * @param client what the log calls the node: whether the asker may was decided there
+   * @param by who asked there, when that is known
+   */
+  async outcome(method: string, params: MethodParams | undefined, client: string, by?: string): Promise<MethodOutcome> {
+    const budget = this.#budget(OPENSIPS, { name: by === undefined ? client : `${by} on ${client}`, role: "operator", client });
     try {
       if (this.#methods.find(method)?.isLocalOnly === true) throw new MiError(400, "Command cannot be run for another node");
       return {
@@ -143,7 +148,7 @@ export class Dispatcher {
         `Not run: the answers of the batch are longer than ${MAX_BATCH_ANSWER_CHARS} characters`,
       );
     }
-    const context: MethodContext = { ports: this.#ports, methods: this.#methods, audit: this.#audit };
+    const context: MethodContext = { ports: this.#ports, methods: this.#methods, audit: this.#audit, asker };
     const isChange = method.writes?.(params) === true;
     try {
       const outcome = method.run(params, context);
@@ -169,7 +174,8 @@ export class Dispatcher {
   #wasAsked(method: Method, call: RpcCall, { name: by, client }: Asker, outcome: AuditEntry["outcome"], error?: unknown): void {
     const asked = { by, client, method: method.name, params: paramsText(call.params), outcome };
     const entry = this.#audit.add({ atMs: this.#ports.nowMs(), ...asked, ...(error !== undefined && { reason: reasonOf(error) }) });
-    const { log } = this.#ports;
+    const { counters, log } = this.#ports;
+    counters?.changed(outcome);
     if (outcome === "done") log.info({ by, client, method: entry.method, params: entry.params }, "management method done");
     else log.warn({ by, client, method: entry.method, params: entry.params, reason: entry.reason }, `management method ${outcome}`);
     this.#ports.changed?.(entry);

@@ -5,7 +5,7 @@ import { type Role, sentToken, type TokenBook } from "./tokens.ts";
 
 /** Who asks management for something. */
 export interface Asker {
-  /** Name of the token, `local` where none is asked for, `node 2` for another node of the cluster. */
+  /** Name of the token, `local` where none is asked for, `anna on node 2` where another node of the cluster was asked. */
   readonly name: string;
   readonly role: Role;
   /** Address that it came from. */

@@ -1,9 +1,11 @@
 export { isLoopback } from "./access.ts";
 export type { AuditEntry } from "./audit-trail.ts";
+export { ManagementCounters } from "./counters.ts";
 export type { DashboardPort, Visitor } from "./dashboard-routes.ts";
 export { fromWire } from "./describe-dialog.ts";
 export type { DispatchPort } from "./dispatch-port.ts";
 export { drainCalls } from "./drain-calls.ts";
+export { shortMethodNames } from "./methods/index.ts";
 export type {
   AuditDifference,
   AuditView,

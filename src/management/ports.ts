@@ -6,6 +6,7 @@ import type { BreakerFigures, Drains, ProbeFigures } from "../health/index.ts";
 import type { BanView } from "../overload/index.ts";
 import type { BindingView } from "../registrar/index.ts";
 import type { AuditEntry } from "./audit-trail.ts";
+import type { ManagementCounters } from "./counters.ts";
 import type { DashboardPort } from "./dashboard-routes.ts";
 import type { DispatchPort } from "./dispatch-port.ts";
 
@@ -148,10 +149,10 @@ export interface ClusterPort {
   capabilities(): readonly ClusterCapability[];
   /** Resolves when the tag is active here. Rejects with a sentence. A tag that is not known is made. */
   setTagActive(tag: string): Promise<void>;
-  /** Runs a method on each living node, this one too; a node that does not answer in 3 s is an error entry. Never rejects. */
-  broadcast(method: string, params: MethodParams | undefined): Promise<readonly NodeOutcome[]>;
-  /** Runs a method on one living node. Never rejects; `undefined`: there is no such node, or it is gone. */
-  send(nodeId: number, method: string, params: MethodParams | undefined): Promise<MethodOutcome | undefined>;
+  /** Runs a method on each living node, this one too; a node that does not answer in 3 s is an error entry. Never rejects. @param by who asks, for their audit lists */
+  broadcast(method: string, params: MethodParams | undefined, by: string): Promise<readonly NodeOutcome[]>;
+  /** Runs a method on one living node. Never rejects; `undefined`: there is no such node, or it is gone. @param by who asks, for its audit list */
+  send(nodeId: number, method: string, params: MethodParams | undefined, by: string): Promise<MethodOutcome | undefined>;
 }
 
 /** Something that was counted otherwise than the calls hold it. */
@@ -278,6 +279,8 @@ export interface ManagementPorts {
   statistics(): Record<string, Record<string, number>>;
   /** Names such as `dialog:active_dialogs` that tell a current value, not a count since the start. Default: those of `statistics.ts`. */
   readonly gauges?: ReadonlySet<string>;
+  /** Counts what becomes of requests. Absent: nobody wants to know. */
+  readonly counters?: ManagementCounters;
   /** Is told of each change that was asked for. It must not throw. */
   changed?(entry: AuditEntry): void;
   /** Sets one counter to 0. Absent: `reset_statistics` is not offered. */

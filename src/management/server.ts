@@ -69,8 +69,8 @@ export interface ManagementServer {
   attach(socket: Server): void;
   /** Opens the one that it was to take. @throws Error when somebody else has the address */
   open(): Promise<void>;
-  /** Runs a method for another node of the cluster, whose bearer tokens are no matter here. Never rejects. @param client for the log */
-  run(method: string, params: MethodParams | undefined, client: string): Promise<MethodOutcome>;
+  /** Runs a method for another node of the cluster, whose bearer tokens are no matter here. Never rejects. @param client for the log @param by who asked there */
+  run(method: string, params: MethodParams | undefined, client: string, by?: string): Promise<MethodOutcome>;
   /** Reads the certificate again; connections that are open stay as they are. @throws Error that names the file; what was in use then stays */
   reloadCertificate(): void;
   /** Stops listening and ends every connection. */
@@ -114,7 +114,11 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
     // Only a client of JSON-RPC can do no better than a URL, which ends up in histories and logs.
     const url = request.method === "POST" ? request.url : undefined;
     const verdict = gate.admit({ method: request.method, url, client: request.ip, headers: request.headers });
-    if (!isAsker(verdict)) return void refuse(reply, verdict);
+    if (!isAsker(verdict)) {
+      ports.counters?.refused(verdict.status);
+      return void refuse(reply, verdict);
+    }
+    if (ports.counters !== undefined) ports.counters.requests++;
     askers.set(request, verdict);
     done();
   }
@@ -140,11 +144,8 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
       reader: guard,
       asker: (request: FastifyRequest) => askers.get(request)!,
     };
-    serveDashboard(app, ports.dashboard, guards, {
-      needsToken: tokens.isRequired,
-      methods: methods.shortNames,
-      mi: path === "" ? "/" : path,
-    });
+    const mi = path === "" ? "/" : path;
+    serveDashboard(app, ports.dashboard, guards, { needsToken: tokens.isRequired, mi, methods: (role) => methods.shortNamesFor(role) });
   }
   app.setNotFoundHandler((request, reply) => {
     const [pathname = ""] = request.url.split("?", 1);
@@ -171,7 +172,7 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
       app.server.listen({ host, port });
       await once(app.server, "listening");
     },
-    run: (method, params, client) => dispatcher.outcome(method, params, client),
+    run: (method, params, client, by) => dispatcher.outcome(method, params, client, by),
     reloadCertificate: () => {
       const { server } = app as { server: Server };
       if (tls !== undefined && server instanceof TlsServer) server.setSecureContext(readCertificate(tls));

@@ -1,5 +1,5 @@
 import type { Balancer, Destination } from "../balancer/index.ts";
-import type { ProbeFigures } from "../health/index.ts";
+import type { BreakerFigures, DrainTerms, ProbeFigures } from "../health/index.ts";
 import { counter, gauge, type MetricFamily, type Sample } from "./metric-family.ts";
 
 /** Destinations with values of their own: enough for a farm. Those behind are told together, as destination `other`. */
@@ -12,8 +12,25 @@ const MS_A_SECOND = 1_000;
 /** What is read of the balancer. */
 export type MeasuredBalancer = Pick<
   Balancer,
-  "destinations" | "load" | "remoteLoad" | "foreignLoad" | "maxLoad" | "isAvailable" | "isEnabled" | "isDraining" | "breaker" | "decisions"
+  | "destinations"
+  | "load"
+  | "remoteLoad"
+  | "foreignLoad"
+  | "maxLoad"
+  | "isAvailable"
+  | "isEnabled"
+  | "isDraining"
+  | "breaker"
+  | "restMs"
+  | "isOverRate"
+  | "decisions"
 >;
+
+/** What is left of a drain. */
+export interface MeasuredDrain extends Pick<DrainTerms, "deadlineMs"> {
+  /** Calls that are left. */
+  readonly load: number;
+}
 
 type Labels = Record<string, string | number>;
 
@@ -24,7 +41,7 @@ type Labels = Record<string, string | number>;
 export function destinationMetrics(balancer: MeasuredBalancer): MetricFamily[] {
   const all = balancer.destinations();
   const told = all.slice(0, MAX_METRIC_DESTINATIONS);
-  const [load, remote, foreign, maxLoad, up, enabled, draining, open]: Sample[][] = [[], [], [], [], [], [], [], []];
+  const [load, remote, foreign, maxLoad, up, enabled, draining, open, resting, limited]: Sample[][] = Array.from({ length: 10 }, () => []);
   const sums = new Sums();
   for (const destination of told) {
     const labels = labelsOf(destination);
@@ -32,6 +49,8 @@ export function destinationMetrics(balancer: MeasuredBalancer): MetricFamily[] {
     enabled?.push({ labels, value: Number(balancer.isEnabled(destination)) });
     draining?.push({ labels, value: Number(balancer.isDraining(destination)) });
     open?.push({ labels, value: Number(balancer.breaker(destination) !== "closed") });
+    resting?.push({ labels, value: Number(balancer.restMs(destination) > 0) });
+    limited?.push({ labels, value: Number(balancer.isOverRate(destination)) });
     for (const { name: resource, cell } of destination.resources.slice(0, MAX_METRIC_RESOURCES)) {
       const ofResource = { ...labels, resource };
       load?.push({ labels: ofResource, value: balancer.load(cell) });
@@ -66,8 +85,47 @@ export function destinationMetrics(balancer: MeasuredBalancer): MetricFamily[] {
     gauge("headroom_destination_enabled", "1 unless an operator, a probe or a script has disabled the destination.", enabled ?? []),
     gauge("headroom_destination_draining", "1 while a destination is drained.", draining ?? []),
     gauge("headroom_destination_breaker_open", "1 while the breaker of a destination is open or lets trial calls through.", open ?? []),
+    gauge("headroom_destination_resting", "1 while a destination rests, as it has asked for by Retry-After.", resting ?? []),
+    gauge("headroom_destination_rate_limited", "1 while a destination has had all calls that it may get within a second.", limited ?? []),
     gauge("headroom_destinations", "Destinations of the table.", all.length),
     gauge("headroom_destinations_up", "Destinations of the table that get calls, as headroom_destination_up tells.", sums.up),
+  ];
+}
+
+/** The drains that are under way. @param drainOf asked for each destination that is drained */
+export function drainMetrics(balancer: MeasuredBalancer, drainOf: (destination: Destination) => MeasuredDrain | undefined): MetricFamily[] {
+  const calls: Sample[] = [];
+  const deadlines: Sample[] = [];
+  for (const destination of balancer.destinations()) {
+    if (calls.length === MAX_METRIC_DESTINATIONS) break;
+    const drain = balancer.isDraining(destination) ? drainOf(destination) : undefined;
+    if (drain === undefined) continue;
+    const labels = labelsOf(destination);
+    calls.push({ labels, value: drain.load });
+    if (drain.deadlineMs > 0) deadlines.push({ labels, value: drain.deadlineMs / MS_A_SECOND });
+  }
+  return [
+    gauge("headroom_drain_calls", "Calls that a destination which is drained still has.", calls),
+    gauge("headroom_drain_deadline_timestamp_seconds", "When a drain with a deadline is over, in seconds since 1970.", deadlines),
+  ];
+}
+
+/** What the breakers of destinations go by. */
+export function breakerMetrics(figures: readonly BreakerFigures[]): MetricFamily[] {
+  const told = figures.slice(0, MAX_METRIC_DESTINATIONS);
+  const of = (read: (figure: BreakerFigures) => number): Sample[] =>
+    told.map((figure) => ({ labels: labelsOf(figure), value: read(figure) }));
+  return [
+    gauge(
+      "headroom_breaker_window_calls",
+      "Calls of a destination within the window of its breaker.",
+      of(({ calls }) => calls),
+    ),
+    gauge(
+      "headroom_breaker_window_failures",
+      "Calls within the window of its breaker that a destination failed.",
+      of(({ failures }) => failures),
+    ),
   ];
 }
 

@@ -1,9 +1,19 @@
 import type { ServerResponse } from "node:http";
 import { performance } from "node:perf_hooks";
-import { OTHER_GROUPS } from "../balancer/index.ts";
-import type { ProbeFigures } from "../health/index.ts";
+import { type Destination, OTHER_GROUPS } from "../balancer/index.ts";
+import type { DestinationSet } from "../dispatch/index.ts";
+import type { WeightedList } from "../distributor/index.ts";
+import type { BreakerFigures, ProbeFigures } from "../health/index.ts";
 import type { CallMeasures, DelayTally } from "../proxy/index.ts";
-import { destinationMetrics, type MeasuredBalancer, probeMetrics } from "./destination-metrics.ts";
+import {
+  breakerMetrics,
+  destinationMetrics,
+  drainMetrics,
+  type MeasuredBalancer,
+  type MeasuredDrain,
+  probeMetrics,
+} from "./destination-metrics.ts";
+import { dispatcherMetrics, distributorMetrics } from "./list-metrics.ts";
 import { counter, gauge, histogram, METRICS_TYPE, type MetricFamily, printFamilies, type Sample } from "./metric-family.ts";
 import { type StatisticValues, statisticsMetrics } from "./statistics-metrics.ts";
 
@@ -23,11 +33,12 @@ const CODE_NAMES: Readonly<Record<number, string>> = {
   [-4]: "bad_resource",
 };
 
-/** Messages of one kind: requests have a method, responses a code. */
+/** Messages of one kind. */
 interface CountedMessages {
   readonly transport: string;
-  readonly method?: string;
-  readonly code?: number;
+  readonly method: string;
+  /** Of responses. */
+  readonly code?: number | string;
   readonly count: number;
 }
 
@@ -58,6 +69,14 @@ export interface MetricsSources {
   isGauge(group: string, name: string): boolean;
   probes(): readonly ProbeFigures[];
   freeswitches(): readonly MeasuredFreeswitch[];
+  /** Of the destinations that had a call; none while breakers are off. */
+  breakers(): readonly BreakerFigures[];
+  /** Undefined: the destination is not drained. */
+  drainOf(destination: Destination): MeasuredDrain | undefined;
+  /** Sets of the dispatcher. */
+  sets(): readonly DestinationSet[];
+  /** Lists of the distributor. */
+  lists(): readonly WeightedList[];
   /** Monotonic milliseconds. */
   nowMs(): number;
   /** Is told of what kept metrics from being read. */
@@ -98,11 +117,14 @@ export class Metrics {
   }
 
   families(): MetricFamily[] {
-    const { balancer, calls, lag, probes, received, sent, statistics, isGauge, freeswitches } = this.#sources;
+    const { balancer, breakers, calls, drainOf, freeswitches, isGauge, lag, lists, probes, received, sent, sets, statistics } =
+      this.#sources;
     return [
       ...this.#process(),
       histogram("headroom_event_loop_lag_seconds", "Longest standstill of the event loop in each look at it, four a second.", lag),
       ...destinationMetrics(balancer),
+      ...drainMetrics(balancer, drainOf),
+      ...breakerMetrics(breakers()),
       counter("headroom_decisions_total", "Answers of start and next, by group and code.", decisions(balancer)),
       histogram(
         "headroom_post_dial_delay_seconds",
@@ -118,6 +140,8 @@ export class Metrics {
       ...messages(received(), sent()),
       ...probeMetrics(probes()),
       ...freeswitchMetrics(freeswitches()),
+      ...dispatcherMetrics(sets()),
+      ...distributorMetrics(lists()),
       ...statisticsMetrics(statistics(), isGauge),
     ];
   }
@@ -150,13 +174,13 @@ function messages(received: readonly CountedMessages[], sent: readonly CountedMe
   const responses: Sample[] = [];
   for (const [direction, counts] of [["received", received] as const, ["sent", sent] as const]) {
     for (const { transport, method, code, count: value } of counts) {
-      if (code === undefined) requests.push({ labels: { direction, transport, method: method ?? "other" }, value });
-      else responses.push({ labels: { direction, transport, code }, value });
+      if (code === undefined) requests.push({ labels: { direction, transport, method }, value });
+      else responses.push({ labels: { direction, transport, method, code }, value });
     }
   }
   return [
     counter("headroom_requests_total", "Requests by direction, transport and method, retransmissions included.", requests),
-    counter("headroom_responses_total", "Responses by direction, transport and code, retransmissions included.", responses),
+    counter("headroom_responses_total", "Responses by direction, transport, method and code, retransmissions included.", responses),
   ];
 }
 

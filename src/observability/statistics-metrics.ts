@@ -21,6 +21,40 @@ const LABELLED: Readonly<Record<string, { readonly metric: string; readonly labe
   "dialog:early_dialogs": { metric: "headroom_calls", labels: { state: "early" } },
   "dialog:active_dialogs": { metric: "headroom_calls", labels: { state: "active" } },
   "dialog:processed_dialogs": { metric: "headroom_calls_total", labels: {} },
+  ...labelledBy("headroom_call_outcomes_total", "outcome", "health", {
+    calls_alive: "alive",
+    failures_timeout: "timeout",
+    failures_408: "408",
+    failures_503: "503",
+    failures_transport: "transport_error",
+  }),
+  ...labelledBy("headroom_breaker_changes_total", "change", "health", {
+    breaker_openings: "opened",
+    breaker_trials: "trials",
+    breaker_closings: "closed",
+  }),
+  ...labelledBy("headroom_drains_total", "event", "health", {
+    drains_started: "started",
+    drains_undone: "undone",
+    drains_ended: "ended",
+  }),
+  "dispatcher:destinations": undefined,
+  ...labelledBy("headroom_dispatcher_destinations", "state", "dispatcher", {
+    active: "active",
+    trying: "trying",
+    inactive: "inactive",
+    disabled: "disabled",
+  }),
+  ...labelledBy("headroom_management_refusals_total", "reason", "management", {
+    unauthorized: "unauthorized",
+    forbidden: "forbidden",
+    too_many: "too_many",
+  }),
+  ...labelledBy("headroom_management_changes_total", "outcome", "management", {
+    changes_done: "done",
+    changes_failed: "failed",
+    changes_forbidden: "forbidden",
+  }),
   "tm:inuse_transactions": { metric: "headroom_transactions", labels: {} },
   "tm:UAS_transactions": { metric: "headroom_transactions_total", labels: { side: "server" } },
   "tm:UAC_transactions": { metric: "headroom_transactions_total", labels: { side: "client" } },
@@ -32,6 +66,13 @@ const HELP: Readonly<Record<string, string>> = {
   headroom_drops_total: "Messages that were dropped or refused, by reason.",
   headroom_calls: "Calls by state: early ones are not answered yet.",
   headroom_calls_total: "Calls that have begun.",
+  headroom_call_outcomes_total:
+    "What destinations made of calls, as breakers count them: those that rang or were answered, and failures by cause.",
+  headroom_breaker_changes_total: "Changes of all breakers.",
+  headroom_drains_total: "Drains that were started, undone, and ended.",
+  headroom_dispatcher_destinations: "Destinations of the dispatcher by state.",
+  headroom_management_refusals_total: "Requests to management that nobody looked at: 401, 403 and 429.",
+  headroom_management_changes_total: "Changes that management was asked for.",
   headroom_transactions: "Server transactions in use.",
   headroom_transactions_total: "Transactions that have begun, by side.",
   headroom_redis_up: "1 while Redis answers.",
@@ -96,5 +137,17 @@ function newFamily(metric: string, help: string, isGauge: boolean, samples: Samp
 function dropped(group: string, names: string): Record<string, { metric: string; labels: { reason: string } }> {
   return Object.fromEntries(
     names.split(" ").map((reason) => [`${group}:${reason}`, { metric: "headroom_drops_total", labels: { reason } }] as const),
+  );
+}
+
+/** @param values values of the label, by name of the statistic */
+function labelledBy(
+  metric: string,
+  label: string,
+  group: string,
+  values: Readonly<Record<string, string>>,
+): Record<string, { metric: string; labels: Record<string, string> }> {
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [`${group}:${name}`, { metric, labels: { [label]: value } }] as const),
   );
 }

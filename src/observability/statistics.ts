@@ -39,6 +39,8 @@ export interface StatisticsSources {
   readonly overload?: { readonly counters: Record<string, number> } | undefined;
   /** Plain counters of the copies of messages, to be read anew each time. */
   readonly tracing?: { readonly counters: Record<string, number> } | undefined;
+  /** Plain counters of the requests to management. */
+  readonly management?: object | undefined;
   /** Plain counters of what names were found to lead to, to be read anew each time. */
   readonly resolution?: { readonly counters: Record<string, number> } | undefined;
   /** Seconds since the start. */
@@ -148,6 +150,7 @@ function readStatistics(sources: StatisticsSources): Values {
     ...(sources.registrations === undefined ? {} : { registrar: sources.registrations.counters }),
     ...(sources.overload === undefined ? {} : { overload: sources.overload.counters }),
     ...(sources.tracing === undefined ? {} : { tracing: sources.tracing.counters }),
+    ...(sources.management === undefined ? {} : { management: { ...sources.management } }),
     ...(sources.resolution === undefined ? {} : { resolution: sources.resolution.counters }),
     ...(sources.freeswitch === undefined ? {} : { freeswitch: { ...sources.freeswitch.counters } }),
     ...(sources.cluster === undefined ? {} : { clusterer: { ...sources.cluster.counters } }),

@@ -55,6 +55,7 @@ export class Searches {
   start(did: string | undefined, message: SipRequest | SipResponse, done: (found: Found) => void): boolean {
     const { elsewhere, dialogs, wheel } = this.#core;
     const { counters } = dialogs;
+    const { callId } = message;
     if (elsewhere === undefined || (did !== undefined && did.length > MAX_DID_CHARS)) return false;
     if (this.#underWay >= MAX_SEARCHES) {
       counters.searches_refused++;
@@ -65,7 +66,7 @@ export class Searches {
     try {
       search = elsewhere.find(did, message);
     } catch (error) {
-      search = Promise.resolve(this.#fault(error));
+      search = Promise.resolve(this.#fault(error, callId));
     }
     if (search === undefined) return false;
     counters.searches++;
@@ -82,19 +83,19 @@ export class Searches {
     };
     const timer = wheel.schedule(SEARCH_MS, { timerFired: () => finish("unknown") }, 0, this.#core.nowMs());
     search
-      .catch((error: unknown) => this.#fault(error))
+      .catch((error: unknown) => this.#fault(error, callId))
       .then((found) => finish(found ?? undefined))
       .catch((error: unknown) =>
-        this.#core.log.error({ err: error, did }, "cannot process a message whose call was asked for: internal error"),
+        this.#core.log.error({ err: error, callId, did }, "cannot process a message whose call was asked for: internal error"),
       );
     return true;
   }
 
-  #fault(error: unknown): "unknown" {
+  #fault(error: unknown, callId: string): "unknown" {
     const now = this.#core.nowMs();
     if (now - this.#loggedAtMs >= LOG_EVERY_MS) {
       this.#loggedAtMs = now;
-      this.#core.log.warn({ err: error }, "cannot ask for a call in the cluster: its message is refused");
+      this.#core.log.warn({ err: error, callId }, "cannot ask for a call in the cluster: its message is refused");
     }
     return "unknown";
   }

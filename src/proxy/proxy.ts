@@ -65,15 +65,17 @@ export class SipProxy implements TransactionUser {
    * @param isReturned another process of this program has looked at it, and says that it is for this one
    */
   receive(text: string, source: Endpoint, isReturned = false): void {
+    let message: ReturnType<typeof parseMessage> | undefined;
     try {
-      const message = parseMessage(text);
+      message = parseMessage(text);
       if (message.kind === "malformed") this.#refuseMalformed(message as MalformedMessage, source);
       else if (message.kind === "response" && !this.#isForOurVia(message as SipResponse)) this.#core.counters.drop_replies++;
       else if (isReturned || this.#core.divide?.takes(message as SipRequest | SipResponse, text, source) !== true)
         this.#core.layer.receive(message as SipRequest | SipResponse, source);
     } catch (error) {
       // One message that shows a fault of ours must not end the calls of all others.
-      this.#core.log.error({ err: error, source: `${source.address}:${source.port}` }, "cannot process a message: internal error");
+      const callId = message === undefined || message.kind === "malformed" ? undefined : message.callId;
+      this.#core.log.error({ err: error, callId, source: `${source.address}:${source.port}` }, "cannot process a message: internal error");
     }
   }
 

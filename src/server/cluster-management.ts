@@ -43,7 +43,7 @@ export function clusterPort({ clusterId, config, membership, status, dialogs, ta
       ...(dialogs === undefined ? [] : [{ name: "dialog-dlg-repl", isSynced: dialogs.replica.isSettled }]),
     ],
     setTagActive: (tag) => tags.setActive(tag),
-    broadcast: (method, params) => remote.broadcast(method, params),
-    send: (nodeId, method, params) => remote.send(nodeId, method, params),
+    broadcast: (method, params, by) => remote.broadcast(method, params, by),
+    send: (nodeId, method, params, by) => remote.send(nodeId, method, params, by),
   };
 }

@@ -171,7 +171,7 @@ export class ClusterNode {
     this.#remote = new RemoteMi({
       ...common,
       members: membership,
-      run: (method, params, fromNode) => this.#run(method, params, fromNode),
+      run: (...asked) => this.#run(...asked),
     });
     this.#listen();
   }
@@ -348,10 +348,10 @@ export class ClusterNode {
     announcer.redisChanged(state);
   }
 
-  #run: ConstructorParameters<typeof RemoteMi>[0]["run"] = async (method, params, fromNode) => {
+  #run: ConstructorParameters<typeof RemoteMi>[0]["run"] = async (method, params, fromNode, by) => {
     const management = this.#ports.management();
     if (management === undefined) return { error: { code: 500, message: "Node is starting" } };
-    return management.run(method, params, `node ${fromNode}`);
+    return management.run(method, params, `node ${fromNode}`, by);
   };
 
   async #within(ms: number, done: Promise<unknown>): Promise<boolean> {

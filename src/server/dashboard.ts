@@ -28,19 +28,17 @@ export function createDashboard(parts: ShownParts): DashboardPort | undefined {
   };
 }
 
-function createFeed({
-  config,
-  balancer,
-  dialogs,
-  operators,
-  watch,
-  feeds,
-  cluster,
-  announcer,
-  guard,
-  meters,
-  startedAtMs,
-}: ShownParts): Feed {
+function createFeed(parts: ShownParts): Feed {
+  const { config, balancer, dialogs, operators, watch, feeds, cluster, announcer, guard, meters, startedAtMs, log } = parts;
+  const onFault = (error: unknown): void => log.error({ err: error }, "cannot tell the dashboard how things are");
+  /** The page must not stop the calls, whatever is wrong with it. */
+  const guarded = (run: () => void) => (): void => {
+    try {
+      run();
+    } catch (error) {
+      onFault(error);
+    }
+  };
   const { bus } = announcer;
   const node = cluster === undefined ? null : config.cluster.node_id;
   return new Feed({
@@ -73,11 +71,12 @@ function createFeed({
       wallMs: Date.now,
       nowMs: () => performance.now(),
       every: (ms, run) => {
-        const timer = setInterval(run, ms);
+        const timer = setInterval(guarded(run), ms);
         return () => clearInterval(timer);
       },
-      soon: (run) => void setImmediate(run),
+      soon: (run) => void setImmediate(guarded(run)),
     },
+    onFault,
   });
 }
 

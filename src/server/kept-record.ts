@@ -11,7 +11,7 @@ type Restored =
   | { readonly outcome: "persist_restored"; readonly dialog: Dialog }
   /** It was over: what still comes for it is passed on, unless it was over for too long. */
   | { readonly outcome: "persist_restored_ended" | "over" }
-  | { readonly outcome: "persist_unreadable" | "persist_unreachable" | "persist_lost"; readonly fault: string };
+  | { readonly outcome: "persist_unreadable" | "persist_unreachable" | "persist_lost"; readonly fault: string; readonly callId?: string };
 
 /**
  * Goes on with calls that were written down, and tells the log. Never throws.
@@ -26,7 +26,7 @@ export function restoreDialogs(
 ): { readonly restored: readonly Dialog[]; readonly rejected: readonly string[] } {
   const { nowMs, log } = ports;
   const sinceMs = nowMs();
-  const faults: string[] = [];
+  const faults: { readonly fault: string; readonly callId?: string }[] = [];
   const restored: Dialog[] = [];
   const rejected: string[] = [];
   let ended = 0;
@@ -36,13 +36,13 @@ export function restoreDialogs(
     if (found.outcome === "persist_restored") restored.push(found.dialog);
     else if (found.outcome === "persist_restored_ended") ended++;
     else rejected.push(saved[0]);
-    if ("fault" in found) faults.push(found.fault);
+    if ("fault" in found) faults.push(found);
   }
   const strays = restored.filter((dialog) => !isAtDestination(dialog)).length;
   if (all.length > 0) log.info({ calls: restored.length, ended, ms: Math.round(nowMs() - sinceMs) }, "Ongoing calls were restored");
   if (strays > 0)
     log.warn({ calls: strays }, "Calls were restored whose destination is in the table no more: nothing shows what they count");
-  for (const fault of faults.slice(0, MAX_TOLD)) log.warn({}, fault);
+  for (const { fault, callId } of faults.slice(0, MAX_TOLD)) log.warn({ callId }, fault);
   if (faults.length > MAX_TOLD) log.warn({ calls: faults.length - MAX_TOLD }, "More calls were not restored");
   return { restored, rejected };
 }
@@ -52,14 +52,15 @@ function restoreDialog({ dialogs, balancer, listeners }: KeeperPorts, [did, text
   if (record === undefined) {
     return { outcome: "persist_unreadable", fault: `Call "${quotable(did)}" is not restored: what is written of it cannot be read` };
   }
+  const { callId } = record.snapshot;
   const endpoints = endpointsOf(record.snapshot, listeners());
   if (endpoints === undefined) {
-    return { outcome: "persist_unreachable", fault: `Call "${did}" is not restored: no listener reaches its parties any more` };
+    return { outcome: "persist_unreachable", fault: `Call "${did}" is not restored: no listener reaches its parties any more`, callId };
   }
   if (record.snapshot.state === DialogState.Deleted)
     return { outcome: dialogs.restoreEnded(record.snapshot, endpoints, true) === undefined ? "over" : "persist_restored_ended" };
   const dialog = dialogs.restore(record.snapshot, endpoints);
-  if (dialog === undefined) return { outcome: "persist_lost", fault: `Call "${did}" is not restored: there is no room for it` };
+  if (dialog === undefined) return { outcome: "persist_lost", fault: `Call "${did}" is not restored: there is no room for it`, callId };
   balancer.adopt(dialog.load, record.held);
   return { outcome: "persist_restored", dialog };
 }

@@ -63,9 +63,15 @@ export class TableLoader {
   #registered = 0;
   /** Sentences about the table in use: they are told again after a reload, not whenever a server registers. */
   #problems: ReadonlySet<string> = new Set();
+  #isStale = false;
 
   constructor(ports: TableLoaderPorts) {
     this.#ports = ports;
+  }
+
+  /** Whether the table in use is of an earlier load, as the database cannot be reached. */
+  get isStale(): boolean {
+    return this.#isStale;
   }
 
   /** Whether a row of the database has this id. */
@@ -77,10 +83,20 @@ export class TableLoader {
    * Reads the database again, and resolves all hosts again. The table in use is replaced only when all of the new one could be read.
    *
    * @param config what it names and the new table does not have is said in the log
+   * @param from "copy": a start, which may go on without a database server that is away
    */
-  async load(config: Pick<Config, "routing" | "load_balancer" | "registrar" | "dispatcher">): Promise<void> {
+  async load(
+    config: Pick<Config, "routing" | "load_balancer" | "registrar" | "dispatcher">,
+    from: "database" | "copy" = "database",
+  ): Promise<void> {
     const { log, registered, store } = this.#ports;
-    const [{ rows, skipped, unresolved, kept }] = await Promise.all([store.loadDestinations(), this.#check(registered?.() ?? [], "all")]);
+    const [{ rows, skipped, unresolved, kept, copy }] = await Promise.all([
+      store.loadDestinations(from),
+      this.#check(registered?.() ?? [], "all"),
+    ]);
+    this.#isStale = copy !== undefined;
+    if (copy)
+      log.error({ savedAt: new Date(copy.savedAtMs).toISOString() }, `${copy.reason}: going on with the destinations of the latest load`);
     this.#stored = rows;
     this.#unresolved = unresolved;
     this.#storedIds = new Set(rows.map(({ id }) => id));

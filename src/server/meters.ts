@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { isCurrentValue } from "../management/index.ts";
+import { isCurrentValue, ManagementCounters } from "../management/index.ts";
 import { Metrics, type MetricsSources } from "../observability/metrics.ts";
 import type { Statistics } from "../observability/statistics.ts";
 import { CallMeasures, DelayTally } from "../proxy/index.ts";
@@ -31,6 +31,7 @@ export class Meters {
   readonly received = new MessageTally();
   readonly sent = new MessageTally();
   readonly calls = new CallMeasures();
+  readonly management = new ManagementCounters();
   readonly lag = new LagTally(LAG_BOUNDS_MS);
 
   /** Answers GET `/metrics`. */

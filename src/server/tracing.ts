@@ -5,6 +5,7 @@ import { callIdOf } from "../observability/capture/call-id.ts";
 import { type CapturedMessage, MessageRing } from "../observability/capture/message-ring.ts";
 import { withoutSecrets } from "../observability/capture/without-secrets.ts";
 import { HepSender } from "../observability/hep/hep-sender.ts";
+import { methodOf } from "../observability/hep/method-of.ts";
 import type { Log } from "../proxy/index.ts";
 import type { Endpoint } from "../transaction/index.ts";
 
@@ -30,13 +31,16 @@ export class Tracing {
   readonly #ports: TracingPorts;
   readonly #ring: MessageRing | undefined;
   readonly #hep: HepSender | undefined;
+  /** Methods that are not copied to it. */
+  readonly #skipped: ReadonlySet<string>;
   /** The packets of one millisecond keep their order by their microseconds, as there is no finer clock of the day. */
   #millisecond = 0;
   #ofMillisecond = 0;
 
   constructor(ports: TracingPorts) {
     this.#ports = ports;
-    const { ring_size, hep_url, hep_capture_id, hep_auth_key } = ports.config.tracing;
+    const { ring_size, hep_url, hep_capture_id, hep_auth_key, hep_skip_methods } = ports.config.tracing;
+    this.#skipped = new Set(hep_skip_methods);
     if (ring_size > 0) this.#ring = new MessageRing(ring_size * MIB);
     if (hep_url === null) return;
     this.#hep = new HepSender({
@@ -89,7 +93,8 @@ export class Tracing {
     const local = address === "0.0.0.0" || address === "::" ? locals.towards(remote) : address;
     const message: CapturedMessage = { atMs: wallMs(), isReceived, transport, local, localPort, remote, remotePort, text };
     this.#ring?.write(message);
-    if (this.#hep !== undefined) this.#copy(this.#hep, message);
+    if (this.#hep === undefined || (this.#skipped.size > 0 && this.#skipped.has(methodOf(text)))) return;
+    this.#copy(this.#hep, message);
   }
 
   #copy(hep: HepSender, { atMs, isReceived, transport, local, localPort, remote, remotePort, text }: CapturedMessage): void {

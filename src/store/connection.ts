@@ -24,6 +24,7 @@ export interface Tables {
   headroom_destination_state: StoredState;
   headroom_registration: SavedRegistration;
   headroom_dispatcher_state: SavedDispatcherState;
+  headroom_destination_copy: { source: string; saved_at: number; destinations: string };
 }
 
 /** One row of the table of states, as it is written. */

@@ -1,10 +1,11 @@
+import { isDeepStrictEqual } from "node:util";
 import { sql } from "kysely";
 import type { FeedOptions } from "../balancer/index.ts";
 import { type Connection, type StoredRow, tableName } from "./connection.ts";
 import type { DatabaseServer } from "./database-url.ts";
 import { StoreError } from "./errors.ts";
 import { checkRow, DECLARED_LENGTHS, type RawRow } from "./row.ts";
-import type { NewRow } from "./store.ts";
+import type { NewRow, RowChanges } from "./store.ts";
 
 /** Most rows that are loaded. A larger table is not meant for this program, or is not a table of destinations. */
 const MAX_ROWS = 100_000;
@@ -27,39 +28,69 @@ export async function readRows(db: Connection, { file, table }: { readonly file:
   return rows;
 }
 
+/** What a change is made on: the database, and what its rows may be. */
+export interface ChangePlace {
+  /** Of the database, for messages. */
+  readonly file: string;
+  readonly table: string;
+  readonly kind: "sqlite" | DatabaseServer["kind"];
+  readonly feeds?: FeedOptions | undefined;
+}
+
 /**
- * Writes all rows or none, and answers their ids.
+ * Makes all changes or none, and answers the ids of the rows that were added. What is removed goes first, so its ids are free.
  *
- * @throws {StoreError} `BAD_ROW` when one is wrong, or its id is taken
+ * @throws {StoreError} `BAD_ROW` when a row is wrong, or its id is taken; `CHANGED` when one is not any more as the caller has seen it
  */
-export async function insertRows(
-  db: Connection,
-  {
-    table,
-    kind,
-    feeds,
-  }: { readonly table: string; readonly kind: "sqlite" | DatabaseServer["kind"]; readonly feeds?: FeedOptions | undefined },
-  rows: readonly NewRow[],
-): Promise<readonly number[]> {
-  for (const [i, row] of rows.entries()) {
-    const faults = faultsOf(row, feeds);
-    if (faults.length > 0) throw new StoreError("BAD_ROW", `Cannot add destination ${i + 1} of ${rows.length}: ${faults.join("; ")}`);
-  }
+export async function changeRows(db: Connection, place: ChangePlace, changes: RowChanges): Promise<readonly number[]> {
+  const { table, kind, feeds } = place;
+  const { added, changed, removed } = changes;
+  for (const [i, row] of added.entries()) refuseBad(row, `Cannot add destination ${i + 1} of ${added.length}`, feeds);
+  for (const { after } of changed) refuseBad(after, `Cannot change destination ${after.id}`, feeds);
   const name = tableName(table);
-  return db.transaction().execute(async (transaction) => {
-    const ids: number[] = [];
-    for (const [i, row] of rows.entries()) {
-      if (row.id !== undefined) await checkFree(transaction, name, row.id, `${i + 1} of ${rows.length}`);
-      const query = transaction.insertInto(name).values(valuesOf(row));
-      const id =
-        kind === "postgres"
-          ? (await query.returning("id").executeTakeFirstOrThrow()).id
-          : Number((await query.executeTakeFirstOrThrow()).insertId);
-      ids.push(row.id ?? id);
+  const transaction = kind === "sqlite" ? db.transaction() : db.transaction().setIsolationLevel("serializable");
+  return transaction.execute(async (inside) => {
+    if (changed.length + removed.length > 0) await refuseStale(inside, place, changes);
+    for (const { id } of removed) await inside.deleteFrom(name).where("id", "=", id).execute();
+    for (const { after } of changed) {
+      const { id: _id, ...values } = valuesOf(after);
+      await inside.updateTable(name).set(values).where("id", "=", after.id).execute();
     }
-    if (kind === "postgres" && rows.some(({ id }) => id !== undefined)) await passIds(transaction, table);
-    return ids;
+    return insert(inside, place, added);
   });
+}
+
+async function insert(db: Connection, { table, kind }: ChangePlace, rows: readonly NewRow[]): Promise<readonly number[]> {
+  const name = tableName(table);
+  const ids: number[] = [];
+  for (const [i, row] of rows.entries()) {
+    if (row.id !== undefined) await checkFree(db, name, row.id, `${i + 1} of ${rows.length}`);
+    const query = db.insertInto(name).values(valuesOf(row));
+    const id =
+      kind === "postgres"
+        ? (await query.returning("id").executeTakeFirstOrThrow()).id
+        : Number((await query.executeTakeFirstOrThrow()).insertId);
+    ids.push(row.id ?? id);
+  }
+  if (kind === "postgres" && rows.some(({ id }) => id !== undefined)) await passIds(db, table);
+  return ids;
+}
+
+function refuseBad(row: NewRow, what: string, feeds: FeedOptions | undefined): void {
+  const faults = faultsOf(row, feeds);
+  if (faults.length > 0) throw new StoreError("BAD_ROW", `${what}: ${faults.join("; ")}`);
+}
+
+/** Somebody agreed to a change of rows as they were shown. */
+async function refuseStale(db: Connection, { file, table }: ChangePlace, { changed, removed }: RowChanges): Promise<void> {
+  const found = new Map((await readRows(db, { file, table })).map((row) => [row.id, row]));
+  for (const row of [...changed.map(({ before }) => before), ...removed]) {
+    if (isDeepStrictEqual({ ...found.get(row.id) }, { ...row })) continue;
+    throw new StoreError(
+      "CHANGED",
+      `Cannot change destination ${row.id}: somebody else has changed or removed it meanwhile, nothing was written`,
+    );
+  }
 }
 
 /** Removes a row and answers it; undefined when there was none. */

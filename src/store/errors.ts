@@ -9,6 +9,8 @@ export type StoreErrorCode =
   | "IN_USE"
   | "WRONG_VERSION"
   | "BAD_ROW"
+  | "CHANGED"
+  | "DENIED"
   | "TOO_MANY_ROWS"
   | "FAILED";
 

@@ -16,6 +16,7 @@ export {
   type LoadedDestinations,
   type NewRow,
   openStore,
+  type RowChanges,
   type SkippedRow,
   type StoreOptions,
   type UnresolvedRow,

@@ -1,5 +1,6 @@
 import type { DestinationState } from "../health/index.ts";
 import type { StoredRow } from "./connection.ts";
+import type { DestinationCopy } from "./destination-copy.ts";
 import type { CallFilePlace, CallPage, OpenedCalls } from "./dialog-file.ts";
 import type { DispatcherStateChanges } from "./dispatcher-state-row.ts";
 import type { StoreErrorCode } from "./errors.ts";
@@ -46,6 +47,8 @@ export interface Jobs {
   "write registrations": { readonly input: RegistrationChanges; readonly output: undefined };
   /** As above. */
   "write dispatcher states": { readonly input: DispatcherStateChanges; readonly output: undefined };
+  /** It is on the disk when it is done. */
+  "write destination copy": { readonly input: DestinationCopy; readonly output: undefined };
   /** Opens the file of calls, which is locked while the thread is there, and looks whether it is whole. Input: the time now, milliseconds since 1970. */
   "open dialogs": { readonly input: number; readonly output: OpenedCalls };
   /** Opens it when another process of the program has just closed it. Its calls are known, so it is not looked through. */

@@ -37,7 +37,7 @@ export async function onServer<T>(server: DatabaseServer, use: (db: Connection) 
     link = server.kind === "mysql" ? await mysqlLink(server) : await postgresLink(server);
     const db = new Kysely<Tables>({ dialect: link.dialect });
     const limit = new Promise<never>((_resolve, reject) => {
-      const late = new StoreError("FAILED", `Cannot use database "${server.name}": no answer within ${limitMs / 1000} s`);
+      const late = new StoreError("CANNOT_OPEN", `Cannot use database "${server.name}": no answer within ${limitMs / 1000} s`);
       timer = setTimeout(() => reject(late), limitMs);
     });
     const result = await Promise.race([use(db), limit]);
@@ -105,7 +105,13 @@ async function postgresLink(server: DatabaseServer): Promise<Link> {
 /** How a value is read that is otherwise than the checks of rows want it. */
 function textReader(type: number): ((text: string) => unknown) | undefined {
   if (type === INT8) return (text) => (Number.isSafeInteger(Number(text)) ? Number(text) : text);
-  return type === BPCHAR ? (text) => text.replace(/ +$/, "") : undefined;
+  return type === BPCHAR ? withoutPadding : undefined;
+}
+
+function withoutPadding(text: string): string {
+  let end = text.length;
+  while (text.charAt(end - 1) === " ") end--;
+  return text.slice(0, end);
 }
 
 /** @throws {StoreError} when the file of authorities cannot be read */

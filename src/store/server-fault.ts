@@ -24,15 +24,18 @@ const REASONS: Readonly<Record<string, Reason>> = {
   ER_CON_COUNT_ERROR: ["CANNOT_OPEN", "it has too many connections"],
   ER_TOO_MANY_USER_CONNECTIONS: ["CANNOT_OPEN", "this user has too many connections"],
   ER_SERVER_SHUTDOWN: ["CANNOT_OPEN", "it is shutting down"],
-  ER_OPTION_PREVENTS_STATEMENT: ["FAILED", "it may only be read"],
+  ER_OPTION_PREVENTS_STATEMENT: ["DENIED", "it may only be read"],
   ER_LOCK_WAIT_TIMEOUT: ["FAILED", "another program is writing it"],
+  ER_LOCK_DEADLOCK: ["FAILED", "another program is writing it"],
+  "40001": ["FAILED", "another program is writing it"],
+  "40P01": ["FAILED", "another program is writing it"],
   "28": ["CANNOT_OPEN", "it refuses this user or the password"],
   "3D": ["CANNOT_OPEN", "there is no such database"],
   "53300": ["CANNOT_OPEN", "it has too many connections"],
   "57P01": ["CANNOT_OPEN", "it is shutting down"],
   "57P02": ["CANNOT_OPEN", "it has crashed"],
   "57P03": ["CANNOT_OPEN", "it is starting up or shutting down"],
-  "25006": ["FAILED", "it may only be read"],
+  "25006": ["DENIED", "it may only be read"],
 };
 
 /** Codes of a table that is not there, of a column that is not there, and of a table that this user may not touch. */
@@ -52,7 +55,7 @@ export function asServerError(cause: unknown, { name }: Pick<DatabaseServer, "na
 function tableReason(errno: string, message: string): Reason {
   if (NO_TABLE.has(errno)) return ["BAD_TABLE", `a table is missing, which the scripts of OpenSIPS or Kamailio make: ${oneLine(message)}`];
   if (NO_COLUMN.has(errno)) return ["BAD_TABLE", `a column is missing: ${oneLine(message)}`];
-  if (DENIED.has(errno)) return ["FAILED", `this user may not do that: ${oneLine(message)}`];
+  if (DENIED.has(errno)) return ["DENIED", `this user may not do that: ${oneLine(message)}`];
   if (/does not support SSL/i.test(message)) return ["CANNOT_OPEN", "it offers no TLS"];
   if (/timeout expired/i.test(message)) return ["CANNOT_OPEN", "it does not answer"];
   if (/Connection terminated/i.test(message)) return ["CANNOT_OPEN", "it has cut the connection"];

@@ -1,6 +1,7 @@
 import { type Connection, type StoredRow, tableName } from "./connection.ts";
 import type { DatabaseServer } from "./database-url.ts";
-import { insertRows, readRows, removeRow } from "./destination-rows.ts";
+import type { DestinationCopies, DestinationCopy } from "./destination-copy.ts";
+import { changeRows, readRows, removeRow } from "./destination-rows.ts";
 import type { DispatcherStateTable } from "./dispatcher-state-row.ts";
 import { StoreError } from "./errors.ts";
 import type { RegistrationTable } from "./registration-row.ts";
@@ -10,10 +11,14 @@ import { onServer } from "./server-connection.ts";
 import { checkServerTable } from "./server-table.ts";
 import type { SqliteStore } from "./sqlite-store.ts";
 import type { DestinationStateStore, StateLog, StateQueueOptions } from "./state-store.ts";
-import type { DestinationStore, LoadedDestinations, NewRow, StoreOptions } from "./store.ts";
+import type { DestinationStore, LoadedDestinations, NewRow, RowChanges, StoreOptions } from "./store.ts";
+import { within } from "./within.ts";
 
 /** The version that OpenSIPS gives to its table. */
 const TABLE_VERSION = 3;
+
+/** How long a stop waits for a copy that is being written, ms. */
+const END_MS = 1_000;
 
 /**
  * OpenSIPS's table on a server. It is only read, unless an operator adds or removes destinations, so a user that may SELECT is enough. What the program writes down
@@ -25,21 +30,48 @@ export class ServerStore implements DestinationStore {
   readonly #options: StoreOptions;
   readonly #local: SqliteStore | undefined;
   readonly #checker: RowChecker;
+  readonly #copies: DestinationCopies | undefined;
+  /** Names the table in the file of copies. */
+  readonly #source: string;
+  /** The copy that is being written; never rejects. */
+  #copying: Promise<void> | undefined;
+  /** Why the server could not be used when the store was opened, though a copy of its rows can. */
+  #isAway: StoreError | undefined;
 
   constructor(server: DatabaseServer, options: StoreOptions, local: SqliteStore | undefined) {
     this.#server = server;
     this.#options = options;
     this.#local = local;
     this.#checker = new RowChecker(options);
+    this.#source = `${server.name} ${options.table}`;
+    this.#copies = options.log && local?.copies(options.log);
   }
 
-  /** Looks whether the table is there and can be read. @throws {StoreError} */
+  /** Looks whether the table is there and can be read, or its copy where that is enough. @throws {StoreError} */
   async inspect(): Promise<void> {
-    await this.#run((db) => db.selectFrom(tableName(this.#options.table)).select("id").limit(1).execute());
+    try {
+      await this.#run((db) => db.selectFrom(tableName(this.#options.table)).select("id").limit(1).execute());
+    } catch (cause) {
+      if ((await this.#copyFor(cause)) === undefined) throw cause;
+      this.#isAway = cause as StoreError;
+    }
   }
 
-  async loadDestinations(): Promise<LoadedDestinations> {
-    return this.#checker.stored(await this.list());
+  async loadDestinations(from: "database" | "copy" = "database"): Promise<LoadedDestinations> {
+    let rows: readonly StoredRow[];
+    try {
+      if (from === "copy" && this.#isAway !== undefined) throw this.#isAway; // it was waited for a moment ago
+      rows = await this.list();
+    } catch (cause) {
+      const copy = from === "copy" ? await this.#copyFor(cause) : undefined;
+      if (copy === undefined) throw cause;
+      return { ...(await this.#checker.stored(copy.rows)), copy: { savedAtMs: copy.savedAtMs, reason: (cause as StoreError).message } };
+    }
+    this.#isAway = undefined;
+    const keeping = this.#keep(rows, from === "copy" ? "here" : "aside");
+    if (from === "copy") await keeping;
+    else this.#copying = keeping;
+    return this.#checker.stored(rows);
   }
 
   check(rows: readonly RawRow[], extent: "all" | "some"): Promise<LoadedDestinations> {
@@ -57,12 +89,17 @@ export class ServerStore implements DestinationStore {
   }
 
   import(rows: readonly NewRow[]): Promise<readonly number[]> {
+    return this.change({ added: rows, changed: [], removed: [] });
+  }
+
+  change(changes: RowChanges): Promise<readonly number[]> {
     const { table, feeds } = this.#options;
-    return this.#run((db) => insertRows(db, { table, kind: this.#server.kind, feeds }, rows));
+    const { kind, name: file } = this.#server;
+    return this.#write((db) => changeRows(db, { file, table, kind, feeds }, changes));
   }
 
   remove(id: number): Promise<StoredRow | undefined> {
-    return this.#run((db) => removeRow(db, this.#options.table, id));
+    return this.#write((db) => removeRow(db, this.#options.table, id));
   }
 
   states(log: StateLog, options?: StateQueueOptions): DestinationStateStore {
@@ -78,12 +115,43 @@ export class ServerStore implements DestinationStore {
   }
 
   async close(): Promise<void> {
+    if (this.#copying !== undefined) await within(this.#copying, END_MS);
     await this.#local?.close();
+  }
+
+  /** The copy that a start goes on with, when it may: the server is away, which says nothing against what it had. */
+  async #copyFor(cause: unknown): Promise<DestinationCopy | undefined> {
+    if (!this.#options.startFromCopy || !(cause instanceof StoreError) || cause.code !== "CANNOT_OPEN") return undefined;
+    return this.#copies?.read(this.#source).catch(() => undefined); // the server being away is what is to be told
+  }
+
+  /** A load goes on without it: a disk that cannot be written is no reason to go without the rows. */
+  async #keep(rows: readonly StoredRow[], where: "here" | "aside"): Promise<void> {
+    try {
+      await this.#copies?.write({ source: this.#source, savedAtMs: Date.now(), rows }, where);
+    } catch (err) {
+      const text = "cannot keep a copy of the destinations: a start while the database server is away will not have them";
+      this.#options.log?.error({ err }, text);
+    }
   }
 
   #beside(): SqliteStore {
     if (this.#local !== undefined) return this.#local;
     throw new StoreError("NO_DATABASE", `Cannot write anything down beside database "${this.#server.name}": no file is named for that`);
+  }
+
+  /** A user who may SELECT is enough for a program that runs, so this is how somebody learns that it is not enough here. */
+  async #write<T>(query: (db: Connection) => Promise<T>): Promise<T> {
+    try {
+      return await this.#run(query);
+    } catch (cause) {
+      if (!(cause instanceof StoreError) || cause.code !== "DENIED") throw cause;
+      const { name } = this.#server;
+      const { table } = this.#options;
+      const reason = cause.message.replace(/^.*": /, "");
+      const wanted = `want one who may INSERT, UPDATE and DELETE in table "${table}"`;
+      throw new StoreError("DENIED", `Cannot write database "${name}": this user may only read it, ${wanted} (${reason})`, { cause });
+    }
   }
 
   #run<T>(query: (db: Connection) => Promise<T>): Promise<T> {

@@ -1,5 +1,6 @@
 import { type Connection, connect, type StoredRow } from "./connection.ts";
-import { insertRows, readRows, removeRow } from "./destination-rows.ts";
+import { type DestinationCopies, readCopy, writeCopy } from "./destination-copy.ts";
+import { changeRows, readRows, removeRow } from "./destination-rows.ts";
 import { type DispatcherStateTable, readDispatcherStates, writeDispatcherStates } from "./dispatcher-state-row.ts";
 import { StoreError } from "./errors.ts";
 import { asStoreError } from "./fault.ts";
@@ -8,7 +9,7 @@ import type { RawRow } from "./row.ts";
 import { RowChecker } from "./row-checker.ts";
 import { readStates, writeStates } from "./state-row.ts";
 import { type DestinationStateStore, QueuedStateStore, type StateLog, type StateQueueOptions, type StateTable } from "./state-store.ts";
-import type { DestinationStore, LoadedDestinations, NewRow, StoreOptions } from "./store.ts";
+import type { DestinationStore, LoadedDestinations, NewRow, RowChanges, StoreOptions } from "./store.ts";
 import { WriterThread } from "./writer-thread.ts";
 
 /** How long a reload waits for the rows. The thread that reads them may be waiting for a disk, or for another program. */
@@ -59,8 +60,12 @@ export class SqliteStore implements DestinationStore {
   }
 
   import(rows: readonly NewRow[]): Promise<readonly number[]> {
+    return this.change({ added: rows, changed: [], removed: [] });
+  }
+
+  change(changes: RowChanges): Promise<readonly number[]> {
     const { table, feeds } = this.#options;
-    return this.#run((db) => insertRows(db, { table, kind: "sqlite", feeds }, rows));
+    return this.#run((db) => changeRows(db, { file: this.#file, table, kind: "sqlite", feeds }, changes));
   }
 
   remove(id: number): Promise<StoredRow | undefined> {
@@ -85,6 +90,17 @@ export class SqliteStore implements DestinationStore {
     if (this.#lasting !== undefined) return { read, write: (changes) => this.#run((db) => writeDispatcherStates(db, table, changes)) };
     const thread = this.#writer(log);
     return { read, write: (changes) => thread.run("write dispatcher states", changes) };
+  }
+
+  /** Rows of tables on a server, for a start without it. The thread of {@link states} writes them as well. */
+  copies(log: StateLog): DestinationCopies {
+    const read = (source: string) => this.#run((db) => readCopy(db, source));
+    const isInMemory = this.#lasting !== undefined;
+    return {
+      read,
+      write: (copy, where) =>
+        where === "here" || isInMemory ? this.#run((db) => writeCopy(db, copy)) : this.#writer(log).run("write destination copy", copy),
+    };
   }
 
   async close(): Promise<void> {

@@ -28,6 +28,10 @@ export interface StoreOptions {
    * Without it there is no place for that.
    */
   readonly localUrl?: string;
+  /** Whether {@link DestinationStore.loadDestinations} may give the rows of the latest load, which are kept there, while the server cannot be reached. */
+  readonly startFromCopy?: boolean;
+  /** Is told when they cannot be kept. */
+  readonly log?: StateLog;
 }
 
 /** A row that was not loaded, and why: `reason` is one sentence that names the row. */
@@ -48,6 +52,8 @@ export interface LoadedDestinations {
   readonly unresolved: readonly UnresolvedRow[];
   /** One sentence for each row whose host cannot be resolved now, and that keeps the addresses which it had with the load before. */
   readonly kept: readonly string[];
+  /** Set when the server could not be reached and the rows are those that were read from it last. */
+  readonly copy?: { readonly savedAtMs: number; readonly reason: string };
 }
 
 /** A row to be written. What is left out gets the column's default. */
@@ -62,13 +68,23 @@ export interface NewRow {
   readonly description?: string | null;
 }
 
+/** What is to become of the table. Rows that were there before stand as they were read: the change is refused when they are not so any more. */
+export interface RowChanges {
+  readonly added: readonly NewRow[];
+  /** Both with the same id. */
+  readonly changed: readonly { readonly before: StoredRow; readonly after: StoredRow }[];
+  readonly removed: readonly StoredRow[];
+}
+
 /** The destinations in a database. Every method rejects with a {@link StoreError} that an operator can read. */
 export interface DestinationStore {
   /**
    * The rows that can be used, their hosts resolved; a bad one is skipped and the others load. A host that was resolved for the load before, and cannot be
    * now, keeps its addresses: name servers that are down for a while take no destination away.
+   *
+   * @param from "copy": a start, which may go on with the rows of the latest load where that is wanted; a reload keeps what is in use
    */
-  loadDestinations(): Promise<LoadedDestinations>;
+  loadDestinations(from?: "database" | "copy"): Promise<LoadedDestinations>;
   /**
    * Rows that are in no database, checked and resolved as those of {@link loadDestinations}. Their addresses are kept apart from those of the database.
    *
@@ -81,6 +97,8 @@ export interface DestinationStore {
   add(row: NewRow): Promise<number>;
   /** Writes all rows or none, and answers their ids. */
   import(rows: readonly NewRow[]): Promise<readonly number[]>;
+  /** Makes all changes or none, and answers the ids of the rows that were added. */
+  change(changes: RowChanges): Promise<readonly number[]>;
   /** Removes a row and answers it; undefined when there was none. */
   remove(id: number): Promise<StoredRow | undefined>;
   /**
@@ -133,7 +151,9 @@ async function openSqlite(dbUrl: string, options: StoreOptions): Promise<SqliteS
 function checkTableName(table: string): void {
   if (
     /^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(table) &&
-    !/^(?:version$|sqlite_|headroom_migration|headroom_destination_state|headroom_registration|headroom_dispatcher_state)/i.test(table)
+    !/^(?:version$|sqlite_|headroom_migration|headroom_destination_state|headroom_registration|headroom_destination_copy|headroom_dispatcher_state)/i.test(
+      table,
+    )
   )
     return;
   throw new StoreError(

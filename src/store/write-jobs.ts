@@ -1,4 +1,5 @@
 import { type Connection, connect } from "./connection.ts";
+import { writeCopy } from "./destination-copy.ts";
 import { readRows } from "./destination-rows.ts";
 import { writeDispatcherStates } from "./dispatcher-state-row.ts";
 import { readOrMakeDispatcherTable } from "./dispatcher-table.ts";
@@ -17,6 +18,7 @@ const work: { readonly [Kind in Here]: Work<Kind> } = {
   "write states": async (db, place, states) => void (await writeStates(db, place.table, states)),
   "write registrations": async (db, place, changes) => void (await writeRegistrations(db, place.table, changes)),
   "write dispatcher states": async (db, place, changes) => void (await writeDispatcherStates(db, place.table, changes)),
+  "write destination copy": async (db, _place, copy) => void (await writeCopy(db, copy)),
   "read destinations": (db, place) => readRows(db, place),
 };
 

@@ -12,7 +12,14 @@ before(() => {
 });
 after(() => place.remove());
 
-const check = () => runCommand(register, "check", "--config", place.config);
+/** What was said, without the hint under each finding. */
+const check = async () => {
+  const { printed, complained, exitCode } = await runCommand(register, "check", "--config", place.config);
+  const isHint = (line: string) => line.startsWith("  hint: ");
+  const findings = [...printed, ...complained].filter((line) => /^(?:notice|error): /.test(line)).length;
+  assert.equal([...printed, ...complained].filter(isHint).length, findings);
+  return { printed: printed.filter((line) => !isHint(line)), complained: complained.filter((line) => !isHint(line)), exitCode };
+};
 const configure = (text = "") => writeFileSync(place.config, `load_balancer: { db_url: "sqlite:${place.database}" }\n${text}`);
 
 describe("headroom check", () => {

@@ -76,6 +76,7 @@ describe("headroom destinations remove", () => {
   it("removes a row and says which it was", async () => {
     await add();
     assert.deepEqual((await run("remove", "1")).printed, [
+      "notice: No destination is left in the table",
       "Removed destination 1: group 1, sip:192.0.2.1:5060, transc=32;conf=20",
       REMINDER,
     ]);

@@ -48,6 +48,15 @@ describe("headroom import", () => {
     assert.ok(complained.includes(`not taken over: ${cfg}:2: foo_bar has no counterpart`));
   });
 
+  it("reads included files beside the one that includes them, and names them in the report", async () => {
+    writeFileSync(cfg, 'include_file "part.cfg"\ninclude_file "/"\n');
+    writeFileSync(place.path("part.cfg"), "log_level=2\nfoo_bar=1\n");
+    const { printed, complained } = await runCommand(register, "import", cfg);
+    assert.deepEqual(printed.slice(1), ["log:", '  level: "info"']);
+    assert.ok(complained.includes(`not taken over: ${place.path("part.cfg")}:2: foo_bar has no counterpart`));
+    assert.match(complained.join("\n"), /:2: the file "\/" is not read \(Cannot read the configuration: \/ is not a file\)/);
+  });
+
   it("makes a comment of a value that a key does not take, and says what is wanted", async () => {
     writeFileSync(cfg, 'modparam("load_balancer", "probing_method", "INVITE")\nmodparam("tm", "fr_timeout", 100000)\nlog_level=2\n');
     const { printed, complained } = await runCommand(register, "import", cfg);

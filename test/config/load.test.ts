@@ -69,6 +69,7 @@ describe("a configuration without any key", () => {
       root: "mi",
       auth: { bearer_tokens: [], tokens: [] },
       tls: { certificate: null, private_key: null },
+      dashboard: true,
       max_requests: 500,
     });
     assert.deepEqual(config.notices, []);

@@ -82,9 +82,9 @@ export class FeedRig {
   readonly totals = { ongoing: 0, early: 0, begun: 0, failovers: 0, refused: 0, lagMs: 0 };
   readonly drains = new Map<number, { load: number; deadlineMs: number }>();
   readonly drained = new Set<number>();
+  readonly faults: unknown[] = [];
   readonly probes = new Map<number, { lastStatus: number; latency: { last: number; ewma: number; samples: number } }>();
   feedState: ReturnType<RowSources["feedState"]>;
-  cluster: TotalSources["cluster"];
   /** Monotonic milliseconds; a turn may add to it. */
   nowMs = 0;
   /** What each look at the clock takes. */
@@ -95,12 +95,16 @@ export class FeedRig {
   readonly #timers: { everyMs: number; dueMs: number; run: () => void }[] = [];
   #soon: (() => void)[] = [];
 
-  constructor(rows: readonly DestinationRow[], options: { maxReaders?: number; maxWaiting?: number } = {}) {
+  constructor(
+    rows: readonly DestinationRow[],
+    options: { maxReaders?: number; maxWaiting?: number; cluster?: TotalSources["cluster"] } = {},
+  ) {
     this.balancer = new Balancer({ below: () => 0, nowMs: () => this.nowMs });
     this.balancer.replaceTable(rows);
     const { totals } = this;
     this.feed = new Feed({
       ...options,
+      onFault: (error) => void this.faults.push(error),
       identity: { version: "1.2.3", name: "headroom", startedAtMs: 5_000, node: null },
       rows: {
         balancer: this.balancer,
@@ -117,7 +121,7 @@ export class FeedRig {
         refused: () => totals.refused,
         takeLagMs: () => totals.lagMs,
         memoryBytes: () => 100 * 1_048_576,
-        cluster: this.cluster,
+        cluster: options.cluster,
       },
       events: {
         latest: (count, isWanted) => (count === 0 ? [] : this.kept.filter(({ name }) => isWanted(name)).slice(-count)),

@@ -241,6 +241,25 @@ describe("the dashboard's feed", () => {
     assert.ok(reader.writes > 30, `all was written in ${reader.writes} pieces`);
   });
 
+  it("tells of what kept it from looking, and looks again a second later", () => {
+    const rig = new FeedRig([row(1, 1, "pstn=5"), row(2, 1, "pstn=5", { probeMode: 1 })]);
+    const reader = rig.open();
+    rig.settle();
+    reader.take();
+    const call = new CallLoad();
+    rig.balancer.start(call, 1, "pstn");
+    const { get } = rig.probes;
+    rig.probes.get = () => {
+      throw new Error("broken");
+    };
+    rig.pass(1_000);
+    assert.deepEqual([names(reader), rig.faults.map(String)], [[], ["Error: broken"]]);
+    rig.probes.get = get;
+    rig.pass(1_000);
+    const frames = reader.take();
+    assert.equal(frames.find(({ event }) => event === "figures")!.data.rows[0].calls, 1, "nothing is lost");
+  });
+
   it("serves a few readers, and says so to others", () => {
     const rig = new FeedRig(ROWS);
     const readers = Array.from({ length: MAX_READERS }, () => rig.open());
@@ -337,6 +356,46 @@ describe("the totals", () => {
     const second = rig.open();
     rig.settle();
     assert.equal(second.take().find(({ event }) => event === "totals")!.data.cps, 10);
+  });
+
+  it("have the nodes of the cluster, and who holds each tag", () => {
+    const node = {
+      isAlive: true,
+      version: "1.2.3",
+      sip: ["udp:192.0.2.1:5060"],
+      managementUrl: "http://192.0.2.1:8888/mi",
+      lastSeenMs: 999_000.5,
+    };
+    const cluster = {
+      nodeId: 1,
+      redis: "connected",
+      rttMs: 0.4321,
+      nodes: () => [
+        { ...node, nodeId: 1, isSelf: true },
+        { ...node, nodeId: 2, isSelf: false, isAlive: false },
+      ],
+      tags: () => [
+        { tag: "vip", state: "active", owner: 1 },
+        { tag: "b", state: "backup" },
+      ],
+    };
+    const rig = new FeedRig(ROWS, { cluster });
+    const reader = rig.open();
+    rig.settle();
+    const told = { version: "1.2.3", sip: ["udp:192.0.2.1:5060"], url: "http://192.0.2.1:8888/mi", lastSeen: 999_001 };
+    assert.deepEqual(reader.take().at(-1)!.data.cluster, {
+      node: 1,
+      redis: "connected",
+      rttMs: 0.4,
+      nodes: [
+        { id: 1, alive: true, self: true, ...told },
+        { id: 2, alive: false, self: false, ...told },
+      ],
+      tags: [
+        { tag: "vip", state: "active", owner: 1 },
+        { tag: "b", state: "backup", owner: null },
+      ],
+    });
   });
 
   it("of groups count those that take calls, and a pool once", () => {

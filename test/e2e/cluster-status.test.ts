@@ -125,6 +125,11 @@ describe("a status that one node sets", () => {
       [2, "OK"],
       [3, "OK"],
     ]);
+    for (const [i, node] of cluster.nodes.entries()) {
+      const { Changes } = (await node.mi("audit_log", [100])) as { Changes: { method: string; by: string; client: string }[] };
+      const told = Changes.findLast(({ method }) => method === "load_balancer:reload");
+      assert.deepEqual([told?.by, told?.client], ["local on node 2", "node 2"], `node ${i + 1}`);
+    }
   });
 });
 

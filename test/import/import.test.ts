@@ -16,7 +16,7 @@ const told = (imported: ReturnType<typeof importCfg>, fate: Fate) =>
 
 /** What a script with one selection becomes. */
 function rulesOf(script: string, flavor?: "opensips" | "kamailio") {
-  return started(importCfg(script, flavor)).routing.rules;
+  return started(importCfg(script, { flavor })).routing.rules;
 }
 
 describe("the load balancer of OpenSIPS' menu", () => {

@@ -59,6 +59,11 @@ describe("parseCfg()", () => {
       target: "$var(a)",
       operator: "=",
       value: "$(ru{uri.user}) + $hdr(X-A)",
+      parts: [
+        { kind: "variable", text: "$(ru{uri.user})", line: 2 },
+        { kind: "sign", text: "+", line: 2 },
+        { kind: "variable", text: "$hdr(X-A)", line: 2 },
+      ],
     });
   });
 

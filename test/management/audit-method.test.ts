@@ -15,6 +15,7 @@ async function answer(view: AuditView): Promise<unknown> {
     ports: fakePorts({ audit: async () => view }),
     methods,
     audit: new AuditTrail(),
+    asker: { name: "local" },
   });
 }
 

@@ -42,15 +42,15 @@ function fakeCluster(overrides: Partial<ClusterPort> = {}): ClusterPort & { read
     tags: () => [],
     capabilities: () => [],
     setTagActive: async (tag) => void asked.push(["active", tag]),
-    async broadcast(method, params) {
-      asked.push(["broadcast", method, params]);
+    async broadcast(method, params, by) {
+      asked.push(["broadcast", method, params, by]);
       return [
         { nodeId: 1, result: "OK" },
         { nodeId: 2, error: { code: 500, message: "Failed to reload" } },
       ];
     },
-    async send(nodeId, method, params) {
-      asked.push(["send", nodeId, method, params]);
+    async send(nodeId, method, params, by) {
+      asked.push(["send", nodeId, method, params, by]);
       return nodeId === 2 ? { result: "OK" } : undefined;
     },
     ...overrides,
@@ -215,9 +215,9 @@ describe("a method for other nodes", () => {
     await call(server!.url, "cluster_broadcast_mi", { cluster_id: 1, cmd_name: "lb_status", cmd_params: { destination_id: 1 } });
     await call(server!.url, "clusterer:broadcast_mi", { cluster_id: 1, cmd_name: "lb_status", cmd_params: ["1", "0"] });
     assert.deepEqual(cluster.asked, [
-      ["broadcast", "lb_reload", undefined],
-      ["broadcast", "lb_status", { destination_id: 1 }],
-      ["broadcast", "lb_status", ["1", "0"]],
+      ["broadcast", "lb_reload", undefined, "local"],
+      ["broadcast", "lb_status", { destination_id: 1 }, "local"],
+      ["broadcast", "lb_status", ["1", "0"], "local"],
     ]);
   });
 
@@ -225,7 +225,7 @@ describe("a method for other nodes", () => {
     const cluster = fakeCluster();
     await start(cluster);
     assert.deepEqual(await call(server!.url, "cluster_send_mi", [1, 2, "ps"]), { Nodes: [{ node_id: 2, result: "OK" }] });
-    assert.deepEqual(cluster.asked, [["send", 2, "ps", undefined]]);
+    assert.deepEqual(cluster.asked, [["send", 2, "ps", undefined, "local"]]);
   });
 
   const cases: [method: string, params: unknown[], code: number, message: string][] = [
@@ -252,6 +252,9 @@ describe("a method for other nodes", () => {
     assert.equal(ports.balancer.isEnabled(ports.balancer.destination(1)!), false);
     assert.equal(ports.logged.at(-1)?.fields["client"], "node 2");
     assert.deepEqual(await server!.run("lb_status", [9], "node 2"), { error: { code: 404, message: "Destination ID not found" } });
+    await server!.run("lb_status", [1, 1], "node 2", "anna");
+    const { by, client } = ports.logged.at(-1)?.fields ?? {};
+    assert.deepEqual([by, client], ["anna on node 2", "node 2"]);
     assert.deepEqual(await server!.run("nonsense", undefined, "node 2"), { error: { code: -32601, message: "Method not found" } });
     for (const name of ["cluster_broadcast_mi", "clusterer:send_mi"]) {
       const { error } = (await server!.run(name, [1, "ps"], "node 2")) as { error: object };

@@ -21,7 +21,8 @@ function start(reload = true) {
   const find = (name: string): Method => methods.find(name) ?? assert.fail(name);
   const match = (name: string, params?: GivenParams) => matchParams(find(name).recipes, params, false);
   return {
-    call: (name: string, params?: GivenParams) => find(name).run(match(name, params), { ports, methods, audit: new AuditTrail() }),
+    call: (name: string, params?: GivenParams) =>
+      find(name).run(match(name, params), { ports, methods, audit: new AuditTrail(), asker: { name: "local" } }),
     writes: (name: string, params?: GivenParams) => find(name).writes?.(match(name, params)) ?? false,
   };
 }

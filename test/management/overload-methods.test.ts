@@ -31,7 +31,12 @@ describe("pike_list and pike_rm", () => {
 
   it("list the bans in seconds", () => {
     assert.deepEqual(
-      pikeList.run(matchParams(pikeList.recipes, undefined, false), { ports: start().ports, methods, audit: new AuditTrail() }),
+      pikeList.run(matchParams(pikeList.recipes, undefined, false), {
+        ports: start().ports,
+        methods,
+        audit: new AuditTrail(),
+        asker: { name: "local" },
+      }),
       {
         IPs: [{ IP: "192.0.2.1", since: 61, left: 59, refused: 7 }],
       },
@@ -40,7 +45,8 @@ describe("pike_list and pike_rm", () => {
 
   it("lift a ban, and say when there is none", () => {
     const { ports, lifted } = start();
-    const remove = (ip: string) => pikeRm.run(matchParams(pikeRm.recipes, [ip], false), { ports, methods, audit: new AuditTrail() });
+    const remove = (ip: string) =>
+      pikeRm.run(matchParams(pikeRm.recipes, [ip], false), { ports, methods, audit: new AuditTrail(), asker: { name: "local" } });
     assert.equal(remove("192.0.2.1"), "OK");
     assert.deepEqual(lifted, ["192.0.2.1"]);
     assert.throws(

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
 import type { AuditEntry } from "../../src/management/audit-trail.ts";
+import { ManagementCounters } from "../../src/management/counters.ts";
 import { createManagementServer, type ManagementServer } from "../../src/management/index.ts";
 import { FAILED_LOGIN_BURST } from "../../src/management/limits.ts";
 import { SECURITY_HEADERS } from "../../src/management/security-headers.ts";
@@ -20,6 +21,7 @@ before(async () => {
   changes = [];
   ports = fakePorts({
     changed: (entry) => void changes.push(entry),
+    capture: () => ({ messages: [], omitted: 0, oldest: undefined }),
     audit: async () => ({ calls: 0, durationMs: 0, differences: [], freeswitch: [] }),
     streams: { "/events": (_request, response) => void response.end("told") },
   });
@@ -37,6 +39,12 @@ function ask(token: string, method: string, params: readonly unknown[] = [], pat
 }
 
 describe("a viewer", () => {
+  it("may look at streams, such as those of events and of metrics", async () => {
+    const headers = [["Authorization", "Bearer token-of-wall"]] as const;
+    const { status, body } = await request(server.url, { method: "GET", path: "/events", headers });
+    assert.deepEqual([status, body], [200, "told"]);
+  });
+
   const allowed: [string, readonly unknown[]][] = [
     ["lb_list", []],
     ["lb_status", [1]],
@@ -59,6 +67,7 @@ describe("a viewer", () => {
     ["lb_reload", []],
     ["reset_statistics", [["all"]]],
     ["lb_audit", []],
+    ["capture", ["a call"]],
   ];
   for (const [method, params] of denied) {
     it(`may not run ${method} with ${params.length} parameters`, async () => {
@@ -125,6 +134,34 @@ describe("an operator's change", () => {
     const answer = await post(server.url, body, [["Authorization", "Bearer token-of-anna"]]);
     assert.equal(JSON.parse(answer.body).error.code, -32602);
     assert.ok((changes.at(-1)?.params.length ?? Infinity) < 300);
+  });
+});
+
+describe("what becomes of requests", () => {
+  it("is counted: let in, refused by reason, and changes by outcome", async () => {
+    const counters = new ManagementCounters();
+    const counted = await createManagementServer(fakePorts({ counters }), SERVER);
+    async function send(token: string, method: string, more: readonly (readonly [string, string])[] = []): Promise<void> {
+      await post(counted.url, { jsonrpc: "2.0", id: 1, method, params: [] }, [["Authorization", token], ...more]);
+    }
+    try {
+      await send("Bearer token-of-anna", "lb_reload");
+      await send("Bearer token-of-anna", "lb_resize");
+      await send("Bearer token-of-wall", "lb_reload");
+      await send("Bearer token-of-wall", "lb_list");
+      const asBrowser = `Basic ${Buffer.from("anna:token-of-anna").toString("base64")}`;
+      await send(asBrowser, "lb_list", [["Origin", "http://evil.example"]]);
+      for (let i = 0; i < FAILED_LOGIN_BURST + 2; i++) await send("Bearer guess", "lb_list");
+      assert.deepEqual(
+        { ...counters },
+        {
+          ...{ requests: 4, unauthorized: FAILED_LOGIN_BURST, forbidden: 1, too_many: 2 },
+          ...{ changes_done: 1, changes_failed: 0, changes_forbidden: 1 },
+        },
+      );
+    } finally {
+      await counted.close();
+    }
   });
 });
 

@@ -7,7 +7,7 @@ import { Metrics } from "../../src/observability/metrics.ts";
 import { CallMeasures, DelayTally } from "../../src/proxy/index.ts";
 import { parseMessage } from "../../src/sip/index.ts";
 import { MessageTally } from "../../src/transport/message-tally.ts";
-import { request } from "../support/sip-messages.ts";
+import { request, responseTo } from "../support/sip-messages.ts";
 
 const ROUNDS = 1_000_000;
 const SCRAPES = 20;
@@ -20,9 +20,12 @@ function measure(name: string, run: (i: number) => unknown): void {
 }
 
 const texts = ["INVITE", "ACK", "BYE", "OPTIONS", "REFER"].map((method) => request({ method }));
-texts.push("SIP/2.0 200 OK\r\n\r\n", "SIP/2.0 180 Ringing\r\n\r\n");
+const replies = [200, 180, 100].map((code) =>
+  responseTo(texts[0]!, code, { headers: ["Server: a switch", "Allow: INVITE, ACK, BYE, CANCEL"] }),
+);
 const tally = new MessageTally();
-measure("counting a message", (i) => tally.count(texts[i % texts.length]!, "udp"));
+measure("counting a request", (i) => tally.count(texts[i % texts.length]!, "udp"));
+measure("counting a response", (i) => tally.count(replies[i % replies.length]!, "udp"));
 const decisions = new DecisionTally();
 measure("counting a decision, 20 groups", (i) => decisions.count(i % 20, 1));
 const delays = new DelayTally([5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000]);
@@ -55,6 +58,7 @@ for (const rows of [10, 1_000, 10_000]) {
   const metrics = new Metrics({
     ...{ version: "1.2.3", startedAtMs: 0, balancer, calls: new CallMeasures(), lag: delays, received: () => tally.read(), sent: () => [] },
     ...{ statistics: () => ({}), isGauge: () => false, probes: () => [], freeswitches: () => [] },
+    ...{ breakers: () => [], drainOf: () => undefined, sets: () => [], lists: () => [] },
     ...{ nowMs: () => nowMs, fault: (error: unknown) => process.stderr.write(`${error}\n`) },
   });
   let characters = 0;

@@ -22,6 +22,7 @@ function farm(overrides: Partial<MetricsSources> = {}, rows = [row(1, 1, "pstn=2
   const sources = {
     ...{ version: "1.2.3", startedAtMs: 1_700_000_000_000, balancer, calls: new CallMeasures(), lag: new DelayTally([10, 100]) },
     ...{ received: () => [], sent: () => [], statistics: () => ({}), isGauge: isCurrentValue, probes: () => [], freeswitches: () => [] },
+    ...{ breakers: () => [], drainOf: () => undefined, sets: () => [], lists: () => [] },
     ...{ nowMs: () => 0, fault: assert.ifError },
     ...overrides,
   };
@@ -51,6 +52,30 @@ describe("the metrics of destinations", () => {
       'headroom_destination_up{group="1",destination="2",uri="sip:d2.example"} 1',
     ]);
     assert.deepEqual(linesOf(text, "headroom_destinations_up"), ["headroom_destinations_up 1"]);
+  });
+
+  it("tell what is left of each drain, and until when", async () => {
+    const { balancer, metrics } = farm({
+      drainOf: ({ id }) => (id === 1 ? { load: 3, deadlineMs: 1_700_000_060_000 } : { load: 7, deadlineMs: 0 }),
+    });
+    balancer.setDraining(1, true);
+    const text = await metrics.text();
+    const labels = '{group="1",destination="1",uri="sip:d1.example"}';
+    assert.deepEqual(linesOf(text, "headroom_drain_calls"), [`headroom_drain_calls${labels} 3`]);
+    const deadline = "headroom_drain_deadline_timestamp_seconds";
+    assert.deepEqual(linesOf(text, deadline), [`${deadline}${labels} 1700000060`]);
+    balancer.setDraining(2, true);
+    const drains = await farm({ balancer, drainOf: () => ({ load: 7, deadlineMs: 0 }) }).metrics.text();
+    assert.equal(linesOf(drains, "headroom_drain_calls").length, 2);
+    assert.deepEqual(linesOf(drains, deadline), []);
+  });
+
+  it("tell what breakers go by", async () => {
+    const breakers = () => [{ id: 1, group: 1, uri: "sip:d1.example", phase: "open" as const, calls: 9, failures: 5, trialsWanted: 0 }];
+    const text = await farm({ breakers }).metrics.text();
+    const labels = '{group="1",destination="1",uri="sip:d1.example"}';
+    assert.deepEqual(linesOf(text, "headroom_breaker_window_calls"), [`headroom_breaker_window_calls${labels} 9`]);
+    assert.deepEqual(linesOf(text, "headroom_breaker_window_failures"), [`headroom_breaker_window_failures${labels} 5`]);
   });
 
   it("are bounded: those behind the last are told together", async () => {
@@ -139,14 +164,14 @@ describe("the metrics of calls", () => {
   it("tell messages by transport, and by method or code", async () => {
     const { metrics } = farm({
       received: () => [{ transport: "udp", method: "INVITE", count: 3 }],
-      sent: () => [{ transport: "tls", code: 486, count: 2 }],
+      sent: () => [{ transport: "tls", method: "INVITE", code: 486, count: 2 }],
     });
     const text = await metrics.text();
     assert.deepEqual(linesOf(text, "headroom_requests_total"), [
       'headroom_requests_total{direction="received",transport="udp",method="INVITE"} 3',
     ]);
     assert.deepEqual(linesOf(text, "headroom_responses_total"), [
-      'headroom_responses_total{direction="sent",transport="tls",code="486"} 2',
+      'headroom_responses_total{direction="sent",transport="tls",method="INVITE",code="486"} 2',
     ]);
   });
 
@@ -168,6 +193,9 @@ describe("the metrics of statistics", () => {
       tm: { "2xx_transactions": 5, UAS_transactions: 6, inuse_transactions: 1 },
       dialog: { active_dialogs: 3, early_dialogs: 1 },
       overload: { lag_ms: 250, utilization_percent: 50, banned_requests: 9 },
+      health: { calls_alive: 8, failures_503: 2, breaker_openings: 1, drains_ended: 3 },
+      dispatcher: { destinations: 5, active: 4, disabled: 1 },
+      management: { requests: 6, unauthorized: 2, changes_done: 1 },
       probing: { sent: 4, latency_last_17: 1_000, timeouts_17: 1, timeouts: 2 },
     }),
   });
@@ -188,6 +216,19 @@ describe("the metrics of statistics", () => {
       'headroom_drops_total{reason="drop_requests"} 2',
       'headroom_drops_total{reason="malformed_bad_via"} 1',
     ]);
+    for (const line of [
+      'headroom_call_outcomes_total{outcome="alive"} 8',
+      'headroom_call_outcomes_total{outcome="503"} 2',
+      'headroom_breaker_changes_total{change="opened"} 1',
+      'headroom_drains_total{event="ended"} 3',
+      'headroom_dispatcher_destinations{state="active"} 4',
+      'headroom_dispatcher_destinations{state="disabled"} 1',
+      'headroom_management_refusals_total{reason="unauthorized"} 2',
+      'headroom_management_changes_total{outcome="done"} 1',
+      "headroom_management_requests_total 6",
+    ]) {
+      assert.ok(text.split("\n").includes(line), line);
+    }
   });
 
   it("leave out what there is of each destination, which has no bound", async () => {

@@ -27,9 +27,13 @@ const LABELS_OF_EMPTY: Readonly<Record<string, readonly string[]>> = {
   headroom_destination_draining: ["group", "destination", "uri"],
   headroom_destination_breaker_open: ["group", "destination", "uri"],
   headroom_probe_latency_seconds: ["group", "destination", "uri"],
+  headroom_drain_calls: ["group", "destination", "uri"],
+  headroom_breaker_window_calls: ["group", "destination", "uri"],
+  headroom_breaker_window_failures: ["group", "destination", "uri"],
+  headroom_distributor_node_picks_total: ["list", "node"],
   headroom_decisions_total: ["group", "code"],
   headroom_requests_total: ["direction", "transport", "method"],
-  headroom_responses_total: ["direction", "transport", "code"],
+  headroom_responses_total: ["direction", "transport", "method", "code"],
   headroom_freeswitch_up: ["server"],
   headroom_freeswitch_idle_cpu_ratio: ["server"],
 };
@@ -74,7 +78,7 @@ describe("/metrics of a running server that does everything", () => {
       health: { retry_after_max: 60, breaker: { window: 10 } }
       routing: { rules: [{ group: 1, resources: pstn }] }
       cluster: { redis_url: "${redis.url}" }
-      mi_http: { listen: "127.0.0.1:0", auth: { bearer_tokens: ["${TOKEN}"] } }`;
+      mi_http: { listen: "127.0.0.1:0", auth: { tokens: [{ name: prometheus, token: "${TOKEN}" }] } }`;
     server = await startServer(parseConfig(config, "headroom.yaml", {}), pino({ level: "silent" }));
     url = new URL("/metrics", server.managementUrl).href;
     const response = await scrape({ authorization: `Bearer ${TOKEN}` });
@@ -106,7 +110,7 @@ describe("/metrics of a running server that does everything", () => {
     }
   }
 
-  it("asks for a token as management does", async () => {
+  it("asks for a token as management does, and that of a viewer is enough", async () => {
     assert.equal((await scrape()).status, 401);
     assert.equal((await scrape({ authorization: "Bearer another" })).status, 401);
   });

@@ -12,7 +12,7 @@ const ROUTER: Router = { request: (call) => void call.reply(486), failure: () =>
 async function routed(opentelemetry: boolean): Promise<{ router: Router; warnings: string[] }> {
   const warnings: string[] = [];
   const warn = (_fields: object, message: string): void => void warnings.push(message);
-  const tracing = { ring_size: 0, hep_url: null, hep_capture_id: 1, hep_auth_key: null, opentelemetry };
+  const tracing = { ring_size: 0, hep_url: null, hep_capture_id: 1, hep_auth_key: null, hep_skip_methods: [], opentelemetry };
   return { router: await withSpans(ROUTER, { tracing }, { debug() {}, info() {}, warn, error() {} }), warnings };
 }
 

@@ -67,6 +67,7 @@ const NAMES: Record<string, string> = {
   overload: `junk_empty junk_binary junk_text junk_endless banned_requests banned_in_calls banned_new_requests over_rate_requests bans bans_begun
     bans_lifted bans_spared bans_refused sources sources_evicted scanners_silenced scanners_forbidden calls_refused_rate calls_refused_lag
     calls_refused_utilization calls_refused_copies overloads overloaded lag_ms utilization_percent`,
+  management: "requests unauthorized forbidden too_many changes_done changes_failed changes_forbidden",
   probing: `sent good bad neutral timeouts transport_errors enabled disabled skipped_busy skipped_unreachable overtaken ignored_source
     ignored_branch ignored_stale ignored_malformed ignored_requests`,
   registrar: `active leaving requests accepted challenged stale replays auth_failures bans banned_requests bad_requests forbidden out_of_order
@@ -80,7 +81,7 @@ const NAMES: Record<string, string> = {
 };
 
 /** What is not 0 even in a server that does nothing. */
-const CURRENT = new Set(["core:timestamp", "overload:lag_ms", "overload:utilization_percent"]);
+const CURRENT = new Set(["core:timestamp", "management:requests", "overload:lag_ms", "overload:utilization_percent"]);
 
 describe("the statistics of a running server that watches its destinations in every way", () => {
   let folder: string;

@@ -83,6 +83,32 @@ for (const kind of DATABASE_KINDS)
         await assert.rejects(store.import([second, { ...gateway, id: 5 }, { ...gateway, id: 5 }]), { code: "BAD_ROW" });
         assert.deepEqual(await store.list(), []);
       }));
+    it("takes all changes or none, and none of a row that somebody else has changed", () =>
+      opened(async (store) => {
+        await store.import([gateway, second]);
+        const [one, two] = await store.list();
+        assert.ok(one && two);
+        const changed = [{ before: one, after: { ...one, resources: "pstn=7", attrs: null, description: "" } }];
+        const ids = await store.change({ added: [{ ...second, id: two.id, group_id: 2 }], changed, removed: [two] });
+        assert.deepEqual(ids, [two.id]);
+        const after = await store.list();
+        assert.deepEqual(
+          after.map(({ resources, attrs, group_id }) => [resources, attrs, group_id]),
+          [
+            ["pstn=7", null, 1],
+            ["pstn=10", null, 2],
+          ],
+        );
+        await assert.rejects(store.change({ added: [second], changed, removed: [] }), { code: "CHANGED" });
+        assert.deepEqual(await store.list(), after);
+      }));
+    it("is reached by its Unix socket", async () => {
+      await server.allowSocket();
+      const url = `${server.url()}?socket=${encodeURIComponent(server.socket)}`;
+      await opened((store) => store.import([gateway]), url);
+      await opened(async (store) => assert.equal((await store.list())[0]?.dst_uri, gateway.dst_uri), url);
+      await assert.rejects(openStore(`${server.url()}?socket=/nowhere/at/all`, { table: TABLE }), { message: /there is no such socket/ });
+    });
     it("is enough when it may only be read: what operators decide goes to the file beside", async () => {
       await opened((store) => store.import([gateway]));
       const readOnly = server.url("reader", "only/reads");
@@ -97,7 +123,16 @@ for (const kind of DATABASE_KINDS)
         });
         assert.equal(await states.settled(), true);
         await states.close();
-        await assert.rejects(store.add(second), { code: "FAILED", message: /this user may not do that/ });
+        await assert.rejects(store.add(second), {
+          code: "DENIED",
+          message:
+            /^Cannot write database ".*": this user may only read it, want one who may INSERT, UPDATE and DELETE in table "load_balancer" \(/,
+        });
+        const [row] = await store.list();
+        assert.ok(row);
+        await assert.rejects(store.change({ added: [], changed: [{ before: row, after: { ...row, group_id: 4 } }], removed: [] }), {
+          code: "DENIED",
+        });
       }, readOnly);
       assert.ok(existsSync(join(folder, "own.db")));
       await opened(async (store) => {
@@ -131,6 +166,36 @@ for (const kind of DATABASE_KINDS)
       await assert.rejects(openStore(server.url(), { table: "no_table" }), { code: "BAD_TABLE" });
       await server.execute("DELETE FROM version WHERE table_name IN ('old_table', 'no_table')");
     });
+    it("can be away at a start that has had its rows, and says so; a reload keeps what is in use", async () => {
+      await opened((store) => store.import([gateway, second]));
+      const errors: unknown[] = [];
+      const options = {
+        table: TABLE,
+        localUrl: `sqlite:${join(folder, "copies.db")}`,
+        startFromCopy: true,
+        log: { info() {}, error: (error: object) => errors.push(error) },
+      };
+      const before = await openStore(server.url(), options);
+      const loaded = await before.loadDestinations("copy");
+      await before.close(); // what it had to write down is written
+      assert.deepEqual([loaded.rows.length, loaded.copy, errors], [2, undefined, []]);
+      await server.stop();
+      let store: DestinationStore;
+      try {
+        await assert.rejects(openStore(server.url(), { ...options, startFromCopy: false }), { code: "CANNOT_OPEN" });
+        await assert.rejects(openStore(server.url(), { ...options, table: "another" }), { code: "CANNOT_OPEN" });
+        store = await openStore(server.url(), options);
+        const { rows, copy } = await store.loadDestinations("copy");
+        assert.deepEqual(rows, loaded.rows);
+        assert.match(copy?.reason ?? "", /nobody listens there$/);
+        assert.ok(Math.abs((copy?.savedAtMs ?? 0) - Date.now()) < 60_000);
+        await assert.rejects(store.loadDestinations(), { code: "CANNOT_OPEN" });
+      } finally {
+        await server.start();
+      }
+      assert.equal((await store.loadDestinations()).copy, undefined);
+      await store.close();
+    });
     it("is read again when it is back: nothing has to be connected", () =>
       opened(async (store) => {
         await store.import([gateway]);
@@ -152,10 +217,10 @@ for (const kind of DATABASE_KINDS)
         500,
       );
       try {
-        await assert.rejects(work, { code: "FAILED", message: /no answer within 0\.5 s/ });
+        await assert.rejects(work, { code: "CANNOT_OPEN", message: /no answer within 0\.5 s/ });
         await assert.rejects(
           onServer(place, (db) => db.selectFrom(TABLE).select("id").execute(), 500),
-          { code: "FAILED", message: /no answer within 0\.5 s/ },
+          { code: "CANNOT_OPEN", message: /no answer within 0\.5 s/ },
         );
       } finally {
         server.resume();

@@ -30,7 +30,7 @@ after(async () => {
   rmSync(folder, { recursive: true });
 });
 
-async function start(table = "load_balancer", flushMs = 2_000): Promise<DestinationStateStore> {
+async function start(table = "load_balancer", flushMs = 5_000): Promise<DestinationStateStore> {
   const store = await openStore(`sqlite:${file}`, { table });
   const states = store.states(log, { flushMs });
   running.push({ store, states });

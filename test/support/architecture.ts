@@ -50,6 +50,7 @@ const ADAPTERS = [
 const FLOORS: readonly (readonly string[])[] = [
   ["main", "index"],
   ["cli"],
+  ["bench"],
   ["demo"],
   ["server"],
   ADAPTERS,

@@ -29,14 +29,26 @@ export function makeWorkplace(): Workplace {
   };
 }
 
+type Register = (program: Command, terminal: Terminal) => void;
+
 /** Runs a command as main does, with what it writes caught. Wrong usage rejects, with commander's error. */
-export async function runCommand(register: (program: Command, terminal: Terminal) => void, ...args: string[]): Promise<Outcome> {
+export async function runCommand(register: Register, ...args: string[]): Promise<Outcome> {
+  return runWith({}, register, ...args);
+}
+
+/** As {@link runCommand}, with somebody at the terminal who gives this answer to each question, or with another environment. */
+export async function runWith(
+  { environment = {}, answer }: { environment?: Terminal["environment"]; answer?: (question: string) => boolean },
+  register: Register,
+  ...args: string[]
+): Promise<Outcome> {
   const printed: string[] = [];
   const complained: string[] = [];
   let exitCode = 0;
   const program = new Command("headroom").exitOverride().configureOutput({ writeErr: () => {} });
   register(program, {
-    environment: {},
+    environment,
+    confirm: answer && (async (question) => answer(question)),
     print: (line) => printed.push(line),
     complain: (line) => complained.push(line),
     exitCode: (code) => {

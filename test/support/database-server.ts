@@ -111,6 +111,16 @@ export class DatabaseServer implements AsyncDisposable {
     await this.execute([made, ...tables.map((table) => `GRANT ${rights} ON ${table} TO ${user}`)].join(";\n"));
   }
 
+  /** The `socket` of its address. */
+  get socket(): string {
+    return this.kind === "mysql" ? join(this.folder, "socket") : this.folder;
+  }
+
+  /** Has it let the administrator in by the Unix socket; to MariaDB that is somebody else. */
+  async allowSocket(): Promise<void> {
+    if (this.kind === "mysql") await this.execute(`GRANT ALL ON *.* TO '${ADMINISTRATOR}'@'localhost' IDENTIFIED BY '${PASSWORD}'`);
+  }
+
   /** Kills it, as kill -9 does. */
   async stop(): Promise<void> {
     const server = this.#process;

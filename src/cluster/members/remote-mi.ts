@@ -20,6 +20,8 @@ export const MAX_AGE_MS = 10_000;
 export const MAX_REMEMBERED = 4_096;
 const MAX_METHOD_CHARS = 128;
 const MAX_ID_CHARS = 64;
+/** Of the name of who asks, which is that of a token; what is longer is cut off. */
+const MAX_BY_CHARS = 128;
 /** Room for what stands around an answer in its message. */
 const FRAME_CHARS = 512;
 
@@ -34,6 +36,8 @@ const RequestSchema = Type.Object(
     /** By the clock of Redis, milliseconds since 1970. */
     atMs: Type.Number(),
     method: Type.String({ minLength: 1, maxLength: MAX_METHOD_CHARS }),
+    /** Who asked the node. */
+    by: Type.Optional(Type.String({ maxLength: MAX_BY_CHARS })),
     params: Type.Optional(Type.Union([Type.Array(Type.Unknown()), Type.Record(Type.String(), Type.Unknown())])),
   },
   { additionalProperties: false },
@@ -75,8 +79,8 @@ export interface RemoteMiPorts {
   readonly self: Pick<NodeIdentity, "nodeId" | "incarnation">;
   readonly clock: ClusterClock;
   readonly members: RemoteMembers;
-  /** Runs a method here. Never rejects. @param fromNode who asks */
-  run(method: string, params: RemoteParams | undefined, fromNode: number): Promise<RemoteOutcome>;
+  /** Runs a method here. Never rejects. @param fromNode which node asks @param by who asked it */
+  run(method: string, params: RemoteParams | undefined, fromNode: number, by?: string): Promise<RemoteOutcome>;
 }
 
 /** What came of requests to and from other nodes. */
@@ -97,6 +101,13 @@ export class RemoteMiCounters {
   mi_refused_twice = 0;
   mi_refused_method = 0;
   mi_refused_busy = 0;
+}
+
+/** A method that is to be run, as a request has it. */
+interface Wish {
+  readonly method: string;
+  readonly params?: RemoteParams;
+  readonly by?: string;
 }
 
 interface Asked {
@@ -120,34 +131,36 @@ export class RemoteMi {
     link.subscribe(keys.channelOf(self.nodeId), (message) => this.#answer(message));
   }
 
-  /** Runs a method on each living node, this one too; answers in the order of their ids. A node that does not answer is an error entry. Never rejects. */
-  async broadcast(method: string, params: RemoteParams | undefined): Promise<readonly RemoteNodeOutcome[]> {
+  /** Runs a method on each living node, this one too; answers in the order of their ids. A node that does not answer is an error entry. Never rejects. @param by who asks */
+  async broadcast(method: string, params: RemoteParams | undefined, by?: string): Promise<readonly RemoteNodeOutcome[]> {
     const { self, members } = this.#ports;
     const others = members.nodes().filter(({ nodeId, isAlive }) => isAlive && nodeId !== self.nodeId);
     const ids = others.map(({ nodeId }) => nodeId);
-    const answers = this.#ask(0, ids, method, params);
-    answers.push([self.nodeId, LOCAL_ONLY.has(method) ? Promise.resolve(NOT_REMOTE) : this.#runHere(method, params)]);
+    const wanted = wish(method, params, by);
+    const answers = this.#ask(0, ids, wanted);
+    answers.push([self.nodeId, LOCAL_ONLY.has(method) ? Promise.resolve(NOT_REMOTE) : this.#runHere(wanted)]);
     const outcomes = await Promise.all(answers.map(async ([nodeId, answer]) => ({ nodeId, ...(await answer) })));
     return outcomes.sort((a, b) => a.nodeId - b.nodeId);
   }
 
-  /** Runs a method on one node, this one or another. Never rejects; `undefined`: there is no living node of this id. */
-  async send(nodeId: number, method: string, params: RemoteParams | undefined): Promise<RemoteOutcome | undefined> {
+  /** Runs a method on one node, this one or another. Never rejects; `undefined`: there is no living node of this id. @param by who asks */
+  async send(nodeId: number, method: string, params: RemoteParams | undefined, by?: string): Promise<RemoteOutcome | undefined> {
     const { self, members } = this.#ports;
-    if (nodeId === self.nodeId) return LOCAL_ONLY.has(method) ? NOT_REMOTE : this.#runHere(method, params);
+    const wanted = wish(method, params, by);
+    if (nodeId === self.nodeId) return LOCAL_ONLY.has(method) ? NOT_REMOTE : this.#runHere(wanted);
     if (!members.nodes().some((node) => node.nodeId === nodeId && node.isAlive)) return undefined;
-    const [only] = this.#ask(nodeId, [nodeId], method, params);
+    const [only] = this.#ask(nodeId, [nodeId], wanted);
     return only?.[1];
   }
 
   /** @param to 0 for all */
-  #ask(to: number, nodeIds: readonly number[], method: string, params: RemoteParams | undefined): [number, Promise<RemoteOutcome>][] {
+  #ask(to: number, nodeIds: readonly number[], wanted: Wish): [number, Promise<RemoteOutcome>][] {
     if (nodeIds.length === 0) return [];
     const { link, keys, wire, clock, members } = this.#ports;
     const id = randomUUID();
-    const request = { id, to, atMs: members.redisNowMs(), method, ...(params && { params }) };
+    const request = { id, to, atMs: members.redisNowMs(), ...wanted };
     const message = textOf(() => wire.encode(request));
-    const refusal = this.#refusalOf(method, message);
+    const refusal = this.#refusalOf(wanted.method, message);
     if (refusal !== undefined || message === undefined) return nodeIds.map((nodeId) => [nodeId, Promise.resolve(refusal ?? NOT_REMOTE)]);
     this.counters.mi_asked++;
     const asked: Asked = { waiting: new Map(), charsLeft: MAX_ANSWERS_CHARS };
@@ -179,7 +192,7 @@ export class RemoteMi {
     return undefined;
   }
 
-  async #runHere(method: string, params: RemoteParams | undefined): Promise<RemoteOutcome> {
+  async #runHere({ method, params, by }: Wish): Promise<RemoteOutcome> {
     const { clock, run, self } = this.#ports;
     const late = Promise.withResolvers<RemoteOutcome>();
     const stop = clock.after(ANSWER_WAIT_MS, () => {
@@ -187,7 +200,7 @@ export class RemoteMi {
       late.resolve(failure(`No answer within ${ANSWER_WAIT_MS} ms: it may still finish`));
     });
     try {
-      return await Promise.race([run(method, params, self.nodeId), late.promise]);
+      return await Promise.race([run(method, params, self.nodeId, by), late.promise]);
     } finally {
       stop();
     }
@@ -212,15 +225,15 @@ export class RemoteMi {
       counters.mi_refused_busy++;
       this.#tell(nodeId, body.id, failure(`Not run: ${MAX_RUNNING} methods run for other nodes`));
     } else {
-      void this.#runFor(nodeId, body.id, body.method, body.params as RemoteParams | undefined);
+      void this.#runFor(nodeId, body.id, wish(body.method, body.params as RemoteParams | undefined, body.by));
     }
   }
 
-  async #runFor(nodeId: number, id: string, method: string, params: RemoteParams | undefined): Promise<void> {
+  async #runFor(nodeId: number, id: string, { method, params, by }: Wish): Promise<void> {
     this.counters.mi_run++;
     this.#running++;
     try {
-      this.#tell(nodeId, id, await this.#ports.run(method, params, nodeId));
+      this.#tell(nodeId, id, await this.#ports.run(method, params, nodeId, by));
     } catch {
       this.#tell(nodeId, id, failure("Command failed, the log of the node says why"));
     } finally {
@@ -263,6 +276,10 @@ export class RemoteMi {
     this.#remembered.add(key);
     return true;
   }
+}
+
+function wish(method: string, params: RemoteParams | undefined, by: string | undefined): Wish {
+  return { method, ...(params && { params }), ...(by !== undefined && { by: by.slice(0, MAX_BY_CHARS) }) };
 }
 
 const NOT_REMOTE: RemoteOutcome = { error: { code: 400, message: "Command cannot be run for another node" } };

@@ -16,9 +16,9 @@ export const clusterBroadcastMi = defineMethod({
   writes: () => true,
   isLocalOnly: true,
   available: ({ cluster }) => cluster !== undefined,
-  async run(params, { ports }) {
+  async run(params, { ports, asker }) {
     const { cluster, method, params: own } = readRemoteCall(params, ports.cluster);
-    const answers = await cluster.broadcast(method, own);
+    const answers = await cluster.broadcast(method, own, asker.name);
     return { Nodes: answers.map(({ nodeId, ...outcome }) => ({ node_id: nodeId, ...outcome })) };
   },
 });

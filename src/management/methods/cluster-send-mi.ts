@@ -14,12 +14,12 @@ export const clusterSendMi = defineMethod({
   writes: () => true,
   isLocalOnly: true,
   available: ({ cluster }) => cluster !== undefined,
-  async run(params, { ports }) {
+  async run(params, { ports, asker }) {
     const { cluster, method, params: own } = readRemoteCall(params, ports.cluster);
     const nodeId = params.int("destination");
     if (nodeId < 1) throw new MiError(400, "Bad value for 'destination'");
     if (nodeId === cluster.nodeId) throw new MiError(400, "Local node specified as destination");
-    const outcome = await cluster.send(nodeId, method, own);
+    const outcome = await cluster.send(nodeId, method, own, asker.name);
     if (outcome === undefined) throw new MiError(400, "Destination down");
     return { Nodes: [{ node_id: nodeId, ...outcome }] };
   },

@@ -108,3 +108,8 @@ export const allMethods: readonly Method[] = [
   pikeList,
   pikeRm,
 ];
+
+/** The names by which people call the methods: short ones where there are such, as `lb_list`. */
+export function shortMethodNames(): string[] {
+  return allMethods.flatMap(({ name, aliases }) => (aliases === undefined || aliases.length === 0 ? [name] : aliases)).sort();
+}

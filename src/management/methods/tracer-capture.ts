@@ -8,6 +8,7 @@ export const tracerCapture = defineMethod({
   aliases: ["capture"],
   help: "tells for the Call-ID of a recent call its messages, each with time, direction and addresses, as far as they are still remembered",
   recipes: [["callid"]],
+  isForOperators: true, // it tells more than who calls whom: what was sent, where the media go
   available: ({ capture }) => capture !== undefined,
   run(params, { ports }) {
     const found = ports.capture?.(toWire(params.text("callid")));

@@ -43,7 +43,7 @@ export class TakenCalls {
     const endpoints = record && endpointsOf(record.snapshot, network.listeners);
     if (record === undefined || endpoints === undefined) {
       log.warn(
-        { did },
+        { did, callId: record?.snapshot.callId },
         `Call "${did}" is not taken over: ${record === undefined ? "what is told of it cannot be read" : "no listener reaches its parties any more"}`,
       );
       return;

@@ -18,7 +18,7 @@ import { MemoryRedis } from "../../support/memory-redis.ts";
 const REDIS_MS = 1_700_000_000_000;
 const keys = new Keys(1);
 
-type Run = (method: string, params: unknown, fromNode: number) => Promise<RemoteOutcome>;
+type Run = (method: string, params: unknown, fromNode: number, by?: string) => Promise<RemoteOutcome>;
 
 /** Nodes with ids from 1 on a Redis in memory; each answers its id and what it was asked. */
 function nodes(count: number, run?: Run) {
@@ -28,7 +28,7 @@ function nodes(count: number, run?: Run) {
   const made = members.map((self) => {
     const link = redis.link(`node ${self.nodeId}`);
     const wire = new Wire(self);
-    const calls: [method: string, params: unknown, fromNode: number][] = [];
+    const calls: [method: string, params: unknown, fromNode: number, by?: string][] = [];
     const remote = new RemoteMi({
       link,
       keys,
@@ -36,8 +36,8 @@ function nodes(count: number, run?: Run) {
       self,
       clock: { nowMs: clock.now, wallMs: clock.now, after: (ms, then) => clock.after(ms, then) },
       members: { nodes: () => members, redisNowMs: () => REDIS_MS + clock.nowMs },
-      run: (method, params, fromNode) => {
-        calls.push([method, params, fromNode]);
+      run: (method, params, fromNode, by) => {
+        calls.push(by === undefined ? [method, params, fromNode] : [method, params, fromNode, by]);
         return run?.(method, params, fromNode) ?? Promise.resolve({ result: `${self.nodeId} ${method}` });
       },
     });
@@ -92,6 +92,17 @@ describe("a method for all nodes", () => {
     assert.deepEqual(cluster.second.calls, [
       ["lb_status", byName, 1],
       ["dlg_end_dlg", ["a", 1], 1],
+    ]);
+  });
+
+  it("says who asks, for the audit lists of the nodes, however long the name is", async () => {
+    const cluster = nodes(2);
+    await cluster.first.remote.broadcast("lb_reload", undefined, "anna");
+    await cluster.first.remote.send(2, "lb_reload", undefined, "x".repeat(1_000));
+    assert.deepEqual(cluster.first.calls, [["lb_reload", undefined, 1, "anna"]]);
+    assert.deepEqual(cluster.second.calls, [
+      ["lb_reload", undefined, 1, "anna"],
+      ["lb_reload", undefined, 1, "x".repeat(128)],
     ]);
   });
 

@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { importCfg } from "../../src/import/index.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+const FIXTURE = readFileSync(join(ROOT, "test/fixtures/import/beyond-rules.cfg"), "utf8");
+
+function moduleOf(cfg: string, flavor?: "opensips" | "kamailio"): string {
+  const { module } = importCfg(cfg, { flavor, script: "routes.ts" });
+  assert.ok(module !== undefined);
+  return module;
+}
+
+/** What the statements of a main route become, without indentation and lines of the script. */
+function translated(script: string, flavor?: "opensips" | "kamailio"): string[] {
+  const [, body = ""] =
+    /function routeMain\(_?call: Call\): boolean \{\n([\s\S]*?)\n\}/.exec(moduleOf(`route {\n${script}\n}`, flavor)) ?? [];
+  return body
+    .split("\n")
+    .map((line) => line.trim().replace(/ \/\/ line \d+$/, ""))
+    .filter((line) => line !== "return false;");
+}
+
+describe("the route module that an import makes", () => {
+  it("has no mistake that the compiler finds, whatever the script", () => {
+    const scripts = [
+      FIXTURE,
+      'route { $var(i) = 1 + 2; $var(i) += 3; $var(t) = "a`\u0024{b}\\"" + $rU; if ($si == 10.0.0.0/8 and src_ip != 192.0.2.1) { $rd = "x.example:5070"; } if (!$avp(no)) exit; }',
+      'route { while ($var(i) < 5) { $var(i) = $var(i) + 1; if ($var(i) == 3) break; } switch ($rU) { case "1": exit; } drop(); xlog("late"); }',
+      'route { if (route(1)) { setflag(3); } if (isflagset(3) || pike_check_req()) t_relay("udp:192.0.2.1:5060"); append_hf("no colon"); }\nroute[1] { return(1); }\nroute[a-b] { }\nroute[a_b] { route(a-b); }',
+      'request_route { if (!ds_select_dst("1", "4", "3")) { sl_send_reply("404", "None"); exit; } t_on_failure("F"); t_relay(); }\nfailure_route[F] { if (t_check_status("5..|408")) { ds_mark_dst("ip"); if (ds_next_dst()) { t_on_failure("F"); t_relay(); } } $var(x) = $xavp(_dsdst_=>attrs); }',
+      'route { if ($hdr(X-*/) == "*/") { xlog("*/ \u0024{x} `"); } lb_count_call($si, $sp, -1, "a"); lb_is_destination($si, $sp, 1, 1); }',
+    ];
+    const folder = mkdtempSync(join(tmpdir(), "headroom-import-"));
+    try {
+      const files = scripts.map((_, i) => `made${i}.ts`);
+      for (const [i, script] of scripts.entries()) writeFileSync(join(folder, `made${i}.ts`), moduleOf(script));
+      writeFileSync(join(folder, "package.json"), '{"type":"module"}');
+      const { compilerOptions } = JSON.parse(readFileSync(join(ROOT, "tsconfig.json"), "utf8"));
+      const options = {
+        ...compilerOptions,
+        paths: { "headroom-sip": [join(ROOT, "src/index.ts")] },
+        typeRoots: [join(ROOT, "node_modules/@types")],
+      };
+      writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions: options, files }));
+      const { status, stdout } = spawnSync(join(ROOT, "node_modules/.bin/tsc"), ["-p", folder], { encoding: "utf8", timeout: 60_000 });
+      assert.equal(status, 0, stdout);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it("names the line of the script behind each statement, and asks for what has no counterpart", () => {
+    const { module = "", findings, lines } = importCfg(FIXTURE, { script: "./routes.ts" });
+    assert.match(module, /call\.ruriUser = "49" \+ call\.ruriUser; \/\/ line 24\n/);
+    assert.match(module, /if \(call\.lb\.code === -2\) \{ \/\/ line 40\n/);
+    assert.match(module, /const decide = \{\n {2}\/\*\* check_address\(1, \$si, \$sp, \$proto\), line 34 \*\/\n {2}line34: true,\n\};/);
+    assert.deepEqual(
+      findings.filter(({ fate }) => fate === "todo").map(({ line }) => line),
+      [34, 38],
+    );
+    assert.ok(lines.some(({ text }) => text === '  script: "./routes.ts"'));
+    assert.ok(!lines.some(({ text }) => text.includes("rules")));
+  });
+
+  const statements = [
+    { cfg: 'strip(2); prefix("+49");', ts: ["call.ruriUser = call.ruriUser.slice(2);", 'call.ruriUser = "+49" + call.ruriUser;'] },
+    { cfg: '$ru = "sip:" + $rU + "@192.0.2.1";', ts: [`call.requestUri = \`sip:\${call.ruriUser}@192.0.2.1\`;`] },
+    { cfg: 'lb_start(2, "a;b", "rx");', ts: ['call.lb.start(2, "a;b", "r");'] },
+    { cfg: 'append_hf("X-A: $fU\\r\\n");', ts: ['call.addHeader("X-A", call.from.user);'] },
+    { cfg: "$T_fr_timeout = 2;", ts: ["call.answerWithinMs = 2 * 1000;"] },
+    { cfg: 'xlog("L_ERR", "no $rU");', ts: [`call.log.error(\`no \${call.ruriUser}\`);`] },
+    { cfg: 'if (has_totag()) { exit; } record_route(); create_dialog("P");', ts: ['call.createDialog("P");'] },
+    {
+      cfg: 'if ($rU == "1") { exit; } else if ($rU == "2") { exit; }',
+      ts: ['if (same(call.ruriUser, "1")) {', "return true;", '} else if (same(call.ruriUser, "2")) {', "return true;", "}"],
+    },
+    { cfg: 'if (t_check_status("486|6..")) exit;', ts: ['if (call.statusIs("486|6..")) {', "return true;", "}"] },
+    { cfg: 'if (t_check_status("^50")) exit;', ts: ["if (matches(String(call.status), /^50/)) {", "return true;", "}"] },
+    { cfg: "ds_select_dst(1, 4);", ts: ["call.ds.selectDst(1, 11);"] },
+    { cfg: 'ds_select_dst("1", "4");', ts: ["call.ds.selectDst(1, 4);"], flavor: "kamailio" as const },
+    { cfg: "rtpengine_offer();", ts: ["// line 2, not translated: rtpengine_offer(): media is not relayed"] },
+  ];
+  for (const { cfg, ts, flavor } of statements) it(`writes ${ts[0]} for ${cfg}`, () => assert.deepEqual(translated(cfg, flavor), ts));
+
+  it("lets nothing of the script out of a text or a comment", () => {
+    const made = moduleOf(
+      'route { xlog("`\u0024{process.exit()}`\\"; process.exit(); //"); mystery("*/ process.exit(); /*\n process.exit();"); }\nroute[\n] { }',
+    );
+    const withoutTexts = made.replace(/"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`/g, '""').replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, "");
+    assert.doesNotMatch(withoutTexts, /process/);
+  });
+});
+
+describe("a report of rules alone", () => {
+  it("counts what a module could have", () => {
+    assert.equal(importCfg('route { lb_start(1, "a"); t_relay(); }').beyondRules, 0);
+    assert.equal(importCfg('route { prefix("9"); lb_start(1, "a"); t_relay(); }').beyondRules, 1);
+  });
+});
