@@ -43,7 +43,9 @@ async function measure(destinations: number, readers: number, share: number): Pr
       throw error;
     },
   });
-  const server = createServer((_request, response) => feed.handle(response, { by: "", role: "viewer", needsToken: false, methods: [], mi: "/mi" }));
+  const server = createServer((_request, response) =>
+    feed.handle(response, { by: "", role: "viewer", needsToken: false, methods: [], mi: "/mi" }),
+  );
   await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
   const child = fork(import.meta.filename, ["--read", `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, String(readers)]);
 

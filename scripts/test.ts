@@ -31,7 +31,17 @@ interface Tally {
 const SUITES = ["unit", "e2e", "peers", "all"] as const;
 
 /** End-to-end tests that measure, in `test/e2e`, without `.test.ts`. */
-const MEASURING = ["cluster-exact", "cluster-redis", "cluster-status", "demo", "die-and-return", "overload", "retransmission", "spread"];
+const MEASURING = [
+  "cluster-exact",
+  "cluster-redis",
+  "cluster-status",
+  "dashboard-many",
+  "demo",
+  "die-and-return",
+  "overload",
+  "retransmission",
+  "spread",
+];
 
 function testFiles(): { unit: string[]; e2e: string[]; measuring: string[]; peers: string[] } {
   const all = globSync("test/**/*.test.ts").sort();

@@ -12,7 +12,11 @@ describe("what a browser loads", () => {
       slim('/** Why.\n * @param {x} y\n */\nfunction f() {\n  // so\n  return "//"; // as it is\n\n}\n'),
       'function f() {\nreturn "//"; // as it is\n}\n',
     );
-    assert.equal(slim("/** @type {x} */ (y).z();\n  a();\n  /** b */\n"), "/** @type {x} */ (y).z();\na();\n", "a cast is part of its line");
+    assert.equal(
+      slim("/** @type {x} */ (y).z();\n  a();\n  /** b */\n"),
+      "/** @type {x} */ (y).z();\na();\n",
+      "a cast is part of its line",
+    );
     assert.equal(slim("/* A */\na {\n  color: red;\n}\n"), "a {\ncolor: red;\n}\n");
   });
 

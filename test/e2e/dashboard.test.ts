@@ -81,7 +81,7 @@ describe("the dashboard in a browser", () => {
         await headroom.mi("dlg_end_dlg", [callid]);
       await caller.kill();
     }
-    await page.getByRole("link", { name: "Destinations" }).click();
+    await page.getByRole("link", { name: "Destinations", exact: true }).click();
     await waitFor("the bar is empty again", 8_000, async () => (await bar.getAttribute("aria-valuetext")) === "0 of 30 pstn, 30 free");
     assertClean(watched);
     await watched.context.close();

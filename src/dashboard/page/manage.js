@@ -212,8 +212,9 @@ export class DestinationDialog {
         form: () => resizeForm(destination),
       },
     ];
-    const methods = this.#model.hello?.methods ?? [];
-    return all.filter((action) => action !== false).filter(({ method }) => methods.includes(method));
+    // A viewer is told of none of them, and sees what others may do.
+    const { methods = [], role } = this.#model.hello ?? {};
+    return all.filter((action) => action !== false).filter(({ method }) => role !== "operator" || methods.includes(method));
   }
 
   /** @param {Action} action */
