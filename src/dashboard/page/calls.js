@@ -110,7 +110,7 @@ export class Calls {
     );
     /** @type {[string, (Node | string)[], string][]} */
     const cells = [
-      ["State", [STATES[state] ?? `${state}`], ""],
+      ["State", [STATES[state] ?? `${state}`], "number"],
       ["Since", [since], "number"],
       ["From", [from], "uri"],
       ["To", [to], "uri"],
