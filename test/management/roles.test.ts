@@ -224,6 +224,33 @@ describe("limits of one client", () => {
     }
   });
 
+  it("hold for paths that are none and for methods of HTTP that are not answered, too", async () => {
+    const limited = await createManagementServer(fakePorts(), { ...SERVER, requestsPerSecond: 1 });
+    try {
+      for (const options of [{ path: "/nothing" }, { method: "PUT" }]) {
+        const answers = await Promise.all([1, 2, 3, 4, 5].map(() => request(limited.url, options)));
+        assert.ok(answers.some(({ status }) => status === 429));
+      }
+    } finally {
+      await limited.close();
+    }
+  });
+
+  it("keep nobody out whose token was right there before, whatever the others send", async () => {
+    const limited = await createManagementServer(fakePorts(), { ...SERVER, requestsPerSecond: 5 });
+    const statusOf = async (headers: readonly (readonly [string, string])[]) =>
+      (await post(limited.url, { jsonrpc: "2.0", id: 1, method: "pwd" }, headers)).status;
+    const anna = [["Authorization", "Bearer token-of-anna"]] as const;
+    try {
+      assert.equal(await statusOf(anna), 200);
+      const strangers = await Promise.all(Array.from({ length: 30 }, () => statusOf([])));
+      assert.ok(strangers.includes(429));
+      assert.equal(await statusOf(anna), 200);
+    } finally {
+      await limited.close();
+    }
+  });
+
   it("keep who guesses from trying, and nobody out whose token was right there before", async () => {
     const guarded = fakePorts();
     const other = await createManagementServer(guarded, SERVER);
