@@ -117,7 +117,7 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
   const askers = new WeakMap<FastifyRequest, Asker>();
   function admitAnybody(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
     const refusal = gate.admitAnybody(request.ip);
-    if (refusal === undefined) return done();
+    if (refusal === undefined) return void done();
     ports.counters?.refused(refusal.status);
     refuse(reply, refusal);
   }
