@@ -7,7 +7,7 @@ import { ScriptCalls } from "./script-calls.ts";
 import { type Expression, HELPERS, ScriptValues } from "./script-values.ts";
 import { isSelection } from "./selection.ts";
 import type { Assignment, Block, Call, CfgFile, Statement, Test } from "./tree.ts";
-import { lineOf, wordsOf } from "./words.ts";
+import { callInWords, lineOf, wordsOf } from "./words.ts";
 
 /** What a condition of the script is: known for every initial INVITE, or to be asked. */
 type Asked = boolean | string;
@@ -219,7 +219,7 @@ class ModuleWriter {
     const lines = this.#calls.statement(call);
     if (lines !== undefined) return { lines: this.#marked(lines, call, scope), ends: false };
     const why = whyNot(name);
-    const words = `${name}(${args.join(", ").slice(0, 80)})`;
+    const words = callInWords(call);
     return { lines: this.#untranslated(line, why === undefined ? words : `${words}: ${why}`, scope), ends: false };
   }
 
