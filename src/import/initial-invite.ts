@@ -43,7 +43,8 @@ export function knownAnswer(test: Test): boolean | undefined {
   // A number that is missing, a length, the proxy's own address: what a good call does not show.
   if ((right === "NULL" || right === "null" || right === "$null") && /^\$(?:rU|fU|tU|ru|du)$/.test(left)) return operator === "!=";
   if (/^(?:msg:len|\$ml)$/.test(left)) return operator === "<" || operator === "<=";
-  if (right === "myself") return left.startsWith("from_") || left.startsWith("src") ? undefined : operator === "==";
+  // Nobody calls from the proxy's own address.
+  if (right === "myself") return left.startsWith("from_") ? undefined : (operator === "==") !== left.startsWith("src");
   return undefined;
 }
 

@@ -65,3 +65,15 @@ export function posixToJs(expression: string): string {
     .replaceAll("[:alnum:]", "A-Za-z0-9")
     .replaceAll("[:space:]", "\\s");
 }
+
+/** Whether all that a rule matches is matched by another one, which does the same with it. */
+export function isWithin(rule: { readonly [key: string]: Value } = {}, wider: { readonly [key: string]: Value } = {}): boolean {
+  const { match, ...action } = rule;
+  const { match: widerMatch, ...widerAction } = wider;
+  const isSame = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
+  const asked = Object.entries((match ?? {}) as Match);
+  return (
+    isSame(action, widerAction) &&
+    Object.entries((widerMatch ?? {}) as Match).every(([key, value]) => asked.some((each) => isSame(each, [key, value])))
+  );
+}

@@ -13,7 +13,7 @@ import {
 } from "./initial-invite.ts";
 import { BY_PROXY, whyNot } from "./known-calls.ts";
 import { MAX_CALLS, MAX_PATHS, MAX_STEPS } from "./limits.ts";
-import { askedBy, type Match } from "./match.ts";
+import { askedBy, isWithin, type Match } from "./match.ts";
 import type { NewConfig, Value } from "./new-config.ts";
 import { asksWho, asksWhoIn, isGuard } from "./security.ts";
 import { isSelection, type Selection, selectionOf } from "./selection.ts";
@@ -392,16 +392,4 @@ export function importRoutes(cfg: CfgFile, config: NewConfig, findings: Findings
 
 function withoutSelection({ selection: _, ...way }: Way): Way {
   return way;
-}
-
-/** Whether all that a rule matches is matched by another one, which does the same with it. */
-function isWithin(rule: { readonly [key: string]: Value } = {}, wider: { readonly [key: string]: Value } = {}): boolean {
-  const { match, ...action } = rule;
-  const { match: widerMatch, ...widerAction } = wider;
-  const isSame = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
-  const asked = Object.entries((match ?? {}) as Match);
-  return (
-    isSame(action, widerAction) &&
-    Object.entries((widerMatch ?? {}) as Match).every(([key, value]) => asked.some((each) => isSame(each, [key, value])))
-  );
 }
