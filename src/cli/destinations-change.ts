@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from "node:fs";
-import { type Address, Balancer, type FeedOptions, parseResources } from "../balancer/index.ts";
+import { type Address, Balancer, type FeedOptions, parseDestinationOptions, parseResources } from "../balancer/index.ts";
 import { type Config, loadConfig } from "../config/index.ts";
 import { type DestinationStore, faultsOf, type NewRow, openStore, type RowChanges, type StoredRow, StoreError } from "../store/index.ts";
 import { ImportError, parseDestinations } from "./destination-file.ts";
@@ -222,8 +222,13 @@ function problemsOf(rows: readonly StoredRow[], feeds: FeedOptions | undefined):
       attrs: attrs ?? undefined,
     })),
   );
+  // Rows that count their calls together are meant to be one destination.
+  const isPool = ([{ attrs }, ...others]: readonly [StoredRow, ...StoredRow[]]) => {
+    const { shared } = parseDestinationOptions(attrs ?? undefined);
+    return shared !== undefined && others.every((other) => parseDestinationOptions(other.attrs ?? undefined).shared === shared);
+  };
   const twice = [...Map.groupBy(usable, ({ group_id, dst_uri }) => `Group ${group_id} has "${dst_uri}"`)].filter(
-    ([, { length }]) => length > 1,
+    ([, same]) => same.length > 1 && !isPool(same as [StoredRow, ...StoredRow[]]),
   );
   return [...problems, ...twice.map(([what, same]) => `${what} more than once: destinations ${same.map(({ id }) => id).join(", ")}`)];
 }
