@@ -103,6 +103,7 @@ export async function importFile(file: string, options: ChangeOptions & { readon
   }
   await carryOut(options, terminal, "migrate", (rows) => {
     const plan = planImport(entries, rows, mode);
+    if (entries.length === 0) refuseEmptying(file, rows.length, options, terminal);
     const count = plan.added.length;
     return {
       plan,
@@ -115,6 +116,14 @@ export async function importFile(file: string, options: ChangeOptions & { readon
       ],
     };
   });
+}
+
+/** A file that somebody forgot to fill would take every call from every destination. @throws {ImportError} unless somebody wants that, or is asked */
+function refuseEmptying(file: string, count: number, { yes, dryRun, json: isJson }: ChangeOptions, terminal: Terminal): void {
+  const isAsked = isJson !== true && terminal.confirm !== undefined;
+  if (count === 0 || yes === true || dryRun === true || isAsked) return;
+  const all = count === 1 ? "the only destination" : `all ${count} destinations`;
+  throw new ImportError([`Cannot import ${file}: it has no destinations, --replace would remove ${all}: want --yes for that`]);
 }
 
 /** What was changed and removed. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
@@ -213,6 +213,7 @@ for (const kind of DATABASE_KINDS)
       const before = await openStore(server.url(), options);
       const loaded = await before.loadDestinations("copy");
       await before.close(); // what it had to write down is written
+      assert.equal(statSync(join(folder, "copies.db")).mode & 0o077, 0, "others may read its passwords");
       assert.deepEqual([loaded.rows.length, loaded.copy, errors], [2, undefined, []]);
       await server.stop();
       let store: DestinationStore;
