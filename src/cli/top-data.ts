@@ -1,5 +1,6 @@
 import type { MiCall, MiResult } from "./mi-client.ts";
-import { clusterLine, isObject, plain } from "./mi-format.ts";
+import { clusterLine, isObject } from "./mi-format.ts";
+import { isoTime, plain } from "./terminal.ts";
 
 /** What `headroom top` asks for, in this order. Only the first must be answered: a balancer may be without probes. */
 export const TOP_CALLS: readonly MiCall[] = [
@@ -159,7 +160,7 @@ function statusOf(
   const { draining, drain_load: drainLoad, drain_deadline: deadline, enabled, registered, freeswitch, breaker, resting } = destination;
   const { rate_limit: rateLimit, over_rate: overRate, capacity_percent: percent } = destination;
   if (draining === "yes") {
-    const until = typeof deadline === "number" ? `, until ${new Date(deadline * 1000).toISOString().slice(11, 19)} UTC` : "";
+    const until = typeof deadline === "number" ? `, until ${isoTime(deadline * 1000).slice(11, 19)} UTC` : "";
     return { status: "draining", why: `${plain(drainLoad)} left${until}` };
   }
   if (enabled !== "yes") {
