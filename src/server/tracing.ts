@@ -36,6 +36,7 @@ export class Tracing {
   /** The packets of one millisecond keep their order by their microseconds, as there is no finer clock of the day. */
   #millisecond = 0;
   #ofMillisecond = 0;
+  #hasFailed = false;
 
   constructor(ports: TracingPorts) {
     this.#ports = ports;
@@ -87,7 +88,18 @@ export class Tracing {
     return this.#ring !== undefined || this.#hep !== undefined;
   }
 
-  #take(text: string, { transport, address: remote, port: remotePort, listener }: Endpoint, isReceived: boolean): void {
+  /** A copy that cannot be made is no reason to lose the message. */
+  #take(text: string, peer: Endpoint, isReceived: boolean): void {
+    try {
+      this.#keep(text, peer, isReceived);
+    } catch (error) {
+      if (this.#hasFailed) return;
+      this.#hasFailed = true;
+      this.#ports.log.error({ err: error, callId: callIdOf(text) }, "cannot copy a message, and tell of no further one");
+    }
+  }
+
+  #keep(text: string, { transport, address: remote, port: remotePort, listener }: Endpoint, isReceived: boolean): void {
     const { locals, wallMs } = this.#ports;
     const { address, port: localPort } = listener;
     const local = address === "0.0.0.0" || address === "::" ? locals.towards(remote) : address;
