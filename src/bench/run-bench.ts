@@ -74,12 +74,12 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
     const [sipPort = 0, callersPort = 0, ...ports] = await freeUdpPorts(LOOPBACK, 2 + DESTINATIONS);
     const dbUrl = `sqlite:${join(folder, "headroom.db")}`;
     await writeTable(dbUrl, ports);
-    const [started, callees, callers] = await Promise.all([
-      startBalancer(folder, settingsFor(sipPort, dbUrl)),
+    const [callees, callers] = await Promise.all([
       startAgent(agents, { type: "callees", ports }),
       startAgent(agents, { type: "callers", port: callersPort, target: sipPort, holdMs: HOLD_MS }),
     ]);
-    balancer = started;
+    // Last, and alone: what fails before leaves no balancer that nobody stops.
+    balancer = await startBalancer(folder, settingsFor(sipPort, dbUrl), options.signal);
     return await search(new Rig(balancer, callers, callees), endsAtMs, options);
   } finally {
     for (const agent of agents) agent.kill("SIGKILL");

@@ -6,7 +6,7 @@ import { ImportError, parseDestinations } from "./destination-file.ts";
 import { countsOf, describe, type ImportMode, isEmpty, linesOf, type Plan, planImport, planUpdate, shown } from "./destinations-plan.ts";
 import { type ReloadOptions, reload } from "./destinations-reload.ts";
 import { feedsOf } from "./feeds.ts";
-import { type Terminal, visible } from "./terminal.ts";
+import { printableJson, type Terminal, visible } from "./terminal.ts";
 
 /** Largest file to import: 100,000 rows of the widest kind take less. */
 const MAX_IMPORT_BYTES = 67_108_864;
@@ -244,7 +244,7 @@ function json({ added, changed, removed, unchanged }: Plan, ids: readonly number
     unchanged,
     ...rest,
   };
-  return JSON.stringify(result, undefined, 2);
+  return printableJson(result, 2);
 }
 
 function rowOf(id: number, rows: readonly StoredRow[], verb: string): StoredRow {

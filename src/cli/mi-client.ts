@@ -1,4 +1,4 @@
-import { plain } from "./mi-format.ts";
+import { plain } from "./terminal.ts";
 
 /** Where the management interface listens unless the configuration says otherwise. */
 export const DEFAULT_URL = "http://127.0.0.1:8888/mi";

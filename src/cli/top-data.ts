@@ -1,6 +1,7 @@
 import { describeStatus, FEED_STATES, type StatusWord } from "../health/index.ts";
 import type { MiCall, MiResult } from "./mi-client.ts";
-import { clusterLine, isObject, plain } from "./mi-format.ts";
+import { clusterLine, isObject } from "./mi-format.ts";
+import { isoTime, plain } from "./terminal.ts";
 
 /** What `headroom top` asks for, in this order. Only the first must be answered: a balancer may be without probes. */
 export const TOP_CALLS: readonly MiCall[] = [
@@ -170,7 +171,7 @@ function statusOf(
     full,
   });
   if (status === "draining" && typeof deadline === "number") {
-    return { status, why: `Until ${new Date(deadline * 1000).toISOString().slice(11, 19)} UTC: ${why}` };
+    return { status, why: `Until ${isoTime(deadline * 1000).slice(11, 19)} UTC: ${why}` };
   }
   if (status !== "up") return { status, why };
   return { status: full.length > 0 ? "full" : feedState === "stale" ? "stale" : factor < 1 ? "starting" : "up", why };

@@ -150,7 +150,7 @@ describe("the table of top", () => {
     const many = Array.from({ length: 200 }, (_, i) =>
       destination(i + 1, [["a-resource-with-a-long-name", i, 1_000_000]], { uri: `sip:${"x".repeat(100)}:5060` }),
     );
-    for (const columns of [40, 60, 80, 100, 132, 250]) {
+    for (const columns of [1, 20, 40, 60, 80, 100, 132, 250]) {
       for (const rows of [5, 10, 24, 60]) {
         const { lines } = drawTop(look(many), { ...WIDE, columns, rows, keys: true });
         assert.equal(lines.length, rows);
