@@ -8,7 +8,10 @@ import { Bench } from "../dispatch/support.ts";
 
 /** The lines of one metric, without its HELP and TYPE. */
 async function linesOf(families: readonly MetricFamily[], name: string): Promise<string[]> {
-  return (await printFamilies(families)).split("\n").filter((line) => line.startsWith(`${name}{`));
+  return (await printFamilies(families))
+    .toString()
+    .split("\n")
+    .filter((line) => line.startsWith(`${name}{`));
 }
 
 describe("the metrics of the dispatcher", () => {

@@ -16,13 +16,13 @@ function tracing({ ring = 1, towards = () => "192.0.2.1" }: { ring?: number; tow
 }
 
 describe("copies of messages", () => {
-  it("are found by their Call-ID, with the address that the peer sees of a wildcard listener", () => {
+  it("are found by their Call-ID, with the address that the peer sees of a wildcard listener", async () => {
     const { tracing: one } = tracing();
     const received: string[] = [];
     one.watching((text) => void received.push(text))(OPTIONS, PEER);
     one.sent?.(OPTIONS, PEER);
     assert.deepEqual(received, [OPTIONS]);
-    const { messages } = one.management.capture!("c1");
+    const { messages } = await one.management.capture!("c1");
     assert.deepEqual(
       messages.map(({ direction, local, remote }) => [direction, local, remote]),
       [
@@ -52,6 +52,6 @@ describe("copies of messages", () => {
     receive(OPTIONS, PEER);
     faulty.sent?.(OPTIONS, PEER);
     assert.equal(received, 2);
-    assert.deepEqual(told, ["cannot copy a message, and tell of no further one"]);
+    assert.deepEqual(told, ["cannot copy a message for captures: further failures are not logged"]);
   });
 });
