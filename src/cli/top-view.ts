@@ -275,11 +275,11 @@ const STATUS_STYLES: Readonly<Record<TopStatus, Style>> = {
   full: "yellow",
   stale: "yellow",
   draining: "yellow",
-  leaving: "yellow",
   rate: "yellow",
   resting: "yellow",
   withdrawn: "red",
   breaker: "red",
+  probing: "red",
   disabled: "red",
 };
 
