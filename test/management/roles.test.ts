@@ -21,7 +21,7 @@ before(async () => {
   changes = [];
   ports = fakePorts({
     changed: (entry) => void changes.push(entry),
-    capture: () => ({ messages: [], omitted: 0, oldest: undefined }),
+    capture: async () => ({ messages: [], omitted: 0, oldest: undefined }),
     audit: async () => ({ calls: 0, durationMs: 0, differences: [], freeswitch: [] }),
     streams: { "/events": (_request, response) => void response.end("told") },
   });
