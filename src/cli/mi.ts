@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { ask, checkUrl, DEFAULT_URL, MiFailure, type MiOptions } from "./mi-client.ts";
 import { formatResult } from "./mi-format.ts";
-import { visibleJson, visibleLines } from "./terminal.ts";
+import { printableJson, visibleLines } from "./terminal.ts";
 
 export { DEFAULT_URL, type MiOptions };
 
@@ -79,7 +79,7 @@ export async function runMethod(
   }
   try {
     const result = await ask({ method, params }, options);
-    output.out(options.json ? visibleJson(result) : visibleLines(format(result)));
+    output.out(options.json ? printableJson(result, 2) : visibleLines(format(result)));
     return 0;
   } catch (error) {
     if (!(error instanceof MiFailure)) throw error;

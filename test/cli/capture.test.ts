@@ -55,6 +55,12 @@ describe("the ladder of a call", () => {
     assert.ok(labelOf({ message: "A".repeat(500) }).length < 30);
   });
 
+  it("is made of messages only, whatever else is answered", () => {
+    const odd = { Messages: [null, {}, { ...CALL[0], remote: null }, CALL[0]], messages_omitted: "x" };
+    assert.equal(formatCapture(odd, true), formatCapture({ Messages: [CALL[0]] }, true));
+    assert.equal(formatCapture("x", true), "");
+  });
+
   it("is followed by what was left out, and by the messages where they are wanted", () => {
     const text = formatCapture({ Messages: CALL.slice(0, 2), messages_omitted: 3 }, true);
     assert.match(text, /\n3 further messages of the call are not shown\n/);
