@@ -289,7 +289,8 @@ async function compose(
     readCertificate: () => management && readCertificate(management, log),
     routerOf: (next) => createRouter(next, routingPorts),
   });
-  opened.push(retryTable({ loader, reloads, after, log }));
+  const retries = retryTable({ loader, reloads, after, log });
+  opened.push(() => retries.close());
 
   const hotRestart = new HotRestart({
     ...{ config, dialogs, balancer, feeds, layer, core, listeners, proxy, nowMs, log, spawn, former, leave, dispatch: dispatchWatch },
@@ -297,14 +298,14 @@ async function compose(
     settle: () => [operators.settled(), dispatchWatch.settled(), registrations?.settled()],
     closeCalls: () => keeper?.close(),
     retire: () => [
-      ...[operators, dispatchWatch, registrations, announcer, audit, gapPings, restoredPings].map((part) => part?.close()),
+      ...[operators, dispatchWatch, registrations, announcer, audit, gapPings, restoredPings, retries].map((part) => part?.close()),
       ...[watch.stop(), feeds?.stop()],
     ],
     finish: () => finishRequests({ proxy, layer, dialogs, timeoutMs: config.sip.stop_timeout * 1000, nowMs }),
   });
   statusListeners.push((change) => hotRestart.statusChanged(change));
   const statistics = new Statistics({
-    ...{ layer, proxy, dialogs, keeper, balancer, operators, registrations, cluster, overload, tracing },
+    ...{ layer, proxy, dialogs, keeper, balancer, operators, registrations, cluster, overload, tracing, table: loader },
     proxyCounters: counters,
     get transport() {
       return listeners.counters;

@@ -11,7 +11,7 @@ import { Findings, printFindings } from "./check-findings.ts";
 import { checkMachine } from "./check-machine.ts";
 import { checkRows } from "./check-table.ts";
 import { feedsOf } from "./feeds.ts";
-import { processTerminal, type Terminal, visible } from "./terminal.ts";
+import { printableJson, processTerminal, type Terminal, visible } from "./terminal.ts";
 
 interface CheckOptions {
   readonly config?: string;
@@ -45,7 +45,7 @@ async function check({ config: file, json }: CheckOptions, terminal: Terminal): 
   if (json) {
     const errors = findings.all.filter(({ severity }) => severity === "error").length;
     const counts = { errors, notices: findings.all.length - errors };
-    terminal.print(JSON.stringify({ configuration: name, usable: isUsable, ...counts, summary, findings: findings.all }, undefined, 2));
+    terminal.print(printableJson({ configuration: name, usable: isUsable, ...counts, summary, findings: findings.all }, 2));
     return;
   }
   for (const line of summary) terminal.print(visible(line));

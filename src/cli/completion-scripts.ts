@@ -34,8 +34,11 @@ _headroom_words() {
 _headroom() {
   local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} command="" position=0 i word isValue=0
   COMPREPLY=()
+  # Bash splits --option=value into three words.
+  if [[ $cur == = ]]; then cur=""; elif [[ $prev == = ]]; then prev=\${COMP_WORDS[COMP_CWORD-2]}; fi
   for (( i = 1; i < COMP_CWORD; i++ )); do
     word=\${COMP_WORDS[i]}
+    [[ $word == = ]] && continue
     if (( isValue )); then isValue=0; continue; fi
     case "$command $word" in
 ${cases(

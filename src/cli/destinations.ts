@@ -6,7 +6,7 @@ import { add, type ChangeOptions, importFile, type RowOptions, remove, update } 
 import { COLUMNS, shown } from "./destinations-plan.ts";
 import { feedsOf } from "./feeds.ts";
 import { TOKEN_HELP } from "./mi.ts";
-import { processTerminal, type Terminal, visible } from "./terminal.ts";
+import { printableJson, processTerminal, type Terminal, visible } from "./terminal.ts";
 import { writeNewFile } from "./write-file.ts";
 
 interface CommonOptions {
@@ -92,7 +92,7 @@ async function run(terminal: Terminal, command: () => Promise<void>): Promise<vo
 async function list({ config, json, showPasswords }: ListOptions, terminal: Terminal): Promise<void> {
   const rows = await readRows(config, showPasswords, terminal);
   if (json) {
-    terminal.print(JSON.stringify(rows, undefined, 2));
+    terminal.print(printableJson(rows, 2));
     return;
   }
   if (rows.length === 0) {

@@ -1,4 +1,5 @@
-import { formatTable, isObject, plain } from "./mi-format.ts";
+import { formatTable, isObject } from "./mi-format.ts";
+import { plain } from "./terminal.ts";
 
 /** What kamcmd prints of a text that is not there. */
 const NULL_TEXT = "<null string>";

@@ -1,4 +1,5 @@
-import { formatTable, isObject, plain } from "./mi-format.ts";
+import { formatTable, isObject } from "./mi-format.ts";
+import { plain } from "./terminal.ts";
 
 const FLAGS: Readonly<Record<string, string>> = {
   n: "full ones too, if none is free",

@@ -13,7 +13,7 @@ import {
   type ReadInclude,
   withoutSecrets,
 } from "../import/index.ts";
-import { processTerminal, type Terminal, visible } from "./terminal.ts";
+import { printableJson, processTerminal, type Terminal, visible } from "./terminal.ts";
 
 /** Most mistakes that are taken out of a new configuration, one a line, before it is given up. */
 const MAX_REPAIRS = 200;
@@ -89,11 +89,7 @@ function run(file: string, options: Options, terminal: Terminal): void {
   for (const [name, text] of isThere === undefined ? files : [isThere]) if (!write(name, text, isForced, terminal)) return;
   if (options.json) {
     terminal.print(
-      JSON.stringify(
-        { flavor: imported.flavor, config, ...(module !== undefined && { module }), findings: imported.findings },
-        undefined,
-        2,
-      ),
+      printableJson({ flavor: imported.flavor, config, ...(module !== undefined && { module }), findings: imported.findings }, 2),
     );
     return;
   }

@@ -1,3 +1,5 @@
+import { isoTime, plain } from "./terminal.ts";
+
 /** A management result as text for a terminal: a table where there are rows, else lines of `key: value`. */
 export function formatResult(result: unknown): string {
   if (isObject(result)) {
@@ -67,7 +69,7 @@ function formatFound(dialogs: readonly unknown[], matches: number): string {
       plain(from_uri),
       plain(to_uri),
       DIALOG_STATES[Number(state)] ?? plain(state),
-      Number(timestart) > 0 ? new Date(Number(timestart) * 1000).toISOString().replace(".000", "") : "-",
+      Number(timestart) > 0 ? isoTime(Number(timestart) * 1000).replace(".000", "") : "-",
       (Array.isArray(destinations) ? destinations.filter(isObject) : []).map(heldCell).join(", "),
     ]);
   const table = formatTable(["Call-ID", "From", "To", "State", "Up since", "Destinations"], rows);
@@ -140,9 +142,4 @@ function isNested(value: unknown): boolean {
 /** A JSON object. */
 export function isObject(value: unknown): value is Record<string, unknown> {
   return isNested(value) && !Array.isArray(value);
-}
-
-/** A value for a terminal. Attributes and SIP headers come from elsewhere: what they hold must not steer it. */
-export function plain(value: unknown): string {
-  return (value === null ? "-" : String(value ?? "")).replace(/[\u0000-\u001f\u007f-\u009f]/g, "?");
 }

@@ -42,11 +42,41 @@ async function askPerson(question: string): Promise<boolean> {
   }
 }
 
-/**
- * Text that a terminal shows as it stands: control characters, which a database or a file may hold, become visible escapes.
- */
+/** What steers a terminal, or turns the order of what is read: control characters, ends of lines, marks and overrides of direction. */
+const STEERING = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+
+/** Text that a terminal shows as it stands: what would steer it, which a database or a file may hold, becomes a visible escape. */
 export function visible(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  return text.replace(STEERING, (character) => {
+    const code = character.charCodeAt(0);
+    return code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`;
+  });
+}
+
+/** A value for a terminal where columns count: what would steer it becomes a question mark. */
+export function plain(value: unknown): string {
+  return (value === null ? "-" : String(value ?? "")).replace(STEERING, "?");
+}
+
+/** JSON for a terminal: what JSON leaves as it is and would steer it is escaped, which changes no value. */
+export function printableJson(value: unknown, indent?: number): string {
+  const escaped = (character: string): string =>
+    character < " " ? character : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`; // JSON's own line breaks
+  return JSON.stringify(value, undefined, indent).replace(STEERING, escaped);
+}
+
+/** A moment as ISO 8601, or a dash where it is none: who answers may write any number. @param ms since 1970 */
+export function isoTime(ms: number): string {
+  const date = new Date(ms);
+  return Number.isNaN(date.getTime()) ? "-" : date.toISOString();
+}
+
+/** Text of several lines for a terminal: as {@link visible}, but its lines, tabs and colours stay. */
+export function visibleLines(text: string): string {
+  return text
+    .split(/(\u001b\[[\d;]*m|[\t\n])/)
+    .map((part, i) => (i % 2 === 1 ? part : visible(part)))
+    .join("");
 }
 
 /** Environment of colours: `NO_COLOR` (no-color.org) counts when it is not empty. */

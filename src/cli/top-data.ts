@@ -1,5 +1,7 @@
+import { describeStatus, FEED_STATES, type StatusWord } from "../health/index.ts";
 import type { MiCall, MiResult } from "./mi-client.ts";
-import { clusterLine, isObject, plain } from "./mi-format.ts";
+import { clusterLine, isObject } from "./mi-format.ts";
+import { isoTime, plain } from "./terminal.ts";
 
 /** What `headroom top` asks for, in this order. Only the first must be answered: a balancer may be without probes. */
 export const TOP_CALLS: readonly MiCall[] = [
@@ -8,19 +10,8 @@ export const TOP_CALLS: readonly MiCall[] = [
   { method: "lb_probes" },
 ];
 
-/** How a destination stands to new calls. */
-export type TopStatus =
-  | "up"
-  | "full"
-  | "starting"
-  | "disabled"
-  | "draining"
-  | "leaving"
-  | "withdrawn"
-  | "stale"
-  | "breaker"
-  | "resting"
-  | "rate";
+/** How a destination stands to new calls: in the words of the dashboard, and in some more for what of `up` is worth a look. */
+export type TopStatus = StatusWord | "full" | "starting" | "stale";
 
 export interface TopResource {
   readonly name: string;
@@ -95,7 +86,7 @@ export function readTop(
   const counts = needed(statistics);
   const count = (name: string): number => numberOf(isObject(counts) ? counts[name] : 0);
   const probed = objects(probes !== undefined && "result" in probes ? member(probes.result, "Probes") : []);
-  const probeMs = new Map(probed.map((probe) => [numberOf(probe["id"]), typeof probe["last_ms"] === "number" ? probe["last_ms"] : null]));
+  const probeOf = new Map(probed.map((probe) => [numberOf(probe["id"]), probe]));
 
   const calls = count("dialog:processed_dialogs");
   const seconds = before === undefined ? 0 : (atMs - before.at) / 1000;
@@ -115,7 +106,7 @@ export function readTop(
       at: atMs,
       totals,
       cluster: isObject(cluster) ? clusterLine(cluster) : null,
-      destinations: objects(listed).map((destination) => describe(destination, probeMs)),
+      destinations: objects(listed).map((destination) => describe(destination, probeOf)),
     },
     counters: { at: atMs, calls },
   };
@@ -131,16 +122,17 @@ export function usedShare({ resources }: TopDestination): number {
   return Math.max(0, ...resources.map(({ load, max }) => (max > 0 ? load / max : load > 0 ? 1 : 0)));
 }
 
-function describe(destination: Record<string, unknown>, probeMs: ReadonlyMap<number, number | null>): TopDestination {
+function describe(destination: Record<string, unknown>, probeOf: ReadonlyMap<number, Record<string, unknown>>): TopDestination {
   const id = numberOf(destination["id"]);
+  const probe = probeOf.get(id);
   const resources = objects(destination["Resources"]).map(describeResource);
   return {
     id,
     group: numberOf(destination["group"]),
     uri: plain(destination["uri"]),
-    ...statusOf(destination, resources, probeMs.has(id)),
+    ...statusOf(destination, resources, probe),
     resources,
-    probeMs: probeMs.get(id) ?? null,
+    probeMs: typeof probe?.["last_ms"] === "number" ? probe["last_ms"] : null,
   };
 }
 
@@ -150,50 +142,40 @@ function describeResource(resource: Record<string, unknown>): TopResource {
   return { name: plain(resource["name"]), load, max, capacity: numberOf(resource["capacity"] ?? max), free: Math.max(0, max - load) };
 }
 
-/** As selection asks: what closes a destination first, what only narrows it last. */
+/** The one word for all that it has to say of itself, and why. */
 function statusOf(
   destination: Record<string, unknown>,
   resources: readonly TopResource[],
-  isProbed: boolean,
+  probe: Record<string, unknown> | undefined,
 ): Pick<TopDestination, "status" | "why"> {
-  const { draining, drain_load: drainLoad, drain_deadline: deadline, enabled, registered, freeswitch, breaker, resting } = destination;
-  const { rate_limit: rateLimit, over_rate: overRate, capacity_percent: percent } = destination;
-  if (draining === "yes") {
-    const until = typeof deadline === "number" ? `, until ${new Date(deadline * 1000).toISOString().slice(11, 19)} UTC` : "";
-    return { status: "draining", why: `${plain(drainLoad)} left${until}` };
+  const { draining, drain_deadline: deadline, freeswitch, breaker, capacity_percent: percent } = destination;
+  const feedState = FEED_STATES.find((state) => state === freeswitch) ?? "fresh";
+  const full = resources.filter(({ free }) => free === 0).map(({ name }) => name);
+  const factor = typeof percent === "number" ? percent / 100 : 1;
+  const [status, why] = describeStatus({
+    isEnabled: destination["enabled"] === "yes",
+    isAutoReenable: destination["auto-reenable"] === "on",
+    isProbed: probe !== undefined,
+    lastCode: numberOf(probe?.["last_code"]),
+    wasDrained: false, // the list does not tell: it stays disabled as if an operator had done it, who has asked for it
+    isDraining: draining === "yes",
+    drainLoad: numberOf(destination["drain_load"]),
+    isLeaving: destination["registered"] === "leaving",
+    isWithdrawn: feedState === "paused" || feedState === "leaving" || feedState === "idle-cpu",
+    feedState,
+    breaker: breaker === "open" || breaker === "trials" ? breaker : "closed",
+    restS: numberOf(destination["resting"]),
+    isOverRate: destination["over_rate"] === "yes",
+    callsPerSecond: numberOf(destination["rate_limit"]),
+    factor,
+    full,
+  });
+  if (status === "draining" && typeof deadline === "number") {
+    return { status, why: `Until ${isoTime(deadline * 1000).slice(11, 19)} UTC: ${why}` };
   }
-  if (enabled !== "yes") {
-    const why = isProbed && destination["auto-reenable"] === "on" ? "a good probe enables it again" : "lb_status enables it again";
-    return { status: "disabled", why };
-  }
-  if (registered === "leaving") return { status: "leaving", why: `its registration has ended: ${plain(destination["registration_end"])}` };
-  if (freeswitch === "paused" || freeswitch === "leaving" || freeswitch === "idle-cpu") {
-    return { status: "withdrawn", why: SWITCH_STATES[freeswitch] };
-  }
-  if (breaker === "open") return { status: "breaker", why: "too many of its calls failed" };
-  if (resting !== undefined) return { status: "resting", why: `it asked for a rest, ${plain(resting)} s are left` };
-  if (overRate === "yes") return { status: "rate", why: `it has had its ${plain(rateLimit)} calls of this second` };
-  const narrowed = [
-    ...(breaker === "trials" ? ["its breaker lets trial calls pass"] : []),
-    ...(freeswitch === "initial" ? ["no heartbeat of FreeSWITCH yet"] : []),
-    ...(typeof percent === "number" ? [`slow start, ${percent} % are open`] : []),
-  ].join("; ");
-  const full = resources.find(({ free }) => free === 0);
-  if (full !== undefined) {
-    return {
-      status: "full",
-      why: [...(resources.length > 1 ? [`no ${full.name} free`] : []), ...(narrowed === "" ? [] : [narrowed])].join("; "),
-    };
-  }
-  if (freeswitch === "stale") return { status: "stale", why: "no heartbeat of FreeSWITCH for too long" };
-  return { status: typeof percent === "number" ? "starting" : "up", why: narrowed };
+  if (status !== "up") return { status, why };
+  return { status: full.length > 0 ? "full" : feedState === "stale" ? "stale" : factor < 1 ? "starting" : "up", why };
 }
-
-const SWITCH_STATES = {
-  paused: "FreeSWITCH is paused",
-  leaving: "FreeSWITCH shuts down",
-  "idle-cpu": "FreeSWITCH has too little idle CPU",
-} as const;
 
 function needed(result: MiResult | undefined): unknown {
   if (result !== undefined && "error" in result) throw result.error;

@@ -40,6 +40,7 @@ interface Span {
 }
 type Line = readonly Span[];
 
+/** A narrower terminal shows the left part of a table of this width. */
 const MIN_COLUMNS = 40;
 const MAX_URI = 44;
 const MAX_RESOURCE = 16;
@@ -75,7 +76,7 @@ export function drawTop(view: TopView, layout: TopLayout): { lines: string[]; bo
   if (isCut && foot.length > 0) {
     lines[lines.length - 1] = [{ text: `lines ${from + 1} to ${from + shown.length} of ${bodyLines}   ` }, ...(foot[0] ?? [])];
   }
-  return { lines: lines.map((line) => paint(line, columns, layout.colours)), bodyLines, bodyRows };
+  return { lines: lines.map((line) => paint(line, layout.columns, layout.colours)), bodyLines, bodyRows };
 }
 
 function totalLines({ at, totals, cluster, destinations }: TopView): Line[] {
@@ -274,11 +275,11 @@ const STATUS_STYLES: Readonly<Record<TopStatus, Style>> = {
   full: "yellow",
   stale: "yellow",
   draining: "yellow",
-  leaving: "yellow",
   rate: "yellow",
   resting: "yellow",
   withdrawn: "red",
   breaker: "red",
+  probing: "red",
   disabled: "red",
 };
 

@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { type FullScreen, openFullScreen } from "./full-screen.ts";
 import { DEFAULT_URL, type ExitCode, type MiOptions, type MiOutput, standardOutput, TOKEN_HELP, withToken } from "./mi.ts";
 import { askAll, checkUrl, MiFailure } from "./mi-client.ts";
-import { isColourful, isScreen, isUnicode } from "./terminal.ts";
+import { isColourful, isScreen, isUnicode, printableJson } from "./terminal.ts";
 import { readTop, TOP_CALLS, type TopCounters, type TopView } from "./top-data.ts";
 import { drawTop, type TopLayout, type TopSort } from "./top-view.ts";
 
@@ -16,6 +16,9 @@ const ANSWER_TIMEOUT_MS = 5_000;
 const PAUSE_TIMES = 10;
 /** Width where there is no terminal. */
 const PLAIN_COLUMNS = 140;
+/** Size of a terminal that does not say it. */
+const UNKNOWN_COLUMNS = 80;
+const UNKNOWN_ROWS = 24;
 const SORTS: Readonly<Record<string, TopSort>> = { i: "id", s: "slots", l: "load" };
 const SORT_NAMES = ["id", "slots", "load"] as const;
 
@@ -65,7 +68,7 @@ export async function runTop(options: TopOptions, output: MiOutput): Promise<Exi
 
 async function printLooks(options: TopOptions, sampler: Sampler, output: MiOutput): Promise<ExitCode> {
   const layout = {
-    columns: process.stdout.columns ?? PLAIN_COLUMNS,
+    columns: process.stdout.columns || PLAIN_COLUMNS,
     rows: 0,
     sort: options.sort,
     isReversed: false,
@@ -76,7 +79,7 @@ async function printLooks(options: TopOptions, sampler: Sampler, output: MiOutpu
   };
   for (let looks = 0; ; looks++) {
     const view = await sampler.take();
-    if (options.json) output.out(JSON.stringify(view));
+    if (options.json) output.out(printableJson(view));
     else output.out([...(looks > 0 ? [""] : []), ...drawTop(view, layout).lines].join("\n"));
     if (options.once) return 0;
     await sleep(sampler.pauseMs);
@@ -89,7 +92,9 @@ async function showLive(options: TopOptions, sampler: Sampler): Promise<ExitCode
   const state = { sort: options.sort, isReversed: false, offset: 0, fault: undefined as string | undefined, view: await sampler.take() };
   let scrollable = { bodyLines: 0, bodyRows: 1 };
   const draw = (): void => {
-    const { columns = PLAIN_COLUMNS, rows = 24 } = process.stdout;
+    // A terminal that has not been told its size says 0.
+    const columns = process.stdout.columns || UNKNOWN_COLUMNS;
+    const rows = process.stdout.rows || UNKNOWN_ROWS;
     const layout: TopLayout = { ...state, columns, rows, colours: isColourful(process.stdout), ascii: !isUnicode(), keys: true };
     const { lines, ...size } = drawTop(state.view, layout);
     scrollable = size;

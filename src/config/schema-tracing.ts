@@ -42,4 +42,4 @@ export function parseHepUrl(text: string): { transport: "udp" | "tcp"; host: str
   return { transport: transport === "tcp" ? "tcp" : "udp", host: ipv6 ?? name ?? "", port: Number(port) };
 }
 
-const HEP_URL = /^(udp|tcp):(?:\/\/)?(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/;
+const HEP_URL = /^(udp|tcp):(?:\/\/)?(?:\[([0-9A-Fa-f:.]+(?:%[A-Za-z0-9._~-]+)?)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/;

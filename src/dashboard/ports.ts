@@ -1,4 +1,5 @@
 import type { Balancer, Destination } from "../balancer/index.ts";
+import type { FeedState } from "../health/index.ts";
 
 /** What the feed reads of the table. */
 export type WatchedBalancer = Pick<
@@ -30,10 +31,6 @@ export interface WatchedProbes {
   readonly lastStatus: number;
   readonly latency: { readonly last: number; readonly ewma: number; readonly samples: number };
 }
-
-/** What its FreeSWITCH says; the order is that of {@link FEED_STATES}. */
-export type FeedState = (typeof FEED_STATES)[number];
-export const FEED_STATES = ["fresh", "initial", "stale", "paused", "leaving", "idle-cpu"] as const;
 
 /** Where the figures of destinations come from. */
 export interface RowSources {

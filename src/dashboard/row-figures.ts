@@ -1,6 +1,6 @@
 import type { Destination } from "../balancer/index.ts";
-import { FEED_STATES, type RowSources } from "./ports.ts";
-import { describeStatus, type RowStatus } from "./row-status.ts";
+import { describeStatus, FEED_STATES, type StatusWord } from "../health/index.ts";
+import type { RowSources } from "./ports.ts";
 
 const BREAKERS = ["closed", "open", "trials"] as const;
 
@@ -40,7 +40,7 @@ const UNKNOWN = -1;
 /** The figures of one destination: as numbers, which are quickly compared, and as the text that was made of them. */
 export class RowFigures {
   readonly destination: Destination;
-  status: RowStatus = "up";
+  status: StatusWord = "up";
   /** JSON; made anew only when a number is another one. */
   text = "";
   #numbers: Float64Array;

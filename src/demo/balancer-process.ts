@@ -36,12 +36,13 @@ export interface BalancerProcess {
 }
 
 /**
- * Starts `headroom start` with a configuration in `folder`, and waits until it answers.
+ * Starts `headroom start` with a configuration in `folder`, and waits until it answers. It ends with this process, however that ends.
  *
  * @param settings the configuration, without `mi_http`: management gets a free port
+ * @param signal gives the start up, and leaves no process
  * @throws Error with the end of its log when it does not start
  */
-export async function startBalancer(folder: string, settings: object): Promise<BalancerProcess> {
+export async function startBalancer(folder: string, settings: object, signal?: AbortSignal): Promise<BalancerProcess> {
   const miPort = await freeTcpPort(LOOPBACK);
   const managementUrl = `http://${LOOPBACK}:${miPort}`;
   const configFile = join(folder, "headroom.yaml");
@@ -49,8 +50,9 @@ export async function startBalancer(folder: string, settings: object): Promise<B
   writeFileSync(configFile, stringify(config));
 
   // The compiled program runs .js, the sources run .ts.
-  const main = join(import.meta.dirname, `../main${extname(import.meta.filename)}`);
-  const child = spawn(process.execPath, [main, "start", "--config", configFile], { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
+  const main = join(import.meta.dirname, `../attended-start${extname(import.meta.filename)}`);
+  const child = spawn(process.execPath, [main, "start", "--config", configFile], { cwd: folder, stdio: ["pipe", "pipe", "pipe"] });
+  child.stdin.on("error", () => undefined); // nothing is written there
   let logTail = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8").on("data", (text: string) => {
@@ -88,7 +90,7 @@ export async function startBalancer(folder: string, settings: object): Promise<B
   const deadlineMs = performance.now() + START_TIMEOUT_MS;
   const answers = (): Promise<boolean> => list().then(Boolean, () => false);
   while (!(await answers())) {
-    if (hasEnded() || performance.now() > deadlineMs) {
+    if (hasEnded() || performance.now() > deadlineMs || signal?.aborted) {
       await stop();
       throw new Error(`Cannot start the balancer:\n${logTail}`);
     }

@@ -55,7 +55,7 @@ export async function runDemo({ seconds, freeswitch, output, signal }: DemoOptio
     const dbUrl = `sqlite:${join(folder, "headroom.db")}`;
     for (const [i, server] of freeswitch ? servers.entries() : []) switches.push(await SimulatedSwitch.open(server, i / servers.length));
     await writeTable(dbUrl, servers, switches);
-    balancer = await startBalancer(folder, settingsFor(sipPort, dbUrl));
+    balancer = await startBalancer(folder, settingsFor(sipPort, dbUrl), signal);
     callers = new Callers(callersPort, `sip:demo@${LOOPBACK}:${sipPort}`);
     return await tell({ seconds, signal, screen, servers, switches, callers, balancer });
   } catch (error) {

@@ -19,6 +19,7 @@ export {
   type OutcomeSettings,
   outcomeSettings,
 } from "./call-outcomes.ts";
+export { describeStatus, FEED_STATES, type FeedState, type StatusFacts, type StatusWord } from "./destination-status.ts";
 export {
   type DrainChange,
   type DrainCounters,

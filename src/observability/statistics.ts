@@ -16,6 +16,8 @@ export interface StatisticsSources {
   /** Plain counters of what keeps calls through a crash, to be read anew each time; absent when nothing does. */
   readonly keeper?: { readonly counters: Record<string, number> } | undefined;
   readonly balancer: Balancer;
+  /** Plain counters of what the table of destinations is loaded from, to be read anew each time. */
+  readonly table?: { readonly counters: object } | undefined;
   readonly routing?: RoutingCounters | undefined;
   /** Absent when destinations are not judged by their calls. */
   readonly outcomes?: OutcomeCounters | undefined;
@@ -69,9 +71,11 @@ export class Statistics {
     return values;
   }
 
-  /** Since the start, whatever was set back. */
+  /** Since the start, whatever was set back; without what there is of each destination. */
   readWhole(): Values {
-    return readStatistics(this.#sources);
+    const { probing, ...sources } = this.#sources;
+    const values = readStatistics(sources);
+    return probing === undefined ? values : { ...values, probing: { ...probing.counters } };
   }
 
   /** Counts this one from 0 again. The caller knows that it is a counter and no current value. */
@@ -141,6 +145,7 @@ function readStatistics(sources: StatisticsSources): Values {
       ...balancer.counters,
       destinations: destinations.length,
       destinations_enabled: destinations.filter((destination) => balancer.isEnabled(destination)).length,
+      ...sources.table?.counters,
     },
     ...(sources.routing === undefined ? {} : { routing: { ...sources.routing } }),
     ...(sources.dispatcher === undefined ? {} : { dispatcher: { ...sources.dispatcher.counters } }),

@@ -15,15 +15,17 @@ export interface RetryTablePorts {
  * Reads the destinations again while the table in use is of an earlier load, as the database could not be reached at the start. Ends when somebody's reload has
  * succeeded, this one or another.
  *
- * @returns ends it
+ * @returns what ends it: a process that is relieved by another one must not load any more
  */
-export function retryTable({ loader, reloads, after, log }: RetryTablePorts): () => Promise<void> {
+export function retryTable({ loader, reloads, after, log }: RetryTablePorts): { close(): Promise<void> } {
   let cancel = (): void => {};
   let isOver = false;
   wait(FIRST_RETRY_MS);
-  return async () => {
-    isOver = true;
-    cancel();
+  return {
+    async close() {
+      isOver = true;
+      cancel();
+    },
   };
 
   function wait(ms: number): void {
@@ -35,7 +37,7 @@ export function retryTable({ loader, reloads, after, log }: RetryTablePorts): ()
     const next = Math.min(ms * 2, LONGEST_RETRY_MS);
     try {
       await reloads.reload();
-      log.info({}, "The database can be reached again: its destinations are in use");
+      if (!isOver) log.info({}, "The database can be reached again: its destinations are in use");
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       if (!isOver) log.warn({ nextTryMs: next }, `Still going on with the destinations of an earlier load: ${reason}`);

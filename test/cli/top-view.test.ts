@@ -46,13 +46,13 @@ describe("a look at the balancer", () => {
       "",
       "Group 1  1 of 2 take calls; pstn 12/30, 18 free; conf 5/5, 0 free",
       "ID URI                Res. Load                                 Free Status        Probe Why",
-      " 1 sip:192.0.2.1:5060 pstn ████████████░░░░░░░░░░░░░░░░░░ 12/30   18 full         1.2 ms no conf free",
+      " 1 sip:192.0.2.1:5060 pstn ████████████░░░░░░░░░░░░░░░░░░ 12/30   18 full         1.2 ms No free slot for conf",
       "                      conf ██████████████████████████████   5/5    0",
-      " 2 sip:192.0.2.2:5060 pstn ░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░  0/10   10 disabled          - lb_status enables it again",
+      " 2 sip:192.0.2.2:5060 pstn ░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░  0/10   10 disabled          - A route has disabled it, and no",
       "",
       "Group 7  0 of 1 take calls",
       "ID URI                Res. Load                                 Free Status        Probe Why",
-      " 3 sip:192.0.2.3:5060 pstn ███████████████████████░░░░░░░   3/4    1 draining          - 3 left",
+      " 3 sip:192.0.2.3:5060 pstn ███████████████████████░░░░░░░   3/4    1 draining          - 3 of its load are left, and no",
     ]);
   });
 
@@ -66,32 +66,44 @@ describe("a look at the balancer", () => {
 
   const statuses: { name: string; more: object; probed?: boolean; want: [string, string] }[] = [
     { name: "up", more: {}, want: ["up", ""] },
-    { name: "disabled by a probe", more: { enabled: "no" }, probed: true, want: ["disabled", "a good probe enables it again"] },
-    { name: "disabled without probes", more: { enabled: "no" }, want: ["disabled", "lb_status enables it again"] },
+    { name: "disabled by a probe", more: { enabled: "no" }, probed: true, want: ["probing", "Probes look whether it is back"] },
+    {
+      name: "disabled without probes",
+      more: { enabled: "no" },
+      want: ["disabled", "A route has disabled it, and no probe looks whether it is back"],
+    },
     {
       name: "disabled by an operator",
       more: { enabled: "no", "auto-reenable": "off" },
       probed: true,
-      want: ["disabled", "lb_status enables it again"],
+      want: ["disabled", "An operator has disabled it"],
     },
     {
       name: "drained until a time",
       more: { draining: "yes", drain_load: 2, drain_deadline: Date.UTC(2026, 0, 1, 12, 0, 1) / 1000 },
-      want: ["draining", "2 left, until 12:00:01 UTC"],
+      want: ["draining", "Until 12:00:01 UTC: 2 of its load are left, and no new calls come"],
     },
     {
       name: "leaving",
       more: { registered: "leaving", registration_end: "expired" },
-      want: ["leaving", "its registration has ended: expired"],
+      want: ["withdrawn", "Its registration has ended, and its calls are left to end"],
     },
-    { name: "paused", more: { freeswitch: "paused" }, want: ["withdrawn", "FreeSWITCH is paused"] },
-    { name: "stale", more: { freeswitch: "stale" }, want: ["stale", "no heartbeat of FreeSWITCH for too long"] },
-    { name: "without heartbeat", more: { freeswitch: "initial" }, want: ["up", "no heartbeat of FreeSWITCH yet"] },
-    { name: "broken", more: { breaker: "open" }, want: ["breaker", "too many of its calls failed"] },
-    { name: "tried", more: { breaker: "trials" }, want: ["up", "its breaker lets trial calls pass"] },
-    { name: "resting", more: { resting: 9 }, want: ["resting", "it asked for a rest, 9 s are left"] },
-    { name: "over its rate", more: { rate_limit: 5, over_rate: "yes" }, want: ["rate", "it has had its 5 calls of this second"] },
-    { name: "starting", more: { capacity_percent: 40 }, want: ["starting", "slow start, 40 % are open"] },
+    { name: "paused", more: { freeswitch: "paused" }, want: ["withdrawn", "Its FreeSWITCH is paused"] },
+    { name: "stale", more: { freeswitch: "stale" }, want: ["stale", "The heartbeats of its FreeSWITCH have stopped"] },
+    { name: "without heartbeat", more: { freeswitch: "initial" }, want: ["up", "No heartbeat of its FreeSWITCH has come yet"] },
+    { name: "broken", more: { breaker: "open" }, want: ["breaker", "Too many of its calls failed, and none are sent for a while"] },
+    {
+      name: "tried",
+      more: { breaker: "trials" },
+      want: ["breaker", "Too many of its calls failed, and trial calls show whether it is well again"],
+    },
+    { name: "resting", more: { resting: 9 }, want: ["resting", "9 s are left of the rest that it asked for by a 503 with Retry-After"] },
+    {
+      name: "over its rate",
+      more: { rate_limit: 5, over_rate: "yes" },
+      want: ["rate", "It got all 5 calls that it may get within a second"],
+    },
+    { name: "starting", more: { capacity_percent: 40 }, want: ["starting", "It starts slowly, with 40 % of its capacity"] },
   ];
   for (const { name, more, probed = false, want } of statuses) {
     it(`says of a destination that is ${name}: ${want.join(", ")}`, () => {
@@ -138,7 +150,7 @@ describe("the table of top", () => {
     const many = Array.from({ length: 200 }, (_, i) =>
       destination(i + 1, [["a-resource-with-a-long-name", i, 1_000_000]], { uri: `sip:${"x".repeat(100)}:5060` }),
     );
-    for (const columns of [40, 60, 80, 100, 132, 250]) {
+    for (const columns of [1, 20, 40, 60, 80, 100, 132, 250]) {
       for (const rows of [5, 10, 24, 60]) {
         const { lines } = drawTop(look(many), { ...WIDE, columns, rows, keys: true });
         assert.equal(lines.length, rows);

@@ -76,14 +76,30 @@ describe("headroom top", () => {
       ports.balancer.setStatus(2, false, "mi");
       await waitFor("the change is shown", 10_000, () => shown().includes("disabled"));
       const before = shown().length;
-      child.stdin?.write("l");
-      child.stdin?.write("\u001b[B");
+      child.stdin?.write("jjl\u001b[B\u001b[B"); // as keys that are held down come
       await waitFor("it is drawn again", 10_000, () => shown().length > before);
       await server.close();
       await waitFor("it says that there is no news", 10_000, () => shown().includes("No news: nothing listens at"));
       child.stdin?.write("q");
       assert.equal((await exited)[0], 0);
       assert.ok(shown().trimEnd().endsWith(LEAVE));
+    } finally {
+      child.kill("SIGKILL");
+    }
+  });
+
+  it("gives the terminal back for as long as it is stopped by Ctrl-Z", async () => {
+    const { child, shown } = inTerminal(server.url);
+    const exited = once(child, "exit");
+    try {
+      await waitFor("the table is shown", 20_000, () => shown().includes("transcoding"));
+      // Nobody here could go on with it, so the system does not stop it: it is back at once.
+      child.stdin?.write("\u001a");
+      await waitFor("it was away and is back", 10_000, () => shown().split(ENTER).length === 3 && shown().split(LEAVE).length === 2);
+      const before = shown().length;
+      await waitFor("it goes on", 10_000, () => shown().slice(before).includes("transcoding"));
+      child.stdin?.write("q");
+      assert.equal((await exited)[0], 0);
     } finally {
       child.kill("SIGKILL");
     }

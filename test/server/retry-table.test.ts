@@ -8,7 +8,7 @@ function farm(answersAt: number) {
   const told: string[] = [];
   const loader = { isStale: true };
   let tries = 0;
-  const end = retryTable({
+  const { close: end } = retryTable({
     loader,
     reloads: {
       async reload() {

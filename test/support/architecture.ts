@@ -48,6 +48,7 @@ const ADAPTERS = [
 
 /** The floors, top first. A file may import from its own folder and from lower floors; folders of one floor do not know each other. */
 const FLOORS: readonly (readonly string[])[] = [
+  ["attended-start"],
   ["main", "index"],
   ["cli"],
   ["bench"],

@@ -52,7 +52,7 @@ export function showcase(): FedFigures {
         [143, 300, 300, 60, 0],
         [9, 32, 32, 2, 0],
       ],
-      { attrs: "rack=b1", status: "draining", why: "No new calls come, 143 of the load are left", drain: { load: 143, deadline: null } },
+      { attrs: "rack=b1", status: "draining", why: "143 of its load are left, and no new calls come", drain: { load: 143, deadline: null } },
     ),
     row(
       4,
@@ -74,7 +74,7 @@ export function showcase(): FedFigures {
         [0, 300, 300, 0, 0],
         [0, 32, 32, 0, 0],
       ],
-      { attrs: "rack=c1", status: "probing", why: "It is down: the last probe was not answered", probeMs: null, lastCode: 408 },
+      { attrs: "rack=c1", status: "probing", why: "The last probe was not answered", probeMs: null, lastCode: 408 },
     ),
     row(6, 2, "sip:conference-1.example.net", ["conference"], [[319, 400, 400, 150, 22]], { attrs: "freeswitch" }),
     row(7, 2, "sip:conference-2.example.net", ["conference"], [[188, 400, 400, 70, 0]], { attrs: "freeswitch" }),
@@ -97,7 +97,7 @@ export function showcase(): FedFigures {
     }),
     row(11, 10, "sip:carrier-west.example.com", ["pstn"], [[30, 60, 60, 14, 0]], {
       status: "resting",
-      why: "It asked by a 503 with Retry-After to be left alone, for another 14 s",
+      why: "14 s are left of the rest that it asked for by a 503 with Retry-After",
       probe: 0,
       probeMs: null,
       probeAvgMs: null,

@@ -1,10 +1,12 @@
-import type { FeedState } from "./ports.ts";
+/** What the FreeSWITCH of a destination says of it, or does not say; in the order of {@link FEED_STATES}. */
+export type FeedState = (typeof FEED_STATES)[number];
+export const FEED_STATES = ["fresh", "initial", "stale", "paused", "leaving", "idle-cpu"] as const;
 
 /** In a word, how a destination is. "probing": down, and probes look whether it is back. "withdrawn": whoever offers it has taken it back. */
-export type RowStatus = "up" | "probing" | "disabled" | "draining" | "breaker" | "resting" | "rate" | "withdrawn";
+export type StatusWord = "up" | "probing" | "disabled" | "draining" | "breaker" | "resting" | "rate" | "withdrawn";
 
 /** What decides about it. */
-export interface RowState {
+export interface StatusFacts {
   readonly isEnabled: boolean;
   /** Probes and others may enable it again, as no operator has disabled it. */
   readonly isAutoReenable: boolean;
@@ -39,16 +41,19 @@ const FEED_SENTENCES: Readonly<Record<FeedState, string>> = {
   "idle-cpu": "Its FreeSWITCH has less idle CPU than its min-idle-cpu",
 };
 
-/** Whether calls go to it, and if not why; "" where there is nothing to say. The first reason that holds is told, in the order of `lb_explain`. */
-export function describeStatus(state: RowState): readonly [RowStatus, string] {
+/**
+ * Whether calls go to it, and if not why; "" where there is nothing to say. The first reason that holds is told, in the order of `lb_explain`. All who show
+ * destinations to people take the words from here.
+ */
+export function describeStatus(state: StatusFacts): readonly [StatusWord, string] {
   if (!state.isEnabled) return disabled(state);
   if (state.isDraining)
-    return ["draining", `No new calls come, ${state.drainLoad} of the load ${state.drainLoad === 1 ? "is" : "are"} left`];
+    return ["draining", `${state.drainLoad} of its load ${state.drainLoad === 1 ? "is" : "are"} left, and no new calls come`];
   if (state.isLeaving) return ["withdrawn", "Its registration has ended, and its calls are left to end"];
   if (state.isWithdrawn) return ["withdrawn", FEED_SENTENCES[state.feedState] || "Whoever tells its capacity says that it takes no calls"];
   if (state.breaker === "trials") return ["breaker", "Too many of its calls failed, and trial calls show whether it is well again"];
   if (state.breaker === "open") return ["breaker", "Too many of its calls failed, and none are sent for a while"];
-  if (state.restS > 0) return ["resting", `It asked by a 503 with Retry-After to be left alone, for another ${state.restS} s`];
+  if (state.restS > 0) return ["resting", `${state.restS} s are left of the rest that it asked for by a 503 with Retry-After`];
   if (state.isOverRate) return ["rate", `It got all ${state.callsPerSecond} calls that it may get within a second`];
   const notes = [
     state.full.length === 0 ? "" : `No free slot for ${state.full.join(", ")}`,
@@ -58,13 +63,10 @@ export function describeStatus(state: RowState): readonly [RowStatus, string] {
   return ["up", notes.filter((note) => note !== "").join("; ")];
 }
 
-function disabled({ isAutoReenable, wasDrained, isProbed, lastCode }: RowState): readonly [RowStatus, string] {
+function disabled({ isAutoReenable, wasDrained, isProbed, lastCode }: StatusFacts): readonly [StatusWord, string] {
   if (wasDrained) return ["disabled", "A drain is over and has disabled it"];
   if (!isAutoReenable) return ["disabled", "An operator has disabled it"];
   if (!isProbed) return ["disabled", "A route has disabled it, and no probe looks whether it is back"];
-  if (lastCode === 0) return ["probing", "It is down, and probes look whether it is back"];
-  return [
-    "probing",
-    lastCode === 408 ? "It is down: the last probe was not answered" : `It is down: the last probe ended with ${lastCode}`,
-  ];
+  if (lastCode === 0) return ["probing", "Probes look whether it is back"];
+  return ["probing", lastCode === 408 ? "The last probe was not answered" : `The last probe ended with ${lastCode}`];
 }

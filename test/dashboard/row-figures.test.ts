@@ -1,54 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { FeedState } from "../../src/dashboard/index.ts";
-import { describeStatus, type RowState } from "../../src/dashboard/row-status.ts";
+import type { FeedState } from "../../src/health/index.ts";
 import { FeedRig, row } from "./feed-rig.ts";
-
-const WELL: RowState = {
-  isEnabled: true,
-  isAutoReenable: true,
-  isProbed: false,
-  lastCode: 0,
-  wasDrained: false,
-  isDraining: false,
-  drainLoad: 0,
-  isLeaving: false,
-  isWithdrawn: false,
-  feedState: "fresh",
-  breaker: "closed",
-  restS: 0,
-  isOverRate: false,
-  callsPerSecond: 0,
-  factor: 1,
-  full: [],
-};
-
-describe("the status of a destination", () => {
-  const cases: [Partial<RowState>, string, string][] = [
-    [{}, "up", ""],
-    [{ full: ["pstn", "conf"] }, "up", "No free slot for pstn, conf"],
-    [{ factor: 0.25, full: ["pstn"] }, "up", "No free slot for pstn; It starts slowly, with 25 % of its capacity"],
-    [{ feedState: "stale" }, "up", "The heartbeats of its FreeSWITCH have stopped"],
-    [{ isEnabled: false, isAutoReenable: false }, "disabled", "An operator has disabled it"],
-    [{ isEnabled: false, isAutoReenable: false, wasDrained: true }, "disabled", "A drain is over and has disabled it"],
-    [{ isEnabled: false }, "disabled", "A route has disabled it, and no probe looks whether it is back"],
-    [{ isEnabled: false, isProbed: true }, "probing", "It is down, and probes look whether it is back"],
-    [{ isEnabled: false, isProbed: true, lastCode: 503 }, "probing", "It is down: the last probe ended with 503"],
-    [{ isEnabled: false, isProbed: true, lastCode: 408 }, "probing", "It is down: the last probe was not answered"],
-    [{ isDraining: true, drainLoad: 1 }, "draining", "No new calls come, 1 of the load is left"],
-    [{ isDraining: true, drainLoad: 12, breaker: "open" }, "draining", "No new calls come, 12 of the load are left"],
-    [{ isLeaving: true }, "withdrawn", "Its registration has ended, and its calls are left to end"],
-    [{ isWithdrawn: true, feedState: "paused" }, "withdrawn", "Its FreeSWITCH is paused"],
-    [{ isWithdrawn: true }, "withdrawn", "Whoever tells its capacity says that it takes no calls"],
-    [{ breaker: "open" }, "breaker", "Too many of its calls failed, and none are sent for a while"],
-    [{ breaker: "trials" }, "breaker", "Too many of its calls failed, and trial calls show whether it is well again"],
-    [{ restS: 12, isOverRate: true }, "resting", "It asked by a 503 with Retry-After to be left alone, for another 12 s"],
-    [{ isOverRate: true, callsPerSecond: 5 }, "rate", "It got all 5 calls that it may get within a second"],
-  ];
-  for (const [state, status, why] of cases) {
-    it(`is ${status}: "${why}"`, () => assert.deepEqual(describeStatus({ ...WELL, ...state }), [status, why]));
-  }
-});
 
 describe("the figures of a destination", () => {
   /** What a reader is told of the first row after a change. */
@@ -103,7 +56,7 @@ describe("the figures of a destination", () => {
 
   it("follow breakers, rests and limits of calls a second", () => {
     assert.equal(told((rig) => rig.balancer.setBreaker(1, "open")).status, "breaker");
-    assert.match(told((rig) => rig.balancer.restUntil(1, rig.nowMs + 9_000)).why, /for another 8 s$/);
+    assert.match(told((rig) => rig.balancer.restUntil(1, rig.nowMs + 9_000)).why, /^8 s are left of the rest/);
     assert.equal(told((rig) => rig.balancer.setWithdrawn(1, true)).status, "withdrawn");
     assert.equal(told((rig) => rig.balancer.setLeaving(1, true)).status, "withdrawn");
   });
