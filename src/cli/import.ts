@@ -19,7 +19,7 @@ import { printableJson, processTerminal, type Terminal, visible } from "./termin
 const MAX_REPAIRS = 200;
 
 const FATES: Readonly<Record<Fate, string>> = {
-  security: "security, calls are refused",
+  security: "security",
   todo: "to do",
   left: "not taken over",
   changed: "taken over, with a difference",
@@ -216,9 +216,10 @@ function problemsOf(text: string, file: string): readonly { readonly line: numbe
 /** The findings by what became of them, what asks for something first. */
 function report(file: string, { flavor, findings, beyondRules }: Imported, all: boolean): string[] {
   const program = flavor === "kamailio" ? "Kamailio" : "OpenSIPS";
-  const counts = (Object.keys(FATES) as Fate[]).map(
-    (fate) => `${findings.filter((finding) => finding.fate === fate).length} ${FATES[fate]}`,
-  );
+  const counts = (Object.keys(FATES) as Fate[])
+    .map((fate) => ({ fate, count: findings.filter((finding) => finding.fate === fate).length }))
+    .filter(({ fate, count }) => fate !== "security" || count > 0)
+    .map(({ fate, count }) => `${count} ${FATES[fate]}`);
   const shown: readonly Fate[] = [...ASKING, ...(all ? (["taken", "proxy"] as const) : [])];
   return [
     `${file}, a configuration of ${program}: ${counts.join(", ")}`,

@@ -74,7 +74,8 @@ export function mentions(statements: Rest, is: (call: Call) => boolean, depth: n
   return statements.slice(0, MAX_LOOKED_AT).some((statement) => {
     if (statement === null || statement.kind === "assign") return false;
     if (statement.kind === "call") return is(statement);
-    if (statement.kind === "loop") return mentions(statement.body, is, depth - 1);
+    if (statement.kind === "loop")
+      return (statement.test !== undefined && testMentions(statement.test, is, depth - 1)) || mentions(statement.body, is, depth - 1);
     if (statement.kind === "returned") return mentions(statement.then, is, depth - 1) || mentions(statement.otherwise, is, depth - 1);
     return (
       testMentions(statement.test, is, depth - 1) || mentions(statement.body, is, depth - 1) || mentions(statement.otherwise, is, depth - 1)

@@ -13,9 +13,10 @@ import {
 } from "./initial-invite.ts";
 import { BY_PROXY, whyNot } from "./known-calls.ts";
 import { MAX_CALLS, MAX_PATHS, MAX_STEPS } from "./limits.ts";
-import { askedBy, isWithin, type Match } from "./match.ts";
-import type { NewConfig, Value } from "./new-config.ts";
-import { asksWho, asksWhoIn, isGuard } from "./security.ts";
+import { askedBy, type Match } from "./match.ts";
+import type { NewConfig } from "./new-config.ts";
+import { NewRules } from "./new-rules.ts";
+import { asksWho, asksWhoIn, asksWhoWithin, isGuard } from "./security.ts";
 import { isSelection, type Selection, selectionOf } from "./selection.ts";
 import type { Block, Call, CfgFile, Statement, Test } from "./tree.ts";
 import { callInWords, lineOf, wholeNumber, wordsOf } from "./words.ts";
@@ -29,6 +30,8 @@ interface Way {
   readonly counted?: { readonly resources: string; readonly group: number; readonly line: number };
   /** The answer to a call that nothing could be selected for, until it is given. */
   readonly refusal?: { readonly code?: number };
+  /** A condition was followed to the side that a caller need not be asked on. */
+  readonly unasked?: { readonly words: string; readonly line: number };
   readonly calls: number;
 }
 
@@ -44,12 +47,13 @@ export function importRoutes(cfg: CfgFile, config: NewConfig, findings: Findings
     config.set("routing.rules", [], 0);
     return;
   }
-  const rules: { rule: { [key: string]: Value }; line: number }[] = [];
+  const rules = new NewRules();
   const failures = new FailureKeys(cfg, findings);
+  const asks = asksWhoWithin(cfg);
   let paths = 0;
   let steps = 0;
   follow(main.body, { match: {}, calls: 0 });
-  finish();
+  rules.write(config, findings, main.line);
 
   function follow(start: Rest, from: Way): void {
     let rest = start;
@@ -78,7 +82,10 @@ export function importRoutes(cfg: CfgFile, config: NewConfig, findings: Findings
         if (mentions([statement], asksWho, 20)) guard(statement.text, way, statement.line);
         findings.add(statement.line, "left", `${statement.text} is not followed`);
         if (statement.text.startsWith("switch") && mentions(statement.body, isSelection, 20)) {
-          push({ match: way.match, answer: 404, note: `the switch of line ${placeOf(statement.line)} is not taken over` }, statement.line);
+          rules.push(
+            { match: way.match, answer: 404, note: `the switch of line ${placeOf(statement.line)} is not taken over` },
+            statement.line,
+          );
           return;
         }
         if (statement.body.some((inner) => inner.kind !== "loop" && mentions([inner], isSelection, 20)))
@@ -166,7 +173,7 @@ export function importRoutes(cfg: CfgFile, config: NewConfig, findings: Findings
       return;
     }
     findings.add(line, "changed", words);
-    push({ match: way.match, answer: status }, line);
+    rules.push({ match: way.match, answer: status }, line);
   }
 
   /** Refuses all calls that come this way, as what lets some of them in is not known here. */
@@ -176,11 +183,7 @@ export function importRoutes(cfg: CfgFile, config: NewConfig, findings: Findings
       "calls are refused until you decide: name who may call in sip.allow or in match.source, then take the rule with answer 403 out";
     findings.add(line, "security", `${words} has no counterpart in a rule; ${open}`);
     const note = `headroom import cannot ask what line ${placeOf(line)} asks, see the report: ${words}`.slice(0, 300);
-    push({ match: way.match, answer: 403, note }, line);
-  }
-
-  function push(rule: { [key: string]: Value }, line: number): void {
-    if (!rules.some((other) => JSON.stringify(other.rule) === JSON.stringify(rule))) rules.push({ rule, line });
+    rules.push({ match: way.match, answer: 403, note }, line);
   }
 
   function enter(name: string, way: Way, rest: Rest, line: number): [Way, Rest] | undefined {
@@ -305,7 +308,8 @@ export function importRoutes(cfg: CfgFile, config: NewConfig, findings: Findings
     if (isGuard(test, then, otherwise)) guard(`condition "${wordsOf(test)}"`, way, line);
     else if (way.refusal === undefined)
       findings.add(line, "left", `condition "${wordsOf(test)}"${why === undefined ? "" : `: ${why}`}; ${part}`);
-    follow(isThenWanted ? then : otherwise, way);
+    const isSkipping = mentions(isThenWanted ? otherwise : then, asks, 20);
+    follow(isThenWanted ? then : otherwise, isSkipping ? { ...way, unasked: { words: wordsOf(test), line } } : way);
   }
 
   function refused(way: Way, code: number | undefined, line: number): void {
@@ -357,7 +361,7 @@ export function importRoutes(cfg: CfgFile, config: NewConfig, findings: Findings
       "left",
       `${isAll ? "calls" : `calls with ${JSON.stringify(way.match)}`} relayed without a selection: a rule always selects, a route module need not${isAll ? "" : "; they are answered 404"}`,
     );
-    if (!isAll) push({ match: way.match, answer: 404, note: `relayed without a selection in line ${placeOf(line)}` }, line);
+    if (!isAll) rules.push({ match: way.match, answer: 404, note: `relayed without a selection in line ${placeOf(line)}` }, line);
   }
 
   function addRule(way: Way, { line, rule: chosen }: NonNullable<Way["selection"]>): void {
@@ -371,22 +375,10 @@ export function importRoutes(cfg: CfgFile, config: NewConfig, findings: Findings
       ...failures.keysOf(way.failureRoute, line),
       ...(way.dialogFlags && { dialog_flags: way.dialogFlags }),
     };
-    push(rule, line);
+    if (way.unasked !== undefined && !rules.refuses(way.match))
+      guard(`condition "${way.unasked.words}", behind which callers are asked who they are,`, way, way.unasked.line);
+    rules.push(rule, line);
     findings.add(line, "taken", "the selection is a rule of routing.rules");
-  }
-
-  function finish(): void {
-    // A rule whose calls the next one would route in the same way says nothing.
-    for (let i = rules.length - 2; i >= 0; i -= 1) if (isWithin(rules[i]?.rule, rules[i + 1]?.rule)) rules.splice(i, 1);
-    config.set(
-      "routing.rules",
-      rules.map(({ rule }) => rule),
-      rules[0]?.line ?? 0,
-    );
-    if (!rules.some(({ rule }) => rule["answer"] === undefined))
-      findings.add(main?.line ?? 0, "todo", "no way through the script leads to a selection and t_relay: write routing.rules");
-    if (!rules.some(({ rule }) => Object.keys(rule["match"] as object).length === 0))
-      findings.add(0, "todo", "no rule is for all calls: those that match none are answered 404");
   }
 }
 

@@ -1,8 +1,8 @@
 import type { Findings } from "./findings.ts";
-import { mentions, refusesAtOnce } from "./initial-invite.ts";
-import { isGuard } from "./security.ts";
+import { mentions, RELAY, refusesAtOnce } from "./initial-invite.ts";
+import { asksWhoWithin, isGuard } from "./security.ts";
 import { isSelection } from "./selection.ts";
-import type { Statement, Test } from "./tree.ts";
+import type { Call, CfgFile, Statement, Test } from "./tree.ts";
 import { lineOf, wordsOf } from "./words.ts";
 
 /** What happens where a condition holds and where it does not, by which one that has no counterpart is answered. */
@@ -21,7 +21,10 @@ export class ScriptDecisions {
   readonly #placeOf: (line: number) => string;
   readonly #members = new Map<string, { text: string; answer: boolean | undefined }>();
 
-  constructor(findings: Findings, placeOf: (line: number) => string) {
+  readonly #asks: (call: Call) => boolean;
+
+  constructor(cfg: CfgFile, findings: Findings, placeOf: (line: number) => string) {
+    this.#asks = asksWhoWithin(cfg);
     this.#findings = findings;
     this.#placeOf = placeOf;
   }
@@ -39,7 +42,8 @@ export class ScriptDecisions {
       [...yes, ...(rest ?? [])],
       [...no, ...(rest ?? [])],
     ] as const;
-    const isOpen = rest !== undefined && (isSecret || isGuard(test, then, otherwise));
+    const isSkipping = this.#skips(yes, otherwise) || this.#skips(no, then);
+    const isOpen = rest !== undefined && (isSecret || isSkipping || isGuard(test, then, otherwise));
     const answer = isOpen ? undefined : !refusesAtOnce(yes) && (mentions(then, isSelection, 20) || !mentions(otherwise, isSelection, 20));
     const words = wordsOf(test);
     const text = `${words}, line ${place}`;
@@ -52,6 +56,13 @@ export class ScriptDecisions {
       this.#findings.add(line, "security", `${isWhere}: calls that come to it are refused until you answer it there, or ask it otherwise`);
     else this.#findings.add(line, "todo", `${isWhere}, ${answer} unless you decide otherwise`);
     return { code: `decide.${name}`, words, isOpen };
+  }
+
+  /** Whether one side sends calls on, and callers are asked who they are on the other. */
+  #skips(side: readonly Statement[], other: readonly Statement[]): boolean {
+    return (
+      mentions(side, (call) => isSelection(call) || RELAY.has(call.name) || call.name === "route", 20) && mentions(other, this.#asks, 20)
+    );
   }
 
   /** The object of the module; "" when there is nothing to decide. */

@@ -62,7 +62,7 @@ class ModuleWriter {
     this.#cfg = cfg;
     this.#findings = findings;
     this.#placeOf = placeOf;
-    this.#decisions = new ScriptDecisions(findings, placeOf);
+    this.#decisions = new ScriptDecisions(cfg, findings, placeOf);
     this.#values = new ScriptValues(
       cfg.blocks.some(({ body }) => mentions(body, ({ name }) => /^(?:lb_|load_b)/.test(name), 20)) ? "lb" : "ds",
       lost,

@@ -1,4 +1,5 @@
 import type { Token } from "./tokens.ts";
+import { wholeNumber } from "./words.ts";
 
 /** A piece of TypeScript and what it gives. */
 export interface Expression {
@@ -181,7 +182,8 @@ export class ScriptValues {
 
   asNumber(value: string | undefined): string | undefined {
     if (value === undefined) return undefined;
-    if (/^-?\d{1,9}$/.test(value.trim())) return String(Number(value));
+    const known = wholeNumber(value);
+    if (known !== undefined) return String(known);
     const found = this.argument(value);
     return found && (found.type === "number" ? found.code : `Number(${found.code})`);
   }

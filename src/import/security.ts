@@ -1,5 +1,5 @@
 import { FINAL_REPLY, mentions, type Rest } from "./initial-invite.ts";
-import type { Assignment, Call, Test } from "./tree.ts";
+import type { Assignment, Call, CfgFile, Test } from "./tree.ts";
 
 /** Calls that find out who a caller is or whether he may call: addresses, passwords, certificates, lists. */
 const ASKS_WHO =
@@ -9,6 +9,8 @@ const ASKS_NOTHING = /challenge|^consume_credentials|^add_|^remove_|^stir_shaken
 /** Variables that say who a caller is or where he came in. */
 const TELLS_WHO =
   /^\$\(?(?:si|siz|sp|su|sas|tls|au|aU|ar|ad|Au|adu|Ri|Rp|RAi|socket_in|proto|pr|P)\b|^\$\(?(?:si|tls)[{_]|^(?:src_|from_uri|dst_ip|dst_port|proto)/;
+/** Most blocks that ask: whatever is beyond is not followed into each other. */
+const MAX_ASKING = 200;
 const LOGS = /^x?log$|^x(?:dbg|info|notice|warn|err|alert)$/;
 /** Answers that mean that a caller may not (RFC 3261 §21.4.2, §21.4.4, §21.4.8, §21.6.2; RFC 8197). */
 const REFUSALS = new Set(["401", "403", "407", "603", "607"]);
@@ -16,6 +18,17 @@ const REFUSALS = new Set(["401", "403", "407", "603", "607"]);
 /** Whether a call finds out who a caller is or whether he may call. */
 export function asksWho({ name }: Call): boolean {
   return ASKS_WHO.test(name) && !ASKS_NOTHING.test(name);
+}
+
+/** Finds calls that ask so themselves, or enter a block that does. */
+export function asksWhoWithin({ blocks }: CfgFile): (call: Call) => boolean {
+  const asking = new Set<string>();
+  const asks = (call: Call): boolean => asksWho(call) || (call.name === "route" && asking.has(call.args[0] ?? ""));
+  for (let before = -1; before < asking.size && asking.size < MAX_ASKING; ) {
+    before = asking.size;
+    for (const { type, name, body } of blocks) if (type === "route" && mentions(body, asks, 20)) asking.add(name);
+  }
+  return asks;
 }
 
 /** Whether a value is what such a call answers. */

@@ -33,7 +33,8 @@ export function lineOf(test: Test): number {
 
 /** A number in digits, also as `(int)` arguments of OpenSIPS are quoted; undefined for variables. */
 export function wholeNumber(value: string | undefined): number | undefined {
-  return value !== undefined && /^-?\d{1,9}$/.test(value.trim()) ? Number(value) : undefined;
+  const digits = value?.trim().replace(/^- /, "-"); // the sign is a token of its own
+  return digits !== undefined && /^-?\d{1,9}$/.test(digits) ? Number(digits) : undefined;
 }
 
 /** A call in words of its script. Arguments of what asks for passwords may be some. */
