@@ -34,5 +34,5 @@ export function formatCapture(result: unknown, isWhole: boolean): string {
 
 function inFull({ time, direction, transport, remote, message }: LadderMessage): string[] {
   const way = direction === "in" ? "from" : "to";
-  return [`${time} ${way} ${visible(transport)}:${visible(remote)}`, ...message.trimEnd().split(/\r?\n/).map(visible)];
+  return [`${visible(time)} ${way} ${visible(transport)}:${visible(remote)}`, ...message.trimEnd().split(/\r?\n/).map(visible)];
 }

@@ -49,6 +49,21 @@ export function visible(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
 
+/** Text of several lines for a terminal: as {@link visible}, but its lines, tabs and colours stay. */
+export function visibleLines(text: string): string {
+  return text.replace(/\u001b\[[\d;]*m|[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (found) =>
+    found.endsWith("m") ? found : visible(found),
+  );
+}
+
+/** JSON over several lines, in which no character can steer a terminal: JSON itself escapes none of those that eight bits make. */
+export function visibleJson(value: unknown): string {
+  return JSON.stringify(value, null, 2).replace(
+    /[\u007f-\u009f]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
 /** Environment of colours: `NO_COLOR` (no-color.org) counts when it is not empty. */
 type Environment = Readonly<Record<string, string | undefined>>;
 

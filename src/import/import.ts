@@ -45,7 +45,7 @@ export function importCfg(text: string, { flavor, read, script }: ImportOptions 
   const before = countLosses(findings);
   const module = script === undefined ? undefined : writeModule(cfg, findings, placeInWords);
   if (script !== undefined && module !== undefined) config.set("routing.script", script, 0);
-  else importRoutes(cfg, config, findings);
+  else importRoutes(cfg, config, findings, placeInWords);
   const beyondRules = module === undefined ? countLosses(findings) - before : 0;
   settle(cfg, config, findings);
   return {

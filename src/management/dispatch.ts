@@ -18,6 +18,7 @@ import {
 } from "./jsonrpc.ts";
 import { MAX_AUDIT_REASON_LENGTH, MAX_BATCH, MAX_BATCH_ANSWER_CHARS, MAX_LOGGED_LENGTH } from "./limits.ts";
 import type { ManagementPorts, MethodOutcome, MethodParams } from "./ports.ts";
+import { ToldForbidden } from "./told-forbidden.ts";
 
 /** What one request, or a text that is none, is answered. */
 interface Reply {
@@ -49,6 +50,7 @@ export class Dispatcher {
   readonly #ports: ManagementPorts;
   readonly #timeoutMs: number;
   readonly #audit = new AuditTrail();
+  readonly #toldForbidden = new ToldForbidden();
 
   /** @param timeoutMs for one request, or for a whole batch */
   constructor(methods: MethodRegistry, ports: ManagementPorts, timeoutMs: number) {
@@ -172,12 +174,15 @@ export class Dispatcher {
 
   /** Puts a change, or the wish for one, into the log and the audit list, and tells of it. */
   #wasAsked(method: Method, call: RpcCall, { name: by, client }: Asker, outcome: AuditEntry["outcome"], error?: unknown): void {
-    const asked = { by, client, method: method.name, params: paramsText(call.params), outcome };
-    const entry = this.#audit.add({ atMs: this.#ports.nowMs(), ...asked, ...(error !== undefined && { reason: reasonOf(error) }) });
     const { counters, log } = this.#ports;
     counters?.changed(outcome);
-    if (outcome === "done") log.info({ by, client, method: entry.method, params: entry.params }, "management method done");
-    else log.warn({ by, client, method: entry.method, params: entry.params, reason: entry.reason }, `management method ${outcome}`);
+    const untold = outcome === "forbidden" ? this.#toldForbidden.take(by, performance.now()) : 0;
+    if (untold === undefined) return;
+    const asked = { by, client, method: method.name, params: paramsText(call.params), outcome };
+    const entry = this.#audit.add({ atMs: this.#ports.nowMs(), ...asked, ...(error !== undefined && { reason: reasonOf(error) }) });
+    const told = { by, client, method: entry.method, params: entry.params };
+    if (outcome === "done") log.info(told, "management method done");
+    else log.warn({ ...told, reason: entry.reason, ...(untold > 0 && { untold }) }, `management method ${outcome}`);
     this.#ports.changed?.(entry);
   }
 

@@ -257,7 +257,7 @@ export interface ManagementPorts {
   /** What is remembered of the decisions for a call; `undefined` when that is nothing. Absent: `lb_explain` is not offered. */
   explain?(callId: string): object | undefined;
   /** The latest messages of the call. Absent: `capture` is not offered. */
-  capture?(callId: string): CaptureView;
+  capture?(callId: string): Promise<CaptureView>;
   /** What a start with these arguments would look at and answer, without doing it. Absent: `lb_what_if` is not offered. */
   whatIf?(group: number, resources: string, flags: string): object;
   /** Answers GET requests for the paths that are its keys, such as `/events`, and keeps the connection for as long as it wants. */

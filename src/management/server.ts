@@ -23,6 +23,7 @@ import {
 } from "./limits.ts";
 import { allMethods } from "./methods/index.ts";
 import { openRpcDocument } from "./openrpc.ts";
+import { Places } from "./places.ts";
 import type { ManagementPorts, MethodOutcome, MethodParams } from "./ports.ts";
 import { SECURITY_HEADERS } from "./security-headers.ts";
 import { type NamedToken, TokenBook } from "./tokens.ts";
@@ -104,13 +105,22 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
   const path = root === "" ? "" : `/${root}`;
 
   const app = createApp(config.connections, tls);
+  const places = new Places(MAX_CONNECTIONS);
+  app.server.on("connection", (connection) => places.take(connection));
   const gate = new Gate({
     tokens,
     rates: new ClientRates({ perSecond: config.requestsPerSecond ?? 0, nowMs: () => performance.now() }),
     listenHost: host,
     onWrongToken: (client) => ports.log.warn({ client }, "management was asked with a wrong token"),
   });
+  app.addHook("onRequest", (request, reply, done) => (request.is404 ? admitAnybody(request, reply, done) : done()));
   const askers = new WeakMap<FastifyRequest, Asker>();
+  function admitAnybody(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+    const refusal = gate.admitAnybody(request.ip);
+    if (refusal === undefined) return void done();
+    ports.counters?.refused(refusal.status);
+    refuse(reply, refusal);
+  }
   function guard(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
     // Only a client of JSON-RPC can do no better than a URL, which ends up in histories and logs.
     const url = request.method === "POST" ? request.url : undefined;
@@ -121,6 +131,7 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
     }
     if (ports.counters !== undefined) ports.counters.requests++;
     askers.set(request, verdict);
+    places.keep(request.socket);
     done();
   }
   function urlOf(): string {
@@ -146,11 +157,7 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
   }
   if (ports.dashboard !== undefined) {
     const guards = {
-      anybody(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
-        const refusal = gate.admitAnybody(request.ip);
-        if (refusal === undefined) done();
-        else refuse(reply, refusal);
-      },
+      anybody: admitAnybody,
       reader: guard,
       asker: (request: FastifyRequest) => askers.get(request)!,
     };
@@ -210,7 +217,6 @@ function createApp(times: Partial<ConnectionTimes> = {}, tls?: ManagementCertifi
     ...(tls === undefined ? { http } : { https: { ...http, ...readCertificate(tls), handshakeTimeout: receiveMs } }),
     frameworkErrors: (_error, _request, reply) => sendHtml((reply as FastifyReply).headers(SECURITY_HEADERS), 400, UNKNOWN_URL),
   });
-  app.server.maxConnections = MAX_CONNECTIONS;
   app.addHook("onSend", (_request, reply, _payload, done) => {
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) if (!reply.hasHeader(name)) reply.header(name, value);
     done();

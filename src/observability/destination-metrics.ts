@@ -13,6 +13,7 @@ const MS_A_SECOND = 1_000;
 export type MeasuredBalancer = Pick<
   Balancer,
   | "destinations"
+  | "destination"
   | "load"
   | "remoteLoad"
   | "foreignLoad"
@@ -40,55 +41,89 @@ type Labels = Record<string, string | number>;
  */
 export function destinationMetrics(balancer: MeasuredBalancer): MetricFamily[] {
   const all = balancer.destinations();
+  const others = all.slice(MAX_METRIC_DESTINATIONS);
   const told = all.slice(0, MAX_METRIC_DESTINATIONS);
-  const [load, remote, foreign, maxLoad, up, enabled, draining, open, resting, limited]: Sample[][] = Array.from({ length: 10 }, () => []);
-  const sums = new Sums();
-  for (const destination of told) {
-    const labels = labelsOf(destination);
-    up?.push({ labels, value: Number(balancer.isAvailable(destination)) });
-    enabled?.push({ labels, value: Number(balancer.isEnabled(destination)) });
-    draining?.push({ labels, value: Number(balancer.isDraining(destination)) });
-    open?.push({ labels, value: Number(balancer.breaker(destination) !== "closed") });
-    resting?.push({ labels, value: Number(balancer.restMs(destination) > 0) });
-    limited?.push({ labels, value: Number(balancer.isOverRate(destination)) });
-    for (const { name: resource, cell } of destination.resources.slice(0, MAX_METRIC_RESOURCES)) {
-      const ofResource = { ...labels, resource };
-      load?.push({ labels: ofResource, value: balancer.load(cell) });
-      remote?.push({ labels: ofResource, value: balancer.remoteLoad(cell) });
-      foreign?.push({ labels: ofResource, value: balancer.foreignLoad(cell) });
-      maxLoad?.push({ labels: ofResource, value: balancer.maxLoad(cell) });
+  const isThere = (destination: Destination): boolean => balancer.destination(destination.id) === destination;
+
+  /** Destinations that a reload takes away while metrics are printed are left out: their cells may belong to others by then. */
+  function* ofEach(read: (destination: Destination) => boolean): Iterable<Sample> {
+    for (const destination of told) {
+      if (isThere(destination)) yield { labels: labelsOf(destination), value: Number(read(destination)) };
     }
-    sums.add(destination, balancer);
   }
-  const others = new Sums();
-  for (const destination of all.slice(MAX_METRIC_DESTINATIONS)) {
-    sums.add(destination, balancer);
-    others.add(destination, balancer);
+
+  function* ofResources(read: (cell: number) => number): Iterable<Sample> {
+    for (const destination of told) {
+      const labels = labelsOf(destination);
+      for (const { name: resource, cell } of destination.resources.slice(0, MAX_METRIC_RESOURCES)) {
+        if (isThere(destination)) yield { labels: { ...labels, resource }, value: read(cell) };
+      }
+    }
+    if (others.length === 0) return;
+    let value = 0;
+    for (const destination of others) {
+      if (isThere(destination)) for (const { cell } of destination.resources) value += read(cell);
+    }
+    yield { labels: { group: OTHER, destination: OTHER, uri: "", resource: OTHER }, value };
   }
-  if (all.length > told.length) {
-    const labels = { group: OTHER, destination: OTHER, uri: "", resource: OTHER };
-    load?.push({ labels, value: others.load });
-    remote?.push({ labels, value: others.remote });
-    foreign?.push({ labels, value: others.foreign });
-    maxLoad?.push({ labels, value: others.maxLoad });
-  }
+
   return [
-    gauge("headroom_load", "Calls of this node that are counted on a destination for a resource.", load ?? []),
-    gauge("headroom_remote_load", "Calls of other nodes of the cluster on a destination for a resource.", remote ?? []),
-    gauge("headroom_foreign_load", "Calls of others on a destination, as its FreeSWITCH tells them.", foreign ?? []),
+    gauge(
+      "headroom_load",
+      "Calls of this node that are counted on a destination for a resource.",
+      ofResources((cell) => balancer.load(cell)),
+    ),
+    gauge(
+      "headroom_remote_load",
+      "Calls of other nodes of the cluster on a destination for a resource.",
+      ofResources((cell) => balancer.remoteLoad(cell)),
+    ),
+    gauge(
+      "headroom_foreign_load",
+      "Calls of others on a destination, as its FreeSWITCH tells them.",
+      ofResources((cell) => balancer.foreignLoad(cell)),
+    ),
     gauge(
       "headroom_max_load",
       "Calls that a destination may have for a resource at the moment; less while it starts slowly.",
-      maxLoad ?? [],
+      ofResources((cell) => balancer.maxLoad(cell)),
     ),
-    gauge("headroom_destination_up", "1 while a destination gets calls as far as status, drain, breaker and rest are concerned.", up ?? []),
-    gauge("headroom_destination_enabled", "1 unless an operator, a probe or a script has disabled the destination.", enabled ?? []),
-    gauge("headroom_destination_draining", "1 while a destination is drained.", draining ?? []),
-    gauge("headroom_destination_breaker_open", "1 while the breaker of a destination is open or lets trial calls through.", open ?? []),
-    gauge("headroom_destination_resting", "1 while a destination rests, as it has asked for by Retry-After.", resting ?? []),
-    gauge("headroom_destination_rate_limited", "1 while a destination has had all calls that it may get within a second.", limited ?? []),
+    gauge(
+      "headroom_destination_up",
+      "1 while a destination gets calls as far as status, drain, breaker and rest are concerned.",
+      ofEach((destination) => balancer.isAvailable(destination)),
+    ),
+    gauge(
+      "headroom_destination_enabled",
+      "1 unless an operator, a probe or a script has disabled the destination.",
+      ofEach((destination) => balancer.isEnabled(destination)),
+    ),
+    gauge(
+      "headroom_destination_draining",
+      "1 while a destination is drained.",
+      ofEach((destination) => balancer.isDraining(destination)),
+    ),
+    gauge(
+      "headroom_destination_breaker_open",
+      "1 while the breaker of a destination is open or lets trial calls through.",
+      ofEach((destination) => balancer.breaker(destination) !== "closed"),
+    ),
+    gauge(
+      "headroom_destination_resting",
+      "1 while a destination rests, as it has asked for by Retry-After.",
+      ofEach((destination) => balancer.restMs(destination) > 0),
+    ),
+    gauge(
+      "headroom_destination_rate_limited",
+      "1 while a destination has had all calls that it may get within a second.",
+      ofEach((destination) => balancer.isOverRate(destination)),
+    ),
     gauge("headroom_destinations", "Destinations of the table.", all.length),
-    gauge("headroom_destinations_up", "Destinations of the table that get calls, as headroom_destination_up tells.", sums.up),
+    gauge(
+      "headroom_destinations_up",
+      "Destinations of the table that get calls, as headroom_destination_up tells.",
+      all.reduce((sum, destination) => sum + Number(balancer.isAvailable(destination)), 0),
+    ),
   ];
 }
 
@@ -149,22 +184,4 @@ export function probeMetrics(figures: readonly ProbeFigures[]): MetricFamily[] {
 
 function labelsOf({ group, id, uri }: Pick<Destination, "group" | "id" | "uri">): Labels {
   return { group, destination: id, uri };
-}
-
-class Sums {
-  load = 0;
-  remote = 0;
-  foreign = 0;
-  maxLoad = 0;
-  up = 0;
-
-  add(destination: Destination, balancer: MeasuredBalancer): void {
-    if (balancer.isAvailable(destination)) this.up++;
-    for (const { cell } of destination.resources) {
-      this.load += balancer.load(cell);
-      this.remote += balancer.remoteLoad(cell);
-      this.foreign += balancer.foreignLoad(cell);
-      this.maxLoad += balancer.maxLoad(cell);
-    }
-  }
 }

@@ -3,8 +3,8 @@ import { type Metric, Registry } from "prom-client";
 import type { DelayTally } from "../proxy/index.ts";
 
 const MS_A_SECOND = 1_000;
-/** Values that are printed in one go: a millisecond or two. */
-const VALUES_A_TURN = 200;
+/** Values that are printed in one go: a millisecond. */
+const VALUES_A_TURN = 100;
 
 /** One value of a metric, and which of its values that is. */
 export interface Sample {
@@ -14,13 +14,14 @@ export interface Sample {
   readonly metricName?: string;
 }
 
-/** A metric as Prometheus knows it, with all of its values at one moment. */
+/** A metric as Prometheus knows it, with all of its values. */
 export interface MetricFamily {
   readonly name: string;
   /** One sentence. */
   readonly help: string;
   readonly type: "counter" | "gauge" | "histogram";
-  readonly values: readonly Sample[];
+  /** May be read when they are printed, some at a time. Read once. */
+  readonly values: Iterable<Sample>;
 }
 
 /** Media type of what {@link printFamilies} answers: the text format of Prometheus, version 0.0.4. */
@@ -32,20 +33,26 @@ export const METRICS_TYPE: string = Registry.PROMETHEUS_CONTENT_TYPE;
  * The registry of prom-client is given what was counted elsewhere, rather than metrics of its own that calls would have to set: those look their labels up by a
  * text that is put together for each value.
  */
-export async function printFamilies(families: readonly MetricFamily[]): Promise<string> {
-  const parts: string[] = [];
-  let sinceTurn = 0;
+export async function printFamilies(families: readonly MetricFamily[]): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  let untilTurn = VALUES_A_TURN;
   for (const family of families) {
-    for (let from = 0; from === 0 || from < family.values.length; from += VALUES_A_TURN) {
-      const values = family.values.slice(from, from + VALUES_A_TURN);
-      parts.push(await printSlice({ ...family, values }, from === 0));
-      sinceTurn += values.length;
-      if (sinceTurn < VALUES_A_TURN) continue;
-      sinceTurn = 0;
+    let isFirst = true;
+    let slice: Sample[] = [];
+    const print = async (): Promise<void> => {
+      parts.push(Buffer.from(`${await printSlice({ ...family, values: slice }, isFirst)}\n`));
+      [slice, isFirst] = [[], false];
+    };
+    for (const sample of family.values) {
+      slice.push(sample);
+      if (--untilTurn > 0) continue;
+      await print();
       await setImmediate();
+      untilTurn = VALUES_A_TURN;
     }
+    if (isFirst || slice.length > 0) await print();
   }
-  return `${parts.join("\n")}\n`;
+  return Buffer.concat(parts);
 }
 
 /** @param isFirst its HELP and TYPE are wanted */
@@ -57,12 +64,12 @@ async function printSlice(family: MetricFamily, isFirst: boolean): Promise<strin
   return isFirst ? text : text.slice(text.indexOf("\n# TYPE ") + 1).replace(/^.*\n/, "");
 }
 
-export function gauge(name: string, help: string, values: number | readonly Sample[]): MetricFamily {
+export function gauge(name: string, help: string, values: number | Iterable<Sample>): MetricFamily {
   return { name, help, type: "gauge", values: samplesOf(values) };
 }
 
 /** @param name ends with `_total` */
-export function counter(name: string, help: string, values: number | readonly Sample[]): MetricFamily {
+export function counter(name: string, help: string, values: number | Iterable<Sample>): MetricFamily {
   return { name, help, type: "counter", values: samplesOf(values) };
 }
 
@@ -80,6 +87,6 @@ export function histogram(name: string, help: string, { boundsMs, counts, sumMs 
   return { name, help, type: "histogram", values };
 }
 
-function samplesOf(values: number | readonly Sample[]): readonly Sample[] {
+function samplesOf(values: number | Iterable<Sample>): Iterable<Sample> {
   return typeof values === "number" ? [{ value: values, labels: {} }] : values;
 }

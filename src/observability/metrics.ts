@@ -17,7 +17,7 @@ import { dispatcherMetrics, distributorMetrics } from "./list-metrics.ts";
 import { counter, gauge, histogram, METRICS_TYPE, type MetricFamily, printFamilies, type Sample } from "./metric-family.ts";
 import { type StatisticValues, statisticsMetrics } from "./statistics-metrics.ts";
 
-/** A text is given out again for so long, ms: whoever asks without end does not keep the calls waiting. */
+/** A page is given out again for so long, ms: whoever asks without end does not keep the calls waiting. */
 export const MIN_SCRAPE_INTERVAL_MS = 500;
 /** FreeSWITCHes with values of their own. */
 export const MAX_METRIC_FREESWITCHES = 500;
@@ -86,34 +86,44 @@ export interface MetricsSources {
 /** All metrics of the program. The number of values is bounded, whatever calls and tables look like. */
 export class Metrics {
   readonly #sources: MetricsSources;
-  #text: Promise<string> | undefined;
-  #textAtMs = 0;
+  #page: Promise<Buffer> | undefined;
+  #pageAtMs = 0;
+  #isPrinting = false;
 
   constructor(sources: MetricsSources) {
     this.#sources = sources;
   }
 
-  /** In the text format of Prometheus, at most {@link MIN_SCRAPE_INTERVAL_MS} old. */
-  text(): Promise<string> {
+  /** In the text format of Prometheus, read at most {@link MIN_SCRAPE_INTERVAL_MS} before; of all who ask at once, one for all. */
+  page(): Promise<Buffer> {
     const nowMs = this.#sources.nowMs();
-    if (this.#text === undefined || nowMs - this.#textAtMs >= MIN_SCRAPE_INTERVAL_MS) {
-      this.#textAtMs = nowMs;
-      this.#text = printFamilies(this.families());
+    if (this.#page === undefined || (!this.#isPrinting && nowMs - this.#pageAtMs >= MIN_SCRAPE_INTERVAL_MS)) {
+      this.#pageAtMs = nowMs;
+      this.#page = this.#print();
     }
-    return this.#text;
+    return this.#page;
   }
 
   /** Answers a GET. */
   answer(response: ServerResponse): void {
     const answered = async (): Promise<void> => {
-      const text = await this.text();
-      response.writeHead(200, { "content-type": METRICS_TYPE, "cache-control": "no-store" }).end(text);
+      const page = await this.page();
+      response.writeHead(200, { "content-type": METRICS_TYPE, "content-length": page.length, "cache-control": "no-store" }).end(page);
     };
     answered().catch((error: unknown) => {
-      this.#text = undefined;
+      this.#page = undefined;
       this.#sources.fault(error);
       response.writeHead(500, { "content-type": "text/plain" }).end("Cannot read the metrics: the log says why\n");
     });
+  }
+
+  async #print(): Promise<Buffer> {
+    this.#isPrinting = true;
+    try {
+      return await printFamilies(this.families());
+    } finally {
+      this.#isPrinting = false;
+    }
   }
 
   families(): MetricFamily[] {

@@ -71,9 +71,11 @@ export class Statistics {
     return values;
   }
 
-  /** Since the start, whatever was set back. */
+  /** Since the start, whatever was set back; without what there is of each destination. */
   readWhole(): Values {
-    return readStatistics(this.#sources);
+    const { probing, ...sources } = this.#sources;
+    const values = readStatistics(sources);
+    return probing === undefined ? values : { ...values, probing: { ...probing.counters } };
   }
 
   /** Counts this one from 0 again. The caller knows that it is a counter and no current value. */

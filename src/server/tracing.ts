@@ -1,8 +1,9 @@
+import { setImmediate } from "node:timers/promises";
 import type { Config } from "../config/index.ts";
 import { parseHepUrl } from "../config/schema-tracing.ts";
 import { type CaptureView, fromWire } from "../management/index.ts";
 import { callIdOf } from "../observability/capture/call-id.ts";
-import { type CapturedMessage, MessageRing } from "../observability/capture/message-ring.ts";
+import { MessageRing } from "../observability/capture/message-ring.ts";
 import { withoutSecrets } from "../observability/capture/without-secrets.ts";
 import { HepSender } from "../observability/hep/hep-sender.ts";
 import { methodOf } from "../observability/hep/method-of.ts";
@@ -12,6 +13,10 @@ import type { Endpoint } from "../transaction/index.ts";
 /** Most messages of a call that are told; the first ones, as a call that is looked at went wrong when it began. */
 export const MAX_TOLD_MESSAGES = 500;
 const MIB = 1024 * 1024;
+/** Most bytes of a call's messages that are told: more of them would keep the calls waiting while they are put into one answer. */
+export const MAX_TOLD_BYTES: number = MIB;
+/** Messages that are made readable in one go. */
+const MESSAGES_A_TURN = 20;
 const MICROSECONDS = 1_000;
 
 export interface TracingPorts {
@@ -36,6 +41,7 @@ export class Tracing {
   /** The packets of one millisecond keep their order by their microseconds, as there is no finer clock of the day. */
   #millisecond = 0;
   #ofMillisecond = 0;
+  #hasFailed = false;
 
   constructor(ports: TracingPorts) {
     this.#ports = ports;
@@ -74,7 +80,7 @@ export class Tracing {
   }
 
   /** What management offers of this. */
-  get management(): { capture?: (callId: string) => CaptureView } {
+  get management(): { capture?: (callId: string) => Promise<CaptureView> } {
     const ring = this.#ring;
     return ring === undefined ? {} : { capture: (callId) => viewOf(ring, callId) };
   }
@@ -87,49 +93,62 @@ export class Tracing {
     return this.#ring !== undefined || this.#hep !== undefined;
   }
 
-  #take(text: string, { transport, address: remote, port: remotePort, listener }: Endpoint, isReceived: boolean): void {
-    const { locals, wallMs } = this.#ports;
-    const { address, port: localPort } = listener;
-    const local = address === "0.0.0.0" || address === "::" ? locals.towards(remote) : address;
-    const message: CapturedMessage = { atMs: wallMs(), isReceived, transport, local, localPort, remote, remotePort, text };
-    this.#ring?.write(message);
-    if (this.#hep === undefined || (this.#skipped.size > 0 && this.#skipped.has(methodOf(text)))) return;
-    this.#copy(this.#hep, message);
+  /** Whatever becomes of the copy, the message goes its way. */
+  #take(text: string, peer: Endpoint, isReceived: boolean): void {
+    try {
+      const { locals, wallMs } = this.#ports;
+      const { address } = peer.listener;
+      const local = address === "0.0.0.0" || address === "::" ? locals.towards(peer.address) : address;
+      const atMs = wallMs();
+      this.#ring?.write(text, peer, local, isReceived, atMs);
+      if (this.#hep === undefined || (this.#skipped.size > 0 && this.#skipped.has(methodOf(text)))) return;
+      this.#copy(this.#hep, text, peer, local, isReceived, Math.trunc(atMs));
+    } catch (error) {
+      if (!this.#hasFailed) this.#ports.log.error({ err: error }, "cannot copy a message for captures: further failures are not logged");
+      this.#hasFailed = true;
+    }
   }
 
-  #copy(hep: HepSender, { atMs, isReceived, transport, local, localPort, remote, remotePort, text }: CapturedMessage): void {
-    const millisecond = Math.trunc(atMs);
-    this.#ofMillisecond = millisecond === this.#millisecond ? Math.min(this.#ofMillisecond + 1, MICROSECONDS - 1) : 0;
-    this.#millisecond = millisecond;
-    const own = { address: local, port: localPort };
-    const other = { address: remote, port: remotePort };
+  #copy(
+    hep: HepSender,
+    text: string,
+    { transport, address, port, listener }: Endpoint,
+    local: string,
+    isReceived: boolean,
+    ms: number,
+  ): void {
+    this.#ofMillisecond = ms === this.#millisecond ? Math.min(this.#ofMillisecond + 1, MICROSECONDS - 1) : 0;
+    this.#millisecond = ms;
+    const own = { address: local, port: listener.port };
+    const other = { address, port };
     hep.send({
       source: isReceived ? other : own,
       target: isReceived ? own : other,
       isDatagram: transport === "udp",
-      seconds: Math.trunc(millisecond / 1000),
-      microseconds: (millisecond % 1000) * MICROSECONDS + this.#ofMillisecond,
+      seconds: Math.trunc(ms / 1000),
+      microseconds: (ms % 1000) * MICROSECONDS + this.#ofMillisecond,
       correlationId: callIdOf(text),
       text,
     });
   }
 }
 
-function viewOf(ring: MessageRing, callId: string): CaptureView {
-  const { messages, omitted } = ring.find(callId, MAX_TOLD_MESSAGES);
-  const { oldestMs } = ring;
-  return {
-    messages: messages.map(({ atMs, isReceived, transport, local, localPort, remote, remotePort, text }) => ({
+async function viewOf(ring: MessageRing, callId: string): Promise<CaptureView> {
+  const { messages, omitted } = await ring.find(callId, { messages: MAX_TOLD_MESSAGES, bytes: MAX_TOLD_BYTES });
+  const shown: CaptureView["messages"][number][] = [];
+  for (const { atMs, isReceived, transport, local, localPort, remote, remotePort, text } of messages) {
+    shown.push({
       time: new Date(atMs).toISOString(),
       direction: isReceived ? "in" : "out",
       transport,
       local: placeText(local, localPort),
       remote: placeText(remote, remotePort),
       message: fromWire(withoutSecrets(text)),
-    })),
-    omitted,
-    oldest: oldestMs === undefined ? undefined : new Date(oldestMs).toISOString(),
-  };
+    });
+    if (shown.length % MESSAGES_A_TURN === 0) await setImmediate();
+  }
+  const { oldestMs } = ring;
+  return { messages: shown, omitted, oldest: oldestMs === undefined ? undefined : new Date(oldestMs).toISOString() };
 }
 
 function placeText(address: string, port: number): string {

@@ -59,7 +59,7 @@ export function fullPorts(): FakePorts {
     audit: async () => AUDIT,
     explain: (callId) => explain(looks, callId, (atMs) => new Date(atMs).toISOString()),
     whatIf: (group, resources, flags) => whatIf(balancer, group, resources, flags),
-    capture: () => ({ messages: [MESSAGE], omitted: 1, oldest: MESSAGE.time }),
+    capture: async () => ({ messages: [MESSAGE], omitted: 1, oldest: MESSAGE.time }),
     restart: async () => 4711,
   };
   return Object.assign(ports, more);

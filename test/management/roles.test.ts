@@ -3,7 +3,7 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import type { AuditEntry } from "../../src/management/audit-trail.ts";
 import { ManagementCounters } from "../../src/management/counters.ts";
 import { createManagementServer, type ManagementServer } from "../../src/management/index.ts";
-import { FAILED_LOGIN_BURST } from "../../src/management/limits.ts";
+import { FAILED_LOGIN_BURST, TOLD_FORBIDDEN_BURST } from "../../src/management/limits.ts";
 import { SECURITY_HEADERS } from "../../src/management/security-headers.ts";
 import { type FakePorts, fakePorts } from "./fake-ports.ts";
 import { post, type RawResponse, request } from "./raw-http.ts";
@@ -21,7 +21,7 @@ before(async () => {
   changes = [];
   ports = fakePorts({
     changed: (entry) => void changes.push(entry),
-    capture: () => ({ messages: [], omitted: 0, oldest: undefined }),
+    capture: async () => ({ messages: [], omitted: 0, oldest: undefined }),
     audit: async () => ({ calls: 0, durationMs: 0, differences: [], freeswitch: [] }),
     streams: { "/events": (_request, response) => void response.end("told") },
   });
@@ -88,6 +88,22 @@ describe("a viewer", () => {
     const headers = [["Authorization", "Bearer token-of-wall"]] as const;
     const { body } = await post(server.url, [off, { ...off, id: 1 }, { jsonrpc: "2.0", method: "lb_status", params: [1], id: 2 }], headers);
     assert.match(body, /"code":403.*"enable":"yes"/);
+  });
+
+  it("cannot fill the log, the events and the audit list with what is refused", async () => {
+    const counters = new ManagementCounters();
+    const told: AuditEntry[] = [];
+    const flooded = fakePorts({ counters, changed: (entry) => void told.push(entry) });
+    const other = await createManagementServer(flooded, SERVER);
+    const batch = Array.from({ length: 100 }, (_, id) => ({ jsonrpc: "2.0", id, method: "lb_reload" }));
+    try {
+      await post(other.url, batch, [["Authorization", "Bearer token-of-wall"]]);
+      assert.equal(counters.changes_forbidden, 100);
+      assert.ok(told.length >= TOLD_FORBIDDEN_BURST && told.length < 50);
+      assert.equal(flooded.logged.length, told.length);
+    } finally {
+      await other.close();
+    }
   });
 
   it("reads the events", async () => {
@@ -219,6 +235,33 @@ describe("limits of one client", () => {
       const refused = answers.filter(({ status }) => status === 429);
       assert.ok(refused.length >= 2);
       assert.equal(refused[0]?.headers.get("retry-after"), "1");
+    } finally {
+      await limited.close();
+    }
+  });
+
+  it("hold for paths that are none and for methods of HTTP that are not answered, too", async () => {
+    const limited = await createManagementServer(fakePorts(), { ...SERVER, requestsPerSecond: 1 });
+    try {
+      for (const options of [{ path: "/nothing" }, { method: "PUT" }]) {
+        const answers = await Promise.all([1, 2, 3, 4, 5].map(() => request(limited.url, options)));
+        assert.ok(answers.some(({ status }) => status === 429));
+      }
+    } finally {
+      await limited.close();
+    }
+  });
+
+  it("keep nobody out whose token was right there before, whatever the others send", async () => {
+    const limited = await createManagementServer(fakePorts(), { ...SERVER, requestsPerSecond: 5 });
+    const statusOf = async (headers: readonly (readonly [string, string])[]) =>
+      (await post(limited.url, { jsonrpc: "2.0", id: 1, method: "pwd" }, headers)).status;
+    const anna = [["Authorization", "Bearer token-of-anna"]] as const;
+    try {
+      assert.equal(await statusOf(anna), 200);
+      const strangers = await Promise.all(Array.from({ length: 30 }, () => statusOf([])));
+      assert.ok(strangers.includes(429));
+      assert.equal(await statusOf(anna), 200);
     } finally {
       await limited.close();
     }

@@ -8,7 +8,10 @@ import { Bench } from "../dispatch/support.ts";
 
 /** The lines of one metric, without its HELP and TYPE. */
 async function linesOf(families: readonly MetricFamily[], name: string): Promise<string[]> {
-  return (await printFamilies(families)).split("\n").filter((line) => line.startsWith(`${name}{`));
+  return (await printFamilies(families))
+    .toString()
+    .split("\n")
+    .filter((line) => line.startsWith(`${name}{`));
 }
 
 describe("the metrics of the dispatcher", () => {
@@ -51,6 +54,17 @@ describe("the metrics of the dispatcher", () => {
 
 describe("the metrics of the distributor", () => {
   const usable = { isUsable: () => true };
+
+  it("tell a node once that stands in its list several times", async () => {
+    const nodes = [
+      { name: "gw1", weight: 2 },
+      { name: "gw1", weight: 5 },
+    ];
+    const families = distributorMetrics(new Distributor(usable, [{ name: "out", nodes }]).lists);
+    assert.deepEqual(await linesOf(families, "headroom_distributor_node_weight"), [
+      'headroom_distributor_node_weight{list="out",node="gw1"} 7',
+    ]);
+  });
 
   it("tell the weight of each node, and how often it was chosen", async () => {
     const nodes = [

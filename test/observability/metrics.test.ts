@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { Balancer, CallLoad, type DestinationRow, MAX_COUNTED_GROUPS, parseResources } from "../../src/balancer/index.ts";
 import type { ProbeFigures } from "../../src/health/index.ts";
 import { isCurrentValue } from "../../src/management/index.ts";
@@ -26,7 +27,12 @@ function farm(overrides: Partial<MetricsSources> = {}, rows = [row(1, 1, "pstn=2
     ...{ nowMs: () => 0, fault: assert.ifError },
     ...overrides,
   };
-  return { balancer, sources, metrics: new Metrics(sources) };
+  const metrics = new Metrics(sources);
+  return { balancer, sources, metrics, text: () => textOf(metrics) };
+}
+
+async function textOf(metrics: Metrics): Promise<string> {
+  return (await metrics.page()).toString();
 }
 
 /** The lines of one metric, without its HELP and TYPE. */
@@ -41,7 +47,7 @@ describe("the metrics of destinations", () => {
     call.opened = true;
     balancer.start(call, 1, "pstn");
     balancer.setStatus(1, false, "mi");
-    const text = await metrics.text();
+    const text = await textOf(metrics);
     assert.deepEqual(linesOf(text, "headroom_load"), [
       'headroom_load{group="1",destination="1",uri="sip:d1.example",resource="pstn"} 0',
       'headroom_load{group="1",destination="2",uri="sip:d2.example",resource="pstn"} 1',
@@ -59,20 +65,20 @@ describe("the metrics of destinations", () => {
       drainOf: ({ id }) => (id === 1 ? { load: 3, deadlineMs: 1_700_000_060_000 } : { load: 7, deadlineMs: 0 }),
     });
     balancer.setDraining(1, true);
-    const text = await metrics.text();
+    const text = await textOf(metrics);
     const labels = '{group="1",destination="1",uri="sip:d1.example"}';
     assert.deepEqual(linesOf(text, "headroom_drain_calls"), [`headroom_drain_calls${labels} 3`]);
     const deadline = "headroom_drain_deadline_timestamp_seconds";
     assert.deepEqual(linesOf(text, deadline), [`${deadline}${labels} 1700000060`]);
     balancer.setDraining(2, true);
-    const drains = await farm({ balancer, drainOf: () => ({ load: 7, deadlineMs: 0 }) }).metrics.text();
+    const drains = await farm({ balancer, drainOf: () => ({ load: 7, deadlineMs: 0 }) }).text();
     assert.equal(linesOf(drains, "headroom_drain_calls").length, 2);
     assert.deepEqual(linesOf(drains, deadline), []);
   });
 
   it("tell what breakers go by", async () => {
     const breakers = () => [{ id: 1, group: 1, uri: "sip:d1.example", phase: "open" as const, calls: 9, failures: 5, trialsWanted: 0 }];
-    const text = await farm({ breakers }).metrics.text();
+    const text = await farm({ breakers }).text();
     const labels = '{group="1",destination="1",uri="sip:d1.example"}';
     assert.deepEqual(linesOf(text, "headroom_breaker_window_calls"), [`headroom_breaker_window_calls${labels} 9`]);
     assert.deepEqual(linesOf(text, "headroom_breaker_window_failures"), [`headroom_breaker_window_failures${labels} 5`]);
@@ -80,7 +86,7 @@ describe("the metrics of destinations", () => {
 
   it("are bounded: those behind the last are told together", async () => {
     const rows = Array.from({ length: MAX_METRIC_DESTINATIONS + 3 }, (_, id) => row(id, 1, "pstn=5"));
-    const text = await farm({}, rows).metrics.text();
+    const text = await farm({}, rows).text();
     const lines = linesOf(text, "headroom_max_load");
     assert.equal(lines.length, MAX_METRIC_DESTINATIONS + 1);
     assert.equal(lines.at(-1), 'headroom_max_load{group="other",destination="other",uri="",resource="other"} 15');
@@ -89,7 +95,7 @@ describe("the metrics of destinations", () => {
 
   it("escape what a URI may hold", async () => {
     const rows = [{ ...row(1, 1, "pstn=1"), uri: 'sip:"a\\b"@d.example' }];
-    assert.deepEqual(linesOf(await farm({}, rows).metrics.text(), "headroom_destination_up"), [
+    assert.deepEqual(linesOf(await farm({}, rows).text(), "headroom_destination_up"), [
       'headroom_destination_up{group="1",destination="1",uri="sip:\\"a\\\\b\\"@d.example"} 1',
     ]);
   });
@@ -111,7 +117,7 @@ describe("the metrics of destinations", () => {
       { ...figures, id: 1, uri: "sip:a", latency } as ProbeFigures,
       { ...figures, id: 2, uri: "sip:b", latency: { ...latency, ewma: 12.5, samples: 1 } } as ProbeFigures,
     ];
-    const text = await farm({ probes: () => probes }).metrics.text();
+    const text = await farm({ probes: () => probes }).text();
     assert.deepEqual(linesOf(text, "headroom_probe_latency_seconds"), [
       'headroom_probe_latency_seconds{group="1",destination="2",uri="sip:b"} 0.0125',
     ]);
@@ -128,7 +134,7 @@ describe("the metrics of decisions", () => {
     balancer.start(again, 9, "pstn");
     balancer.next(again);
     assert.deepEqual(
-      linesOf(await metrics.text(), "headroom_decisions_total").map((line) => line.slice("headroom_decisions_total".length)),
+      linesOf(await textOf(metrics), "headroom_decisions_total").map((line) => line.slice("headroom_decisions_total".length)),
       [
         ...['{group="1",code="selected"} 6', '{group="1",code="error"} 0', '{group="1",code="no_capacity"} 2'],
         ...['{group="1",code="no_destination"} 0', '{group="1",code="bad_resource"} 1'],
@@ -141,7 +147,7 @@ describe("the metrics of decisions", () => {
   it("are bounded: groups without end are counted together", async () => {
     const { balancer, metrics } = farm();
     for (let group = 1; group <= MAX_COUNTED_GROUPS + 7; group++) balancer.start(new CallLoad(), group, "nosuch");
-    const lines = linesOf(await metrics.text(), "headroom_decisions_total");
+    const lines = linesOf(await textOf(metrics), "headroom_decisions_total");
     assert.equal(lines.length, (MAX_COUNTED_GROUPS + 1) * 5);
     assert.ok(lines.includes('headroom_decisions_total{group="other",code="bad_resource"} 7'));
   });
@@ -152,7 +158,7 @@ describe("the metrics of calls", () => {
     const { sources, metrics } = farm();
     for (const ms of [10, 10.5, 5_000]) sources.lag.observe(ms);
     assert.deepEqual(
-      (await metrics.text()).split("\n").filter((line) => line.startsWith("headroom_event_loop_lag_seconds")),
+      (await textOf(metrics)).split("\n").filter((line) => line.startsWith("headroom_event_loop_lag_seconds")),
       [
         ...['headroom_event_loop_lag_seconds_bucket{le="0.01"} 1', 'headroom_event_loop_lag_seconds_bucket{le="0.1"} 2'],
         ...['headroom_event_loop_lag_seconds_bucket{le="+Inf"} 3', "headroom_event_loop_lag_seconds_sum 5.0205"],
@@ -166,7 +172,7 @@ describe("the metrics of calls", () => {
       received: () => [{ transport: "udp", method: "INVITE", count: 3 }],
       sent: () => [{ transport: "tls", method: "INVITE", code: 486, count: 2 }],
     });
-    const text = await metrics.text();
+    const text = await textOf(metrics);
     assert.deepEqual(linesOf(text, "headroom_requests_total"), [
       'headroom_requests_total{direction="received",transport="udp",method="INVITE"} 3',
     ]);
@@ -180,7 +186,7 @@ describe("the metrics of calls", () => {
     sources.calls.failedOver("transport-error");
     sources.calls.failedOver(undefined);
     assert.deepEqual(
-      linesOf(await metrics.text(), "headroom_failovers_total").filter((line) => !line.endsWith(" 0")),
+      linesOf(await textOf(metrics), "headroom_failovers_total").filter((line) => !line.endsWith(" 0")),
       ['headroom_failovers_total{cause="transport_error"} 1'],
     );
   });
@@ -201,7 +207,7 @@ describe("the metrics of statistics", () => {
   });
 
   it("have names of their own in units of Prometheus, counters with _total", async () => {
-    const text = await metrics.text();
+    const text = await textOf(metrics);
     assert.match(text, /^# TYPE headroom_core_fwd_requests_total counter\nheadroom_core_fwd_requests_total 7$/m);
     assert.match(text, /^# TYPE headroom_overload_lag_seconds gauge\nheadroom_overload_lag_seconds 0.25$/m);
     assert.match(text, /^headroom_overload_utilization_ratio 0.5$/m);
@@ -209,7 +215,7 @@ describe("the metrics of statistics", () => {
   });
 
   it("or are one metric with labels, where several are one thing", async () => {
-    const text = await metrics.text();
+    const text = await textOf(metrics);
     assert.deepEqual(linesOf(text, "headroom_calls").sort(), ['headroom_calls{state="active"} 3', 'headroom_calls{state="early"} 1']);
     assert.deepEqual(linesOf(text, "headroom_drops_total").sort(), [
       'headroom_drops_total{reason="banned_requests"} 9',
@@ -232,7 +238,7 @@ describe("the metrics of statistics", () => {
   });
 
   it("leave out what there is of each destination, which has no bound", async () => {
-    const text = await metrics.text();
+    const text = await textOf(metrics);
     assert.doesNotMatch(text, /_17\b/);
     assert.match(text, /^headroom_probing_timeouts_total 2$/m);
   });
@@ -249,17 +255,37 @@ describe("a text of metrics", () => {
         return {};
       },
     });
-    await Promise.all([metrics.text(), metrics.text()]);
+    await Promise.all([textOf(metrics), textOf(metrics)]);
     nowMs = MIN_SCRAPE_INTERVAL_MS - 1;
-    await metrics.text();
+    await textOf(metrics);
     assert.equal(reads, 1);
     nowMs = MIN_SCRAPE_INTERVAL_MS;
-    await metrics.text();
+    await textOf(metrics);
     assert.equal(reads, 2);
   });
 
+  it("is made once, however long that takes and whoever asks meanwhile, and lets others have their turn", async () => {
+    let nowMs = 0;
+    const rows = Array.from({ length: MAX_METRIC_DESTINATIONS }, (_, id) => row(id, 1, "a=1;b=1;c=1"));
+    const { metrics, balancer } = farm({ nowMs: () => nowMs }, rows);
+    const first = metrics.page();
+    let turns = 0;
+    while (turns < 20) {
+      await setImmediate();
+      turns++;
+      nowMs += MIN_SCRAPE_INTERVAL_MS;
+      assert.equal(metrics.page(), first);
+    }
+    balancer.replaceTable([row(7, 1, "a=9")]);
+    const text = (await first).toString();
+    assert.doesNotMatch(text, /headroom_max_load.* 9$/m, "a destination that came meanwhile");
+    assert.match(text, /headroom_load\{group="1",destination="0"/);
+    assert.deepEqual(linesOf(text, "headroom_destination_rate_limited"), [], "destinations that went meanwhile");
+    assert.notEqual(metrics.page(), first);
+  });
+
   it("has each metric once, with its help and its type", async () => {
-    const names = (await farm().metrics.text()).match(/^# TYPE \S+/gm) ?? [];
+    const names = (await farm().text()).match(/^# TYPE \S+/gm) ?? [];
     assert.equal(new Set(names).size, names.length);
     assert.ok(names.length > 20);
   });

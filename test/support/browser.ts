@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
@@ -61,4 +62,14 @@ export async function openPage(browser: Browser, url: string, options: PageOptio
   });
   await page.goto(url);
   return { page, context, faults, origins };
+}
+
+/** Nothing went wrong on the page, and nobody but its own server was asked for anything. */
+export function assertClean({ faults, origins }: WatchedPage, url: string): void {
+  // A browser writes of each 401 itself: without a token, and with a wrong one.
+  assert.deepEqual(
+    faults.filter((fault) => !/^console error: .*401 \(Unauthorized\)/.test(fault)),
+    [],
+  );
+  assert.deepEqual([...origins], [new URL(url).origin]);
 }

@@ -2,6 +2,7 @@ import { Calls } from "./calls.js";
 import { Changes } from "./changes.js";
 import { ClusterView } from "./cluster.js";
 import { Destinations } from "./destinations.js";
+import { closeDialogs } from "./dialogs.js";
 import { byId, setText } from "./dom.js";
 import { Events } from "./events.js";
 import { Feed } from "./feed.js";
@@ -9,7 +10,7 @@ import { DestinationDialog } from "./manage.js";
 import { Management } from "./mi.js";
 import { Model } from "./model.js";
 import { Tiles } from "./tiles.js";
-import { clock, span } from "./words.js";
+import { clock, roughly, span } from "./words.js";
 
 const TOKEN_KEY = "headroom-token";
 const THEME_KEY = "headroom-theme";
@@ -69,6 +70,7 @@ function onFrame(name, data) {
       break;
     case "totals":
       model.addTotals(value);
+      identify();
       due.totals = true;
       break;
     case "event":
@@ -82,14 +84,25 @@ function onFrame(name, data) {
   ask();
 }
 
+/** @param {import("./model.js").Hello} hello @returns {string[]} what this balancer is called, as far as it is told from others */
+function namesOf({ name, node }) {
+  return [...(name === "" || /^headroom\b/i.test(name) ? [] : [name]), ...(node === null ? [] : [`node ${node}`])];
+}
+
+/** Which balancer this is, and for how long it has run: by its own clock, as that of this machine may be another. */
+function identify() {
+  const { hello, totals } = model;
+  if (hello === undefined) return;
+  const up = totals === undefined || totals.at < hello.startedAt ? [] : [`up ${roughly(totals.at - hello.startedAt)}`];
+  setText(byId("identity"), [...namesOf(hello), `version ${hello.version}`, ...up].join(" · "));
+}
+
 function greet() {
   const { hello } = model;
   if (hello === undefined) return;
-  const node = hello.node === null ? [] : [`node ${hello.node}`];
-  const name = hello.name === "" || /^headroom\b/i.test(hello.name) ? [] : [hello.name];
-  setText(byId("identity"), [...name, ...node, `version ${hello.version}`, `up ${span(Date.now() - hello.startedAt)}`].join(" · "));
+  identify();
   setText(byId("person"), hello.needsToken ? `${hello.by} · ${hello.role}` : hello.role);
-  document.title = [...name, ...node, "Headroom"].join(" · ");
+  document.title = [...namesOf(hello), "Headroom"].join(" · ");
   byId("sign-out").hidden = token() === null;
   document.body.dataset["role"] = hello.role;
   route(); // views that wait for what the server offers
@@ -119,6 +132,9 @@ function onState(state) {
       return;
     case "unauthorized":
       sessionStorage.removeItem(TOKEN_KEY);
+      closeDialogs(); // beneath one nobody could type a token
+      calls.show(false);
+      changes.show(false);
       body.dataset["state"] = "sign-in";
       setText(byId("connection-text"), "Signed out");
       setText(byId("sign-in-refusal"), state.why === "" ? "" : "This token is not accepted.");
@@ -127,6 +143,8 @@ function onState(state) {
       return;
     case "waiting": {
       body.dataset["state"] = "board";
+      calls.show(false);
+      changes.show(false);
       setText(byId("connection-text"), `No connection: ${state.why}`);
       setText(stale, model.at === 0 ? "" : `These figures are those of ${clock(model.at)}. The page comes back by itself.`);
       const tick = () => setText(wait, `, next try in ${span(state.untilMs - Date.now())}`);

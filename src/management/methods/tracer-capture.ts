@@ -1,5 +1,4 @@
 import { defineMethod } from "../define-method.ts";
-import { toWire } from "../describe-dialog.ts";
 import { MiError } from "../jsonrpc.ts";
 import { count, listOf, maybe, members, text, word } from "../shapes/kinds.ts";
 
@@ -30,8 +29,8 @@ export const tracerCapture = defineMethod({
   details: "See [tracing.md](tracing.md).",
   isForOperators: true, // it tells more than who calls whom: what was sent, where the media go
   available: ({ capture }) => capture !== undefined,
-  run(params, { ports }) {
-    const found = ports.capture?.(toWire(params.text("callid")));
+  async run(params, { ports }) {
+    const found = await ports.capture?.(params.text("callid"));
     if (found === undefined || found.messages.length === 0) throw new MiError(404, "Call-ID not found");
     const { messages, omitted, oldest } = found;
     return { Messages: messages, ...(omitted > 0 && { messages_omitted: omitted }), ...(oldest !== undefined && { oldest }) };

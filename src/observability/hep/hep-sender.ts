@@ -10,6 +10,8 @@ const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 30_000;
 /** How long the last packets may take to go out at the end, ms. */
 const FLUSH_MS = 500;
+/** Packets that have waited and go out in one go: each datagram is a call of the system, and calls want their turn. */
+const PACKETS_A_TURN = 50;
 
 export interface HepServer {
   readonly transport: "udp" | "tcp";
@@ -60,12 +62,15 @@ export class HepSender {
     return this.#waitingBytes + (this.#tcp?.writableLength ?? 0);
   }
 
+  get #isConnected(): boolean {
+    return this.#udp !== undefined || this.#tcp?.readyState === "open";
+  }
+
   send(packet: HepPacket): void {
     const bytes = encodeHep(packet, this.#ports.agent);
     if (bytes === undefined) this.counters.hep_too_long++;
     else if (this.#isClosed || this.waitingBytes + bytes.length > MAX_WAITING_BYTES) this.counters.hep_dropped++;
-    else if (this.#udp !== undefined) this.#sendDatagram(this.#udp, bytes);
-    else if (this.#tcp?.readyState === "open") this.#write(this.#tcp, bytes);
+    else if (this.#isConnected && this.#waiting.length === 0) this.#put(bytes);
     else {
       this.#waiting.push(bytes);
       this.#waitingBytes += bytes.length;
@@ -79,6 +84,7 @@ export class HepSender {
     clearTimeout(this.#retry);
     this.counters.hep_dropped += this.#waiting.length;
     this.#waiting = [];
+    this.#waitingBytes = 0;
     const [udp, tcp] = [this.#udp, this.#tcp];
     if (udp !== undefined) await new Promise<void>((resolve) => udp.close(() => resolve()));
     if (tcp === undefined || tcp.destroyed) return;
@@ -100,21 +106,28 @@ export class HepSender {
     const { address, family } = await lookup(host);
     if (this.#isClosed) return;
     const socket = createSocket(family === 6 ? "udp6" : "udp4");
-    socket.on("error", (error) => {
+    const openedAtMs = performance.now();
+    let isLost = false;
+    const lose = (error: Error): void => {
+      if (isLost) return;
+      isLost = true;
       this.counters.hep_errors++;
-      if (this.#udp !== socket) return;
-      this.#udp = undefined;
+      if (this.#udp === socket) this.#udp = undefined;
       socket.close();
+      // A datagram is never confirmed: that nobody has refused one for long is all that is known of a server that is there.
+      if (performance.now() - openedAtMs > LAST_RETRY_MS) this.#isReached();
       this.#failed(error);
-    });
+    };
+    socket.on("error", lose);
     socket.unref();
-    socket.connect(port, address, () => {
-      if (this.#isClosed) {
-        socket.close();
-        return;
+    // The types do not tell, but an address without a route comes here, too.
+    socket.connect(port, address, (error?: Error) => {
+      if (error !== undefined) lose(error);
+      else if (this.#isClosed) socket.close();
+      else {
+        this.#udp = socket;
+        this.#flush();
       }
-      this.#udp = socket;
-      this.#opened((bytes) => this.#sendDatagram(socket, bytes));
     });
   }
 
@@ -127,7 +140,9 @@ export class HepSender {
     });
     socket.on("connect", () => {
       socket.setKeepAlive(true);
-      this.#opened((bytes) => this.#write(socket, bytes));
+      if (this.#hasFailed) this.#ports.log.info({ hep: textOf(this.#ports.server) }, "The capture server is reached again");
+      this.#isReached();
+      this.#flush();
     });
     socket.on("close", () => {
       if (this.#isClosed) return;
@@ -138,15 +153,24 @@ export class HepSender {
     socket.unref();
   }
 
-  #opened(send: (bytes: Buffer) => void): void {
-    const { log, server } = this.#ports;
+  #isReached(): void {
     this.#retryMs = FIRST_RETRY_MS;
-    if (this.#hasFailed) log.info({ hep: textOf(server) }, "The capture server is reached again");
     this.#hasFailed = false;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    this.#waitingBytes = 0;
-    for (const bytes of waiting) send(bytes);
+  }
+
+  /** What has waited goes out, some at a time; what comes meanwhile waits behind it. */
+  #flush(): void {
+    if (!this.#isConnected) return;
+    for (const bytes of this.#waiting.splice(0, PACKETS_A_TURN)) {
+      this.#waitingBytes -= bytes.length;
+      this.#put(bytes);
+    }
+    if (this.#waiting.length > 0) setImmediate(() => this.#flush());
+  }
+
+  #put(bytes: Buffer): void {
+    if (this.#udp !== undefined) this.#sendDatagram(this.#udp, bytes);
+    else if (this.#tcp !== undefined) this.#write(this.#tcp, bytes);
   }
 
   #failed(error: unknown): void {

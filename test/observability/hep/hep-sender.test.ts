@@ -106,4 +106,56 @@ describe("HepSender", () => {
     sender.send(packet("late"));
     assert.equal(sender.waitingBytes <= MAX_WAITING_BYTES, true);
   });
+
+  it("waits, and tries again, where no datagram can go to", async () => {
+    const warnings: string[] = [];
+    const log = { info: () => assert.fail("it was never reached"), warn: (_: object, text: string) => void warnings.push(text) };
+    const sender = new HepSender({ server: { transport: "udp", host: "255.255.255.255", port: 9060 }, agent: AGENT, log });
+    try {
+      await waitFor("a second failure", 8_000, () => sender.counters.hep_errors >= 2);
+      sender.send(packet("one"));
+      assert.ok(sender.waitingBytes > 0);
+      assert.deepEqual([warnings.length, sender.counters.hep_sent], [1, 0]);
+    } finally {
+      await sender.close();
+    }
+    assert.equal(sender.counters.hep_dropped, 1);
+  });
+
+  it("tells once of a server that refuses datagrams, however often it is tried", async () => {
+    const warnings: string[] = [];
+    const log = {
+      info: () => assert.fail("nobody has said that it is reached"),
+      warn: (_: object, text: string) => void warnings.push(text),
+    };
+    const sender = new HepSender({ server: { transport: "udp", host: HOST, port: 9 }, agent: AGENT, log });
+    const repeat = setInterval(() => sender.send(packet("one")), 20);
+    try {
+      await waitFor("three refusals", 8_000, () => sender.counters.hep_errors >= 3);
+      assert.equal(warnings.length, 1);
+    } finally {
+      clearInterval(repeat);
+      await sender.close();
+    }
+  });
+
+  it("sends what has waited in order, and what comes meanwhile behind it", async () => {
+    const server = await tcpServer();
+    const sender = new HepSender({ server: { transport: "tcp", host: HOST, port: server.port }, agent: AGENT, log: SILENT });
+    const texts = Array.from({ length: 300 }, (_, i) => `${i}`);
+    try {
+      for (const text of texts.slice(0, 200)) sender.send(packet(text));
+      await waitFor("the first", 8_000, () => sender.counters.hep_sent > 0);
+      for (const text of texts.slice(200)) sender.send(packet(text));
+      await waitFor("all", 8_000, () => server.packets.length === texts.length);
+      assert.deepEqual(
+        server.packets.map((chunks) => hepText(chunks, 0x0f)),
+        texts,
+      );
+      await waitFor("nothing to wait", 8_000, () => sender.waitingBytes === 0);
+    } finally {
+      await sender.close();
+      await server.close();
+    }
+  });
 });
