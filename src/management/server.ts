@@ -175,8 +175,7 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
     else await app.listen({ host, port });
   } catch (error) {
     await app.close();
-    const detail = error instanceof Error ? error.message : String(error);
-    throw new Error(`Cannot open management on ${host}:${port}: ${detail}`, { cause: error });
+    throw new Error(`Cannot open management on ${host}:${port}: ${listenFault(error)}`, { cause: error });
   }
   return {
     url: urlOf(),
@@ -313,4 +312,13 @@ function decodeUtf8(bytes: Buffer): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Why nothing can listen there, and what to do. */
+function listenFault(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code === "EADDRINUSE") return "another program uses this address and port; stop it, or change mi_http.listen";
+  if (code === "EADDRNOTAVAIL") return "this machine has no such address; change mi_http.listen";
+  if (code === "EACCES") return "not permitted; ports below 1024 need more rights";
+  return error instanceof Error ? error.message : String(error);
 }
