@@ -247,7 +247,11 @@ const RuleSchema = Type.Object(
       }),
     ),
     answer: Type.Optional(
-      Type.Integer({ description: "Answer with this status in place of choosing a destination. The log has a line for each.", minimum: 300, maximum: 699 }),
+      Type.Integer({
+        description: "Answer with this status in place of choosing a destination. The log has a line for each.",
+        minimum: 300,
+        maximum: 699,
+      }),
     ),
     note: Type.Optional(item({ description: "What the log says of a call that `answer` is given to, such as why." })),
   },
