@@ -24,7 +24,7 @@ import {
 import { allMethods } from "./methods/index.ts";
 import { openRpcDocument } from "./openrpc.ts";
 import { Places } from "./places.ts";
-import type { ManagementPorts, MethodOutcome, MethodParams } from "./ports.ts";
+import type { AskerElsewhere, ManagementPorts, MethodOutcome, MethodParams } from "./ports.ts";
 import { SECURITY_HEADERS } from "./security-headers.ts";
 import { type NamedToken, TokenBook } from "./tokens.ts";
 
@@ -71,8 +71,8 @@ export interface ManagementServer {
   attach(socket: Server): void;
   /** Opens the one that it was to take. @throws Error when somebody else has the address */
   open(): Promise<void>;
-  /** Runs a method for another node of the cluster, whose bearer tokens are no matter here. Never rejects. @param client for the log @param by who asked there */
-  run(method: string, params: MethodParams | undefined, client: string, by?: string): Promise<MethodOutcome>;
+  /** Runs a method for another node of the cluster, or for the process before this one, which have judged who asks. Never rejects. */
+  run(method: string, params: MethodParams | undefined, asker: AskerElsewhere): Promise<MethodOutcome>;
   /** Reads the certificate again; connections that are open stay as they are. @throws Error that names the file; what was in use then stays */
   reloadCertificate(): void;
   /** Stops listening and ends every connection. */
@@ -175,8 +175,7 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
     else await app.listen({ host, port });
   } catch (error) {
     await app.close();
-    const detail = error instanceof Error ? error.message : String(error);
-    throw new Error(`Cannot open management on ${host}:${port}: ${detail}`, { cause: error });
+    throw new Error(`Cannot open management on ${host}:${port}: ${listenFault(error)}`, { cause: error });
   }
   return {
     url: urlOf(),
@@ -186,7 +185,7 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
       app.server.listen({ host, port });
       await once(app.server, "listening");
     },
-    run: (method, params, client, by) => dispatcher.outcome(method, params, client, by),
+    run: (method, params, asker) => dispatcher.outcome(method, params, asker),
     reloadCertificate: () => {
       const { server } = app as { server: Server };
       if (tls !== undefined && server instanceof TlsServer) server.setSecureContext(readCertificate(tls));
@@ -313,4 +312,13 @@ function decodeUtf8(bytes: Buffer): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Why nothing can listen there, and what to do. */
+function listenFault(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code === "EADDRINUSE") return "another program uses this address and port; stop it, or change mi_http.listen";
+  if (code === "EADDRNOTAVAIL") return "this machine has no such address; change mi_http.listen";
+  if (code === "EACCES") return "not permitted; ports below 1024 need more rights";
+  return error instanceof Error ? error.message : String(error);
 }

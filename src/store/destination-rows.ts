@@ -69,15 +69,19 @@ async function insert(db: Connection, { table, kind }: ChangePlace, rows: readon
   await refuseTaken(db, name, rows);
   for (const some of portions(withIds)) await db.insertInto(name).values(some.map(valuesOf)).execute();
   if (kind === "postgres" && withIds.length > 0) await passIds(db, table);
-  const ids: number[] = [];
-  for (const row of rows) ids.push(row.id ?? (await insertOne(db, name, row, kind)));
-  return ids;
+  const others = rows.filter(({ id }) => id === undefined);
+  const given: number[] = [];
+  if (kind === "postgres") for (const some of portions(others)) given.push(...(await insertSome(db, name, some)));
+  // Of several rows in one statement MariaDB tells one id only, and in a cluster they are not one after the other.
+  else for (const row of others) given.push(Number((await db.insertInto(name).values(valuesOf(row)).executeTakeFirstOrThrow()).insertId));
+  const next = given.values();
+  return rows.map(({ id }) => id ?? (next.next().value as number));
 }
 
-async function insertOne(db: Connection, name: "load_balancer", row: NewRow, kind: ChangePlace["kind"]): Promise<number> {
-  const query = db.insertInto(name).values(valuesOf(row));
-  if (kind === "postgres") return (await query.returning("id").executeTakeFirstOrThrow()).id;
-  return Number((await query.executeTakeFirstOrThrow()).insertId);
+/** A sequence gives ids in the order of the rows, and only grows. */
+async function insertSome(db: Connection, name: "load_balancer", rows: readonly NewRow[]): Promise<readonly number[]> {
+  const made = await db.insertInto(name).values(rows.map(valuesOf)).returning("id").execute();
+  return made.map(({ id }) => id).sort((a, b) => a - b);
 }
 
 function portions<T>(all: readonly T[]): T[][] {

@@ -124,6 +124,17 @@ describe("the page of the dashboard", () => {
     await context.close();
   });
 
+  it("works in a browser that keeps nothing", async () => {
+    const denied = `for (const name of ["localStorage", "sessionStorage"]) {
+      Object.defineProperty(window, name, { get() { throw new DOMException("denied", "SecurityError"); } });
+    }`;
+    const { page, context, faults } = await openPage(browser, server.url, { script: denied });
+    await live(page);
+    await page.getByLabel("Theme").selectOption("dark");
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+
   it("says that the connection is lost, and comes back by itself", async () => {
     const { page, context } = await openPage(browser, server.url);
     await live(page);

@@ -153,6 +153,26 @@ describe("an operator's change", () => {
   });
 });
 
+describe("while another process takes over", () => {
+  it("it is told who asks and from where, and a viewer is refused before", async () => {
+    const told: object[] = [];
+    const ports = fakePorts({
+      elsewhere: async (method, params, { name, client }) => {
+        told.push({ method, params, name, client });
+        return { result: "OK" };
+      },
+    });
+    const leaving = await createManagementServer(ports, SERVER);
+    try {
+      for (const token of ["token-of-wall", "token-of-anna"])
+        await post(leaving.url, { jsonrpc: "2.0", id: 1, method: "lb_status", params: [1, 0] }, [["Authorization", `Bearer ${token}`]]);
+      assert.deepEqual(told, [{ method: "lb_status", params: [1, 0], name: "anna", client: "127.0.0.1" }]);
+    } finally {
+      await leaving.close();
+    }
+  });
+});
+
 describe("what becomes of requests", () => {
   it("is counted: let in, refused by reason, and changes by outcome", async () => {
     const counters = new ManagementCounters();

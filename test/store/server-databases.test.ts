@@ -100,6 +100,14 @@ for (const kind of DATABASE_KINDS)
           message: /^Cannot add destination 2 of 2: id 6001 is taken by "sip:192\.0\.2\.2:5060"/,
         });
         await store.change({ added: [], changed: [], removed: stored });
+        const nameless = Array.from({ length: 1_200 }, (_, i) => ({ ...second, description: `row ${i}` }));
+        const given = await store.import(nameless);
+        const found = new Map((await store.list()).map(({ id, description }) => [id, description]));
+        assert.deepEqual(
+          given.map((id) => found.get(id)),
+          nameless.map(({ description }) => description),
+        );
+        await store.change({ added: [], changed: [], removed: await store.list() });
         assert.deepEqual(await store.list(), []);
       }));
     if (kind === "mysql")

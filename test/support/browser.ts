@@ -22,6 +22,8 @@ export interface PageOptions {
   readonly width?: number;
   readonly height?: number;
   readonly colorScheme?: "light" | "dark";
+  /** Is run before any script of the page. */
+  readonly script?: string;
 }
 
 /** Starts Debian's Chromium without a window. */
@@ -50,6 +52,7 @@ export async function openPage(browser: Browser, url: string, options: PageOptio
   const { width = 1440, height = 900, colorScheme = "light" } = options;
   const context = await browser.newContext({ viewport: { width, height }, colorScheme, reducedMotion: "no-preference" });
   const page = await context.newPage();
+  if (options.script !== undefined) await page.addInitScript(options.script);
   page.setDefaultTimeout(PATIENCE_MS);
   const faults: string[] = [];
   const origins = new Set<string>();

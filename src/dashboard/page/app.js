@@ -9,6 +9,7 @@ import { Feed } from "./feed.js";
 import { DestinationDialog } from "./manage.js";
 import { Management } from "./mi.js";
 import { Model } from "./model.js";
+import { storageOf } from "./storage.js";
 import { Tiles } from "./tiles.js";
 import { clock, roughly, span } from "./words.js";
 
@@ -19,8 +20,10 @@ const VIEWS = ["destinations", "calls", "changes", "events", "cluster"];
 const EVENT_OF_CALL = '"event":"E_DLG_STATE_CHANGED"';
 const BEGIN_LENGTH = 120;
 
+const tokens = storageOf("sessionStorage");
+const themes = storageOf("localStorage");
 const model = new Model();
-const token = () => sessionStorage.getItem(TOKEN_KEY);
+const token = () => tokens.getItem(TOKEN_KEY);
 const management = new Management(() => new URL((model.hello?.mi ?? "/mi").slice(1), document.baseURI), token);
 const tiles = new Tiles(model);
 const dialog = new DestinationDialog(model, management);
@@ -131,7 +134,7 @@ function onState(state) {
       if (model.at === 0) setText(byId("connection-text"), "Connecting");
       return;
     case "unauthorized":
-      sessionStorage.removeItem(TOKEN_KEY);
+      tokens.removeItem(TOKEN_KEY);
       closeDialogs(); // beneath one nobody could type a token
       calls.show(false);
       changes.show(false);
@@ -172,13 +175,13 @@ function signIn() {
   byId("sign-in-form").addEventListener("submit", (event) => {
     event.preventDefault();
     const input = /** @type {HTMLInputElement} */ (byId("token"));
-    sessionStorage.setItem(TOKEN_KEY, input.value.trim());
+    tokens.setItem(TOKEN_KEY, input.value.trim());
     input.value = "";
     setText(byId("sign-in-refusal"), "");
     feed.start();
   });
   byId("sign-out").addEventListener("click", () => {
-    sessionStorage.removeItem(TOKEN_KEY);
+    tokens.removeItem(TOKEN_KEY);
     location.reload(); // nothing of what was seen stays
   });
 }
@@ -190,10 +193,10 @@ function theme() {
   select.addEventListener("change", () => {
     if (select.value === "auto") {
       delete dataset["theme"];
-      localStorage.removeItem(THEME_KEY);
+      themes.removeItem(THEME_KEY);
     } else {
       dataset["theme"] = select.value;
-      localStorage.setItem(THEME_KEY, select.value);
+      themes.setItem(THEME_KEY, select.value);
     }
     tiles.redraw();
   });
