@@ -147,6 +147,7 @@ function createFarm({ explain = false, events = false, spans = false, tracing: t
     startInside: () => trace.getTracer("bench").startSpan("attempt", {}, ROOT_CONTEXT),
     soon: (run) => void globalThis.setImmediate(run),
     wallMs: Date.now,
+    fault,
   });
   let router: ProxyCore["router"] = untraced;
   const core: ProxyCore = {

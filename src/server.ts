@@ -305,7 +305,7 @@ async function compose(
   });
   statusListeners.push((change) => hotRestart.statusChanged(change));
   const statistics = new Statistics({
-    ...{ layer, proxy, dialogs, keeper, balancer, operators, registrations, cluster, overload, tracing },
+    ...{ layer, proxy, dialogs, keeper, balancer, operators, registrations, cluster, overload, tracing, table: loader },
     proxyCounters: counters,
     get transport() {
       return listeners.counters;

@@ -14,7 +14,7 @@ export interface Step {
   readonly p99Ms: number | null;
   /** Processor time of the balancer. */
   readonly balancerShare: number;
-  /** The same for each call. */
+  /** The same for each call that was answered. */
   readonly cpuMicroseconds: number;
   readonly memoryMb: number;
   /** Processor time of whichever of callers and callees worked harder. */
@@ -40,7 +40,7 @@ const MAX_BAD = 0.005;
 const MIN_PLACED = 0.95;
 const GENERATOR_TARGET = 0.9;
 
-/** What limits this rate. The generator comes first: what it does too late looks as if answers were late. */
+/** What limits this rate. The generator comes before what is late or lost: what it does too late looks as if answers were late. */
 export function verdictOf(step: Step): Verdict {
   const { wanted, callsPerSecond, answered, lost, refused, p99Ms, balancerShare, generatorShare } = step;
   if (balancerShare >= BALANCER_TARGET) return "processor";

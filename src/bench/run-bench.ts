@@ -215,7 +215,7 @@ class Rig {
       p50Ms: rounded(quantile(latenciesMs, 0.5)),
       p99Ms: rounded(quantile(latenciesMs, 0.99)),
       balancerShare: round(balancerMs / ms, 3),
-      cpuMicroseconds: round((balancerMs * 1000) / Math.max(1, begun), 1),
+      cpuMicroseconds: round((balancerMs * 1000) / Math.max(1, latenciesMs.length), 1),
       memoryMb: round(after.memoryBytes / 1e6, 1),
       generatorShare: round(Math.max(callers.cpuMs, callees.cpuMs) / ms, 3),
       othersShare: round(Math.max(0, 1 - idleShare - ours), 3),
@@ -239,8 +239,11 @@ class Rig {
 
   /** Processor time and memory of the balancer, as it tells them itself: that works on every system. */
   async #sample(): Promise<Sample> {
-    const answer = await fetch(`${this.#balancer.managementUrl}/metrics`, { signal: AbortSignal.timeout(REPLY_TIMEOUT_MS) });
-    const text = await answer.text();
+    const text = await fetch(`${this.#balancer.managementUrl}/metrics`, { signal: AbortSignal.timeout(REPLY_TIMEOUT_MS) })
+      .then((answer) => answer.text())
+      .catch((cause) => {
+        throw new Error("Cannot go on: the balancer tells no figures any more", { cause });
+      });
     const figure = (name: string): number => Number(new RegExp(`^${name} (\\S+)`, "m").exec(text)?.[1] ?? Number.NaN);
     const times = cpus().map((cpu) => cpu.times);
     return {

@@ -3,6 +3,8 @@ import type { BenchResult } from "../bench/run-bench.ts";
 
 /** Share of the machine's processors that others may use before the figures say little. */
 const BUSY_SHARE = 0.15;
+/** Share of the machine that nobody used, below which its processors are the limit. */
+const NOBODY_IDLE = 0.05;
 /** How long a call is in the sentence about calls at a time: a usual mean. */
 const TALK_S = 180;
 const WIDTHS = [9, 9, 9, 9, 11, 9, 8] as const;
@@ -82,13 +84,16 @@ function meaning(best: Step | undefined, limit: BenchResult["limit"], steps: Ben
 }
 
 /** Why the figures are not to be trusted, where they are not. */
-function doubts({ steps, best, processors }: BenchResult): string[] {
-  const measured = best ?? steps.at(-1);
-  if (measured === undefined) return [];
+function doubts({ steps, best, limit, processors }: BenchResult): string[] {
+  // What ended the search counts as what was best: a rate may have been too much only because somebody else needed the machine.
+  const ended = steps.findLast(({ verdict }) => verdict === limit);
+  const measured = [best ?? steps.at(-1), ended].filter((step) => step !== undefined);
+  if (measured.length === 0) return [];
   const found: string[] = [];
-  if (measured.othersShare > BUSY_SHARE) {
-    found.push(`Other programs used ${percent(measured.othersShare)} of this machine meanwhile: measure again when it is quiet.`);
-  } else if (measured.idleShare < 0.05) {
+  const others = Math.max(...measured.map(({ othersShare }) => othersShare));
+  if (others > BUSY_SHARE) {
+    found.push(`Other programs used ${percent(others)} of this machine meanwhile: measure again when it is quiet.`);
+  } else if (measured.some(({ idleShare }) => idleShare < NOBODY_IDLE)) {
     found.push(`No processor was idle: balancer, callers and callees share ${processors}, so a machine with more of them carries more.`);
   }
   return found;

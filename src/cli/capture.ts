@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { type LadderMessage, ladder } from "./ladder.ts";
 import { DEFAULT_URL, type MiOptions, type MiOutput, runMethod, standardOutput, TOKEN_HELP, withToken } from "./mi.ts";
+import { isObject } from "./mi-format.ts";
 import { visible } from "./terminal.ts";
 
 interface CaptureOptions extends MiOptions {
@@ -25,14 +26,20 @@ export function register(program: Command, output: () => MiOutput = standardOutp
 
 /** The answer of the method `capture` as text for a terminal. @param isWhole each message in full, too */
 export function formatCapture(result: unknown, isWhole: boolean): string {
-  const { Messages: messages = [], messages_omitted: omitted = 0 } = result as { Messages?: LadderMessage[]; messages_omitted?: number };
+  const { Messages: found, messages_omitted: omitted } = isObject(result) ? result : {};
+  const messages = Array.isArray(found) ? found.filter(isMessage) : [];
   const lines = ladder(messages);
-  if (omitted > 0) lines.push(`${omitted} further messages of the call are not shown`);
+  if (Number(omitted) > 0) lines.push(`${Number(omitted)} further messages of the call are not shown`);
   if (isWhole) for (const message of messages) lines.push("", ...inFull(message));
   return lines.join("\n");
 }
 
+/** Whoever answers may be another program, or of another version. */
+function isMessage(value: unknown): value is LadderMessage {
+  return isObject(value) && ["time", "direction", "remote", "transport", "message"].every((name) => typeof value[name] === "string");
+}
+
 function inFull({ time, direction, transport, remote, message }: LadderMessage): string[] {
   const way = direction === "in" ? "from" : "to";
-  return [`${time} ${way} ${visible(transport)}:${visible(remote)}`, ...message.trimEnd().split(/\r?\n/).map(visible)];
+  return [`${visible(time)} ${way} ${visible(transport)}:${visible(remote)}`, ...message.trimEnd().split(/\r?\n/).map(visible)];
 }

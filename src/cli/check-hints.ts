@@ -20,7 +20,7 @@ const HINTS: readonly Hint[] = [
     /has ".*" more than once/,
     "calls are counted apart for each row: keep one of them (headroom destinations remove ID), or give both shared=NAME in attrs",
   ],
-  [/^Destinations? ([\d, ]+) .*nothing in sip\.listen/, "add a socket of that kind to sip.listen, or change the URI"],
+  [/nothing in sip\.listen/, "add a socket of that kind to sip.listen, or change the URI"],
   [/^Resource ".*" is asked for by no rule/, "name it in resources of a rule of routing.rules, or take it out of the rows"],
   [/^probe_mode of/, "set load_balancer.probing_interval to seconds, such as 30"],
   [/refuse their calls: the group has no/, "headroom destinations add --group NUMBER … fills the group, or change the rule"],
@@ -61,7 +61,7 @@ const HINTS: readonly Hint[] = [
   [/certificate.* (?:ends|has ended|holds from)/, "renew it, and have it read with SIGHUP: no call is lost"],
   [/certificate|private key/i, "look at the files that the key names: both are PEM, and belong together"],
   [/files at a time/, "raise it: LimitNOFILE= of the systemd unit, or ulimit -n; or lower sip.connections.max"],
-  [/disk .* free/, "make room: calls that cannot be written down do not survive a crash"],
+  [/MB free/, "make room: calls that cannot be written down do not survive a crash"],
   [
     /calls in ".*" cannot|calls are written to/,
     "let the user that headroom runs as write the file and its folder, or set dialog.persistence to off",

@@ -1,5 +1,5 @@
 import { isIPv6 } from "node:net";
-import { type DestinationRow, parseRequestedResources } from "../balancer/index.ts";
+import { type DestinationRow, parseDestinationOptions, parseRequestedResources } from "../balancer/index.ts";
 import { type Config, parseListen } from "../config/index.ts";
 import type { Findings } from "./check-findings.ts";
 
@@ -17,10 +17,16 @@ export function checkRows(rows: readonly DestinationRow[], config: Config, findi
 function checkTwice(rows: readonly DestinationRow[], table: string, findings: Findings): void {
   for (const same of Map.groupBy(rows, ({ group, uri }) => `${group} ${uri.toLowerCase()}`).values()) {
     const [first, second] = same;
-    if (first === undefined || second === undefined) continue;
+    if (first === undefined || second === undefined || isPool(same)) continue;
     const ids = idsOf(same);
     findings.notice(`Group ${first.group} has "${first.uri}" more than once: destinations ${ids}`, { table, row: second.id });
   }
+}
+
+/** Rows that count their calls together are meant to be one destination. */
+function isPool(rows: readonly DestinationRow[]): boolean {
+  const pools = new Set(rows.map(({ attrs }) => parseDestinationOptions(attrs).shared));
+  return pools.size === 1 && !pools.has(undefined);
 }
 
 /** Destinations that nothing in `sip.listen` can send to, by the kind of socket that is lacking. */
@@ -49,9 +55,15 @@ function checkUnused(rows: readonly DestinationRow[], { routing, load_balancer: 
   const texts = [...routing.rules.map(({ resources }) => resources), ...(routing.outbound ? [routing.outbound.resources] : [])];
   const asked = new Set(texts.flatMap((text) => parseRequestedResources(text) ?? []));
   const having = new Map<string, DestinationRow[]>();
-  for (const row of rows) for (const { name } of row.resources) having.set(name, [...(having.get(name) ?? []), row]);
+  for (const row of rows) {
+    for (const { name } of row.resources) {
+      if (asked.has(name)) continue;
+      const owners = having.get(name);
+      if (owners === undefined) having.set(name, [row]);
+      else owners.push(row);
+    }
+  }
   for (const [name, owners] of having) {
-    if (asked.has(name)) continue;
     const whose = owners.length === 1 ? `destination ${idsOf(owners)} has it` : `destinations ${idsOf(owners)} have it`;
     findings.notice(`Resource "${name}" is asked for by no rule: ${whose}`, { table, ...(owners[0] && { row: owners[0].id }) });
   }

@@ -51,7 +51,7 @@ function modelOf(command: Command, path: readonly string[], methods: readonly st
 function optionOf(option: Option, key: string): CompletionOption {
   const { short, long, flags, description, argChoices, required, optional } = option;
   const names = [short, long].filter((name) => name !== undefined);
-  const placeholder = /[<[]([^\]>]+)[\]>]/.exec(flags)?.[1] ?? "";
+  const placeholder = /[<[]([^<[\]>]+)[\]>]/.exec(flags)?.[1] ?? "";
   const words = argChoices ?? OPTION_WORDS[`${key} ${long}`];
   const value = required || optional ? (words ?? (FILES.test(placeholder) ? "file" : "any")) : "none";
   return { names, description, value };

@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from "node:fs";
-import { type Address, Balancer, type FeedOptions, parseResources } from "../balancer/index.ts";
+import { type Address, Balancer, type FeedOptions, parseDestinationOptions, parseResources } from "../balancer/index.ts";
 import { type Config, loadConfig } from "../config/index.ts";
 import { type DestinationStore, faultsOf, type NewRow, openStore, type RowChanges, type StoredRow, StoreError } from "../store/index.ts";
 import { ImportError, parseDestinations } from "./destination-file.ts";
@@ -103,6 +103,7 @@ export async function importFile(file: string, options: ChangeOptions & { readon
   }
   await carryOut(options, terminal, "migrate", (rows) => {
     const plan = planImport(entries, rows, mode);
+    if (entries.length === 0) refuseEmptying(file, rows.length, options, terminal);
     const count = plan.added.length;
     return {
       plan,
@@ -115,6 +116,14 @@ export async function importFile(file: string, options: ChangeOptions & { readon
       ],
     };
   });
+}
+
+/** A file that somebody forgot to fill would take every call from every destination. @throws {ImportError} unless somebody wants that, or is asked */
+function refuseEmptying(file: string, count: number, { yes, dryRun, json: isJson }: ChangeOptions, terminal: Terminal): void {
+  const isAsked = isJson !== true && terminal.confirm !== undefined;
+  if (count === 0 || yes === true || dryRun === true || isAsked) return;
+  const all = count === 1 ? "the only destination" : `all ${count} destinations`;
+  throw new ImportError([`Cannot import ${file}: it has no destinations, --replace would remove ${all}: want --yes for that`]);
 }
 
 /** What was changed and removed. */
@@ -222,8 +231,13 @@ function problemsOf(rows: readonly StoredRow[], feeds: FeedOptions | undefined):
       attrs: attrs ?? undefined,
     })),
   );
+  // Rows that count their calls together are meant to be one destination.
+  const isPool = ([{ attrs }, ...others]: readonly [StoredRow, ...StoredRow[]]) => {
+    const { shared } = parseDestinationOptions(attrs ?? undefined);
+    return shared !== undefined && others.every((other) => parseDestinationOptions(other.attrs ?? undefined).shared === shared);
+  };
   const twice = [...Map.groupBy(usable, ({ group_id, dst_uri }) => `Group ${group_id} has "${dst_uri}"`)].filter(
-    ([, { length }]) => length > 1,
+    ([, same]) => same.length > 1 && !isPool(same as [StoredRow, ...StoredRow[]]),
   );
   return [...problems, ...twice.map(([what, same]) => `${what} more than once: destinations ${same.map(({ id }) => id).join(", ")}`)];
 }

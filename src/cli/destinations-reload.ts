@@ -32,8 +32,7 @@ export async function reload(
   { environment }: Terminal,
   written: readonly Listed[],
 ): Promise<Reloaded> {
-  const first = config.mi_http.auth.bearer_tokens[0];
-  const options = { url, json: true, token: token ?? environment["HEADROOM_MI_TOKEN"] ?? first };
+  const options = { url, json: true, token: token ?? environment["HEADROOM_MI_TOKEN"] ?? operatorToken(config) };
   const goesOn = "the database has the change, the balancer goes on with what it has loaded";
   const loaded = await call("lb_reload", options);
   if ("refusal" in loaded) return { isDone: false, sentence: `${loaded.refusal}: ${goesOn}` };
@@ -54,6 +53,10 @@ function managementUrl({ mi_http: { listen, root, tls } }: Config): string {
   const any = address === "0.0.0.0" ? "127.0.0.1" : address === "::" ? "::1" : address;
   const host = any.includes(":") ? `[${any}]` : any;
   return `${tls.certificate === null ? "http" : "https"}://${host}:${port}/${root.replace(/^\/+/, "")}`;
+}
+
+function operatorToken({ mi_http: { auth } }: Config): string | undefined {
+  return auth.bearer_tokens[0] ?? auth.tokens.find(({ role }) => role === "operator")?.token;
 }
 
 type Answer = { readonly text: string } | { readonly refusal: string };

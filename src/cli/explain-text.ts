@@ -45,7 +45,7 @@ export function formatWhatIf(result: unknown, colours: boolean): string {
 function describeDecision(decision: Record<string, unknown>, colours: boolean): string[] {
   const { group, resources, flags, summary, equals, failed_open: failedOpen, destinations_omitted: omitted } = decision;
   const letters = typeof flags === "string" ? [...flags] : [];
-  const meanings = letters.map((letter) => `${plain(letter)}: ${FLAGS[letter] ?? "?"}`).join(", ");
+  const meanings = letters.map((letter) => `${plain(letter)}: ${FLAGS[letter] ?? "no such flag"}`).join(", ");
   const lines = [
     `asked for "${plain(resources)}" of group ${plain(group)}${letters.length > 0 ? `, flags ${meanings}` : ""}`,
     strong(`${plain(summary)} (code ${plain(decision["code"])})`, colours, decision["code"] !== 1),

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, readFileSync, statSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fchmodSync, openSync, readFileSync, realpathSync, statSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { ConfigError, parseConfig } from "../config/index.ts";
@@ -11,6 +11,7 @@ import {
   importCfg,
   MAX_TEXT,
   type ReadInclude,
+  withoutSecrets,
 } from "../import/index.ts";
 import { printableJson, processTerminal, type Terminal, visible } from "./terminal.ts";
 
@@ -18,12 +19,16 @@ import { printableJson, processTerminal, type Terminal, visible } from "./termin
 const MAX_REPAIRS = 200;
 
 const FATES: Readonly<Record<Fate, string>> = {
+  security: "security",
   todo: "to do",
   left: "not taken over",
   changed: "taken over, with a difference",
   taken: "taken over",
   proxy: "done by Headroom itself",
 };
+
+/** What is reported in any case, what asks for something first. */
+const ASKING = ["security", "todo", "left", "changed"] as const;
 
 interface Options {
   readonly output?: string;
@@ -62,6 +67,12 @@ function run(file: string, options: Options, terminal: Terminal): void {
     terminal.exitCode(1);
     return;
   }
+  const clash = sameFile([file, options.module, options.output]);
+  if (clash !== undefined) {
+    terminal.complain(`error: Cannot write ${clash}: it is named twice, want another name for each file`);
+    terminal.exitCode(1);
+    return;
+  }
   if (options.module !== undefined && !options.module.endsWith(".ts")) {
     terminal.complain(`error: Cannot write ${options.module}: a route module is TypeScript, want a name that ends in .ts`);
     terminal.exitCode(1);
@@ -87,13 +98,27 @@ function run(file: string, options: Options, terminal: Terminal): void {
   for (const line of report(file, imported, options.all === true)) say(line);
 }
 
-/** @throws {ImportSyntaxError} for a file that cannot be read or is too large */
+/** A name that leads to the same file as one before it: nothing is to replace the configuration that is read, or the other result. */
+function sameFile(names: readonly (string | undefined)[]): string | undefined {
+  const seen = new Set<string>();
+  for (const name of names) {
+    if (name === undefined) continue;
+    const path = existsSync(name) ? realpathSync(name) : resolve(name);
+    if (seen.has(path)) return name;
+    seen.add(path);
+  }
+  return undefined;
+}
+
+/** @throws {ImportSyntaxError} for a file that cannot be read, is too large or no text */
 function readText(file: string): string {
   try {
     const { size, isFile } = describeFile(file);
     if (!isFile) throw new ImportSyntaxError(`Cannot read the configuration: ${file} is not a file`);
     if (size > MAX_TEXT) throw new ImportSyntaxError(`Cannot read the configuration: it has more than ${MAX_TEXT} bytes`);
-    return readFileSync(file, "utf8");
+    const text = readFileSync(file, "utf8");
+    if (text.includes("\0")) throw new ImportSyntaxError("Cannot read the configuration: it is no text in UTF-8");
+    return text;
   } catch (cause) {
     if (cause instanceof ImportSyntaxError) throw cause;
     throw new ImportSyntaxError(`Cannot read the configuration: ${(cause as Error).message}`, { cause });
@@ -122,7 +147,8 @@ function write(file: string, text: string, replaces: boolean, terminal: Terminal
   try {
     const descriptor = openSync(file, replaces ? "w" : "wx", 0o600);
     try {
-      writeSync(descriptor, text);
+      fchmodSync(descriptor, 0o600); // one that is replaced may have been open to others
+      writeFileSync(descriptor, text);
     } finally {
       closeSync(descriptor);
     }
@@ -152,20 +178,29 @@ function checked(imported: Imported, file: string): Imported {
       const entry = line === undefined ? undefined : lines[line - 1];
       if (line === undefined || entry === undefined || entry.text.trimStart().startsWith("#")) continue;
       mended += 1;
-      lines[line - 1] = { ...entry, text: entry.text.replace(/^( *)/, "$1# ") };
+      lines[line - 1] = { ...entry, text: withoutUse(entry.text) };
       findings.push({
         line: entry.from,
         ...(entry.file !== undefined && { file: entry.file }),
         fate: "todo",
-        text: `${message}; the line stands in the new file as a comment`,
+        text: `${withoutSecrets(message)}; the line stands in the new file as a comment`,
       });
     }
     if (mended === 0) {
-      for (const { message } of problems) findings.push({ line: 0, fate: "todo", text: message });
+      for (const { message } of problems) findings.push({ line: 0, fate: "todo", text: withoutSecrets(message) });
       break;
     }
   }
+  const rules = lines.findIndex(({ text }) => text === "  rules:");
+  // A list without an entry would be the default, which takes all calls.
+  if (rules !== -1 && !lines.slice(rules).some(({ text }) => text.startsWith("    - "))) lines[rules] = { text: "  rules: []", from: 0 };
   return { ...imported, lines, findings: findings.sort((a, b) => a.line - b.line) };
+}
+
+/** A line as a comment. Where a rule refuses calls, all are refused then: none is to come in as what it asks cannot be asked. */
+function withoutUse(text: string): string {
+  if (!/^ {4}- .*\banswer: \d/.test(text)) return text.replace(/^( *)/, "$1# ");
+  return `    - { match: {}, answer: 403, note: "a rule of the import cannot be used, see its report" } # ${text.trim()}`;
 }
 
 function problemsOf(text: string, file: string): readonly { readonly line: number | undefined; readonly message: string }[] {
@@ -181,10 +216,11 @@ function problemsOf(text: string, file: string): readonly { readonly line: numbe
 /** The findings by what became of them, what asks for something first. */
 function report(file: string, { flavor, findings, beyondRules }: Imported, all: boolean): string[] {
   const program = flavor === "kamailio" ? "Kamailio" : "OpenSIPS";
-  const counts = (Object.keys(FATES) as Fate[]).map(
-    (fate) => `${findings.filter((finding) => finding.fate === fate).length} ${FATES[fate]}`,
-  );
-  const shown: readonly Fate[] = all ? ["todo", "left", "changed", "taken", "proxy"] : ["todo", "left", "changed"];
+  const counts = (Object.keys(FATES) as Fate[])
+    .map((fate) => ({ fate, count: findings.filter((finding) => finding.fate === fate).length }))
+    .filter(({ fate, count }) => fate !== "security" || count > 0)
+    .map(({ fate, count }) => `${count} ${FATES[fate]}`);
+  const shown: readonly Fate[] = [...ASKING, ...(all ? (["taken", "proxy"] as const) : [])];
   return [
     `${file}, a configuration of ${program}: ${counts.join(", ")}`,
     ...shown.flatMap((fate) => findings.filter((finding) => finding.fate === fate).map((finding) => sentence(file, finding))),

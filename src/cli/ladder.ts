@@ -41,7 +41,7 @@ export function ladder(messages: readonly LadderMessage[]): string[] {
   return [
     `${" ".repeat(TIME_WIDTH)}${columns.map((name) => centred(visible(name), LANE)).join("")}`.trimEnd(),
     ...messages.map((message, i) => {
-      const time = i === 0 ? message.time.slice(11, 23) : `+${((Date.parse(message.time) - startMs) / 1000).toFixed(3)}`;
+      const time = i === 0 ? visible(message.time.slice(11, 23)) : `+${((Date.parse(message.time) - startMs) / 1000).toFixed(3)}`;
       const other = columnOf(message);
       const [from, to] = message.direction === "in" ? [other, own] : [own, other];
       const note = columns[other] === OTHERS ? `  ${visible(message.remote)}` : "";

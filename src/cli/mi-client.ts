@@ -34,9 +34,17 @@ export class MiFailure extends Error {
 
 /** @returns a sentence when the text is no address of a management interface */
 export function checkUrl(url: string): string | undefined {
-  const { protocol } = URL.parse(url) ?? { protocol: "" };
+  const { protocol, username, password } = URL.parse(url) ?? { protocol: "", username: "", password: "" };
+  if (username !== "" || password !== "") {
+    return `Cannot use --url "${shown(url)}" with a name or password in it: give the token with --token or HEADROOM_MI_TOKEN`;
+  }
   if (protocol === "http:" || protocol === "https:") return undefined;
-  return `Cannot use --url "${url}": want an address such as ${DEFAULT_URL}`;
+  return `Cannot use --url "${shown(url)}": want an address such as ${DEFAULT_URL}`;
+}
+
+/** The address for a sentence, without what may be a token: sentences end up in logs. */
+function shown(url: string): string {
+  return url.replace(/\/\/[^/]*@/, "//").replace(/[?#].*$/s, "");
 }
 
 /** Sends one method to the balancer. @throws MiFailure when it is refused or nobody answers */
@@ -46,7 +54,7 @@ export async function ask({ method, params }: MiCall, options: MiOptions): Promi
   checkStatus(status, options);
   const result = isAnswer(answer) ? read(answer) : undefined;
   if (result === undefined)
-    throw new MiFailure(`${options.url} answered HTTP ${status} without a JSON-RPC answer: is this the management interface?`);
+    throw new MiFailure(`${shown(options.url)} answered HTTP ${status} without a JSON-RPC answer: is this the management interface?`);
   if ("error" in result) throw result.error;
   return result.result;
 }
@@ -71,11 +79,13 @@ export async function askAll(
   if (!Array.isArray(answers)) {
     const refused = isAnswer(answers) ? read(answers) : undefined;
     if (refused !== undefined && "error" in refused) throw refused.error;
-    throw new MiFailure(`${options.url} answered HTTP ${status} without a JSON-RPC answer: is this the management interface?`);
+    throw new MiFailure(`${shown(options.url)} answered HTTP ${status} without a JSON-RPC answer: is this the management interface?`);
   }
   return calls.map((_, id) => {
     const answer: unknown = answers.find((one: unknown) => isAnswer(one) && one.id === id);
-    return (isAnswer(answer) ? read(answer) : undefined) ?? { error: new MiFailure(`${options.url} left a request without an answer`) };
+    return (
+      (isAnswer(answer) ? read(answer) : undefined) ?? { error: new MiFailure(`${shown(options.url)} left a request without an answer`) }
+    );
   });
 }
 
@@ -98,7 +108,7 @@ async function post(
     const response = await fetch(url, { method: "POST", headers, body, redirect: "error", signal });
     return { status: response.status, text: await response.text() };
   } catch (error) {
-    throw new MiFailure(connectionSentence(url, error, timeoutMs));
+    throw new MiFailure(connectionSentence(shown(url), error, timeoutMs));
   }
 }
 
@@ -108,8 +118,20 @@ function connectionSentence(url: string, error: unknown, timeoutMs: number): str
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
   if (code === "ECONNREFUSED") return `nothing listens at ${url}: start the balancer with "headroom start", or say where it is with --url`;
   if (code === "ENOTFOUND" || code === "EAI_AGAIN") return `the host of ${url} has no address: check --url`;
+  if (UNTRUSTED.has(code)) {
+    return `the certificate of ${url} is from an authority that Node.js does not know (${code}): name its file in NODE_EXTRA_CA_CERTS`;
+  }
   return `cannot reach ${url}: ${cause instanceof Error && cause.message !== "" ? cause.message : String(error)}`;
 }
+
+/** What OpenSSL says when it finds nobody who vouches for a certificate. */
+const UNTRUSTED: ReadonlySet<string> = new Set([
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+]);
 
 interface RpcAnswer {
   readonly id?: unknown;

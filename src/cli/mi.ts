@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { ask, checkUrl, DEFAULT_URL, MiFailure, type MiOptions } from "./mi-client.ts";
 import { formatResult } from "./mi-format.ts";
-import { printableJson } from "./terminal.ts";
+import { printableJson, visibleLines } from "./terminal.ts";
 
 export { DEFAULT_URL, type MiOptions };
 
@@ -79,11 +79,11 @@ export async function runMethod(
   }
   try {
     const result = await ask({ method, params }, options);
-    output.out(options.json ? printableJson(result, 2) : format(result));
+    output.out(options.json ? printableJson(result, 2) : visibleLines(format(result)));
     return 0;
   } catch (error) {
     if (!(error instanceof MiFailure)) throw error;
-    output.error(`Cannot run ${method}: ${error.message}`);
+    output.error(visibleLines(`Cannot run ${method}: ${error.message}`));
     return 1;
   }
 }

@@ -71,6 +71,14 @@ export function isoTime(ms: number): string {
   return Number.isNaN(date.getTime()) ? "-" : date.toISOString();
 }
 
+/** Text of several lines for a terminal: as {@link visible}, but its lines, tabs and colours stay. */
+export function visibleLines(text: string): string {
+  return text
+    .split(/(\u001b\[[\d;]*m|[\t\n])/)
+    .map((part, i) => (i % 2 === 1 ? part : visible(part)))
+    .join("");
+}
+
 /** Environment of colours: `NO_COLOR` (no-color.org) counts when it is not empty. */
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -1,5 +1,8 @@
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, fchmodSync, fstatSync, openSync, writeFileSync } from "node:fs";
 import { ImportError } from "./destination-file.ts";
+
+/** Read and written by its owner alone. */
+const OWNER_ONLY = 0o600;
 
 /**
  * Writes a file that nobody else may read: it may hold passwords.
@@ -9,9 +12,11 @@ import { ImportError } from "./destination-file.ts";
  */
 export function writeNewFile(file: string, text: string, replaces: boolean): void {
   try {
-    const descriptor = openSync(file, replaces ? "w" : "wx", 0o600);
+    const descriptor = openSync(file, replaces ? "w" : "wx", OWNER_ONLY);
     try {
-      writeSync(descriptor, text);
+      // One that was there before has the rights that it had. A pipe or a device is none of ours.
+      if (fstatSync(descriptor).isFile()) fchmodSync(descriptor, OWNER_ONLY);
+      writeFileSync(descriptor, text);
     } finally {
       closeSync(descriptor);
     }

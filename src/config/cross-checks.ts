@@ -80,10 +80,10 @@ function checkBlacklists(values: ConfigValues, found: Found): void {
 function checkRules(rules: readonly RoutingRule[], found: Found): void {
   for (const [i, rule] of rules.entries()) {
     const path = `routing.rules[${i}]`;
-    const other = rule.dispatch ? "dispatch" : rule.distribute === undefined ? undefined : "distribute";
+    const [other, second] = (["answer", "dispatch", "distribute"] as const).filter((name) => rule[name] !== undefined);
     if (other === undefined || !isRight(path, found)) continue;
-    if (rule.dispatch && rule.distribute !== undefined) report(found, path, "found both dispatch and distribute, want one of them");
-    const balanced = ["group", "flags"].filter((name) => found.set.has(`${path}.${name}`));
+    if (second !== undefined) report(found, path, `found both ${other} and ${second}, want one of them`);
+    const balanced = [...(other === "answer" ? ["resources"] : []), "group", "flags"].filter((name) => found.set.has(`${path}.${name}`));
     if (balanced.length > 0) report(found, path, `found ${other} together with ${balanced.join(", ")}, want one or the other`);
   }
 }

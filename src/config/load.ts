@@ -57,7 +57,7 @@ export function parseConfig(text: string, file: string, environment: Environment
  * destinations, a failed call takes none of them out for good unless that was asked for.
  */
 function asMeant({ dispatcher }: ConfigValues, rule: RoutingRule, isGiven: (key: string) => boolean): RoutingRule {
-  if (rule.dispatch === undefined && rule.distribute === undefined) return rule;
+  if (rule.dispatch === undefined && rule.distribute === undefined && rule.answer === undefined) return rule;
   return {
     ...rule,
     ...(!isGiven("resources") && { resources: "" }),

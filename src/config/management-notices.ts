@@ -3,8 +3,12 @@ import type { ConfigValues } from "./schema.ts";
 
 /** A token that is shorter can be found by trying, given time. */
 const SAFE_TOKEN_LENGTH = 16;
-/** What documents and examples write where a token of one's own belongs, and what everybody tries first. */
-const KNOWN_TOKEN = /^(?:change[-_ ]?me|example|secret|password|token|test|admin|headroom|0123456789|1234567890)|^(.)\1*$/i;
+/** What documents and examples write where a token of one's own belongs. */
+const PLACEHOLDER = /^change[-_ ]?me|^(.)\1*$/i;
+/** What everybody tries first. */
+const KNOWN_START = /^(?:example|secret|password|token|test|admin|headroom|0123456789|1234567890)/i;
+/** With so many characters of its own behind such a word it is a token that nobody knows. */
+const OWN_CHARACTERS = 16;
 
 type Say = (path: string, text: string) => void;
 
@@ -17,7 +21,12 @@ export function noticeManagement({ mi_http: { listen, auth, tls } }: ConfigValue
 }
 
 function noticeToken(path: string, token: string, say: Say): void {
-  if (KNOWN_TOKEN.test(token)) say(path, "is a token that others know or try first");
+  if (isKnown(token)) say(path, "is a token that others know or try first");
   else if (token.length < SAFE_TOKEN_LENGTH)
     say(path, `has ${token.length} characters: want at least ${SAFE_TOKEN_LENGTH}, as it can be tried from far away`);
+}
+
+function isKnown(token: string): boolean {
+  const start = KNOWN_START.exec(token);
+  return PLACEHOLDER.test(token) || (start !== null && token.length - start[0].length < OWN_CHARACTERS);
 }

@@ -246,9 +246,17 @@ const RuleSchema = Type.Object(
         minLength: 1,
       }),
     ),
+    answer: Type.Optional(
+      Type.Integer({
+        description: "Answer with this status in place of choosing a destination. The log has a line for each.",
+        minimum: 300,
+        maximum: 699,
+      }),
+    ),
+    note: Type.Optional(item({ description: "What the log says of a call that `answer` is given to, such as why." })),
   },
   {
-    description: "One rule. It says group, resources and flags, or dispatch or distribute with or without resources.",
+    description: "One rule. It says group, resources and flags, or dispatch or distribute with or without resources, or answer.",
     additionalProperties: false,
   },
 );

@@ -44,7 +44,8 @@ function willRegister({ group, resources }: ConfigValues["registrar"]["accounts"
 }
 
 function ruleNotices({ rules }: ConfigValues["routing"], table: Table): string[] {
-  return rules.flatMap(({ group, resources, dispatch, distribute }) => {
+  return rules.flatMap(({ group, resources, dispatch, distribute, answer }) => {
+    if (answer !== undefined) return [];
     const names = parseRequestedResources(resources) ?? [];
     const unknown = names.filter((name) => !table.resources.has(name));
     const other = dispatch !== undefined ? "dispatch" : distribute !== undefined ? `distribute "${distribute}"` : undefined;

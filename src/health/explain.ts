@@ -82,7 +82,7 @@ function summaryOf({ code, destinations, equals, failedOpen }: TableView, group:
     const open = failedOpen ? "; every destination was down, and the group fails open" : "";
     return `destination ${winner.id} <${winner.uri}> was chosen with score ${winner.score ?? 0}${among}${open}`;
   }
-  if (code === -2) return `destinations of group ${group} are up, but all are full for "${resources}"`;
+  if (code === -2) return `destinations of group ${group} are up and left to try, but none has room for "${resources}" now`;
   if (code === -3) return `no destination of group ${group} is up and left to try for "${resources}"`;
   if (code === -4) return `a resource of "${resources}" does not exist, or is named twice`;
   return `"${resources}" cannot be read as a list of resources`;

@@ -2,7 +2,7 @@ import type { Findings } from "./findings.ts";
 import { MAX_CALLS, MAX_FAILURE_STEPS } from "./limits.ts";
 import { everyFailure, type Failure, failuresCompared, failuresLike } from "./status-sets.ts";
 import type { Block, Call, CfgFile, Statement, Test } from "./tree.ts";
-import { lineOf, wordsOf } from "./words.ts";
+import { callInWords, lineOf, wordsOf } from "./words.ts";
 
 /** What a failure route does, as far as a rule can say it. */
 export interface FailurePlan {
@@ -72,7 +72,8 @@ export function planOf(block: Block, cfg: CfgFile, findings: Findings): FailureP
     return left;
   }
 
-  function act({ name, args, line }: Call, failures: Set<Failure>, depth: number): void {
+  function act(call: Call, failures: Set<Failure>, depth: number): void {
+    const { name, args, line } = call;
     if (NEXT.has(name)) for (const failure of failures) plan.failover.add(failure);
     else if (DISABLE.has(name)) {
       for (const failure of failures) plan.disable.add(failure);
@@ -82,8 +83,8 @@ export function planOf(block: Block, cfg: CfgFile, findings: Findings): FailureP
       const inner = cfg.blocks.find((other) => other.type === "route" && other.name === (args[0] ?? ""));
       if (inner) run(inner.body, failures, depth + 1);
     } else if (/reply$/.test(name))
-      findings.add(line, "changed", `${name}(${args.join(", ")}): the caller gets the best response of all attempts instead`);
-    else if (!SILENT.has(name)) findings.add(line, "left", `${name}(${args.join(", ")}) in a failure route`);
+      findings.add(line, "changed", `${callInWords(call)}: the caller gets the best response of all attempts instead`);
+    else if (!SILENT.has(name)) findings.add(line, "left", `${callInWords(call)} in a failure route`);
   }
 
   function split(test: Test, failures: Set<Failure>, depth: number): Split {

@@ -1,10 +1,10 @@
 import { MAX_FINDINGS } from "./limits.ts";
 
 /**
- * What became of a part of the configuration. `taken`: it is in the new one; `changed`: so, but it works otherwise; `proxy`: Headroom does it by itself; `left`: it is not
+ * What became of a part of the configuration. `security`: it keeps strangers out and has no counterpart, so that calls are refused until the operator decides; `taken`: it is in the new one; `changed`: so, but it works otherwise; `proxy`: Headroom does it by itself; `left`: it is not
  * taken over, and has no counterpart or was not understood; `todo`: the operator has to do something.
  */
-export type Fate = "taken" | "changed" | "proxy" | "left" | "todo";
+export type Fate = "security" | "taken" | "changed" | "proxy" | "left" | "todo";
 
 /** One sentence of the report. `line` is that of the configuration that was read; 0: of none. */
 export interface Finding {
@@ -19,7 +19,8 @@ export interface Finding {
 export class Findings {
   readonly #all = new Map<string, Finding>();
 
-  add(line: number, fate: Fate, text: string): void {
+  add(line: number, fate: Fate, words: string): void {
+    const text = withoutSecrets(words);
     const key = `${line} ${text}`;
     if (this.#all.size < MAX_FINDINGS && !this.#all.has(key)) this.#all.set(key, { line, fate, text });
   }
@@ -28,4 +29,9 @@ export class Findings {
   get sorted(): Finding[] {
     return [...this.#all.values()].sort((a, b) => a.line - b.line);
   }
+}
+
+/** A text in which no URL shows its password: reports are sent around. */
+export function withoutSecrets(text: string): string {
+  return text.replace(/([a-z][a-z0-9+.-]{0,30}:\/\/[^\s:/"']{0,100}):[^\s"']{1,200}@/gi, "$1:…@");
 }

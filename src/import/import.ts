@@ -1,4 +1,5 @@
 import { type Finding, Findings } from "./findings.ts";
+import { mentions } from "./initial-invite.ts";
 import { NewConfig, type NewLine } from "./new-config.ts";
 import { importParams } from "./params.ts";
 import { parseCfg } from "./parse.ts";
@@ -6,7 +7,7 @@ import { importRoutes } from "./request-route.ts";
 import { writeModule } from "./script-module.ts";
 import { importSettings } from "./settings.ts";
 import { type ReadInclude, Sources } from "./sources.ts";
-import type { CfgFile, Flavor } from "./tree.ts";
+import type { Call, CfgFile, Flavor } from "./tree.ts";
 
 /** What became of a configuration. */
 export interface Imported {
@@ -45,7 +46,7 @@ export function importCfg(text: string, { flavor, read, script }: ImportOptions 
   const before = countLosses(findings);
   const module = script === undefined ? undefined : writeModule(cfg, findings, placeInWords);
   if (script !== undefined && module !== undefined) config.set("routing.script", script, 0);
-  else importRoutes(cfg, config, findings);
+  else importRoutes(cfg, config, findings, placeInWords);
   const beyondRules = module === undefined ? countLosses(findings) - before : 0;
   settle(cfg, config, findings);
   return {
@@ -81,6 +82,7 @@ function settle(cfg: CfgFile, config: NewConfig, findings: Findings): void {
   if (config.get("load_balancer.db_url") === undefined && cfg.modules.some(({ name }) => name === "load_balancer"))
     findings.add(0, "todo", "load_balancer has no db_url of its own: set load_balancer.db_url");
   settleTls(config, findings);
+  settlePike(cfg, config, findings);
   for (const block of cfg.blocks)
     if (!["route", "failure_route"].includes(block.type))
       findings.add(
@@ -88,6 +90,25 @@ function settle(cfg: CfgFile, config: NewConfig, findings: Findings): void {
         "left",
         `${block.type}[${block.name}]${block.type === "onreply_route" || block.type === "reply_route" ? ": in a route module it is reply()" : " has no counterpart"}`,
       );
+}
+
+/** What module pike bans where nothing is set, if a script asks it. */
+function settlePike({ blocks }: CfgFile, config: NewConfig, findings: Findings): void {
+  let line = 0;
+  const find = (call: Call): boolean => {
+    if (call.name === "pike_check_req") line = call.line;
+    return line > 0;
+  };
+  for (const { body } of blocks) mentions(body, find, 40);
+  if (line === 0) return;
+  const defaults = { sampling_time_unit: 2, reqs_density_per_unit: 30, remove_latency: 120 };
+  for (const [name, value] of Object.entries(defaults))
+    if (config.get(`overload.${name}`) === undefined) config.set(`overload.${name}`, value, line);
+  findings.add(
+    line,
+    "changed",
+    "pike_check_req is overload.reqs_density_per_unit: it holds before any rule, for all requests of a source but destinations and those of sip.allow",
+  );
 }
 
 /** A listener for TLS needs a certificate: without one it is left out, so that the others stay. */

@@ -1,4 +1,4 @@
-export { type Fate, type Finding, Findings } from "./findings.ts";
+export { type Fate, type Finding, Findings, withoutSecrets } from "./findings.ts";
 export { type Imported, type ImportOptions, importCfg } from "./import.ts";
 export { ImportSyntaxError, MAX_TEXT } from "./limits.ts";
 export type { NewLine } from "./new-config.ts";

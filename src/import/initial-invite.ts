@@ -5,8 +5,15 @@ import { isSelection } from "./selection.ts";
 import type { Call, Statement, Test } from "./tree.ts";
 import { lineOf } from "./words.ts";
 
+/** The end of a `route(NAME)` that is a condition: what its `return` answers says how it goes on. */
+export interface Returned {
+  readonly kind: "returned";
+  readonly line: number;
+  readonly then: Rest;
+  readonly otherwise: Rest;
+}
 /** Statements that are left on a way; null is the end of a `route(NAME)`, where `return` leads to. */
-export type Rest = readonly (Statement | null)[];
+export type Rest = readonly (Statement | Returned | null)[];
 
 /** How many statements are searched for a selection that decides which way is followed. */
 const MAX_LOOKED_AT = 500;
@@ -36,7 +43,8 @@ export function knownAnswer(test: Test): boolean | undefined {
   // A number that is missing, a length, the proxy's own address: what a good call does not show.
   if ((right === "NULL" || right === "null" || right === "$null") && /^\$(?:rU|fU|tU|ru|du)$/.test(left)) return operator === "!=";
   if (/^(?:msg:len|\$ml)$/.test(left)) return operator === "<" || operator === "<=";
-  if (right === "myself") return left.startsWith("from_") || left.startsWith("src") ? undefined : operator === "==";
+  // Nobody calls from the proxy's own address.
+  if (right === "myself") return left.startsWith("from_") ? undefined : (operator === "==") !== left.startsWith("src");
   return undefined;
 }
 
@@ -54,13 +62,21 @@ export function mergeMatch(known: Match, added: Match): Match | undefined {
   return merged;
 }
 
+/** What `return` of a script answers, above 0 for true; 0 ends the script. @returns undefined when that is not known before a call comes */
+export function returnedBy({ args }: Call): number | undefined {
+  const text = args.join("").replaceAll(/[()\s]/g, "");
+  return text === "" ? 1 : /^-?\d{1,9}$/.test(text) ? Number(text) : undefined;
+}
+
 /** Whether a call of some kind stands in statements, at most so deep. */
 export function mentions(statements: Rest, is: (call: Call) => boolean, depth: number): boolean {
   if (depth === 0) return false;
   return statements.slice(0, MAX_LOOKED_AT).some((statement) => {
     if (statement === null || statement.kind === "assign") return false;
     if (statement.kind === "call") return is(statement);
-    if (statement.kind === "loop") return mentions(statement.body, is, depth - 1);
+    if (statement.kind === "loop")
+      return (statement.test !== undefined && testMentions(statement.test, is, depth - 1)) || mentions(statement.body, is, depth - 1);
+    if (statement.kind === "returned") return mentions(statement.then, is, depth - 1) || mentions(statement.otherwise, is, depth - 1);
     return (
       testMentions(statement.test, is, depth - 1) || mentions(statement.body, is, depth - 1) || mentions(statement.otherwise, is, depth - 1)
     );

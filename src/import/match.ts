@@ -16,6 +16,7 @@ const SOURCE = /^(?:\$si|src_ip|\$siz)$/;
 const USER = /^(?:\$rU|\$\(ru\{uri\.user\}\))$/;
 const HOST = /^(?:\$rd|\$\(ru\{uri\.(?:host|domain)\}\))$/;
 const HEADER = /^\$(?:\()?hdr\(([A-Za-z0-9!%*_+`'~.-]{1,64})\)\)?$/;
+const AGENT = /^\$(?:ua|\(ua\))$/;
 const URI = /^(?:\$ru|uri)$/;
 const BLOCK = /^[0-9a-fA-F:.]{2,45}(?:\/\d{1,3})?$/;
 
@@ -42,7 +43,7 @@ function matchOf(left: string, right: string, isPattern: boolean): Match | undef
     const user = /^\^sips?:([^@]*)@?$/.exec(right)?.[1];
     return user === undefined ? undefined : { ruri_user: posixToJs(`^${user}${right.endsWith("@") ? "$" : ""}`) };
   }
-  const header = HEADER.exec(left)?.[1];
+  const header = AGENT.test(left) ? "User-Agent" : HEADER.exec(left)?.[1];
   return header === undefined ? undefined : { header: { [header]: posixToJs(expression) } };
 }
 
@@ -63,4 +64,16 @@ export function posixToJs(expression: string): string {
     .replaceAll("[:alpha:]", "A-Za-z")
     .replaceAll("[:alnum:]", "A-Za-z0-9")
     .replaceAll("[:space:]", "\\s");
+}
+
+/** Whether all that a rule matches is matched by another one, which does the same with it. */
+export function isWithin(rule: { readonly [key: string]: Value } = {}, wider: { readonly [key: string]: Value } = {}): boolean {
+  const { match, ...action } = rule;
+  const { match: widerMatch, ...widerAction } = wider;
+  const isSame = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
+  const asked = Object.entries((match ?? {}) as Match);
+  return (
+    isSame(action, widerAction) &&
+    Object.entries((widerMatch ?? {}) as Match).every(([key, value]) => asked.some((each) => isSame(each, [key, value])))
+  );
 }

@@ -59,7 +59,7 @@ function nested(entries: readonly (readonly [string, Entry])[], prefix: string, 
       const inner = `${prefix}${name}.`;
       const own = entries.filter(([other]) => other.startsWith(inner));
       lines.push({ text: `${indent}${name}:`, from: 0 }, ...nested(own, inner, `${indent}  `));
-    } else if (path === "routing.rules" && Array.isArray(value)) {
+    } else if (path === "routing.rules" && Array.isArray(value) && value.length > 0) {
       lines.push({ text: `${indent}${name}:`, from: 0 });
       for (const rule of value) lines.push({ text: `${indent}  - ${inline(rule)}`, from });
     } else lines.push({ text: `${indent}${name}: ${inline(value)}`, from });

@@ -1,14 +1,25 @@
-import { type FailurePlan, planOf } from "./failure-route.ts";
+import { FailureKeys } from "./failure-keys.ts";
 import type { Findings } from "./findings.ts";
-import { conditional, FINAL_REPLY, knownAnswer, mentions, mergeMatch, RELAY, type Rest, refusesAtOnce } from "./initial-invite.ts";
+import {
+  conditional,
+  FINAL_REPLY,
+  knownAnswer,
+  mentions,
+  mergeMatch,
+  RELAY,
+  type Rest,
+  refusesAtOnce,
+  returnedBy,
+} from "./initial-invite.ts";
 import { BY_PROXY, whyNot } from "./known-calls.ts";
 import { MAX_CALLS, MAX_PATHS, MAX_STEPS } from "./limits.ts";
 import { askedBy, type Match } from "./match.ts";
-import type { NewConfig, Value } from "./new-config.ts";
+import type { NewConfig } from "./new-config.ts";
+import { NewRules } from "./new-rules.ts";
+import { asksWho, asksWhoIn, asksWhoWithin, isGuard } from "./security.ts";
 import { isSelection, type Selection, selectionOf } from "./selection.ts";
-import { namesOf } from "./status-sets.ts";
-import type { Call, CfgFile, Statement, Test } from "./tree.ts";
-import { lineOf, wholeNumber, wordsOf } from "./words.ts";
+import type { Block, Call, CfgFile, Statement, Test } from "./tree.ts";
+import { callInWords, lineOf, wholeNumber, wordsOf } from "./words.ts";
 
 /** What is known on one way through the script. */
 interface Way {
@@ -19,6 +30,8 @@ interface Way {
   readonly counted?: { readonly resources: string; readonly group: number; readonly line: number };
   /** The answer to a call that nothing could be selected for, until it is given. */
   readonly refusal?: { readonly code?: number };
+  /** A condition was followed to the side that a caller need not be asked on. */
+  readonly unasked?: { readonly words: string; readonly line: number };
   readonly calls: number;
 }
 
@@ -26,42 +39,58 @@ interface Way {
  * Follows an initial INVITE through the script, on each way that a rule can tell from the others, and writes a rule for each that ends in `t_relay` after a selection. The
  * order of the rules is that of the script, so a condition that does not hold needs no word.
  */
-export function importRoutes(cfg: CfgFile, config: NewConfig, findings: Findings): void {
+export function importRoutes(cfg: CfgFile, config: NewConfig, findings: Findings, placeOf: (line: number) => string): void {
   const main = cfg.blocks.find(({ type, name }) => type === "route" && (name === "" || name === "0"));
   if (main === undefined) {
-    if (cfg.blocks.length > 0) findings.add(0, "todo", "there is no main route: write routing.rules");
+    if (cfg.blocks.length === 0) return;
+    findings.add(0, "todo", "there is no main route: write routing.rules, until then every call is refused");
+    config.set("routing.rules", [], 0);
     return;
   }
-  const rules: { rule: { [key: string]: Value }; line: number }[] = [];
-  const plans = new Map<string, FailurePlan>();
+  const rules = new NewRules();
+  const failures = new FailureKeys(cfg, findings);
+  const asks = asksWhoWithin(cfg);
   let paths = 0;
   let steps = 0;
   follow(main.body, { match: {}, calls: 0 });
-  finish();
+  rules.write(config, findings, main.line);
 
   function follow(start: Rest, from: Way): void {
     let rest = start;
     let way = from;
+    let line = 0;
     for (;;) {
       const [statement, ...further] = rest;
-      if (statement === undefined) return;
+      if (statement === undefined) {
+        ended(way, line);
+        return;
+      }
+      line = statement?.line ?? line;
       // What is left is copied at each statement.
       steps += 1 + Math.trunc(rest.length / 1000);
       if (steps > MAX_STEPS || paths > MAX_PATHS) {
-        findings.add(statement?.line ?? 0, "todo", "the script has too many ways through it: look at the rules that were made");
+        findings.add(line, "todo", "the script has too many ways through it: look at the rules that were made");
         return;
       }
       rest = further;
       if (statement === null) continue;
-      if (statement.kind === "if") {
+      if (statement.kind === "returned") rest = statement.then;
+      else if (statement.kind === "if") {
         decide(statement.test, way, [...statement.body, ...rest], [...statement.otherwise, ...rest]);
         return;
-      }
-      if (statement.kind === "loop") {
+      } else if (statement.kind === "loop") {
+        if (mentions([statement], asksWho, 20)) guard(statement.text, way, statement.line);
         findings.add(statement.line, "left", `${statement.text} is not followed`);
+        if (statement.text.startsWith("switch") && mentions(statement.body, isSelection, 20)) {
+          rules.push(
+            { match: way.match, answer: 404, note: `the switch of line ${placeOf(statement.line)} is not taken over` },
+            statement.line,
+          );
+          return;
+        }
         if (statement.body.some((inner) => inner.kind !== "loop" && mentions([inner], isSelection, 20)))
           rest = [...statement.body, ...rest];
-      } else if (statement.kind === "assign") assigned(statement);
+      } else if (statement.kind === "assign") assigned(statement, way);
       else {
         const next = carryOut(statement, way, rest);
         if (next === undefined) return;
@@ -70,7 +99,9 @@ export function importRoutes(cfg: CfgFile, config: NewConfig, findings: Findings
     }
   }
 
-  function assigned({ target, operator, value, line }: Statement & { kind: "assign" }): void {
+  function assigned(statement: Statement & { kind: "assign" }, way: Way): void {
+    const { target, operator, value, line } = statement;
+    if (asksWhoIn(statement)) guard(`${target} ${operator} …`, way, line);
     if (/^\$(?:ru|rU|rd|du|fu|fU|tu|rp)\b/.test(target))
       findings.add(line, "left", `${target} ${operator} ${value}: a rule changes nothing, a route module may`);
   }
@@ -78,8 +109,16 @@ export function importRoutes(cfg: CfgFile, config: NewConfig, findings: Findings
   /** @returns how it goes on; undefined at the end of the way */
   function carryOut(call: Call, way: Way, rest: Rest): [Way, Rest] | undefined {
     const { name, args, line } = call;
-    if (name === "exit" || name === "drop") return undefined;
-    if (name === "return" || name === "break") return name === "break" ? [way, rest] : returned(way, rest);
+    if (name === "exit" || name === "drop") {
+      ended(way, line);
+      return undefined;
+    }
+    if (name === "break") return [way, rest];
+    if (name === "return") return returned(call, way, rest);
+    if (asksWho(call)) {
+      guard(callInWords(call), way, line);
+      return [way, rest];
+    }
     if (name === "route") return enter(args[0] ?? "", way, rest, line);
     if (name === "t_on_failure") return [{ ...way, failureRoute: args[0] ?? "" }, rest];
     if (name === "create_dialog" || name === "dlg_flags") return [{ ...way, dialogFlags: args[0] ?? "" }, rest];
@@ -101,29 +140,64 @@ export function importRoutes(cfg: CfgFile, config: NewConfig, findings: Findings
     // A preloaded Route is refused by the proxy.
     if (!Object.hasOwn(BY_PROXY, name) && !(name === "remove_hf" && args[0] === "Route")) {
       const why = whyNot(name);
-      findings.add(
-        line,
-        "left",
-        `${name}(${args.join(", ").slice(0, 80)})${why === undefined ? " has no counterpart in a rule" : `: ${why}`}`,
-      );
+      findings.add(line, "left", `${callInWords(call)}${why === undefined ? " has no counterpart in a rule" : `: ${why}`}`);
     }
     return [way, rest];
   }
 
   /** `return` ends a block that was entered by `route(NAME)`, and the way in the main one. */
-  function returned(way: Way, rest: Rest): [Way, Rest] | undefined {
-    const end = rest.indexOf(null);
-    return end === -1 ? undefined : [way, rest.slice(end + 1)];
+  function returned(call: Call, way: Way, rest: Rest): [Way, Rest] | undefined {
+    const code = returnedBy(call);
+    const end = rest.findIndex((each) => each === null || each.kind === "returned");
+    const marker = rest[end];
+    if (end === -1 || code === 0) {
+      ended(way, call.line);
+      return undefined;
+    }
+    if (marker?.kind !== "returned") return [way, rest.slice(end + 1)];
+    if (code !== undefined) return [way, code > 0 ? marker.then : marker.otherwise];
+    unknown({ kind: "plain", line: call.line, text: callInWords(call) }, way, marker.then, marker.otherwise);
+    return undefined;
+  }
+
+  /** The end of a way that nothing has decided: a later rule must not take its calls. */
+  function ended(way: Way, line: number): void {
+    if (Object.keys(way.match).length > 0)
+      answer(way, 403, line, `calls with ${JSON.stringify(way.match)} are left without an answer: here they are answered 403`);
+  }
+
+  /** A rule that answers, unless calls on this way are not all that match. */
+  function answer(way: Way, status: number, line: number, words: string): void {
+    if (way.refusal !== undefined || way.counted !== undefined) {
+      if (way.counted !== undefined) findings.add(line, "left", `${words}: not for those of destinations alone`);
+      return;
+    }
+    findings.add(line, "changed", words);
+    rules.push({ match: way.match, answer: status }, line);
+  }
+
+  /** Refuses all calls that come this way, as what lets some of them in is not known here. */
+  function guard(words: string, way: Way, line: number): void {
+    if (way.refusal !== undefined) return;
+    const open =
+      "calls are refused until you decide: name who may call in sip.allow or in match.source, then take the rule with answer 403 out";
+    findings.add(line, "security", `${words} has no counterpart in a rule; ${open}`);
+    const note = `headroom import cannot ask what line ${placeOf(line)} asks, see the report: ${words}`.slice(0, 300);
+    rules.push({ match: way.match, answer: 403, note }, line);
   }
 
   function enter(name: string, way: Way, rest: Rest, line: number): [Way, Rest] | undefined {
-    const block = cfg.blocks.find((other) => other.type === "route" && other.name === name);
+    const block = blockOf(name);
     if (block === undefined) {
       findings.add(line, "left", `route(${name}): there is no such block`);
       return [way, rest];
     }
     if (way.calls >= MAX_CALLS) return undefined;
     return [{ ...way, calls: way.calls + 1 }, [...block.body, null, ...rest]];
+  }
+
+  function blockOf(name: string): Block | undefined {
+    return cfg.blocks.find((other) => other.type === "route" && other.name === name);
   }
 
   /** Goes on both ways of a condition, or on one of them when it is known which. */
@@ -187,9 +261,8 @@ export function importRoutes(cfg: CfgFile, config: NewConfig, findings: Findings
       follow(then, selection ? { ...way, selection: { ...selection, line } } : way);
       return;
     }
-    if (name === "lb_is_destination" || name === "ds_is_from_list") {
-      if (name === "ds_is_from_list") findings.add(line, "left", `${wordsOf(test)}: a rule names senders by match.source`);
-      else follow(then, { ...way, counted: { group: wholeNumber(args[2]) ?? -1, resources: "", line } });
+    if (name === "lb_is_destination") {
+      follow(then, { ...way, counted: { group: wholeNumber(args[2]) ?? -1, resources: "", line } });
       follow(otherwise, way);
       return;
     }
@@ -197,7 +270,12 @@ export function importRoutes(cfg: CfgFile, config: NewConfig, findings: Findings
       relayed(way, line);
       return;
     }
-    if (name === "lb_count_call" || name === "create_dialog" || name === "route") {
+    const block = name === "route" ? blockOf(args[0] ?? "") : undefined;
+    if (block !== undefined) {
+      if (way.calls < MAX_CALLS) follow([...block.body, { kind: "returned", line, then, otherwise }], { ...way, calls: way.calls + 1 });
+      return;
+    }
+    if (name === "lb_count_call" || name === "create_dialog") {
       const next = carryOut(test, way, then);
       if (next) follow(next[1], next[0]);
       return;
@@ -227,9 +305,11 @@ export function importRoutes(cfg: CfgFile, config: NewConfig, findings: Findings
     // What only refuses a call is left out, what leads to a destination is followed.
     const isThenWanted = !refusesAtOnce(then) && (mentions(then, isSelection, 20) || !mentions(otherwise, isSelection, 20));
     const part = isThenWanted ? "calls go on as where it holds" : "calls go on as where it does not hold";
-    if (way.refusal === undefined)
+    if (isGuard(test, then, otherwise)) guard(`condition "${wordsOf(test)}"`, way, line);
+    else if (way.refusal === undefined)
       findings.add(line, "left", `condition "${wordsOf(test)}"${why === undefined ? "" : `: ${why}`}; ${part}`);
-    follow(isThenWanted ? then : otherwise, way);
+    const isSkipping = mentions(isThenWanted ? otherwise : then, asks, 20);
+    follow(isThenWanted ? then : otherwise, isSkipping ? { ...way, unasked: { words: wordsOf(test), line } } : way);
   }
 
   function refused(way: Way, code: number | undefined, line: number): void {
@@ -249,8 +329,10 @@ export function importRoutes(cfg: CfgFile, config: NewConfig, findings: Findings
           "left",
           `the answer ${code} to calls that find no destination: routing.reject is one for all rules, and is ${config.get(`routing.reject.${keys[0]}`)}`,
         );
-    } else if (Object.keys(way.match).length > 0)
-      findings.add(line, "left", `calls with ${JSON.stringify(way.match)} are answered ${code ?? ""}: a rule cannot, a route module may`);
+    } else if (code === undefined || code < 300 || code > 699)
+      answer(way, 403, line, `an answer that is known only when a call comes: calls with ${JSON.stringify(way.match)} are answered 403`);
+    else
+      answer(way, code, line, `calls with ${JSON.stringify(way.match)} are answered ${code} by a rule, without the reason of the script`);
   }
 
   function relayed(way: Way, line: number): void {
@@ -272,12 +354,14 @@ export function importRoutes(cfg: CfgFile, config: NewConfig, findings: Findings
       );
       return;
     }
-    if (way.refusal === undefined)
-      findings.add(
-        line,
-        "left",
-        `${Object.keys(way.match).length === 0 ? "calls" : `calls with ${JSON.stringify(way.match)}`} relayed without a selection: a rule always selects, a route module need not`,
-      );
+    if (way.refusal !== undefined) return;
+    const isAll = Object.keys(way.match).length === 0;
+    findings.add(
+      line,
+      "left",
+      `${isAll ? "calls" : `calls with ${JSON.stringify(way.match)}`} relayed without a selection: a rule always selects, a route module need not${isAll ? "" : "; they are answered 404"}`,
+    );
+    if (!isAll) rules.push({ match: way.match, answer: 404, note: `relayed without a selection in line ${placeOf(line)}` }, line);
   }
 
   function addRule(way: Way, { line, rule: chosen }: NonNullable<Way["selection"]>): void {
@@ -287,88 +371,17 @@ export function importRoutes(cfg: CfgFile, config: NewConfig, findings: Findings
     }
     const rule = {
       match: way.match,
-      ...withMark(chosen, way.failureRoute),
-      ...failureKeys(way),
+      ...failures.withMark(chosen, way.failureRoute),
+      ...failures.keysOf(way.failureRoute, line),
       ...(way.dialogFlags && { dialog_flags: way.dialogFlags }),
     };
-    if (rules.some((other) => JSON.stringify(other.rule) === JSON.stringify(rule))) return;
-    rules.push({ rule, line });
+    if (way.unasked !== undefined && !rules.refuses(way.match))
+      guard(`condition "${way.unasked.words}", behind which callers are asked who they are,`, way, way.unasked.line);
+    rules.push(rule, line);
     findings.add(line, "taken", "the selection is a rule of routing.rules");
-  }
-
-  /** The letters of `ds_mark_dst`, where they are not those of the default. */
-  function withMark(chosen: { readonly [key: string]: Value }, failureRoute: string | undefined): { readonly [key: string]: Value } {
-    const mark = failureRoute === undefined ? undefined : planFor(failureRoute, 0)?.mark;
-    if (chosen["dispatch"] === undefined || mark === undefined || mark === "ip" || !/^(?:[ait]p?|d)$/.test(mark)) return chosen;
-    return { ...chosen, dispatch: { ...(chosen["dispatch"] as object), mark } };
-  }
-
-  function failureKeys({ failureRoute, selection }: Way): { [key: string]: Value } {
-    if (failureRoute === undefined) return { failover_on: [], max_failovers: 0, disable_on: [] };
-    const plan = planFor(failureRoute, selection?.line ?? 0);
-    if (plan === undefined) return { failover_on: [], max_failovers: 0, disable_on: [] };
-    const chain = planChain(failureRoute);
-    const failover = namesOf(new Set(chain.plans.flatMap((each) => [...each.failover])));
-    const disable = namesOf(new Set(chain.plans.flatMap((each) => [...each.disable])));
-    return { failover_on: failover, max_failovers: failover.length === 0 ? 0 : chain.length, disable_on: disable };
-  }
-
-  /** The failure routes that handle one failure after the other. One that arms itself goes on until nobody is left to try. */
-  function planChain(first: string): { plans: FailurePlan[]; length: number } {
-    const names: string[] = [];
-    const chainPlans: FailurePlan[] = [];
-    for (let name: string | undefined = first; name !== undefined; ) {
-      if (names.includes(name)) return { plans: chainPlans, length: 100 };
-      const plan = planFor(name, 0);
-      if (plan === undefined) break;
-      names.push(name);
-      chainPlans.push(plan);
-      name = plan.rearmed.has(name) ? name : plan.rearmed.values().next().value;
-    }
-    return { plans: chainPlans, length: chainPlans.length };
-  }
-
-  function planFor(name: string, line: number): FailurePlan | undefined {
-    const known = plans.get(name);
-    if (known) return known;
-    const block = cfg.blocks.find((other) => other.type === "failure_route" && other.name === name);
-    if (block === undefined) {
-      findings.add(line, "left", `t_on_failure("${name}"): there is no such failure_route`);
-      return undefined;
-    }
-    const plan = planOf(block, cfg, findings);
-    plans.set(name, plan);
-    findings.add(block.line, "taken", `failure_route[${name}] is failover_on, max_failovers and disable_on of the rules that use it`);
-    return plan;
-  }
-
-  function finish(): void {
-    // A rule whose calls the next one would route in the same way says nothing.
-    for (let i = rules.length - 2; i >= 0; i -= 1) if (isWithin(rules[i]?.rule, rules[i + 1]?.rule)) rules.splice(i, 1);
-    if (rules.length > 0)
-      config.set(
-        "routing.rules",
-        rules.map(({ rule }) => rule),
-        rules[0]?.line ?? 0,
-      );
-    else findings.add(main?.line ?? 0, "todo", "no way through the script leads to a selection and t_relay: write routing.rules");
-    if (rules.length > 0 && !rules.some(({ rule }) => Object.keys(rule["match"] as object).length === 0))
-      findings.add(0, "todo", "no rule is for all calls: those that match none are answered 404");
   }
 }
 
 function withoutSelection({ selection: _, ...way }: Way): Way {
   return way;
-}
-
-/** Whether all that a rule matches is matched by another one, which does the same with it. */
-function isWithin(rule: { readonly [key: string]: Value } = {}, wider: { readonly [key: string]: Value } = {}): boolean {
-  const { match, ...action } = rule;
-  const { match: widerMatch, ...widerAction } = wider;
-  const isSame = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
-  const asked = Object.entries((match ?? {}) as Match);
-  return (
-    isSame(action, widerAction) &&
-    Object.entries((widerMatch ?? {}) as Match).every(([key, value]) => asked.some((each) => isSame(each, [key, value])))
-  );
 }

@@ -11,7 +11,7 @@ const LEVELS: readonly (readonly [name: RegExp, member: string])[] = [
   [/^(?:L_)?DBG|^xdbg/, "debug"],
 ];
 /** Algorithms of OpenSIPS' dispatcher that mean the same here under the number behind them. */
-const OPENSIPS_ALGORITHMS: Readonly<Record<string, number>> = { 0: 0, 1: 1, 2: 2, 3: 3, 4: 11, 5: 5, 6: 6, 7: 7 };
+const OPENSIPS_ALGORITHMS: Readonly<Record<string, number>> = { 0: 0, 1: 1, 2: 2, 3: 3, 4: 11, 5: 5, 6: 6, 7: 7, 8: 8 };
 
 /** Calls of a script that are an expression of the module: true where the script goes on as after success. */
 export class ScriptCalls {

@@ -1,13 +1,15 @@
-import type { Findings } from "./findings.ts";
-import { FINAL_REPLY, knownAnswer, mentions, refusesAtOnce } from "./initial-invite.ts";
+import { Findings } from "./findings.ts";
+import { FINAL_REPLY, knownAnswer, mentions, returnedBy } from "./initial-invite.ts";
 import { BY_PROXY, whyNot } from "./known-calls.ts";
 import { MAX_STEPS } from "./limits.ts";
-import { posixToJs } from "./match.ts";
+import { failureInWords, requestInWords } from "./module-handlers.ts";
 import { ScriptCalls } from "./script-calls.ts";
-import { type Expression, HELPERS, ScriptValues } from "./script-values.ts";
-import { isSelection } from "./selection.ts";
+import { compared } from "./script-comparisons.ts";
+import { inComment, NO_SIDES, ScriptDecisions, type Sides } from "./script-decisions.ts";
+import { HELPERS, ScriptValues } from "./script-values.ts";
+import { asksWho, isOnlyLogging } from "./security.ts";
 import type { Assignment, Block, Call, CfgFile, Statement, Test } from "./tree.ts";
-import { lineOf, wordsOf } from "./words.ts";
+import { callInWords, lineOf } from "./words.ts";
 
 /** What a condition of the script is: known for every initial INVITE, or to be asked. */
 type Asked = boolean | string;
@@ -19,10 +21,10 @@ interface Scope {
   readonly indent: string;
 }
 
-/** What the functions of balancer and dispatcher answer. */
-const CODES = { lb: new Set(["1", "-1", "-2", "-3", "-4"]), ds: new Set(["1", "-1"]) };
 /** Most rounds of a loop of the script. */
 const MAX_TURNS = 100;
+/** How many statements behind a condition tell what it is good for. */
+const MAX_AFTER = 20;
 
 /**
  * Translates the scripts of a configuration into a route module, statement by statement, each with the line that it comes from. Conditions that have no counterpart become
@@ -34,7 +36,10 @@ const MAX_TURNS = 100;
 export function writeModule(cfg: CfgFile, findings: Findings, placeOf: (line: number) => string): string | undefined {
   const main = cfg.blocks.find(({ type, name }) => type === "route" && (name === "" || name === "0"));
   if (main === undefined) return undefined;
-  return new ModuleWriter(cfg, findings, placeOf).write(main);
+  // What has no counterpart is known when all is translated, and a variable may be asked before the line that sets it.
+  const first = new ModuleWriter(cfg, new Findings(), placeOf, new Set());
+  first.write(main);
+  return new ModuleWriter(cfg, findings, placeOf, first.lost).write(main);
 }
 
 class ModuleWriter {
@@ -45,18 +50,29 @@ class ModuleWriter {
   readonly #calls: ScriptCalls;
   /** Functions by the block that they come from, in the order in which they were asked for. */
   readonly #names = new Map<Block, string>();
-  readonly #decisions = new Map<string, { text: string; answer: boolean }>();
+  readonly #decisions: ScriptDecisions;
+  /** Variables set by a translated line, and those that something without a counterpart may set. */
+  readonly #set = new Set<string>();
+  readonly #written = new Set<string>();
+  readonly #unknown = new Set<string>();
   #steps = 0;
   #loops = 0;
 
-  constructor(cfg: CfgFile, findings: Findings, placeOf: (line: number) => string) {
+  constructor(cfg: CfgFile, findings: Findings, placeOf: (line: number) => string, lost: ReadonlySet<string>) {
     this.#cfg = cfg;
     this.#findings = findings;
     this.#placeOf = placeOf;
+    this.#decisions = new ScriptDecisions(cfg, findings, placeOf);
     this.#values = new ScriptValues(
       cfg.blocks.some(({ body }) => mentions(body, ({ name }) => /^(?:lb_|load_b)/.test(name), 20)) ? "lb" : "ds",
+      lost,
     );
     this.#calls = new ScriptCalls(this.#values, cfg.flavor);
+  }
+
+  /** Variables of which nobody knows what is in them, when all is written. */
+  get lost(): ReadonlySet<string> {
+    return new Set([...this.#unknown, ...[...this.#written].filter((name) => !this.#set.has(name))]);
   }
 
   write(main: Block): string {
@@ -68,9 +84,16 @@ class ModuleWriter {
     for (const [block, name] of this.#names) written.push(this.#functionOf(block, name));
     return `${[
       `${this.#imports()}import type { Call } from "headroom-sip";`,
-      this.#decisionsInWords(),
-      `/** The main route, line ${this.#placeOf(main.line)}. What decides nothing is answered 500. */\nexport function request(call: Call): void {\n  ${entry}(call);\n}`,
-      ...(failureRoutes.length > 0 ? [this.#failure(failureRoutes)] : []),
+      this.#decisions.inWords,
+      requestInWords(entry, this.#placeOf(main.line), this.#values),
+      ...(failureRoutes.length > 0
+        ? [
+            failureInWords(
+              failureRoutes.map((block) => [block.name, this.#nameOf(block)]),
+              this.#values,
+            ),
+          ]
+        : []),
       ...written,
       ...[...this.#values.helpers].map((helper) => HELPERS[helper]),
     ]
@@ -82,12 +105,6 @@ class ModuleWriter {
     return this.#values.helpers.has("isIn") ? 'import { BlockList } from "node:net";\n' : "";
   }
 
-  #decisionsInWords(): string {
-    if (this.#decisions.size === 0) return "";
-    const members = [...this.#decisions].map(([name, { text, answer }]) => `  /** ${inComment(text)} */\n  ${name}: ${answer},`);
-    return `/** Conditions of the script that have no counterpart: decide each, or write in its place what Headroom can ask. */\nconst decide = {\n${members.join("\n")}\n};`;
-  }
-
   /** Failure routes that some `t_on_failure` names. */
   #armed(): Block[] {
     const names = new Set<string>();
@@ -97,18 +114,6 @@ class ModuleWriter {
     };
     for (const { body } of this.#cfg.blocks) mentions(body, note, 40);
     return this.#cfg.blocks.filter(({ type, name }) => type === "failure_route" && names.has(name));
-  }
-
-  #failure(blocks: readonly Block[]): string {
-    const cases = blocks.map((block) => `  if (armed === ${JSON.stringify(block.name)}) ${this.#nameOf(block)}(call);`);
-    return [
-      "/** The failure route that t_on_failure has armed. When it decides nothing, the caller gets the best response so far. */",
-      "export function failure(call: Call): void {",
-      '  const armed = call.vars.get("t_on_failure");',
-      '  call.vars.delete("t_on_failure");',
-      ...cases,
-      "}",
-    ].join("\n");
   }
 
   #nameOf(block: Block): string {
@@ -124,43 +129,53 @@ class ModuleWriter {
 
   #functionOf(block: Block, name: string): string {
     const kind = block.type === "failure_route" ? "failure" : "request";
+    this.#last(undefined);
     const { lines, ends } = this.#statements(block.body, { kind, isLoop: false, indent: "  " });
     const label = `${block.type}${block.name === "" ? "" : `[${block.name}]`}, line ${this.#placeOf(block.line)}`;
-    const body = ends ? lines : [...lines, "  return false;"];
+    const body = ends ? lines : [...lines, "  return 1;"];
     // A block that does nothing with the call is there all the same, as others enter it.
     const parameter = body.some((line) => /\bcall\b/.test(line.replace(/\/\/.*$/, ""))) ? "call" : "_call";
-    return `/** ${inComment(label)}. @returns whether the script ends here */\nfunction ${name}(${parameter}: Call): boolean {\n${body.join("\n")}\n}`;
+    return `/** ${inComment(label)}. @returns 0 where the script ends, else what its return answers */\nfunction ${name}(${parameter}: Call): number {\n${body.join("\n")}\n}`;
   }
 
   /** @returns the lines, and whether nothing can follow them */
   #statements(statements: readonly Statement[], scope: Scope): { lines: string[]; ends: boolean } {
     const lines: string[] = [];
-    for (const statement of statements) {
+    for (const [at, statement] of statements.entries()) {
       this.#steps += 1;
       if (this.#steps > MAX_STEPS) {
         this.#findings.add(statement.line, "todo", "the script is too long: the module ends here");
         return { lines, ends: false };
       }
-      const { lines: added, ends } = this.#statement(statement, scope);
+      const { lines: added, ends } = this.#statement(statement, scope, statements.slice(at + 1, at + 1 + MAX_AFTER));
       lines.push(...added);
       if (ends) return { lines, ends };
     }
     return { lines, ends: false };
   }
 
-  #statement(statement: Statement, scope: Scope): { lines: string[]; ends: boolean } {
-    if (statement.kind === "if") return this.#branch(statement, scope);
+  #statement(statement: Statement, scope: Scope, after: readonly Statement[]): { lines: string[]; ends: boolean } {
+    if (statement.kind === "if") return this.#branch(statement, scope, after);
     if (statement.kind === "loop") return { lines: this.#loop(statement, scope), ends: false };
     if (statement.kind === "assign") return { lines: this.#marked(this.#assignment(statement), statement, scope), ends: false };
     return this.#call(statement, scope);
   }
 
-  #branch({ test, body, otherwise }: Statement & { kind: "if" }, scope: Scope): { lines: string[]; ends: boolean } {
-    const asked = this.#ask(test, body, otherwise);
+  #branch(
+    { test, body, otherwise }: Statement & { kind: "if" },
+    scope: Scope,
+    after: readonly Statement[],
+  ): { lines: string[]; ends: boolean } {
+    // Of what only writes into the log, nothing depends on it.
+    const rest = isOnlyLogging(body) && isOnlyLogging(otherwise) ? undefined : after;
+    const asked = this.#ask(test, { yes: body, no: otherwise, rest });
     if (typeof asked === "boolean") return this.#statements(asked ? body : otherwise, scope);
     const inner = { ...scope, indent: `${scope.indent}  ` };
+    const { codeOf } = this.#values;
     const yes = this.#statements(body, inner);
+    this.#values.codeOf = codeOf;
     const no = this.#statements(otherwise, inner);
+    this.#values.codeOf = codeOf;
     const head = `${scope.indent}if (${asked}) { // line ${this.#placeOf(lineOf(test))}`;
     if (otherwise.length === 0 || no.lines.length === 0) return { lines: [head, ...yes.lines, `${scope.indent}}`], ends: false };
     const [only] = otherwise;
@@ -182,7 +197,7 @@ class ModuleWriter {
   #loop(statement: Statement & { kind: "loop" }, scope: Scope): string[] {
     const { line, text, test, body } = statement;
     if (test === undefined) return this.#untranslated(line, text, scope);
-    const asked = this.#ask(test, body, []);
+    const asked = this.#ask(test, { yes: body, no: [], rest: [] });
     if (asked === false) return [];
     this.#loops += 1;
     const turn = `turn${this.#loops}`;
@@ -197,18 +212,20 @@ class ModuleWriter {
 
   #call(call: Call, scope: Scope): { lines: string[]; ends: boolean } {
     const { name, args, line } = call;
+    if (!/^(?:x?log|exit|drop|break|return)$/.test(name)) this.#last(call);
     const end = (code: string) => ({ lines: this.#marked([code], call, scope), ends: true });
-    if (name === "exit") return end("return true;");
-    if (name === "return") return end("return false;");
-    if (name === "break") return scope.isLoop ? end("break;") : { lines: [], ends: false };
+    if (name === "exit") return end("return 0;");
+    if (name === "return") return end(`return ${this.#returned(call)};`);
+    if (name === "break")
+      return scope.isLoop ? end("break;") : { lines: this.#untranslated(line, "break without a loop", scope), ends: false };
     if (name === "drop") {
-      const lines = scope.kind === "request" ? ["call.drop();", "return true;"] : ["return true;"];
+      const lines = scope.kind === "request" ? ["call.drop();", "return 0;"] : ["return 0;"];
       return { lines: this.#marked(lines, call, scope), ends: true };
     }
     if (name === "route") {
       const block = this.#blockOf(args[0] ?? "");
       if (block === undefined) return { lines: this.#untranslated(line, `route(${args[0]}): there is no such block`, scope), ends: false };
-      return { lines: this.#marked([`if (${this.#nameOf(block)}(call)) return true;`], call, scope), ends: false };
+      return { lines: this.#marked([`if (${this.#nameOf(block)}(call) === 0) return 0;`], call, scope), ends: false };
     }
     if (name === "t_on_failure") {
       const known = this.#cfg.blocks.some((block) => block.type === "failure_route" && block.name === args[0]);
@@ -218,16 +235,46 @@ class ModuleWriter {
     }
     const lines = this.#calls.statement(call);
     if (lines !== undefined) return { lines: this.#marked(lines, call, scope), ends: false };
+    if (asksWho(call)) {
+      const code = `${this.#undecided(call, NO_SIDES)};`;
+      return { lines: this.#marked([code], call, scope), ends: false };
+    }
+    this.#writes(call);
     const why = whyNot(name);
-    const words = `${name}(${args.join(", ").slice(0, 80)})`;
+    const words = callInWords(call);
     return { lines: this.#untranslated(line, why === undefined ? words : `${words}: ${why}`, scope), ends: false };
+  }
+
+  /** Takes note of the call whose code `$rc` is from here on. */
+  #last(call: Call | undefined): void {
+    if (call === undefined) return;
+    this.#values.codeOf = /^(?:lb_|load_balance)/.test(call.name) ? "lb" : call.name.startsWith("ds_") ? "ds" : undefined;
+  }
+
+  /** Takes note of the variables that a call without a counterpart may set. */
+  #writes({ args }: Call): void {
+    for (const arg of args) for (const name of this.#values.keptIn(arg)) this.#written.add(name);
+  }
+
+  #returned(call: Call): string {
+    const code = returnedBy(call);
+    if (code !== undefined) return String(code);
+    const known = this.#values.asNumber(call.args.join(""));
+    return known ?? `${this.#undecided({ ...call, name: "return of verified" }, NO_SIDES)} ? 1 : -1`;
   }
 
   #blockOf(name: string): Block | undefined {
     return this.#cfg.blocks.find((other) => other.type === "route" && other.name === name);
   }
 
-  #assignment({ target, operator, parts }: Assignment): string[] | undefined {
+  #assignment(assignment: Assignment): string[] | undefined {
+    const lines = this.#assigned(assignment);
+    const kept = this.#values.keptAs(assignment.target);
+    if (kept !== undefined) (lines === undefined ? this.#unknown : this.#set).add(kept);
+    return lines;
+  }
+
+  #assigned({ target, operator, parts }: Assignment): string[] | undefined {
     const values = this.#values;
     const kept = values.keptAs(target);
     const [only] = parts;
@@ -273,34 +320,37 @@ class ModuleWriter {
     return [`${indent}// line ${this.#placeOf(line)}, not translated: ${short}`];
   }
 
-  /** A condition. @param then what happens where it holds, by which one that has no counterpart is answered */
-  #ask(test: Test, then: readonly Statement[], otherwise: readonly Statement[]): Asked {
+  #ask(test: Test, sides: Sides): Asked {
     if (test.kind === "not") {
-      const asked = this.#ask(test.of, otherwise, then);
+      const asked = this.#ask(test.of, { ...sides, yes: sides.no, no: sides.yes });
       return typeof asked === "boolean" ? !asked : `!${grouped(asked)}`;
     }
     if (test.kind === "and" || test.kind === "or") {
       const absorbing = test.kind === "or";
-      const left = this.#ask(test.left, then, otherwise);
+      const left = this.#ask(test.left, sides);
       if (left === absorbing) return left;
-      const right = this.#ask(test.right, then, otherwise);
+      const right = this.#ask(test.right, sides);
       if (typeof left === "boolean") return right;
       if (right === !absorbing) return left;
       if (right === absorbing) return `(${left}) ${absorbing ? "|| true" : "&& false"}`;
       return `${grouped(left)} ${absorbing ? "||" : "&&"} ${grouped(right as string)}`;
     }
-    const found = test.kind === "call" ? this.#answered(test) : test.kind === "compare" ? this.#compared(test) : undefined;
-    return found ?? this.#undecided(test, then, otherwise);
+    const found = test.kind === "call" ? this.#answered(test) : test.kind === "compare" ? compared(test, this.#values) : undefined;
+    return found ?? this.#undecided(test, sides);
   }
 
   #answered(call: Call): Asked | undefined {
     const { name, args } = call;
+    this.#last(call);
     const known = knownAnswer(call);
     if (name === "is_method" && known !== undefined) return known;
     const asked = this.#calls.condition(call);
     if (asked !== undefined) return asked;
     const block = name === "route" ? this.#blockOf(args[0] ?? "") : undefined;
-    if (block !== undefined) return undefined;
+    if (block !== undefined) {
+      this.#values.helpers.add("holds");
+      return `holds(${this.#nameOf(block)}(call))`;
+    }
     if (name === "isflagset") return `call.vars.has(${JSON.stringify(`flag(${args[0] ?? ""})`)})`;
     if (FINAL_REPLY.has(name)) {
       const [code] = this.#calls.statement(call) ?? [];
@@ -309,78 +359,18 @@ class ModuleWriter {
     return Object.hasOwn(BY_PROXY, name) ? BY_PROXY[name] : undefined;
   }
 
-  #compared(test: Test & { kind: "compare" }): Asked | undefined {
-    const known = knownAnswer(test);
-    const { left, operator, right } = test;
-    // What a good call does not show is asked all the same, where it can be.
-    if (known !== undefined && !/^\$[rft]U$/.test(left)) return known;
-    const values = this.#values;
-    const subject = values.variable(left);
-    if (subject === undefined) return undefined;
-    const isNegated = operator.startsWith("!");
-    if (operator.endsWith("~")) return this.#matched(subject, right, isNegated);
-    if (["<", ">", "<=", ">="].includes(operator)) {
-      const limit = values.asNumber(right);
-      return limit && `${subject.type === "number" ? subject.code : `Number(${subject.code})`} ${operator} ${limit}`;
-    }
-    if (!["==", "!=", "===", "!=="].includes(operator)) return undefined;
-    if (right === "NULL" || right === "null" || right === "$null" || right === "") {
-      return subject.type === "text" ? `${subject.code} ${isNegated ? "!==" : "==="} ""` : undefined;
-    }
-    if (subject.type === "number") {
-      const wanted = values.asNumber(right.replaceAll(" ", ""));
-      // The compiler knows which codes there are.
-      const code =
-        /^call\.(?:lb|ds)\.code$/.test(subject.code) && !CODES[subject.code.includes("lb") ? "lb" : "ds"].has(wanted ?? "")
-          ? `Number(${subject.code})`
-          : subject.code;
-      return wanted && `${code} ${isNegated ? "!==" : "==="} ${wanted}`;
-    }
-    if (subject.code === "call.source.address" && /^[0-9a-fA-F:.]{2,45}\/\d{1,3}$/.test(right)) {
-      values.helpers.add("isIn");
-      return `${isNegated ? "!" : ""}isIn(${subject.code}, ${JSON.stringify(right)})`;
-    }
-    const wanted = values.asText(right);
-    if (wanted === undefined) return undefined;
-    values.helpers.add("same");
-    return `${isNegated ? "!" : ""}same(${subject.code}, ${wanted})`;
-  }
-
-  #matched(subject: Expression, pattern: string, isNegated: boolean): string | undefined {
-    if (pattern.includes("$") && /\$[A-Za-z(]/.test(pattern)) return undefined;
-    let expression: RegExp;
-    try {
-      expression = new RegExp(posixToJs(pattern), "i");
-    } catch {
-      return undefined;
-    }
-    this.#values.helpers.add("matches");
-    const value = subject.type === "text" ? subject.code : `String(${subject.code})`;
-    return `${isNegated ? "!" : ""}matches(${value}, ${expression})`;
-  }
-
-  /** As the rules do: what only refuses a call is left out, what leads to a destination is followed. */
-  #undecided(test: Test, then: readonly Statement[], otherwise: readonly Statement[]): string {
-    const line = lineOf(test);
-    const place = this.#placeOf(line);
-    const answer = !refusesAtOnce(then) && (mentions(then, isSelection, 20) || !mentions(otherwise, isSelection, 20));
-    const words = wordsOf(test);
-    const base = `line${place.replace(/\W/g, "_")}`;
-    let name = base;
-    for (let i = 2; this.#decisions.has(name) && this.#decisions.get(name)?.text !== `${words}, line ${place}`; i += 1)
-      name = `${base}_${i}`;
-    this.#decisions.set(name, { text: `${words}, line ${place}`, answer });
-    this.#findings.add(line, "todo", `condition "${words}" is decide.${name} in the route module, ${answer} unless you decide otherwise`);
-    return `decide.${name}`;
+  #undecided(test: Test, sides: Sides): string {
+    if (test.kind === "call") this.#writes(test);
+    // The code of what was not asked is not known either.
+    const isCode = test.kind === "compare" && /^\$(?:rc|retcode)$/.test(test.left);
+    const { code, words, isOpen } = this.#decisions.add(test, sides, isCode);
+    if (!isOpen) return code;
+    this.#values.helpers.add("decided");
+    return `decided(${code}, ${JSON.stringify(`${code}: ${words}`)})`;
   }
 }
 
 /** In brackets, where an operator stands in it. */
 function grouped(code: string): string {
   return /\s(?:&&|\|\||[=!]==|[<>]=?|\?\?|\+)\s/.test(code) ? `(${code})` : code;
-}
-
-/** Nothing in a script ends a comment. */
-function inComment(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f\u2028\u2029]+/g, " ").replaceAll("*/", "* /");
 }

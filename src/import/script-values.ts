@@ -1,4 +1,5 @@
 import type { Token } from "./tokens.ts";
+import { wholeNumber } from "./words.ts";
 
 /** A piece of TypeScript and what it gives. */
 export interface Expression {
@@ -25,6 +26,22 @@ function matches(value: string, expression: RegExp): boolean {
 function withHost(uri: string, host: string): string {
   return uri.replace(/^(sips?:(?:[^@]*@)?)(?:\\[[^\\]]*\\]|[^;?:]*)(?::\\d+)?/i, (_, before: string) => before + host);
 }`,
+  decided: `/** A condition that keeps strangers out: as long as nobody has decided it, calls that come to it are refused. */
+function decided(answer: boolean | undefined, condition: string): boolean {
+  if (answer === undefined) throw new Undecided(\`decide about \${condition}\`);
+  return answer;
+}
+
+/** A call has come to a condition that nobody has decided. */
+class Undecided extends Error {}`,
+  holds: `/** What a block answers where it is a condition. */
+function holds(code: number): boolean {
+  if (code === 0) throw END;
+  return code > 0;
+}
+
+/** Thrown where the script ends within a block that is a condition. */
+const END = new Error("the script ends");`,
   isIn: `/** Whether an address is in a block such as 192.0.2.0/24. */
 function isIn(address: string, block: string): boolean {
   const [network = "", bits = ""] = block.split("/");
@@ -81,11 +98,19 @@ function number(code: string): Expression {
 /** What variables and values of a script are in TypeScript. It notes which helpers the module needs. */
 export class ScriptValues {
   readonly helpers = new Set<Helper>();
-  /** The functions whose code `$rc` tells. */
-  readonly #codeOf: "lb" | "ds";
+  /** The functions whose code `$rc` tells; undefined where it is that of something else. */
+  codeOf: "lb" | "ds" | undefined;
+  /** Variables that get a value from what has no counterpart: nobody knows what is in them. */
+  readonly #lost: ReadonlySet<string>;
 
-  constructor(codeOf: "lb" | "ds") {
-    this.#codeOf = codeOf;
+  constructor(codeOf: "lb" | "ds", lost: ReadonlySet<string>) {
+    this.codeOf = codeOf;
+    this.#lost = lost;
+  }
+
+  /** Names of `keptAs` of the variables in a text. */
+  keptIn(value: string): string[] {
+    return variablesIn(value.slice(0, MAX_TEXT)).flatMap(({ name }) => this.keptAs(name) ?? []);
   }
 
   /** @param name with its dollar sign, or a word of a condition @returns undefined for what has no counterpart */
@@ -104,13 +129,13 @@ export class ScriptValues {
 
   #named(name: string): Expression | undefined {
     if (Object.hasOwn(MEMBERS, name)) return MEMBERS[name];
-    if (name === "rc" || name === "retcode") return number(`call.${this.#codeOf}.code`);
+    if (name === "rc" || name === "retcode") return this.codeOf && number(`call.${this.codeOf}.code`);
     const party = /^([ft])([uUdnt])$/.exec(name);
     if (party) return text(`call.${party[1] === "f" ? "from" : "to"}.${PARTIES[party[2] ?? ""]}`);
     const header = /^hdr\(([A-Za-z0-9!%*_+`'~.-]{1,64})\)(?:\[0\])?$/.exec(name)?.[1];
     if (header !== undefined) return text(`(call.header(${JSON.stringify(header)}) ?? "")`);
     const kept = this.keptAs(`$${name}`);
-    if (kept === undefined) return undefined;
+    if (kept === undefined || this.#lost.has(kept)) return undefined;
     this.helpers.add("text");
     return text(`text(call, ${JSON.stringify(kept)})`);
   }
@@ -157,7 +182,8 @@ export class ScriptValues {
 
   asNumber(value: string | undefined): string | undefined {
     if (value === undefined) return undefined;
-    if (/^-?\d{1,9}$/.test(value.trim())) return String(Number(value));
+    const known = wholeNumber(value);
+    if (known !== undefined) return String(known);
     const found = this.argument(value);
     return found && (found.type === "number" ? found.code : `Number(${found.code})`);
   }

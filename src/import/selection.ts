@@ -63,7 +63,8 @@ function dispatched({ name, args, line }: Call, flavor: Flavor, findings: Findin
     return undefined;
   }
   if (flavor === "opensips") findings.add(line, "changed", `${name}: algorithm ${number} of OpenSIPS is ${algorithm} here`);
-  const limit = wholeNumber(args[2]);
+  // OpenSIPS has flags there, which say what is the default here.
+  const limit = wholeNumber(args[flavor === "kamailio" ? 2 : 4]);
   return {
     rule: {
       dispatch: {

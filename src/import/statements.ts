@@ -9,6 +9,8 @@ type Tell = (line: number, text: string) => void;
 
 const ASSIGNMENTS = new Set(["=", "+=", "-=", ":="]);
 const LOOPS = new Set(["while", "for", "switch"]);
+/** Most cases of a `switch`: each has the statements of those that it falls through to. */
+const MAX_CASES = 100;
 
 /**
  * Reads statements up to the `}` that ends them, which is taken too.
@@ -38,11 +40,8 @@ function parseStatement(reader: TokenReader, tell: Tell, depth: number): Stateme
     if (hasElse) reader.next();
     return [{ kind: "if", line, test, body, otherwise: hasElse ? parseStatement(reader, tell, depth - 1) : [] }];
   }
+  if (token.kind === "word" && token.text === "switch" && reader.isSign("(")) return [...parseSwitch(reader, tell, depth, line)];
   if (token.kind === "word" && LOOPS.has(token.text)) return [loop(token.text, line)];
-  if (token.kind === "word" && (token.text === "case" || token.text === "default" || token.text.startsWith("default:"))) {
-    while (!reader.takeSign(":") && !reader.isSign("}") && reader.peek()?.line === line) reader.next();
-    return [];
-  }
   if (token.kind === "word" && reader.isSign("(")) {
     const args = reader.arguments();
     endStatement();
@@ -92,4 +91,56 @@ function parseStatement(reader: TokenReader, tell: Tell, depth: number): Stateme
       .map(({ text }) => text)
       .join(" ");
   }
+}
+
+/** A `switch` as a chain of conditions. One with too many cases, or with a case that goes on in the next one within a condition, stays a loop that nobody follows. */
+function parseSwitch(reader: TokenReader, tell: Tell, depth: number, line: number): readonly Statement[] {
+  if (depth < 0) throw new ImportSyntaxError(`Cannot read line ${line}: blocks stand too deep within each other`);
+  const asked = reader.arguments().join(" ");
+  const cases: { line: number; value: string | undefined; body: Statement[] }[] = [];
+  if (!reader.takeSign("{")) tell(line, "a switch has no cases");
+  else
+    while (!reader.takeSign("}")) {
+      const next = reader.peek();
+      const label = next?.kind === "word" ? /^(case|default)(?::(.*))?$/.exec(next.text) : null;
+      if (label === null) {
+        const some = parseStatement(reader, tell, depth - 1);
+        cases.at(-1)?.body.push(...some);
+        continue;
+      }
+      reader.next();
+      const words: string[] = [];
+      while (label[1] === "case" && !reader.isSign(":") && !reader.isSign("}") && reader.peek()?.line === next?.line)
+        words.push(reader.next().text.replace(/:$/, ""));
+      reader.takeSign(":");
+      if (label[2]) tell(line, `"${label[0]}" is not understood, want a blank behind the colon`);
+      cases.push({ line: next?.line ?? line, value: label[1] === "case" ? words.join(" ") : undefined, body: [] });
+    }
+  const bodies = cases.map((_, at) => bodyFrom(cases.slice(at).map(({ body }) => body)));
+  if (cases.length > MAX_CASES || cases.some(({ body }) => body.some((each) => each.kind === "if" && breaks(each, 20))))
+    return [{ kind: "loop", line, text: `switch (${asked})`, body: cases.flatMap(({ body }) => body) }];
+  const fallback = cases.findIndex(({ value }) => value === undefined);
+  let chain: readonly Statement[] = bodies[fallback] ?? [];
+  for (const [at, { value: right, line: where }] of [...cases.entries()].reverse()) {
+    const test = { kind: "compare", line: where, left: asked, operator: "==", right: right ?? "" } as const;
+    if (right !== undefined) chain = [{ kind: "if", line: where, test, body: bodies[at] ?? [], otherwise: chain }];
+  }
+  return chain;
+}
+
+/** The statements of a case and of those that it falls through to. */
+function bodyFrom(bodies: readonly (readonly Statement[])[]): Statement[] {
+  const all = bodies.flat();
+  const end = all.findIndex((each) => each.kind === "call" && ["break", "exit", "drop", "return"].includes(each.name));
+  const last = all[end];
+  return last === undefined ? all : all.slice(0, isBreak(last) ? end : end + 1);
+}
+
+function isBreak(statement: Statement): boolean {
+  return statement.kind === "call" && statement.name === "break";
+}
+
+function breaks(statement: Statement, depth: number): boolean {
+  if (isBreak(statement) || depth === 0) return true;
+  return statement.kind === "if" && [...statement.body, ...statement.otherwise].some((each) => breaks(each, depth - 1));
 }

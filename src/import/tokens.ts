@@ -25,7 +25,8 @@ const ESCAPES: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t" };
  * @param tell is told of each quoted text that was ended with its line, as nothing closes it
  * @throws {ImportSyntaxError} for a text that is too long, for comments that nothing closes, and without `tell` for quotes that nothing closes
  */
-export function tokensOf(text: string, tell?: (line: number, text: string) => void): Token[] {
+export function tokensOf(raw: string, tell?: (line: number, text: string) => void): Token[] {
+  const text = raw.replace(/^\uFEFF/, "").replaceAll("\r\n", "\n");
   try {
     return cut(text, undefined);
   } catch (cause) {

@@ -1,5 +1,5 @@
 import { MAX_EXCERPT } from "./limits.ts";
-import type { Test } from "./tree.ts";
+import type { Call, Test } from "./tree.ts";
 
 /** A condition in words of its script, cut when it is long. */
 export function wordsOf(test: Test): string {
@@ -16,7 +16,7 @@ function text(test: Test, depth: number): string {
     case "not":
       return `!${text(test.of, depth - 1)}`;
     case "call":
-      return `${test.name}(${test.args.join(", ")})`;
+      return callInWords(test);
     case "compare":
       return `${test.left} ${test.operator} ${test.right}`;
     case "plain":
@@ -33,5 +33,11 @@ export function lineOf(test: Test): number {
 
 /** A number in digits, also as `(int)` arguments of OpenSIPS are quoted; undefined for variables. */
 export function wholeNumber(value: string | undefined): number | undefined {
-  return value !== undefined && /^-?\d{1,9}$/.test(value.trim()) ? Number(value) : undefined;
+  const digits = value?.trim().replace(/^- /, "-"); // the sign is a token of its own
+  return digits !== undefined && /^-?\d{1,9}$/.test(digits) ? Number(digits) : undefined;
+}
+
+/** A call in words of its script. Arguments of what asks for passwords may be some. */
+export function callInWords({ name, args }: Call): string {
+  return `${name}(${/auth|passw|secret/i.test(name) && args.length > 1 ? "…" : args.join(", ").slice(0, MAX_EXCERPT)})`;
 }

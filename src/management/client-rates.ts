@@ -1,14 +1,17 @@
 import { sourceOf } from "../overload/index.ts";
 import { FAILED_LOGIN_BURST, FAILED_LOGIN_REFILL_MS, MAX_CLIENTS } from "./limits.ts";
 
-interface Client {
-  /** Requests that it may still send, on the clock of `atMs`. */
+interface Allowance {
+  /** Requests that may still be sent, on the clock of `atMs`. */
   requests: number;
+  atMs: number;
+}
+
+interface Client extends Allowance {
   /** Wrong tokens that it may still send. */
   failures: number;
-  atMs: number;
-  /** Holders whose token was right from here. */
-  readonly known: Set<string>;
+  /** Holders whose token was right from here, each with requests of its own. */
+  readonly known: Map<string, Allowance>;
 }
 
 export interface ClientRateSettings {
@@ -37,13 +40,20 @@ export class ClientRates {
     return this.#clients.size;
   }
 
-  /** Counts one request. False: it is one too many. */
-  take(address: string): boolean {
-    const { perSecond } = this.#settings;
-    if (perSecond === 0) return true;
+  /**
+   * Counts one request. False: it is one too many. Those whose token was right from there before have requests of their own, so that a neighbour cannot
+   * use theirs up.
+   *
+   * @param holder whose token it is, undefined when nobody's
+   */
+  take(address: string, holder?: string): boolean {
+    if (this.#settings.perSecond === 0) return true;
     const client = this.#clientOf(address);
-    if (client.requests < 1) return false;
-    client.requests--;
+    const known = holder === undefined ? undefined : client.known.get(holder);
+    if (known !== undefined) this.#refill(known, client.atMs);
+    const allowance = known ?? client;
+    if (allowance.requests < 1) return false;
+    allowance.requests--;
     return true;
   }
 
@@ -66,24 +76,33 @@ export class ClientRates {
 
   /** Remembers a right one. */
   succeeded(address: string, holder: string): void {
-    this.#clientOf(address).known.add(holder);
+    const { known, atMs } = this.#clientOf(address);
+    if (!known.has(holder)) known.set(holder, { requests: this.#burst, atMs });
+  }
+
+  get #burst(): number {
+    return this.#settings.perSecond * 2;
+  }
+
+  /** @returns ms since the last time */
+  #refill(allowance: Allowance, nowMs: number): number {
+    const passedMs = Math.max(0, nowMs - allowance.atMs);
+    allowance.requests = Math.min(this.#burst, allowance.requests + (passedMs * this.#settings.perSecond) / 1000);
+    allowance.atMs = nowMs;
+    return passedMs;
   }
 
   #clientOf(address: string): Client {
     const key = sourceOf(address);
     const now = this.#settings.nowMs();
-    const burst = this.#settings.perSecond * 2;
     let client = this.#clients.get(key);
     if (client === undefined) {
       const { maxClients = MAX_CLIENTS } = this.#settings;
       if (this.#clients.size >= maxClients) this.#clients.delete(this.#clients.keys().next().value!);
-      client = { requests: burst, failures: FAILED_LOGIN_BURST, atMs: now, known: new Set() };
+      client = { requests: this.#burst, failures: FAILED_LOGIN_BURST, atMs: now, known: new Map() };
     } else {
       this.#clients.delete(key);
-      const passedMs = Math.max(0, now - client.atMs);
-      client.requests = Math.min(burst, client.requests + (passedMs * this.#settings.perSecond) / 1000);
-      client.failures = Math.min(FAILED_LOGIN_BURST, client.failures + passedMs / FAILED_LOGIN_REFILL_MS);
-      client.atMs = now;
+      client.failures = Math.min(FAILED_LOGIN_BURST, client.failures + this.#refill(client, now) / FAILED_LOGIN_REFILL_MS);
     }
     this.#clients.set(key, client); // the last one is the one that was here last
     return client;

@@ -17,7 +17,8 @@ import {
   SERVER_ERROR,
 } from "./jsonrpc.ts";
 import { MAX_AUDIT_REASON_LENGTH, MAX_BATCH, MAX_BATCH_ANSWER_CHARS, MAX_LOGGED_LENGTH } from "./limits.ts";
-import type { ManagementPorts, MethodOutcome, MethodParams } from "./ports.ts";
+import type { AskerElsewhere, ManagementPorts, MethodOutcome, MethodParams } from "./ports.ts";
+import { ToldForbidden } from "./told-forbidden.ts";
 
 /** What one request, or a text that is none, is answered. */
 interface Reply {
@@ -49,6 +50,7 @@ export class Dispatcher {
   readonly #ports: ManagementPorts;
   readonly #timeoutMs: number;
   readonly #audit = new AuditTrail();
+  readonly #toldForbidden = new ToldForbidden();
 
   /** @param timeoutMs for one request, or for a whole batch */
   constructor(methods: MethodRegistry, ports: ManagementPorts, timeoutMs: number) {
@@ -85,13 +87,12 @@ export class Dispatcher {
   }
 
   /**
-   * Runs one method for another node of the cluster. Never rejects.
+   * Runs one method for another node of the cluster, or for the process before this one. Never rejects.
    *
-   * @param client what the log calls the node: whether the asker may was decided there
-   * @param by who asked there, when that is known
+   * @param asker who asked there, and where that was: whether he may was decided there
    */
-  async outcome(method: string, params: MethodParams | undefined, client: string, by?: string): Promise<MethodOutcome> {
-    const budget = this.#budget(OPENSIPS, { name: by === undefined ? client : `${by} on ${client}`, role: "operator", client });
+  async outcome(method: string, params: MethodParams | undefined, { name, client }: AskerElsewhere): Promise<MethodOutcome> {
+    const budget = this.#budget(OPENSIPS, { name, role: "operator", client });
     try {
       if (this.#methods.find(method)?.isLocalOnly === true) throw new MiError(400, "Command cannot be run for another node");
       return {
@@ -134,7 +135,7 @@ export class Dispatcher {
     if (method === undefined) throw new MiError(METHOD_NOT_FOUND, "Method not found");
     const { asker } = budget;
     if (asker.role === "viewer") this.#refuseChanges(method, call, budget);
-    const elsewhere = method.isAlwaysRun === true ? undefined : this.#ports.elsewhere?.(call.method, call.params, fullName(asker));
+    const elsewhere = method.isAlwaysRun === true ? undefined : this.#ports.elsewhere?.(call.method, call.params, asker);
     const told = elsewhere && ((await this.#within(budget, elsewhere, method)) as MethodOutcome | undefined);
     if (told !== undefined) return resultOf(told);
     const params = budget.dialect.match(method.recipes, call.params, method.namedOnly ?? false);
@@ -172,12 +173,15 @@ export class Dispatcher {
 
   /** Puts a change, or the wish for one, into the log and the audit list, and tells of it. */
   #wasAsked(method: Method, call: RpcCall, { name: by, client }: Asker, outcome: AuditEntry["outcome"], error?: unknown): void {
-    const asked = { by, client, method: method.name, params: paramsText(call.params), outcome };
-    const entry = this.#audit.add({ atMs: this.#ports.nowMs(), ...asked, ...(error !== undefined && { reason: reasonOf(error) }) });
     const { counters, log } = this.#ports;
     counters?.changed(outcome);
-    if (outcome === "done") log.info({ by, client, method: entry.method, params: entry.params }, "management method done");
-    else log.warn({ by, client, method: entry.method, params: entry.params, reason: entry.reason }, `management method ${outcome}`);
+    const untold = outcome === "forbidden" ? this.#toldForbidden.take(by, performance.now()) : 0;
+    if (untold === undefined) return;
+    const asked = { by, client, method: method.name, params: paramsText(call.params), outcome };
+    const entry = this.#audit.add({ atMs: this.#ports.nowMs(), ...asked, ...(error !== undefined && { reason: reasonOf(error) }) });
+    const told = { by, client, method: entry.method, params: entry.params };
+    if (outcome === "done") log.info(told, "management method done");
+    else log.warn({ ...told, reason: entry.reason, ...(untold > 0 && { untold }) }, `management method ${outcome}`);
     this.#ports.changed?.(entry);
   }
 
@@ -201,11 +205,6 @@ export class Dispatcher {
       clearTimeout(timer);
     }
   }
-}
-
-/** For the process that is to run the method. */
-function fullName({ name, client }: Asker): string {
-  return name === client ? client : `${client} (${name})`;
 }
 
 /** What nobody expected is for the log alone, which has it. */

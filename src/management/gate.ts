@@ -56,23 +56,29 @@ export class Gate {
   admit(knock: Knock): Asker | Refusal {
     const { client, headers, method } = knock;
     const { tokens, listenHost } = this.#ports;
+    if (tokens.isRequired) return this.#admitToken(knock);
     const tooMany = this.admitAnybody(client);
     if (tooMany !== undefined) return tooMany;
-    if (tokens.isRequired) return this.#admitToken(knock);
     if (isForeignHost(single(headers["host"]), listenHost)) return forbidden("Host must be an address or a name of this machine");
     return this.#isForeign(method, headers) ?? { name: LOCAL, role: "operator", client };
   }
 
   /** For what everybody may have: only the number of requests counts. */
   admitAnybody(client: string): Refusal | undefined {
-    return this.#ports.rates.take(client) ? undefined : { status: 429, detail: TOO_MANY, headers: { "retry-after": "1" } };
+    return this.#admitHolder(client, undefined);
+  }
+
+  #admitHolder(client: string, holder: string | undefined): Refusal | undefined {
+    return this.#ports.rates.take(client, holder) ? undefined : { status: 429, detail: TOO_MANY, headers: { "retry-after": "1" } };
   }
 
   #admitToken({ method, url, client, headers }: Knock): Asker | Refusal {
     const { tokens, rates, onWrongToken } = this.#ports;
     const sent = sentToken(single(headers["authorization"]), url);
+    const holder = sent && tokens.holderOf(sent.token);
+    const tooMany = this.#admitHolder(client, holder?.name);
+    if (tooMany !== undefined) return tooMany;
     if (sent === undefined) return unauthorized(method, headers);
-    const holder = tokens.holderOf(sent.token);
     if (!rates.mayTry(client, holder?.name)) {
       const seconds = Math.ceil(FAILED_LOGIN_REFILL_MS / 1000);
       return { status: 429, detail: "Too many wrong tokens", headers: { "retry-after": String(seconds) } };

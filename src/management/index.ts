@@ -7,6 +7,7 @@ export type { DispatchPort } from "./dispatch-port.ts";
 export { drainCalls } from "./drain-calls.ts";
 export { shortMethodNames } from "./methods/index.ts";
 export type {
+  AskerElsewhere,
   AuditDifference,
   AuditView,
   CapturedMessageView,

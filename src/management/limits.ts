@@ -36,5 +36,9 @@ export const FAILED_LOGIN_REFILL_MS = 5_000;
 export const MAX_AUDIT_ENTRIES = 1_000;
 /** Changes that viewers tried, remembered beside these. */
 export const MAX_AUDIT_FORBIDDEN = 100;
+/** Changes that one viewer may try at once and each is told of in log, events and audit list; what comes beyond that is only counted. */
+export const TOLD_FORBIDDEN_BURST = 20;
+/** Time in ms after which one more is told of. */
+export const TOLD_FORBIDDEN_REFILL_MS = 1_000;
 /** Characters of the reason why a change was not done. */
 export const MAX_AUDIT_REASON_LENGTH = 300;

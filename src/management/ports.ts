@@ -119,6 +119,12 @@ export type MethodOutcome =
   | { readonly result: unknown }
   | { readonly error: { readonly code: number; readonly message: string; readonly data?: unknown } };
 
+/** Who asks, for the audit list of whoever runs the method in the end. */
+export interface AskerElsewhere {
+  readonly name: string;
+  readonly client: string;
+}
+
 /** What one node of several answered. */
 export type NodeOutcome = { readonly nodeId: number } & MethodOutcome;
 
@@ -272,7 +278,7 @@ export interface ManagementPorts {
    * Runs a method in the process that takes over from this one, once it has. Undefined: there is none. Resolves to undefined when it has not taken over
    * after all: the method is then to be run here.
    */
-  elsewhere?(method: string, params: MethodParams | undefined, client: string): Promise<MethodOutcome | undefined> | undefined;
+  elsewhere?(method: string, params: MethodParams | undefined, asker: AskerElsewhere): Promise<MethodOutcome | undefined> | undefined;
   /** Ends a dialog as OpenSIPS does: BYE to both sides, CANCEL while it is early. */
   endDialog(dialog: ManagedDialog, extraHeaders?: readonly (readonly [string, string])[]): void;
   /** Values of all statistics, by group and name. */

@@ -23,7 +23,8 @@ import {
 } from "./limits.ts";
 import { allMethods } from "./methods/index.ts";
 import { openRpcDocument } from "./openrpc.ts";
-import type { ManagementPorts, MethodOutcome, MethodParams } from "./ports.ts";
+import { Places } from "./places.ts";
+import type { AskerElsewhere, ManagementPorts, MethodOutcome, MethodParams } from "./ports.ts";
 import { SECURITY_HEADERS } from "./security-headers.ts";
 import { type NamedToken, TokenBook } from "./tokens.ts";
 
@@ -70,8 +71,8 @@ export interface ManagementServer {
   attach(socket: Server): void;
   /** Opens the one that it was to take. @throws Error when somebody else has the address */
   open(): Promise<void>;
-  /** Runs a method for another node of the cluster, whose bearer tokens are no matter here. Never rejects. @param client for the log @param by who asked there */
-  run(method: string, params: MethodParams | undefined, client: string, by?: string): Promise<MethodOutcome>;
+  /** Runs a method for another node of the cluster, or for the process before this one, which have judged who asks. Never rejects. */
+  run(method: string, params: MethodParams | undefined, asker: AskerElsewhere): Promise<MethodOutcome>;
   /** Reads the certificate again; connections that are open stay as they are. @throws Error that names the file; what was in use then stays */
   reloadCertificate(): void;
   /** Stops listening and ends every connection. */
@@ -104,13 +105,22 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
   const path = root === "" ? "" : `/${root}`;
 
   const app = createApp(config.connections, tls);
+  const places = new Places(MAX_CONNECTIONS);
+  app.server.on("connection", (connection) => places.take(connection));
   const gate = new Gate({
     tokens,
     rates: new ClientRates({ perSecond: config.requestsPerSecond ?? 0, nowMs: () => performance.now() }),
     listenHost: host,
     onWrongToken: (client) => ports.log.warn({ client }, "management was asked with a wrong token"),
   });
+  app.addHook("onRequest", (request, reply, done) => (request.is404 ? admitAnybody(request, reply, done) : done()));
   const askers = new WeakMap<FastifyRequest, Asker>();
+  function admitAnybody(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+    const refusal = gate.admitAnybody(request.ip);
+    if (refusal === undefined) return void done();
+    ports.counters?.refused(refusal.status);
+    refuse(reply, refusal);
+  }
   function guard(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
     // Only a client of JSON-RPC can do no better than a URL, which ends up in histories and logs.
     const url = request.method === "POST" ? request.url : undefined;
@@ -121,6 +131,7 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
     }
     if (ports.counters !== undefined) ports.counters.requests++;
     askers.set(request, verdict);
+    places.keep(request.socket);
     done();
   }
   function urlOf(): string {
@@ -146,11 +157,7 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
   }
   if (ports.dashboard !== undefined) {
     const guards = {
-      anybody(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
-        const refusal = gate.admitAnybody(request.ip);
-        if (refusal === undefined) done();
-        else refuse(reply, refusal);
-      },
+      anybody: admitAnybody,
       reader: guard,
       asker: (request: FastifyRequest) => askers.get(request)!,
     };
@@ -168,8 +175,7 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
     else await app.listen({ host, port });
   } catch (error) {
     await app.close();
-    const detail = error instanceof Error ? error.message : String(error);
-    throw new Error(`Cannot open management on ${host}:${port}: ${detail}`, { cause: error });
+    throw new Error(`Cannot open management on ${host}:${port}: ${listenFault(error)}`, { cause: error });
   }
   return {
     url: urlOf(),
@@ -179,7 +185,7 @@ export async function createManagementServer(ports: ManagementPorts, config: Man
       app.server.listen({ host, port });
       await once(app.server, "listening");
     },
-    run: (method, params, client, by) => dispatcher.outcome(method, params, client, by),
+    run: (method, params, asker) => dispatcher.outcome(method, params, asker),
     reloadCertificate: () => {
       const { server } = app as { server: Server };
       if (tls !== undefined && server instanceof TlsServer) server.setSecureContext(readCertificate(tls));
@@ -210,7 +216,6 @@ function createApp(times: Partial<ConnectionTimes> = {}, tls?: ManagementCertifi
     ...(tls === undefined ? { http } : { https: { ...http, ...readCertificate(tls), handshakeTimeout: receiveMs } }),
     frameworkErrors: (_error, _request, reply) => sendHtml((reply as FastifyReply).headers(SECURITY_HEADERS), 400, UNKNOWN_URL),
   });
-  app.server.maxConnections = MAX_CONNECTIONS;
   app.addHook("onSend", (_request, reply, _payload, done) => {
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) if (!reply.hasHeader(name)) reply.header(name, value);
     done();
@@ -307,4 +312,13 @@ function decodeUtf8(bytes: Buffer): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Why nothing can listen there, and what to do. */
+function listenFault(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code === "EADDRINUSE") return "another program uses this address and port; stop it, or change mi_http.listen";
+  if (code === "EADDRNOTAVAIL") return "this machine has no such address; change mi_http.listen";
+  if (code === "EACCES") return "not permitted; ports below 1024 need more rights";
+  return error instanceof Error ? error.message : String(error);
 }

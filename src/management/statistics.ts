@@ -48,6 +48,7 @@ const GAUGES: ReadonlySet<string> = new Set([
   "health:states_unwritable",
   "load_balancer:destinations",
   "load_balancer:destinations_enabled",
+  "load_balancer:stale_table",
   "net:open_connections",
   "net:peer_sockets",
   "overload:bans",

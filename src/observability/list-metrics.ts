@@ -52,13 +52,12 @@ export function dispatcherMetrics(sets: readonly DestinationSet[]): MetricFamily
 
 /** The nodes of the distributor's lists, the first {@link MAX_METRIC_NODES} of all lists. */
 export function distributorMetrics(lists: readonly WeightedList[]): MetricFamily[] {
-  const nodesOf = ({ name: list, nodes }: WeightedList): readonly ListedNode[] => nodes.map((node) => ({ list, node }));
-  const told = firstOf(lists, nodesOf, MAX_METRIC_NODES);
+  const told = firstOf(lists, namesOf, MAX_METRIC_NODES);
   function of(read: (node: WeightedNode) => number): Sample[] {
     return samples(
       told,
-      ({ list, node }) => ({ list, node: node.name }),
-      ({ node }) => read(node),
+      ({ list, name }) => ({ list, node: name }),
+      ({ nodes }) => nodes.reduce((sum, node) => sum + read(node), 0),
     );
   }
   return [
@@ -75,9 +74,15 @@ export function distributorMetrics(lists: readonly WeightedList[]): MetricFamily
   ];
 }
 
-interface ListedNode {
+interface ListedName {
   readonly list: string;
-  readonly node: WeightedNode;
+  readonly name: string;
+  readonly nodes: readonly WeightedNode[];
+}
+
+/** A node may stand in a list several times: Prometheus wants each value once. */
+function namesOf({ name: list, nodes }: WeightedList): readonly ListedName[] {
+  return [...Map.groupBy(nodes, ({ name }) => name)].map(([name, nodes]) => ({ list, name, nodes }));
 }
 
 /** The first `most` of all groups, without looking at the groups behind. */

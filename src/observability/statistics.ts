@@ -16,6 +16,8 @@ export interface StatisticsSources {
   /** Plain counters of what keeps calls through a crash, to be read anew each time; absent when nothing does. */
   readonly keeper?: { readonly counters: Record<string, number> } | undefined;
   readonly balancer: Balancer;
+  /** Plain counters of what the table of destinations is loaded from, to be read anew each time. */
+  readonly table?: { readonly counters: object } | undefined;
   readonly routing?: RoutingCounters | undefined;
   /** Absent when destinations are not judged by their calls. */
   readonly outcomes?: OutcomeCounters | undefined;
@@ -143,6 +145,7 @@ function readStatistics(sources: StatisticsSources): Values {
       ...balancer.counters,
       destinations: destinations.length,
       destinations_enabled: destinations.filter((destination) => balancer.isEnabled(destination)).length,
+      ...sources.table?.counters,
     },
     ...(sources.routing === undefined ? {} : { routing: { ...sources.routing } }),
     ...(sources.dispatcher === undefined ? {} : { dispatcher: { ...sources.dispatcher.counters } }),

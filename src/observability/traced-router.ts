@@ -30,6 +30,8 @@ export interface TracedRouterPorts {
   readonly soon: (run: () => void) => void;
   /** Milliseconds since 1970. */
   readonly wallMs: () => number;
+  /** Is told of what the tracer has thrown: the program that it is loaded into is not its to stop. */
+  readonly fault: (error: unknown) => void;
 }
 
 /**
@@ -45,45 +47,25 @@ export class TracedRouter implements Router {
   }
 
   request(call: TracedCall): void | Promise<void> {
-    const { router, tracer } = this.#ports;
-    const { request, source } = call;
-    if (request.method !== "INVITE") return router.request(call);
-    const span = tracer.startSpan("INVITE", { kind: SERVER_KIND });
-    span.setAttributes({
-      "sip.call_id": call.callId,
-      "sip.request_uri": call.requestUri,
-      "network.transport": source.transport,
-      "network.peer.address": source.address,
-      "network.peer.port": source.port,
-    });
-    this.#open.set(call, { call: span, attempt: undefined, next: undefined });
+    const { router } = this.#ports;
+    if (call.request.method !== "INVITE") return router.request(call);
+    this.#quietly(() => this.#begun(call));
     return this.#then(call, router.request(call));
   }
 
   failure(call: TracedCall): void | Promise<void> {
-    const spans = this.#open.get(call);
-    if (spans === undefined) return this.#ports.router.failure(call);
-    this.#begin(spans);
-    const { status, failureCause } = call;
-    spans.attempt?.setAttributes({ "sip.status_code": status, ...(failureCause !== undefined && { "headroom.failure": failureCause }) });
-    spans.attempt?.setStatus({ code: ERROR, message: `${failureCause ?? ""} ${status}`.trim() });
-    spans.attempt?.end();
-    spans.attempt = undefined;
+    this.#quietly(() => this.#failed(call));
     return this.#then(call, this.#ports.router.failure(call));
   }
 
   reply(call: TracedCall, response: SipResponse): void {
     this.#ports.router.reply?.(call, response);
-    const spans = this.#open.get(call);
-    if (spans === undefined) return;
-    this.#begin(spans);
-    const { status } = response;
-    if (status < 200) (spans.attempt ?? spans.call).addEvent(`${status}`);
-    else if (status < 300) this.#ports.soon(() => this.#look(call)); // it is on its way, but not there yet
+    this.#quietly(() => this.#passes(call, response));
   }
 
   rejected(call: TracedCall): void {
-    this.#look(call);
+    this.#ports.router.rejected?.(call);
+    this.#quietly(() => this.#look(call));
   }
 
   handles(method: string): boolean {
@@ -94,10 +76,54 @@ export class TracedRouter implements Router {
     return this.#ports.router.guard;
   }
 
+  #begun(call: TracedCall): void {
+    const { callId, requestUri, source } = call;
+    const span = this.#ports.tracer.startSpan("INVITE", { kind: SERVER_KIND });
+    this.#open.set(call, { call: span, attempt: undefined, next: undefined });
+    span.setAttributes({
+      "sip.call_id": callId,
+      "sip.request_uri": requestUri,
+      "network.transport": source.transport,
+      "network.peer.address": source.address,
+      "network.peer.port": source.port,
+    });
+  }
+
+  #failed(call: TracedCall): void {
+    const spans = this.#open.get(call);
+    if (spans === undefined) return;
+    this.#begin(spans);
+    const { status, failureCause } = call;
+    spans.attempt?.setAttributes({ "sip.status_code": status, ...(failureCause !== undefined && { "headroom.failure": failureCause }) });
+    spans.attempt?.setStatus({ code: ERROR, message: `${failureCause ?? ""} ${status}`.trim() });
+    spans.attempt?.end();
+    spans.attempt = undefined;
+  }
+
+  #passes(call: TracedCall, { status }: SipResponse): void {
+    const spans = this.#open.get(call);
+    if (spans === undefined) return;
+    this.#begin(spans);
+    if (status < 200) (spans.attempt ?? spans.call).addEvent(`${status}`);
+    else if (status < 300) this.#soon(() => this.#look(call)); // it is on its way, but not there yet
+  }
+
   /** A handler has decided, or will have. */
   #then(call: TracedCall, outcome: void | Promise<void>): void | Promise<void> {
-    if (outcome instanceof Promise) return outcome.finally(() => this.#decided(call));
-    this.#decided(call);
+    if (outcome instanceof Promise) return outcome.finally(() => this.#quietly(() => this.#decided(call)));
+    this.#quietly(() => this.#decided(call));
+  }
+
+  #quietly(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#ports.fault(error);
+    }
+  }
+
+  #soon(run: () => void): void {
+    this.#ports.soon(() => this.#quietly(run));
   }
 
   #decided(call: TracedCall): void {
@@ -112,7 +138,7 @@ export class TracedRouter implements Router {
       ...(session !== undefined && { "headroom.group": session.group, "headroom.resources": session.resources }),
     };
     spans.next = { atMs: this.#ports.wallMs(), attributes };
-    this.#ports.soon(() => {
+    this.#soon(() => {
       if (call.isAnswered !== true) this.#begin(spans);
       this.#look(call);
     });

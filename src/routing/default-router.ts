@@ -63,7 +63,7 @@ interface Context extends RoutingPorts {
  * The route that the configuration's rules describe: the first rule that matches selects a destination, in a group or in a list of the distributor,
  * and further ones when it fails.
  *
- * No rule: 404. First selection without success: the statuses of `reject`. A failed destination is disabled when `disable_on` names the
+ * No rule: 404. A rule with `answer`: that status. First selection without success: the statuses of `reject`. A failed destination is disabled when `disable_on` names the
  * failure (a call that rang until it timed out here or there disables nothing, nor does one from before the destination was last enabled), and replaced
  * when `failover_on` does, at most `max_failovers` times, within `failover_budget`, and as long as the caller heard no early media if that is asked for;
  * after that the best response goes to the caller.
@@ -91,10 +91,20 @@ function startCall(context: Context, call: ProxyCall): void | Promise<void> {
     call.reply(404, "No route");
     return;
   }
+  if (rule.answer !== undefined) {
+    answerCall(context, call, rule, rule.answer);
+    return;
+  }
   call.openDialog(rule.dialogFlags);
   const attempt: Attempt = { rule, refreshed: false, failovers: 0, progressed: false, hadMedia: false };
   call.variables.set(ATTEMPT, attempt);
   return beginAttempt(context, call, attempt);
+}
+
+function answerCall({ log }: Context, call: ProxyCall, { number, note }: Rule, status: number): void {
+  const words = `Call answered ${status} by its rule${note === undefined ? "" : `: ${note}`}`;
+  log.info({ callId: call.callId, rule: number, requestUri: call.requestUri, source: call.source.address }, words);
+  call.reply(status);
 }
 
 function beginAttempt(context: Context, call: ProxyCall, attempt: Attempt): void | Promise<void> {

@@ -39,6 +39,10 @@ export interface RoutingRuleSpec {
   readonly dispatch?: DispatchSpec;
   /** Choose from this list of the distributor in place of a group; the resources may be "" then: the call is counted nowhere. */
   readonly distribute?: string;
+  /** Answer with this status in place of choosing. */
+  readonly answer?: number;
+  /** What the log says of a call that is answered so. */
+  readonly note?: string;
 }
 
 /** `routing.reject`: the status codes that answer a first selection without success. */
@@ -78,6 +82,9 @@ export interface Rule {
   readonly dispatch: DispatchRule | undefined;
   /** A list of the distributor to choose from in place of the group. */
   readonly distribute: string | undefined;
+  /** The status that its calls are answered with, in place of a choice. */
+  readonly answer: number | undefined;
+  readonly note: string | undefined;
 }
 
 /** Requests that only exist within a dialog, or that no route can be chosen for (RFC 3261 §9, §13.2.2.4, §15.1; RFC 3262; RFC 3311). */
@@ -128,7 +135,7 @@ function compileRule(spec: RoutingRuleSpec, index: number): Rule {
       `Cannot use ${key}.dialog_flags "${spec.dialog_flags}": want words such as "options-ping-caller, options-ping-callee"`,
     );
   }
-  if ((spec.distribute === undefined && spec.dispatch === undefined) || spec.resources !== "")
+  if (!(isGiven(spec.distribute) || isGiven(spec.dispatch) || isGiven(spec.answer)) || spec.resources !== "")
     checkResources(`${key}.resources`, spec.resources);
   return {
     number: index + 1,
@@ -148,6 +155,8 @@ function compileRule(spec: RoutingRuleSpec, index: number): Rule {
     earlyMediaFailover: early_media_failover,
     dispatch: spec.dispatch && compileDispatch(`${key}.dispatch`, spec.dispatch),
     distribute: spec.distribute,
+    answer: spec.answer,
+    note: spec.note,
   };
 }
 

@@ -308,7 +308,9 @@ function named({ id, group, uri }: Destination): { id: number; group: number; ur
 /** Groups of the rules, but for those that go by a list; `undefined` when a script decides, as it alone knows. */
 function groupsOf({ script, rules }: Config["routing"]): ReadonlySet<number> | undefined {
   return script === null
-    ? new Set(rules.filter(({ dispatch, distribute }) => dispatch === undefined && distribute === undefined).map(({ group }) => group))
+    ? new Set(
+        rules.filter((rule) => !rule.dispatch && rule.distribute === undefined && rule.answer === undefined).map(({ group }) => group),
+      )
     : undefined;
 }
 

@@ -351,7 +351,8 @@ export class ClusterNode {
   #run: ConstructorParameters<typeof RemoteMi>[0]["run"] = async (method, params, fromNode, by) => {
     const management = this.#ports.management();
     if (management === undefined) return { error: { code: 500, message: "Node is starting" } };
-    return management.run(method, params, `node ${fromNode}`, by);
+    const client = `node ${fromNode}`;
+    return management.run(method, params, { name: by === undefined ? client : `${by} on ${client}`, client });
   };
 
   async #within(ms: number, done: Promise<unknown>): Promise<boolean> {

@@ -64,6 +64,7 @@ export class TableLoader {
   /** Sentences about the table in use: they are told again after a reload, not whenever a server registers. */
   #problems: ReadonlySet<string> = new Set();
   #isStale = false;
+  #failedLoads = 0;
 
   constructor(ports: TableLoaderPorts) {
     this.#ports = ports;
@@ -72,6 +73,11 @@ export class TableLoader {
   /** Whether the table in use is of an earlier load, as the database cannot be reached. */
   get isStale(): boolean {
     return this.#isStale;
+  }
+
+  /** For statistics: 1 while the table in use is of an earlier run of the program, and loads that have failed since this one began. */
+  get counters(): { readonly stale_table: 0 | 1; readonly failed_loads: number } {
+    return { stale_table: this.#isStale ? 1 : 0, failed_loads: this.#failedLoads };
   }
 
   /** Whether a row of the database has this id. */
@@ -91,7 +97,10 @@ export class TableLoader {
   ): Promise<void> {
     const { log, registered, store } = this.#ports;
     const [{ rows, skipped, unresolved, kept, copy }] = await Promise.all([
-      store.loadDestinations(from),
+      store.loadDestinations(from).catch((error: unknown) => {
+        this.#failedLoads++;
+        throw error;
+      }),
       this.#check(registered?.() ?? [], "all"),
     ]);
     this.#isStale = copy !== undefined;

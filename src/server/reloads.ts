@@ -31,6 +31,8 @@ export class Reloads {
   readonly #ports: ReloadsPorts;
   #current: Config;
   #turn: Promise<void> = Promise.resolve();
+  /** A reload of the destinations that has not begun: whoever asks for one meanwhile is served by it, so a server that hangs gathers no queue. */
+  #waiting: Promise<void> | undefined;
 
   constructor(ports: ReloadsPorts) {
     this.#ports = ports;
@@ -39,8 +41,13 @@ export class Reloads {
 
   /** Loads the destinations again, and the parts of a new configuration that can change while running. Rejects and changes nothing when they cannot be used. */
   reload(next?: Config): Promise<void> {
-    const turn = this.#turn.then(() => this.#reload(next));
+    if (next === undefined && this.#waiting !== undefined) return this.#waiting;
+    const turn = this.#turn.then(() => {
+      if (this.#waiting === turn) this.#waiting = undefined;
+      return this.#reload(next);
+    });
     this.#turn = turn.catch(() => undefined);
+    this.#waiting = next === undefined ? turn : undefined;
     return turn;
   }
 

@@ -37,7 +37,7 @@ export function retryTable({ loader, reloads, after, log }: RetryTablePorts): { 
     const next = Math.min(ms * 2, LONGEST_RETRY_MS);
     try {
       await reloads.reload();
-      log.info({}, "The database can be reached again: its destinations are in use");
+      if (!isOver) log.info({}, "The database can be reached again: its destinations are in use");
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       if (!isOver) log.warn({ nextTryMs: next }, `Still going on with the destinations of an earlier load: ${reason}`);

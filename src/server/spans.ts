@@ -9,16 +9,21 @@ import { VERSION } from "../version.ts";
  */
 export async function withSpans(router: Router, { tracing }: Pick<Config, "tracing">, log: Log): Promise<Router> {
   if (!tracing.opentelemetry) return router;
-  const { context, trace } = await import("@opentelemetry/api");
+  const { context, isSpanContextValid, trace } = await import("@opentelemetry/api");
   const tracer = trace.getTracer("headroom", VERSION);
   const probe = tracer.startSpan("start");
-  const isTaken = probe.isRecording();
   probe.end();
-  if (!isTaken) {
+  // Whether it is recorded does not tell: a sampler that takes one call in a hundred most likely has not taken this one.
+  if (!isSpanContextValid(probe.spanContext())) {
     log.warn({}, "tracing.opentelemetry is set, but no OpenTelemetry SDK is loaded that takes spans: want one by NODE_OPTIONS=--import");
     return router;
   }
+  let hasFailed = false;
   return new TracedRouter({
+    fault: (error) => {
+      if (!hasFailed) log.error({ err: error }, "the OpenTelemetry SDK has failed: calls go on, further failures are not logged");
+      hasFailed = true;
+    },
     ...{ router, tracer, soon: (run) => void setImmediate(run), wallMs: Date.now },
     startInside: (parent, name, options) => tracer.startSpan(name, options, trace.setSpan(context.active(), parent)),
   });

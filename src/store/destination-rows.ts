@@ -9,6 +9,8 @@ import type { NewRow, RowChanges } from "./store.ts";
 
 /** Most rows that are loaded. A larger table is not meant for this program, or is not a table of destinations. */
 const MAX_ROWS = 100_000;
+/** Rows that one statement writes or looks for: a server is asked a hundred times for the largest table, not a hundred thousand times. SQLite takes 32,766 values. */
+const ROWS_AT_ONCE = 1_000;
 
 /**
  * Reads every row of the table of destinations as it stands, by id.
@@ -51,7 +53,7 @@ export async function changeRows(db: Connection, place: ChangePlace, changes: Ro
   const transaction = kind === "sqlite" ? db.transaction() : db.transaction().setIsolationLevel("serializable");
   return transaction.execute(async (inside) => {
     if (changed.length + removed.length > 0) await refuseStale(inside, place, changes);
-    for (const { id } of removed) await inside.deleteFrom(name).where("id", "=", id).execute();
+    for (const ids of portions(removed.map(({ id }) => id))) await inside.deleteFrom(name).where("id", "in", ids).execute();
     for (const { after } of changed) {
       const { id: _id, ...values } = valuesOf(after);
       await inside.updateTable(name).set(values).where("id", "=", after.id).execute();
@@ -60,20 +62,30 @@ export async function changeRows(db: Connection, place: ChangePlace, changes: Ro
   });
 }
 
+/** Rows that bring their ids go first: none of the ids that the database gives can be one of theirs then. */
 async function insert(db: Connection, { table, kind }: ChangePlace, rows: readonly NewRow[]): Promise<readonly number[]> {
   const name = tableName(table);
-  const ids: number[] = [];
-  for (const [i, row] of rows.entries()) {
-    if (row.id !== undefined) await checkFree(db, name, row.id, `${i + 1} of ${rows.length}`);
-    const query = db.insertInto(name).values(valuesOf(row));
-    const id =
-      kind === "postgres"
-        ? (await query.returning("id").executeTakeFirstOrThrow()).id
-        : Number((await query.executeTakeFirstOrThrow()).insertId);
-    ids.push(row.id ?? id);
-  }
-  if (kind === "postgres" && rows.some(({ id }) => id !== undefined)) await passIds(db, table);
-  return ids;
+  const withIds = rows.filter(({ id }) => id !== undefined);
+  await refuseTaken(db, name, rows);
+  for (const some of portions(withIds)) await db.insertInto(name).values(some.map(valuesOf)).execute();
+  if (kind === "postgres" && withIds.length > 0) await passIds(db, table);
+  const others = rows.filter(({ id }) => id === undefined);
+  const given: number[] = [];
+  if (kind === "postgres") for (const some of portions(others)) given.push(...(await insertSome(db, name, some)));
+  // Of several rows in one statement MariaDB tells one id only, and in a cluster they are not one after the other.
+  else for (const row of others) given.push(Number((await db.insertInto(name).values(valuesOf(row)).executeTakeFirstOrThrow()).insertId));
+  const next = given.values();
+  return rows.map(({ id }) => id ?? (next.next().value as number));
+}
+
+/** A sequence gives ids in the order of the rows, and only grows. */
+async function insertSome(db: Connection, name: "load_balancer", rows: readonly NewRow[]): Promise<readonly number[]> {
+  const made = await db.insertInto(name).values(rows.map(valuesOf)).returning("id").execute();
+  return made.map(({ id }) => id).sort((a, b) => a - b);
+}
+
+function portions<T>(all: readonly T[]): T[][] {
+  return Array.from({ length: Math.ceil(all.length / ROWS_AT_ONCE) }, (_, i) => all.slice(i * ROWS_AT_ONCE, (i + 1) * ROWS_AT_ONCE));
 }
 
 function refuseBad(row: NewRow, what: string, feeds: FeedOptions | undefined): void {
@@ -117,10 +129,22 @@ async function passIds(db: Connection, table: string): Promise<void> {
   await sql`SELECT setval(${sequence}, greatest(${last}, nextval(${sequence}))) WHERE ${sequence} IS NOT NULL`.execute(db);
 }
 
-async function checkFree(db: Connection, table: "load_balancer", id: number, place: string): Promise<void> {
-  const taken = await db.selectFrom(table).select("dst_uri").where("id", "=", id).executeTakeFirst();
-  if (!taken) return;
-  throw new StoreError("BAD_ROW", `Cannot add destination ${place}: id ${id} is taken by "${taken.dst_uri}", want another or none`);
+async function refuseTaken(db: Connection, table: "load_balancer", rows: readonly NewRow[]): Promise<void> {
+  const uris = new Map<number, string>();
+  for (const ids of portions(rows.flatMap(({ id }) => id ?? []))) {
+    const found = await db.selectFrom(table).select(["id", "dst_uri"]).where("id", "in", ids).execute();
+    for (const { id, dst_uri: uri } of found) uris.set(id, uri);
+  }
+  for (const [i, { id, dst_uri: uri }] of rows.entries()) {
+    if (id === undefined) continue;
+    const by = uris.get(id);
+    if (by !== undefined)
+      throw new StoreError(
+        "BAD_ROW",
+        `Cannot add destination ${i + 1} of ${rows.length}: id ${id} is taken by "${by}", want another or none`,
+      );
+    uris.set(id, uri);
+  }
 }
 
 /** A row as the checks look at it: an id that the database will give is none of the caller's. */

@@ -7,7 +7,7 @@ import { StoreError } from "./errors.ts";
 import type { RegistrationTable } from "./registration-row.ts";
 import type { RawRow } from "./row.ts";
 import { RowChecker } from "./row-checker.ts";
-import { onServer } from "./server-connection.ts";
+import { onServer, WORK_MS } from "./server-connection.ts";
 import { checkServerTable } from "./server-table.ts";
 import type { SqliteStore } from "./sqlite-store.ts";
 import type { DestinationStateStore, StateLog, StateQueueOptions } from "./state-store.ts";
@@ -16,6 +16,9 @@ import { within } from "./within.ts";
 
 /** The version that OpenSIPS gives to its table. */
 const TABLE_VERSION = 3;
+
+/** How long each row of a change may take beyond what any work may, ms: the server is asked for many of them one by one. */
+const ROW_MS = 20;
 
 /** How long a stop waits for a copy that is being written, ms. */
 const END_MS = 1_000;
@@ -95,7 +98,8 @@ export class ServerStore implements DestinationStore {
   change(changes: RowChanges): Promise<readonly number[]> {
     const { table, feeds } = this.#options;
     const { kind, name: file } = this.#server;
-    return this.#write((db) => changeRows(db, { file, table, kind, feeds }, changes));
+    const limitMs = WORK_MS + ROW_MS * (changes.added.length + changes.changed.length + changes.removed.length);
+    return this.#write((db) => changeRows(db, { file, table, kind, feeds }, changes), limitMs);
   }
 
   remove(id: number): Promise<StoredRow | undefined> {
@@ -119,9 +123,10 @@ export class ServerStore implements DestinationStore {
     await this.#local?.close();
   }
 
-  /** The copy that a start goes on with, when it may: the server is away, which says nothing against what it had. */
+  /** The copy that a start goes on with, when it may: the server is away, or has a fault of its own, which says nothing against what it had. */
   async #copyFor(cause: unknown): Promise<DestinationCopy | undefined> {
-    if (!this.#options.startFromCopy || !(cause instanceof StoreError) || cause.code !== "CANNOT_OPEN") return undefined;
+    const mayBePassing = cause instanceof StoreError && (cause.code === "CANNOT_OPEN" || cause.code === "FAILED");
+    if (!this.#options.startFromCopy || !mayBePassing) return undefined;
     return this.#copies?.read(this.#source).catch(() => undefined); // the server being away is what is to be told
   }
 
@@ -141,9 +146,9 @@ export class ServerStore implements DestinationStore {
   }
 
   /** A user who may SELECT is enough for a program that runs, so this is how somebody learns that it is not enough here. */
-  async #write<T>(query: (db: Connection) => Promise<T>): Promise<T> {
+  async #write<T>(query: (db: Connection) => Promise<T>, limitMs = WORK_MS): Promise<T> {
     try {
-      return await this.#run(query);
+      return await this.#run(query, limitMs);
     } catch (cause) {
       if (!(cause instanceof StoreError) || cause.code !== "DENIED") throw cause;
       const { name } = this.#server;
@@ -154,11 +159,12 @@ export class ServerStore implements DestinationStore {
     }
   }
 
-  #run<T>(query: (db: Connection) => Promise<T>): Promise<T> {
+  #run<T>(query: (db: Connection) => Promise<T>, limitMs = WORK_MS): Promise<T> {
     const { table } = this.#options;
-    return onServer(this.#server, async (db) => {
+    const run = async (db: Connection): Promise<T> => {
       await checkServerTable(db, { name: this.#server.name, table, version: TABLE_VERSION });
       return query(db);
-    });
+    };
+    return onServer(this.#server, run, limitMs);
   }
 }

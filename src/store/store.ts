@@ -1,3 +1,4 @@
+import { chmodSync, closeSync, openSync, statSync } from "node:fs";
 import type { DestinationRow, FeedOptions } from "../balancer/index.ts";
 import { connect, type StoredRow } from "./connection.ts";
 import { databaseServer, MEMORY, sqliteFile } from "./database-url.ts";
@@ -129,7 +130,7 @@ export async function openStore(dbUrl: string, options: StoreOptions): Promise<D
   const store = new ServerStore(
     server,
     options,
-    localUrl === undefined || mode === "inspect" ? undefined : await openSqlite(localUrl, options),
+    localUrl === undefined || mode === "inspect" ? undefined : await openLocal(localUrl, options),
   );
   try {
     await store.inspect();
@@ -137,6 +138,24 @@ export async function openStore(dbUrl: string, options: StoreOptions): Promise<D
   } catch (error) {
     await store.close();
     throw error;
+  }
+}
+
+/** The file beside a table on a server: it has a copy of the rows, passwords of FreeSWITCHes included, and is for nobody else to read. @throws {StoreError} */
+async function openLocal(localUrl: string, options: StoreOptions): Promise<SqliteStore> {
+  const file = sqliteFile(localUrl);
+  if (file !== MEMORY) keepPrivate(file);
+  return openSqlite(localUrl, options);
+}
+
+/** SQLite gives the files beside a database the rights that it has. */
+function keepPrivate(file: string): void {
+  try {
+    closeSync(openSync(file, "a", 0o600));
+    const { mode } = statSync(file);
+    if ((mode & 0o007) !== 0) chmodSync(file, mode & 0o770);
+  } catch {
+    // Who opens it says why not, and who may not change its rights has been given it as it is.
   }
 }
 

@@ -61,6 +61,8 @@ describe("the figures of bench", () => {
       benchSummary(result({ best: { ...STEP, idleShare: 0.01 } })),
       /No processor was idle: balancer, callers and callees share 2/,
     );
+    const ended = { ...STEP, verdict: "processor" as const, othersShare: 0.5 };
+    assert.match(benchSummary(result({ steps: [{ ...STEP, verdict: "fine" }, ended] })), /Other programs used 50 %/);
     const late = { best: undefined, limit: "late" as const };
     assert.match(benchSummary(result(late)), /At 1000 calls a second one answer of a hundred takes more than 100 ms; nothing lower/);
     assert.match(benchSummary(result({ best: undefined, limit: undefined, steps: [] })), /Nothing was measured/);

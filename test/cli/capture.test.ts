@@ -43,11 +43,22 @@ describe("the ladder of a call", () => {
   });
 
   it("lets no message write to the terminal as it likes", () => {
-    const hostile = [message("in", "x\u001b[2J", "\u001b[31mEVIL sip:a SIP/2.0", 0), message("in", CALLER, `${"A".repeat(500)} x`, 1)];
+    const late = { ...message("in", CALLER, "BYE \u009b2J\u009d0;x\u009c SIP/2.0", 3), time: "2026-01-02T\u001b[2J\u001b[H\u009b1mZ" };
+    const hostile = [
+      late,
+      message("in", "x\u001b[2J", "\u001b[31mEVIL sip:a SIP/2.0", 0),
+      message("in", CALLER, `${"A".repeat(500)} x`, 1),
+    ];
     for (const line of [...ladder(hostile), ...formatCapture({ Messages: hostile }, true).split("\n")]) {
-      assert.ok(!/[\u0000-\u001f\u007f]/.test(line), JSON.stringify(line));
+      assert.ok(!/[\u0000-\u001f\u007f-\u009f]/.test(line), JSON.stringify(line));
     }
     assert.ok(labelOf({ message: "A".repeat(500) }).length < 30);
+  });
+
+  it("is made of messages only, whatever else is answered", () => {
+    const odd = { Messages: [null, {}, { ...CALL[0], remote: null }, CALL[0]], messages_omitted: "x" };
+    assert.equal(formatCapture(odd, true), formatCapture({ Messages: [CALL[0]] }, true));
+    assert.equal(formatCapture("x", true), "");
   });
 
   it("is followed by what was left out, and by the messages where they are wanted", () => {

@@ -173,6 +173,19 @@ describe("headroom destinations import", () => {
     assert.equal((await importText(text, "--replace")).printed[0], "Nothing to change: all of it stands in the database already");
   });
 
+  it("empties the table only when somebody says so: a file may be empty by mistake", async () => {
+    const header = "uri,resources\n";
+    const refused = await importText(header, "--replace");
+    assert.match(refused.complained.join(), /rows\.csv: it has no destinations, --replace would remove all 2 destinations: want --yes/);
+    assert.equal(refused.exitCode, 1);
+    assert.equal((await importText(header, "--replace", "--json")).exitCode, 1);
+    assert.equal((await importText(header, "--replace", "--dry-run")).exitCode, 0);
+    assert.equal((await asked(() => false, "import", place.path("rows.csv"), "--replace")).exitCode, 1);
+    assert.deepEqual(await rows(), [FIRST, SECOND]);
+    assert.equal((await importText(header, "--replace", "--yes")).exitCode, 0);
+    assert.deepEqual(await rows(), []);
+  });
+
   it("refuses what could mean several rows, and a row that is meant twice", async () => {
     await run("add", "--group", "1", "--uri", "sip:192.0.2.1", "--resources", "a=1");
     const several = await importText("group,uri,resources\n1,sip:192.0.2.1,a=1\n1,sip:192.0.2.2,a=1\n1,sip:192.0.2.2,a=2\n", "--merge");
@@ -223,12 +236,13 @@ describe("headroom destinations export", () => {
   }
 
   it("replaces a file only when it is told to", async () => {
-    writeFileSync(place.path("rows.csv"), "mine");
+    writeFileSync(place.path("rows.csv"), "mine", { mode: 0o644 });
     const refused = await run("export", "-o", place.path("rows.csv"));
     assert.match(refused.complained.join(), /rows\.csv: it is there already, want another name or --force/);
     assert.equal(refused.exitCode, 1);
     await run("export", "-o", place.path("rows.csv"), "--force");
     assert.equal(readFileSync(place.path("rows.csv"), "utf8").split("\n").length, 4);
+    assert.equal(statSync(place.path("rows.csv")).mode & 0o077, 0);
   });
 
   it("says which rows import would not take", async () => {
@@ -271,7 +285,10 @@ describe("--reload", () => {
       assert.equal(printed[1], `The balancer at http://127.0.0.1:${port}/ctl has loaded the table: it has 1 destination`);
       assert.deepEqual([complained, exitCode, printed.length], [[], 0, 2]);
       assert.deepEqual(new Set(tokens), new Set(["Bearer a-very-long-token"]));
+      const named = "tokens: [{ name: eyes, token: only-for-eyes }, { name: hands, token: with-both-hands, role: operator }]";
+      configure(`mi_http: { listen: "127.0.0.1:${port}", auth: { ${named} } }\n`);
       const json = await add("--json");
+      assert.equal(tokens.at(-1), "Bearer with-both-hands");
       assert.match(JSON.parse(json.printed.join("\n")).reload, /has loaded the table/);
     }));
 

@@ -71,6 +71,17 @@ describe("headroom mi", () => {
     assert.equal(out, 'No destinations: add one with "headroom destinations add", then run "headroom mi lb_reload"\n');
   });
 
+  it("keeps what may be a token in the address to itself", async () => {
+    await server.close();
+    const { code, error } = await run(`${server.url}?access_token=SECRET`, ["lb_list"]);
+    assert.equal(code, 1);
+    assert.doesNotMatch(error, /SECRET/);
+    const refused = await run(server.url.replace("//", "//any:SECRET@"), ["lb_list"]);
+    assert.equal(refused.code, 2);
+    assert.match(refused.error, /with a name or password in it: give the token with --token/);
+    assert.doesNotMatch(refused.error, /SECRET/);
+  });
+
   it("prints JSON when asked", async () => {
     const { out } = await run(server.url, ["lb_status", "1"], { json: true });
     assert.equal(out, '{\n  "enable": "yes",\n  "attrs": "id=1"\n}\n');

@@ -112,6 +112,22 @@ describe("the model of the page", () => {
     assert.deepEqual(made.series[1].slice(-3), [1, null, 1]);
     assert.equal(made.series[5].at(-1), 0, "counters that begin anew do not go below 0");
   });
+  it("keeps ten minutes while others open pages all the time, and loses no failover of that", () => {
+    const made = model();
+    for (let look = 0; look <= 100; look++) made.addTotals(totals(1000 + look * 100, look));
+    assert.equal(made.series[0].length, 21, "the first, and one each half second");
+    assert.equal(
+      made.series[5].reduce((sum: number, count: number) => sum + count, 0),
+      100,
+    );
+  });
+  it("begins its charts anew when the clock of the server was set back", () => {
+    const made = model();
+    made.addTotals(totals(7_200_000));
+    made.addTotals(totals(3_600_000));
+    made.addTotals(totals(3_601_000));
+    assert.deepEqual(made.series[0], [3600, 3601]);
+  });
   it("takes an event once", () => {
     const made = model();
     assert.deepEqual([made.addEvent({ id: "a" }), made.addEvent({ id: "a" })], [true, false]);
@@ -129,6 +145,8 @@ describe("words of the page", () => {
   it("say what happened, for every event that there is", () => {
     for (const event of EVENT_NAMES) assert.ok(!eventSentence({ event, params: { method: "m", params: "[]" } }).startsWith(event), event);
     assert.equal(eventSentence({ event: "E_NEW", params: { a: 1 } }), 'E_NEW {"a":1}');
+    assert.equal(eventSentence({ event: "constructor", params: {} }), "constructor {}");
+    assert.equal(eventSentence({ event: "E_MANAGEMENT_CHANGE", params: {} }), "E_MANAGEMENT_CHANGE {}", "of another version");
   });
   it("say what was changed", () => {
     assert.equal(changeWords("load_balancer:status", '["2",0]'), "disable destination 2");

@@ -15,8 +15,10 @@ describe("the feed of the dashboard, of the running program", () => {
   let caller: UdpPeer;
   let callee: UdpPeer;
   let reader: FeedReader;
+  let withoutDashboard: Headroom;
   before(async () => {
     [caller, callee] = await Promise.all([UdpPeer.open("127.0.29.52"), UdpPeer.open("127.0.29.53")]);
+    const other = startHeadroom("mi_http: { dashboard: false }", [], "127.0.29.56");
     headroom = await startHeadroom(
       `mi_http: { auth: { tokens: ${TOKENS} } }\nrouting: { rules: [{ group: 1, resources: pstn, disable_on: [] }] }\nsip: { restart_timeout: 2 }`,
       [
@@ -25,12 +27,13 @@ describe("the feed of the dashboard, of the running program", () => {
       ],
       ADDRESS,
     );
+    withoutDashboard = await other;
     reader = await FeedReader.open(headroom.miUrl, "token-of-anna");
     await reader.until("it knows the figures", () => reader.totals !== undefined);
   });
   after(async () => {
     reader?.close();
-    await headroom?.stop();
+    await Promise.all([headroom?.stop(), withoutDashboard?.stop()]);
     await Promise.all([caller, callee].map((peer) => peer.close()));
   });
 
@@ -124,24 +127,17 @@ describe("the feed of the dashboard, of the running program", () => {
     assert.equal((await fetch(new URL("/dashboard/uplot.js", headroom.miUrl))).status, 200);
   });
 
+  it("is not there where it is switched off, and neither is the page", async () => {
+    for (const path of ["/", "/dashboard/uplot.js", "/dashboard/feed"]) {
+      assert.equal((await fetch(new URL(path, withoutDashboard.miUrl))).status, 400, path);
+    }
+  });
+
   it("ends when a new process takes over, which serves who comes back", async () => {
     await headroom.restartHot();
     await reader.until("the old one has ended it", () => reader.isOver);
     reader = await waitFor("the new one serves", 5_000, () => FeedReader.open(headroom.miUrl, "token-of-anna").catch(() => undefined));
     await reader.until("it has everything", () => reader.totals !== undefined);
     assert.equal(reader.table.destinations.length, 2);
-  });
-});
-
-describe("a program whose dashboard is switched off", () => {
-  it("serves neither page nor feed", async () => {
-    const headroom = await startHeadroom("mi_http: { dashboard: false }", [], ADDRESS);
-    try {
-      for (const path of ["/", "/dashboard/uplot.js", "/dashboard/feed"]) {
-        assert.equal((await fetch(new URL(path, headroom.miUrl))).status, 400, path);
-      }
-    } finally {
-      await headroom.stop();
-    }
   });
 });

@@ -6,6 +6,16 @@ import { openPage, startBrowser } from "../support/browser.ts";
 import { type DashboardServer, startDashboardServer } from "../support/dashboard-server.ts";
 import { showcase } from "../support/dashboard-showcase.ts";
 
+/** Arrows of a ladder that do not begin and end in the middle of a lane. */
+const LOOSE_ARROWS = `(() => {
+  const lanes = [...document.querySelectorAll(".sides > span")].map((side) => side.getBoundingClientRect()).map(({ left, width }) => left + width / 2);
+  const isLane = (x) => lanes.some((lane) => Math.abs(lane - x) < 2);
+  return [...document.querySelectorAll(".rung")].filter((rung) => {
+    const { left, right } = rung.getBoundingClientRect();
+    return !isLane(left) || !isLane(right);
+  }).map((rung) => rung.textContent);
+})()`;
+
 describe("the page of the dashboard", () => {
   let browser: Browser;
   let server: DashboardServer;
@@ -53,6 +63,7 @@ describe("the page of the dashboard", () => {
         .click();
       await page.getByText("503 Service Unavailable").first().waitFor();
       await check("messages");
+      assert.deepEqual(await page.evaluate(LOOSE_ARROWS), [], "arrows go from lane to lane");
       await page.keyboard.press("Escape");
       await page.getByRole("link", { name: "Destinations", exact: true }).click();
       await page.getByRole("button", { name: /^Details of destination 1,/ }).click();
@@ -110,6 +121,17 @@ describe("the page of the dashboard", () => {
     await page.reload();
     assert.equal(await background(), dark);
     assert.equal(dark, "rgb(17, 22, 26)");
+    await context.close();
+  });
+
+  it("works in a browser that keeps nothing", async () => {
+    const denied = `for (const name of ["localStorage", "sessionStorage"]) {
+      Object.defineProperty(window, name, { get() { throw new DOMException("denied", "SecurityError"); } });
+    }`;
+    const { page, context, faults } = await openPage(browser, server.url, { script: denied });
+    await live(page);
+    await page.getByLabel("Theme").selectOption("dark");
+    assert.deepEqual(faults, []);
     await context.close();
   });
 

@@ -45,6 +45,8 @@ describe("the table of OpenSIPS on a server", { timeout: 120_000, concurrency: t
 
         await headroom.restart("SIGTERM"); // nobody is there to tell it of its destinations
         assert.match(headroom.log(), /nobody listens there: going on with the destinations of the latest load/);
+        const isStale = async () => await headroom.mi("get_statistics", [["load_balancer:stale_table"]]);
+        assert.deepEqual(await isStale(), { "load_balancer:stale_table": 1 });
         const states = async () => (await headroom.list()).map(({ uri, enabled }) => [uri, enabled]);
         assert.deepEqual(await states(), [
           ["sip:127.0.0.9:5060", "no"],
@@ -56,6 +58,7 @@ describe("the table of OpenSIPS on a server", { timeout: 120_000, concurrency: t
         await waitFor("the table of the server", 20_000, async () => (await uris()).length === 1);
         await headroom.untilLogged(/The database can be reached again: its destinations are in use/);
         assert.deepEqual(await states(), [["sip:127.0.0.9:5060", "no"]]);
+        assert.deepEqual(await isStale(), { "load_balancer:stale_table": 0 });
         for (const name of ["own.db", "own.db.calls"]) assert.ok(existsSync(join(headroom.folder, name)), `${name} is missing`);
         assert.ok(!existsSync(join(headroom.folder, "headroom.db")));
       } finally {

@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { register } from "../../src/cli/import.ts";
+import { parseConfig } from "../../src/config/index.ts";
+import { importCfg } from "../../src/import/index.ts";
 import { runCommand } from "../support/cli.ts";
 import { headerOf, request, responseTo, statusOf } from "../support/sip-messages.ts";
 import { answerAndHangUp, type Bench, finalFor, finalOf, inviteAt, openBench } from "../support/two-destinations.ts";
@@ -26,6 +28,9 @@ describe("calls through a route module that headroom import has made of an opens
     );
     assert.deepEqual([complained, exitCode], [[], 0]);
     assert.match(readFileSync(join(folder, "made.yaml"), "utf8"), /script: ".*routes\.ts"/);
+    // The operator decides that the address of the caller is good.
+    const made = readFileSync(routes, "utf8");
+    writeFileSync(routes, made.replace("line34: undefined as boolean | undefined", "line34: true"));
     writeFileSync(join(folder, "package.json"), '{"type":"module"}');
     bench = await openBench(JSON.stringify({ routing: { script: routes } }), ["pstn=20", "pstn=10"]);
   });
@@ -73,5 +78,39 @@ describe("calls through a route module that headroom import has made of an opens
       callee.send(responseTo(await inviteAt(callee, callId), 500, { toTag: "no" }), bench.headroom);
     assert.equal(statusOf(await finalFor(bench.caller, callId)), 503);
     await bench.headroom.untilIdle();
+  });
+});
+
+describe("calls through what headroom import could not ask", () => {
+  it("are refused by the route module as long as nobody has decided, with a line in the log", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "headroom-imported-"));
+    const routes = join(folder, "routes.ts");
+    writeFileSync(join(folder, "package.json"), '{"type":"module"}');
+    await runCommand(register, "import", SCRIPT, "--module", routes, "--output", join(folder, "made.yaml"));
+    const bench = await openBench(JSON.stringify({ routing: { script: routes } }), ["pstn=20", "pstn=10"]);
+    try {
+      assert.match(await finalOf(bench, `sip:100@${bench.headroom.address}:${bench.headroom.port}`), /^SIP\/2\.0 403 /);
+      await bench.headroom.untilLogged(/Call refused: decide about decide\.line34: check_address/);
+    } finally {
+      await bench.close();
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it("are refused by the rules as long as nobody has decided, with a line in the log", async () => {
+    const { lines } = importCfg(
+      'route { if (!check_source_address("1")) { send_reply(403, "no"); exit; } lb_start(1, "pstn"); t_relay(); }',
+    );
+    const { routing } = parseConfig(lines.map(({ text }) => text).join("\n"), "made.yaml", {});
+    const rules = routing.rules.map(({ match, answer, note, group, resources }) =>
+      answer === undefined ? { match, group, resources } : { match, answer, note },
+    );
+    const bench = await openBench(JSON.stringify({ routing: { rules } }), ["pstn=20", "pstn=10"]);
+    try {
+      assert.match(await finalOf(bench, `sip:100@${bench.headroom.address}:${bench.headroom.port}`), /^SIP\/2\.0 403 /);
+      await bench.headroom.untilLogged(/Call answered 403 by its rule: .*check_source_address/);
+    } finally {
+      await bench.close();
+    }
   });
 });

@@ -91,7 +91,7 @@ describe("the explanation of a call", () => {
     const [full] = explain("full").Decisions;
     assert.deepEqual(
       [full?.["code"], full?.["summary"], full?.Destinations[0]?.["skipped"]],
-      [-2, 'destinations of group 1 are up, but all are full for "pstn"', "full"],
+      [-2, 'destinations of group 1 are up and left to try, but none has room for "pstn" now', "full"],
     );
     const [down] = explain("down").Decisions;
     assert.deepEqual(

@@ -257,3 +257,105 @@ describe("importCfg()", () => {
     assert.equal(told(imported, "left").length, 3);
   });
 });
+
+describe("what keeps strangers out", () => {
+  const GUARDS = [
+    'if (!check_source_address("1")) { send_reply(403, "no"); exit; }',
+    'if (check_address("1", "$si", "$sp", "any")) { xlog("known"); } else { exit; }',
+    'if (!www_authorize("", "subscriber")) { www_challenge("", "0"); exit; }',
+    'www_authorize("", "subscriber"); if ($rc < 0) { exit; }',
+    "if (!is_from_gw()) exit;",
+    'if (!ds_is_from_list("3")) { exit; }',
+    'if ($tls_peer_verified != "1") { exit; }',
+    'if ($si =~ "^203") { exit; }',
+    'if (mystery()) { send_reply(403, "no"); exit; }',
+    'if (!route(KNOWN)) { send_reply(403, "no"); exit; }',
+    'if (is_inside()) { lb_start(1, "a"); t_relay(); exit; } route(KNOWN);',
+    'while (allow_trusted()) { xlog("x"); }',
+    "$var(ok) = allow_trusted();",
+  ];
+  for (const guard of GUARDS)
+    it(`refuses all calls in rules as long as nobody has decided about ${guard}`, () => {
+      const imported = importCfg(
+        `route { ${guard} lb_start(1, "a"); t_relay(); }\nroute[KNOWN] { if (!allow_trusted()) return(-1); return(1); }`,
+      );
+      assert.equal(
+        rulesOf(`route { ${guard} lb_start(1, "a"); t_relay(); }\nroute[KNOWN] { if (!allow_trusted()) return(-1); }`)[0]?.answer,
+        403,
+      );
+      assert.equal(told(imported, "security").length > 0, true);
+    });
+
+  it("leaves other conditions as they are, and says so", () => {
+    const script = 'route { if (mystery()) { send_reply(480, "no"); exit; } lb_start(1, "a"); t_relay(); }';
+    assert.deepEqual(
+      rulesOf(script).map(({ answer }) => answer),
+      [undefined],
+    );
+    assert.deepEqual(told(importCfg(script), "security"), []);
+    assert.match(told(importCfg(script), "left").join(), /mystery/);
+  });
+
+  it("sets what module pike has where nothing is set", () => {
+    const { overload } = started(importCfg("route { if (!pike_check_req()) exit; }"));
+    assert.deepEqual([overload.reqs_density_per_unit, overload.sampling_time_unit], [30, 2]);
+  });
+
+  it("keeps passwords out of the report", () => {
+    const { findings } = importCfg(
+      'odd "mysql://u:secret:p@w@h/d" thing\nroute { if (!pv_www_authenticate("realm", "secret", "0")) exit; sql_query("mysql://u:secret@h", "x"); lb_start(1, "a"); t_relay(); }',
+    );
+    assert.equal(findings.length > 2, true);
+    assert.doesNotMatch(JSON.stringify(findings), /secret/);
+  });
+});
+
+describe("what a script refuses or leaves", () => {
+  it("is a rule that answers, before those that would take its calls", () => {
+    const rules = rulesOf(
+      'route { if ($rU == "911") { send_reply(404, "no"); exit; } if ($si == "192.0.2.66") { drop; } if ($rU =~ "^1") { t_relay(); exit; } lb_start(1, "a"); t_relay(); }',
+    );
+    assert.deepEqual(
+      rules.map(({ match, answer }) => [match, answer]),
+      [
+        [{ ruri_user: "^911$" }, 404],
+        [{ source: ["192.0.2.66"] }, 403],
+        [{ ruri_user: "^1" }, 404],
+        [{}, undefined],
+      ],
+    );
+  });
+
+  it("leaves no rule at all, which is not the default that takes all calls", () => {
+    assert.deepEqual(rulesOf('route { xlog("x"); }'), []);
+  });
+
+  it("follows each case of a switch, those that fall through and the default", () => {
+    const rules = rulesOf(
+      'route { switch ($rU) { case "1": lb_start(1, "a"); break; case "2": case "3": lb_start(2, "a"); break; default: send_reply(404, "x"); exit; } t_relay(); }',
+    );
+    assert.deepEqual(
+      rules.map(({ match, answer, group }) => [match.ruri_user, answer ?? group]),
+      [
+        ["^1$", 1],
+        ["^2$", 2],
+        ["^3$", 2],
+        [undefined, 404],
+      ],
+    );
+  });
+
+  it("goes by what a block returns", () => {
+    const script = (code: string) =>
+      `route { if (route(X)) lb_start(1, "a"); else lb_start(2, "a"); t_relay(); }\nroute[X] { return${code}; }`;
+    assert.deepEqual(
+      ["", "(1)", "(-1)", " -1", "(0)"].map((code) => rulesOf(script(code)).map(({ group }) => group)),
+      [[1], [1], [2], [2], []],
+    );
+  });
+
+  it("reads lines that end as in Windows, behind a byte order mark", () => {
+    const text = '\uFEFF#!KAMAILIO\r\n#!define SET \\\r\n "1"\r\nrequest_route {\r\n if (ds_select_dst(SET, "4")) t_relay();\r\n}\r\n';
+    assert.deepEqual([importCfg(text).flavor, rulesOf(text)[0]?.dispatch?.routes ?? rulesOf(text)[0]?.dispatch?.set], ["kamailio", 1]);
+  });
+});

@@ -8,9 +8,9 @@ function start(perSecond: number, maxClients = MAX_CLIENTS) {
   return { clock, rates: new ClientRates({ perSecond, maxClients, nowMs: () => clock.nowMs }) };
 }
 
-function taken(rates: ClientRates, address: string, tries: number): number {
+function taken(rates: ClientRates, address: string, tries: number, holder?: string): number {
   let count = 0;
-  for (let i = 0; i < tries; i++) if (rates.take(address)) count++;
+  for (let i = 0; i < tries; i++) if (rates.take(address, holder)) count++;
   return count;
 }
 
@@ -30,6 +30,17 @@ describe("how much one client may ask", () => {
     assert.equal(taken(rates, "192.0.2.2", 9), 2);
     assert.equal(taken(rates, "2001:db8::1", 9), 2);
     assert.equal(taken(rates, "2001:db8::2", 9), 0);
+  });
+  it("counts those whose token was right from there for themselves, and nobody else", () => {
+    const { clock, rates } = start(10);
+    rates.succeeded("192.0.2.1", "anna");
+    assert.equal(taken(rates, "192.0.2.1", 100), 20);
+    assert.equal(taken(rates, "192.0.2.1", 100, "wall"), 0);
+    assert.equal(taken(rates, "192.0.2.1", 100, "anna"), 20);
+    clock.nowMs += 1_000;
+    rates.succeeded("192.0.2.1", "anna");
+    assert.equal(taken(rates, "192.0.2.1", 100, "anna"), 10);
+    assert.equal(taken(rates, "192.0.2.1", 100), 10);
   });
   it("has no limit at 0", () => assert.equal(taken(start(0).rates, "192.0.2.1", 1_000), 1_000));
   it("does not give more back when the clock goes back", () => {

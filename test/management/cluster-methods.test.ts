@@ -248,16 +248,17 @@ describe("a method for other nodes", () => {
 
   it("is run here as over HTTP, but one that asks other nodes is not", async () => {
     const ports = await start(fakeCluster());
-    assert.deepEqual(await server!.run("lb_status", { destination_id: 1, new_status: 0 }, "node 2"), { result: "OK" });
+    const node2 = { name: "node 2", client: "node 2" };
+    assert.deepEqual(await server!.run("lb_status", { destination_id: 1, new_status: 0 }, node2), { result: "OK" });
     assert.equal(ports.balancer.isEnabled(ports.balancer.destination(1)!), false);
     assert.equal(ports.logged.at(-1)?.fields["client"], "node 2");
-    assert.deepEqual(await server!.run("lb_status", [9], "node 2"), { error: { code: 404, message: "Destination ID not found" } });
-    await server!.run("lb_status", [1, 1], "node 2", "anna");
+    assert.deepEqual(await server!.run("lb_status", [9], node2), { error: { code: 404, message: "Destination ID not found" } });
+    await server!.run("lb_status", [1, 1], { name: "anna on node 2", client: "node 2" });
     const { by, client } = ports.logged.at(-1)?.fields ?? {};
     assert.deepEqual([by, client], ["anna on node 2", "node 2"]);
-    assert.deepEqual(await server!.run("nonsense", undefined, "node 2"), { error: { code: -32601, message: "Method not found" } });
+    assert.deepEqual(await server!.run("nonsense", undefined, node2), { error: { code: -32601, message: "Method not found" } });
     for (const name of ["cluster_broadcast_mi", "clusterer:send_mi"]) {
-      const { error } = (await server!.run(name, [1, "ps"], "node 2")) as { error: object };
+      const { error } = (await server!.run(name, [1, "ps"], node2)) as { error: object };
       assert.deepEqual(error, { code: 400, message: "Command cannot be run for another node" });
     }
   });

@@ -7,7 +7,7 @@ import { IDLE_TIMEOUT_MS, MAX_CONNECTIONS, METHOD_TIMEOUT_MS } from "../../src/m
 import { type ConnectionTimes, createManagementServer, type ManagementServer } from "../../src/management/server.ts";
 import { waitFor } from "../support/net.ts";
 import { fakePorts } from "./fake-ports.ts";
-import { call } from "./raw-http.ts";
+import { call, post } from "./raw-http.ts";
 
 const QUICK: ConnectionTimes = { receiveMs: 300, checkMs: 50, keepAliveMs: 200, idleMs: 60_000 };
 const BODY = '{"jsonrpc":"2.0","id":1,"method":"version"}';
@@ -75,6 +75,28 @@ describe("connections that take all places", () => {
       });
     });
   }
+
+  it("make room at once for somebody who says who he is, however often they come", async () => {
+    const config = {
+      host: "127.0.0.1",
+      port: 0,
+      root: "mi",
+      bearerTokens: ["operator-token"],
+      connections: { ...QUICK, receiveMs: 60_000 },
+    };
+    const server = await createManagementServer(fakePorts(), config);
+    const { sockets, left } = open(server, MAX_CONNECTIONS + 20, "POST /mi HT");
+    try {
+      await waitFor("all are connected or closed again", 2_000, () => sockets.every(({ connecting }) => !connecting));
+      const headers = [["Authorization", "Bearer operator-token"]] as const;
+      const { status } = await post(server.url, { jsonrpc: "2.0", id: 1, method: "version" }, headers);
+      assert.equal(status, 200);
+      await waitFor("those that are too many are closed", 2_000, () => left() <= MAX_CONNECTIONS);
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      await server.close();
+    }
+  });
 
   for (const [name, path] of [
     ["do not read their answer", "/large"],

@@ -10,69 +10,9 @@ import { managementReference } from "../../src/management/reference.ts";
 import { SECURITY_HEADERS } from "../../src/management/security-headers.ts";
 import { faultsOf } from "../support/openrpc.ts";
 import { fakePorts } from "./fake-ports.ts";
-import { CALL_ID, fullPorts } from "./full-ports.ts";
+import { fullPorts } from "./full-ports.ts";
+import { CALLS } from "./method-calls.ts";
 import { call, request } from "./raw-http.ts";
-
-/** A call of each method, or several where the answer depends on the parameters. Each answer is compared with the description by `call`. */
-const CALLS: Readonly<Record<string, readonly unknown[]>> = {
-  "statistics:get": [["all"], { statistics: ["dialog:"] }],
-  "statistics:list": [undefined, ["tm:"]],
-  "statistics:reset": [["dialog:processed_dialogs"]],
-  "core:uptime": [undefined],
-  "core:version": [undefined],
-  "core:pwd": [undefined],
-  "core:arg": [undefined],
-  "core:which": [undefined, ["lb_status"], ["dialog:"]],
-  "core:ps": [undefined],
-  "core:help": [undefined, ["lb_status"]],
-  "rpc.discover": [undefined],
-  "headroom:restart": [undefined],
-  "headroom:audit_log": [undefined, [5]],
-  "clusterer:list": [undefined],
-  "clusterer:send_mi": [[1, 2, "lb_reload"]],
-  "clusterer:broadcast_mi": [[1, "lb_status", [1, 0]]],
-  "clusterer:list_cap": [undefined],
-  "clusterer:list_shtags": [undefined],
-  "clusterer:shtag_set_active": [["vip/1"]],
-  "dialog:list": [undefined, { callid: CALL_ID }, { index: 0, counter: 10 }],
-  "dialog:list_ctx": [undefined, { callid: CALL_ID }, { index: 0, counter: 10 }],
-  "dialog:find": [["alice"], ["127.0.0.21", 5]],
-  "dialog:end_dlg": [[CALL_ID]],
-  "dialog:profile_get_size": [["lbXtranscoding"], ["lbXtranscoding", "1"]],
-  "dialog:profile_list_dlgs": [["lbXtranscoding"]],
-  "dialog:profile_get_values": [["lbXtranscoding"]],
-  "dialog:list_all_profiles": [undefined],
-  "load_balancer:reload": [undefined],
-  "load_balancer:resize": [[1, "transcoding", 11]],
-  "load_balancer:list": [undefined],
-  "load_balancer:status": [[1], [1, 0], [1, 1]],
-  "load_balancer:drain": [[1], [1, 60, "bye"]],
-  "load_balancer:undrain": [[1]],
-  "load_balancer:probes": [undefined],
-  "load_balancer:audit": [undefined],
-  "load_balancer:breakers": [undefined],
-  "load_balancer:freeswitch": [undefined],
-  "load_balancer:registrations": [undefined],
-  "load_balancer:explain": [[CALL_ID]],
-  "load_balancer:what_if": [
-    [1, "transcoding"],
-    [9, "transcoding", "r"],
-  ],
-  "tracer:capture": [[CALL_ID]],
-  "distributor:next": [["test"]],
-  "distributor:ctl": [["dump", "test"], ["reload"]],
-  "dispatcher.list": [undefined, ["full"], ["short"]],
-  "dispatcher.reload": [undefined],
-  "dispatcher.set_state": [["ip", 1, "all"]],
-  "dispatcher.set_duid_state": [["a", 1, "one"]],
-  "dispatcher.add": [[1, "sip:192.0.2.3"]],
-  "dispatcher.remove": [[1, "sip:192.0.2.3"]],
-  "dispatcher.ping_active": [undefined, [0]],
-  "dispatcher.hash": [[2, "alice"]],
-  "dispatcher.oclist": [[1]],
-  "pike:list": [undefined],
-  "pike:rm": [["192.0.2.1"]],
-};
 
 /** Rules of the OpenRPC specification for the parts that the document has. Every object may have `x-` members besides, and no others. */
 const string = Type.String({ minLength: 1 });

@@ -3,7 +3,7 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import type { AuditEntry } from "../../src/management/audit-trail.ts";
 import { ManagementCounters } from "../../src/management/counters.ts";
 import { createManagementServer, type ManagementServer } from "../../src/management/index.ts";
-import { FAILED_LOGIN_BURST } from "../../src/management/limits.ts";
+import { FAILED_LOGIN_BURST, TOLD_FORBIDDEN_BURST } from "../../src/management/limits.ts";
 import { SECURITY_HEADERS } from "../../src/management/security-headers.ts";
 import { type FakePorts, fakePorts } from "./fake-ports.ts";
 import { post, type RawResponse, request } from "./raw-http.ts";
@@ -90,6 +90,22 @@ describe("a viewer", () => {
     assert.match(body, /"code":403.*"enable":"yes"/);
   });
 
+  it("cannot fill the log, the events and the audit list with what is refused", async () => {
+    const counters = new ManagementCounters();
+    const told: AuditEntry[] = [];
+    const flooded = fakePorts({ counters, changed: (entry) => void told.push(entry) });
+    const other = await createManagementServer(flooded, SERVER);
+    const batch = Array.from({ length: 100 }, (_, id) => ({ jsonrpc: "2.0", id, method: "lb_reload" }));
+    try {
+      await post(other.url, batch, [["Authorization", "Bearer token-of-wall"]]);
+      assert.equal(counters.changes_forbidden, 100);
+      assert.ok(told.length >= TOLD_FORBIDDEN_BURST && told.length < 50);
+      assert.equal(flooded.logged.length, told.length);
+    } finally {
+      await other.close();
+    }
+  });
+
   it("reads the events", async () => {
     const { status, headers } = await request(server.url, {
       method: "GET",
@@ -134,6 +150,26 @@ describe("an operator's change", () => {
     const answer = await post(server.url, body, [["Authorization", "Bearer token-of-anna"]]);
     assert.equal(JSON.parse(answer.body).error.code, -32602);
     assert.ok((changes.at(-1)?.params.length ?? Infinity) < 300);
+  });
+});
+
+describe("while another process takes over", () => {
+  it("it is told who asks and from where, and a viewer is refused before", async () => {
+    const told: object[] = [];
+    const ports = fakePorts({
+      elsewhere: async (method, params, { name, client }) => {
+        told.push({ method, params, name, client });
+        return { result: "OK" };
+      },
+    });
+    const leaving = await createManagementServer(ports, SERVER);
+    try {
+      for (const token of ["token-of-wall", "token-of-anna"])
+        await post(leaving.url, { jsonrpc: "2.0", id: 1, method: "lb_status", params: [1, 0] }, [["Authorization", `Bearer ${token}`]]);
+      assert.deepEqual(told, [{ method: "lb_status", params: [1, 0], name: "anna", client: "127.0.0.1" }]);
+    } finally {
+      await leaving.close();
+    }
   });
 });
 
@@ -219,6 +255,33 @@ describe("limits of one client", () => {
       const refused = answers.filter(({ status }) => status === 429);
       assert.ok(refused.length >= 2);
       assert.equal(refused[0]?.headers.get("retry-after"), "1");
+    } finally {
+      await limited.close();
+    }
+  });
+
+  it("hold for paths that are none and for methods of HTTP that are not answered, too", async () => {
+    const limited = await createManagementServer(fakePorts(), { ...SERVER, requestsPerSecond: 1 });
+    try {
+      for (const options of [{ path: "/nothing" }, { method: "PUT" }]) {
+        const answers = await Promise.all([1, 2, 3, 4, 5].map(() => request(limited.url, options)));
+        assert.ok(answers.some(({ status }) => status === 429));
+      }
+    } finally {
+      await limited.close();
+    }
+  });
+
+  it("keep nobody out whose token was right there before, whatever the others send", async () => {
+    const limited = await createManagementServer(fakePorts(), { ...SERVER, requestsPerSecond: 5 });
+    const statusOf = async (headers: readonly (readonly [string, string])[]) =>
+      (await post(limited.url, { jsonrpc: "2.0", id: 1, method: "pwd" }, headers)).status;
+    const anna = [["Authorization", "Bearer token-of-anna"]] as const;
+    try {
+      assert.equal(await statusOf(anna), 200);
+      const strangers = await Promise.all(Array.from({ length: 30 }, () => statusOf([])));
+      assert.ok(strangers.includes(429));
+      assert.equal(await statusOf(anna), 200);
     } finally {
       await limited.close();
     }

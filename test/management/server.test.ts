@@ -333,7 +333,9 @@ describe("listening", () => {
     const { port } = other.address() as { port: number };
     await assert.rejects(
       createManagementServer(fakePorts(), { ...CONFIG, port }),
-      new RegExp(`^Error: Cannot open management on 127.0.0.1:${port}: .*EADDRINUSE`),
+      new RegExp(
+        `^Error: Cannot open management on 127.0.0.1:${port}: another program uses this address and port; stop it, or change mi_http.listen$`,
+      ),
     );
     await new Promise((resolve) => other.close(resolve));
   });

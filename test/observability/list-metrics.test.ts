@@ -55,6 +55,17 @@ describe("the metrics of the dispatcher", () => {
 describe("the metrics of the distributor", () => {
   const usable = { isUsable: () => true };
 
+  it("tell a node once that stands in its list several times", async () => {
+    const nodes = [
+      { name: "gw1", weight: 2 },
+      { name: "gw1", weight: 5 },
+    ];
+    const families = distributorMetrics(new Distributor(usable, [{ name: "out", nodes }]).lists);
+    assert.deepEqual(await linesOf(families, "headroom_distributor_node_weight"), [
+      'headroom_distributor_node_weight{list="out",node="gw1"} 7',
+    ]);
+  });
+
   it("tell the weight of each node, and how often it was chosen", async () => {
     const nodes = [
       { name: "gw1", weight: 2 },

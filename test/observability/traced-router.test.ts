@@ -22,6 +22,9 @@ interface ToldSpan {
 class SpanList {
   readonly spans: ToldSpan[] = [];
   readonly soon: (() => void)[] = [];
+  readonly faults: unknown[] = [];
+  /** The method of the tracer or of a span that throws. */
+  broken = "";
 
   readonly tracer = { startSpan: (name: string) => this.#start(name, undefined, {}) } as unknown as Tracer;
 
@@ -34,6 +37,7 @@ class SpanList {
   }
 
   #start(name: string, parent: string | undefined, attributes: Attributes): Span {
+    if (this.broken === "startSpan") throw new Error("out of order");
     const told: ToldSpan = { name, parent, attributes: { ...attributes }, events: [], ends: 0 };
     this.spans.push(told);
     const span = {
@@ -44,6 +48,12 @@ class SpanList {
       setStatus: (status: SpanStatus) => Object.assign(told, { status }),
       end: () => void told.ends++,
     };
+    if (Object.hasOwn(span, this.broken)) {
+      const broken = () => {
+        throw new Error("out of order");
+      };
+      Object.assign(span, { [this.broken]: broken });
+    }
     return span as unknown as Span;
   }
 }
@@ -57,6 +67,7 @@ function traced(list: SpanList, inner: (router: Router) => Router = (router) => 
         startInside: list.startInside,
         soon: (run) => void list.soon.push(run),
         wallMs: () => 1,
+        fault: (error) => void list.faults.push(error),
       }),
   });
 }
@@ -175,5 +186,38 @@ describe("spans of a call", () => {
         ["attempt", 1],
       ],
     );
+  });
+
+  for (const broken of ["startSpan", "setAttributes", "setStatus", "addEvent", "end"]) {
+    it(`that cannot be made or told disturb no call: ${broken}() throws`, () => {
+      const list = new SpanList();
+      list.broken = broken;
+      const net = traced(list);
+      const call = delivered(net);
+      list.settle();
+      call.respond(503);
+      list.settle();
+      const second = net.peer("203.0.113.2");
+      const again = second.take("INVITE");
+      for (const status of [180, 200])
+        second.send(responseTo(again, status, { toTag: "t", headers: ["Contact: <sip:callee@203.0.113.2>"] }));
+      net.run(100);
+      list.settle();
+      call.caller.take(200);
+      assert.ok(list.faults.length > 0);
+    });
+  }
+
+  it("leave the router that decides everything to hear what it wants", () => {
+    const heard: string[] = [];
+    const list = new SpanList();
+    const net = traced(list, (router) => ({
+      ...router,
+      request: (call) => void call.reply(603),
+      handles: () => true,
+      rejected: ({ callId }) => void heard.push(callId),
+    }));
+    const { callId } = invite(net);
+    assert.deepEqual(heard, [callId]);
   });
 });

@@ -60,6 +60,23 @@ describe("the table of destinations", () => {
     );
   });
 
+  it("counts loads that fail, and tells of a table of an earlier run until another one is loaded", async () => {
+    const copy = { savedAtMs: 1, reason: "nobody listens there" };
+    const answers = [
+      async () => ({ ...(await store.loadDestinations()), copy }),
+      () => Promise.reject(new Error("away")),
+      () => store.loadDestinations(),
+    ];
+    const from = { loadDestinations: () => answers.shift()?.(), check: store.check.bind(store) } as unknown as DestinationStore;
+    const loader = newLoader(false, from);
+    await loader.load(CONFIG, "copy");
+    assert.deepEqual(loader.counters, { stale_table: 1, failed_loads: 0 });
+    await assert.rejects(loader.load(CONFIG), /away/);
+    assert.deepEqual(loader.counters, { stale_table: 1, failed_loads: 1 });
+    await loader.load(CONFIG);
+    assert.deepEqual(loader.counters, { stale_table: 0, failed_loads: 1 });
+  });
+
   it("takes in who registers without reading the database, and lets go who is gone", async () => {
     const loader = newLoader();
     await loader.load(CONFIG);

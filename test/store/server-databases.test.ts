@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
@@ -84,6 +84,48 @@ for (const kind of DATABASE_KINDS)
         await assert.rejects(store.import([second, { ...gateway, id: 5 }, { ...gateway, id: 5 }]), { code: "BAD_ROW" });
         assert.deepEqual(await store.list(), []);
       }));
+    it("takes thousands of rows that bring their ids, and gives others between them", () =>
+      opened(async (store) => {
+        const rows = Array.from({ length: 2_500 }, (_, i) => ({ ...second, id: 5_000 + i, description: `row ${i}` }));
+        const ids = await store.import([second, ...rows, gateway]);
+        assert.deepEqual(
+          ids.slice(1, -1),
+          rows.map(({ id }) => id),
+        );
+        const stored = await store.list();
+        assert.deepEqual([stored.length, new Set(ids).size], [2_502, 2_502]);
+        assert.equal(stored.find(({ id }) => id === 5_001)?.description, "row 1");
+        await assert.rejects(store.import([gateway, { ...second, id: 6_001 }]), {
+          code: "BAD_ROW",
+          message: /^Cannot add destination 2 of 2: id 6001 is taken by "sip:192\.0\.2\.2:5060"/,
+        });
+        await store.change({ added: [], changed: [], removed: stored });
+        const nameless = Array.from({ length: 1_200 }, (_, i) => ({ ...second, description: `row ${i}` }));
+        const given = await store.import(nameless);
+        const found = new Map((await store.list()).map(({ id, description }) => [id, description]));
+        assert.deepEqual(
+          given.map((id) => found.get(id)),
+          nameless.map(({ description }) => description),
+        );
+        await store.change({ added: [], changed: [], removed: await store.list() });
+        assert.deepEqual(await store.list(), []);
+      }));
+    if (kind === "mysql")
+      it("takes and gives values as they are, however the server is set", async () => {
+        await server.execute("SET GLOBAL sql_mode = 'NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH'");
+        await server.execute("ALTER TABLE load_balancer MODIFY description CHAR(128) CHARACTER SET latin1");
+        try {
+          await opened(async (store) => {
+            const attrs = "a\\'; DELETE FROM load_balancer; -- \\";
+            const [id] = await store.import([{ ...gateway, attrs, description: "Zürich" }]);
+            const [row] = await store.list();
+            assert.deepEqual(row, { ...gateway, id, attrs, description: "Zürich" });
+            await assert.rejects(store.import([{ ...gateway, description: "東京" }]), { name: "StoreError" });
+          });
+        } finally {
+          await server.execute("SET GLOBAL sql_mode = DEFAULT; ALTER TABLE load_balancer MODIFY description CHAR(128)");
+        }
+      });
     it("takes all changes or none, and none of a row that somebody else has changed", () =>
       opened(async (store) => {
         await store.import([gateway, second]);
@@ -179,6 +221,7 @@ for (const kind of DATABASE_KINDS)
       const before = await openStore(server.url(), options);
       const loaded = await before.loadDestinations("copy");
       await before.close(); // what it had to write down is written
+      assert.equal(statSync(join(folder, "copies.db")).mode & 0o077, 0, "others may read its passwords");
       assert.deepEqual([loaded.rows.length, loaded.copy, errors], [2, undefined, []]);
       await server.stop();
       let store: DestinationStore;

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
@@ -21,6 +22,8 @@ export interface PageOptions {
   readonly width?: number;
   readonly height?: number;
   readonly colorScheme?: "light" | "dark";
+  /** Is run before any script of the page. */
+  readonly script?: string;
 }
 
 /** Starts Debian's Chromium without a window. */
@@ -49,6 +52,7 @@ export async function openPage(browser: Browser, url: string, options: PageOptio
   const { width = 1440, height = 900, colorScheme = "light" } = options;
   const context = await browser.newContext({ viewport: { width, height }, colorScheme, reducedMotion: "no-preference" });
   const page = await context.newPage();
+  if (options.script !== undefined) await page.addInitScript(options.script);
   page.setDefaultTimeout(PATIENCE_MS);
   const faults: string[] = [];
   const origins = new Set<string>();
@@ -61,4 +65,14 @@ export async function openPage(browser: Browser, url: string, options: PageOptio
   });
   await page.goto(url);
   return { page, context, faults, origins };
+}
+
+/** Nothing went wrong on the page, and nobody but its own server was asked for anything. */
+export function assertClean({ faults, origins }: WatchedPage, url: string): void {
+  // A browser writes of each 401 itself: without a token, and with a wrong one.
+  assert.deepEqual(
+    faults.filter((fault) => !/^console error: .*401 \(Unauthorized\)/.test(fault)),
+    [],
+  );
+  assert.deepEqual([...origins], [new URL(url).origin]);
 }

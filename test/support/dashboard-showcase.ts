@@ -52,7 +52,12 @@ export function showcase(): FedFigures {
         [143, 300, 300, 60, 0],
         [9, 32, 32, 2, 0],
       ],
-      { attrs: "rack=b1", status: "draining", why: "143 of its load are left, and no new calls come", drain: { load: 143, deadline: null } },
+      {
+        attrs: "rack=b1",
+        status: "draining",
+        why: "143 of its load are left, and no new calls come",
+        drain: { load: 143, deadline: null },
+      },
     ),
     row(
       4,

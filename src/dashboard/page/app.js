@@ -2,14 +2,16 @@ import { Calls } from "./calls.js";
 import { Changes } from "./changes.js";
 import { ClusterView } from "./cluster.js";
 import { Destinations } from "./destinations.js";
+import { closeDialogs } from "./dialogs.js";
 import { byId, setText } from "./dom.js";
 import { Events } from "./events.js";
 import { Feed } from "./feed.js";
 import { DestinationDialog } from "./manage.js";
 import { Management } from "./mi.js";
 import { Model } from "./model.js";
+import { storageOf } from "./storage.js";
 import { Tiles } from "./tiles.js";
-import { clock, span } from "./words.js";
+import { clock, roughly, span } from "./words.js";
 
 const TOKEN_KEY = "headroom-token";
 const THEME_KEY = "headroom-theme";
@@ -18,8 +20,10 @@ const VIEWS = ["destinations", "calls", "changes", "events", "cluster"];
 const EVENT_OF_CALL = '"event":"E_DLG_STATE_CHANGED"';
 const BEGIN_LENGTH = 120;
 
+const tokens = storageOf("sessionStorage");
+const themes = storageOf("localStorage");
 const model = new Model();
-const token = () => sessionStorage.getItem(TOKEN_KEY);
+const token = () => tokens.getItem(TOKEN_KEY);
 const management = new Management(() => new URL((model.hello?.mi ?? "/mi").slice(1), document.baseURI), token);
 const tiles = new Tiles(model);
 const dialog = new DestinationDialog(model, management);
@@ -69,6 +73,7 @@ function onFrame(name, data) {
       break;
     case "totals":
       model.addTotals(value);
+      identify();
       due.totals = true;
       break;
     case "event":
@@ -82,14 +87,25 @@ function onFrame(name, data) {
   ask();
 }
 
+/** @param {import("./model.js").Hello} hello @returns {string[]} what this balancer is called, as far as it is told from others */
+function namesOf({ name, node }) {
+  return [...(name === "" || /^headroom\b/i.test(name) ? [] : [name]), ...(node === null ? [] : [`node ${node}`])];
+}
+
+/** Which balancer this is, and for how long it has run: by its own clock, as that of this machine may be another. */
+function identify() {
+  const { hello, totals } = model;
+  if (hello === undefined) return;
+  const up = totals === undefined || totals.at < hello.startedAt ? [] : [`up ${roughly(totals.at - hello.startedAt)}`];
+  setText(byId("identity"), [...namesOf(hello), `version ${hello.version}`, ...up].join(" · "));
+}
+
 function greet() {
   const { hello } = model;
   if (hello === undefined) return;
-  const node = hello.node === null ? [] : [`node ${hello.node}`];
-  const name = hello.name === "" || /^headroom\b/i.test(hello.name) ? [] : [hello.name];
-  setText(byId("identity"), [...name, ...node, `version ${hello.version}`, `up ${span(Date.now() - hello.startedAt)}`].join(" · "));
+  identify();
   setText(byId("person"), hello.needsToken ? `${hello.by} · ${hello.role}` : hello.role);
-  document.title = [...name, ...node, "Headroom"].join(" · ");
+  document.title = [...namesOf(hello), "Headroom"].join(" · ");
   byId("sign-out").hidden = token() === null;
   document.body.dataset["role"] = hello.role;
   route(); // views that wait for what the server offers
@@ -118,7 +134,10 @@ function onState(state) {
       if (model.at === 0) setText(byId("connection-text"), "Connecting");
       return;
     case "unauthorized":
-      sessionStorage.removeItem(TOKEN_KEY);
+      tokens.removeItem(TOKEN_KEY);
+      closeDialogs(); // beneath one nobody could type a token
+      calls.show(false);
+      changes.show(false);
       body.dataset["state"] = "sign-in";
       setText(byId("connection-text"), "Signed out");
       setText(byId("sign-in-refusal"), state.why === "" ? "" : "This token is not accepted.");
@@ -127,6 +146,8 @@ function onState(state) {
       return;
     case "waiting": {
       body.dataset["state"] = "board";
+      calls.show(false);
+      changes.show(false);
       setText(byId("connection-text"), `No connection: ${state.why}`);
       setText(stale, model.at === 0 ? "" : `These figures are those of ${clock(model.at)}. The page comes back by itself.`);
       const tick = () => setText(wait, `, next try in ${span(state.untilMs - Date.now())}`);
@@ -154,13 +175,13 @@ function signIn() {
   byId("sign-in-form").addEventListener("submit", (event) => {
     event.preventDefault();
     const input = /** @type {HTMLInputElement} */ (byId("token"));
-    sessionStorage.setItem(TOKEN_KEY, input.value.trim());
+    tokens.setItem(TOKEN_KEY, input.value.trim());
     input.value = "";
     setText(byId("sign-in-refusal"), "");
     feed.start();
   });
   byId("sign-out").addEventListener("click", () => {
-    sessionStorage.removeItem(TOKEN_KEY);
+    tokens.removeItem(TOKEN_KEY);
     location.reload(); // nothing of what was seen stays
   });
 }
@@ -172,10 +193,10 @@ function theme() {
   select.addEventListener("change", () => {
     if (select.value === "auto") {
       delete dataset["theme"];
-      localStorage.removeItem(THEME_KEY);
+      themes.removeItem(THEME_KEY);
     } else {
       dataset["theme"] = select.value;
-      localStorage.setItem(THEME_KEY, select.value);
+      themes.setItem(THEME_KEY, select.value);
     }
     tiles.redraw();
   });

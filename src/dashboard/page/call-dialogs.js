@@ -33,10 +33,14 @@ function decisionOf({ at, attempt, group, resources, flags, code, summary, Desti
     h(
       "tr",
       { class: chosen ? "chosen" : false },
-      h("td", {}, h("span", { class: "number" }, `${id}`), " ", h("span", { class: "uri" }, uri)),
-      h("td", {}, ...Resources.map(({ name, load, max, slot }) => h("div", {}, `${name} ${load} / ${max}, slot ${slot}`))),
-      h("td", { class: "number" }, score ?? ""),
-      h("td", {}, chosen ? h("strong", {}, "Chosen") : (reason ?? skipped ?? "")),
+      h("td", { "data-head": "Destination" }, h("div", {}, h("span", { class: "number" }, `${id} `), h("span", { class: "uri" }, uri))),
+      h(
+        "td",
+        { "data-head": "Load" },
+        ...Resources.map(({ name, load, max, slot }) => h("div", {}, `${name} ${load}\u00a0/\u00a0${max}, slot\u00a0${slot}`)),
+      ),
+      h("td", { "data-head": "Score", class: "number" }, score ?? ""),
+      h("td", { "data-head": "Outcome" }, chosen ? h("strong", {}, "Chosen") : (reason ?? skipped ?? "")),
     ),
   );
   return h(
@@ -56,7 +60,7 @@ function decisionOf({ at, attempt, group, resources, flags, code, summary, Desti
           { class: "scrolls", tabindex: 0, role: "region", "aria-label": `Destinations of ${heading.toLowerCase()}` },
           h(
             "table",
-            { "aria-label": `Destinations of ${heading.toLowerCase()}` },
+            { class: "cards", "aria-label": `Destinations of ${heading.toLowerCase()}` },
             h("thead", {}, h("tr", {}, ...["Destination", "Load", "Score", "Outcome"].map((text) => h("th", { scope: "col" }, text)))),
             h("tbody", {}, ...rows),
           ),
@@ -100,6 +104,7 @@ function ladderOf(messages) {
     const label = labelOf(message);
     const arrow = h("span", { class: `rung ${from < to ? "to-right" : "to-left"}` }, h("span", { class: "rung-label" }, label));
     arrow.style.gridColumn = `${Math.min(from, to) + 2} / ${Math.max(from, to) + 2}`;
+    arrow.style.setProperty("--span", String(Math.max(1, Math.abs(to - from))));
     const way = `${time} s: ${message.remote} ${message.direction === "in" ? "sends" : "gets"} ${label}`;
     const lanes = h("span", { class: "lanes", "aria-hidden": "true" }, h("span", { class: "time" }, time), arrow);
     const summary = h("summary", {}, h("span", { class: "unseen" }, way), lanes);

@@ -1,6 +1,6 @@
 import { explain, showMessages } from "./call-dialogs.js";
 import { byId, h, setText } from "./dom.js";
-import { counted, span } from "./words.js";
+import { counted, number, span } from "./words.js";
 
 /** @typedef {import("./model.js").Model} Model */
 /** @typedef {import("./mi.js").Management} Management */
@@ -62,7 +62,7 @@ export class Calls {
       if (!this.#model.hello.methods.includes("dlg_find")) throw new Error("This server does not offer the search of calls");
       const answer = await this.#management.ask("dlg_find", [text, COUNT]);
       if (question !== this.#question) return;
-      this.#list(answer.Dialogs ?? [], text);
+      this.#list(answer.Dialogs ?? [], answer.matches ?? 0, text);
     } catch (error) {
       if (question !== this.#question) return;
       this.#box.replaceChildren(h("p", { role: "alert", class: "refusal" }, error instanceof Error ? error.message : String(error)));
@@ -70,11 +70,13 @@ export class Calls {
     this.#later(REFRESH_MS);
   }
 
-  /** @param {FoundCall[]} calls @param {string} text */
-  #list(calls, text) {
-    setText(this.#shown, calls.length === COUNT ? `the latest ${COUNT}` : counted(calls.length, "call"));
+  /** @param {FoundCall[]} calls @param {number} matches how many there are in all @param {string} text */
+  #list(calls, matches, text) {
     // While somebody stands on a button the list stays: what is under a finger must not become something else.
-    if (this.#box.contains(document.activeElement)) return;
+    const isHeld = this.#box.contains(document.activeElement);
+    const count = matches > calls.length ? `the latest ${calls.length} of ${number(matches)}` : counted(calls.length, "call");
+    setText(this.#shown, isHeld ? `${count}; the list stands still while you are in it` : count);
+    if (isHeld) return;
     if (calls.length === 0) {
       const sentence =
         text === ""
@@ -108,7 +110,7 @@ export class Calls {
     );
     /** @type {[string, (Node | string)[], string][]} */
     const cells = [
-      ["State", [STATES[state] ?? `${state}`], ""],
+      ["State", [STATES[state] ?? `${state}`], "number"],
       ["Since", [since], "number"],
       ["From", [from], "uri"],
       ["To", [to], "uri"],

@@ -132,6 +132,7 @@ function getComputedStyleOfRoot() {
 
 class DestinationRow {
   #id = 0;
+  #address = "";
   #idCell = h("span", { role: "cell", class: "c-id" });
   #uri = h("span", { class: "uri" });
   #attrs = h("span", { class: "quiet cut" });
@@ -167,8 +168,9 @@ class DestinationRow {
     if (item.kind !== "destination") return;
     const { id, uri, attrs, group, resources, figures } = item.destination;
     const isGrouped = this.#isGrouped();
-    if (isOther || id !== this.#id) {
+    if (id !== this.#id || uri !== this.#address) {
       this.#id = id;
+      this.#address = uri; // a reload may give an id to another one
       setText(this.#idCell, `${id}`);
       setText(this.#uri, uri);
       this.#uri.title = uri;

@@ -27,3 +27,8 @@ export function openDialog(title, content, { isWide = false, onClose } = {}) {
   head.querySelector("h2")?.focus();
   return dialog;
 }
+
+/** Closes whatever is open. */
+export function closeDialogs() {
+  for (const dialog of document.querySelectorAll("dialog")) dialog.close();
+}

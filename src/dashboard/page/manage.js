@@ -62,7 +62,10 @@ export class DestinationDialog {
   /** @param {string} [done] what was just done */
   #showDetails(done) {
     const destination = this.#model.byId.get(this.#id);
-    if (destination === undefined) return;
+    if (destination === undefined) {
+      this.#showGone(done);
+      return;
+    }
     const { uri, group, attrs, probe, resources } = destination;
     const status = h("span", { class: "status" });
     const why = h("span");
@@ -75,8 +78,12 @@ export class DestinationDialog {
     const refresh = () => {
       const now = this.#model.byId.get(this.#id);
       const figures = now?.figures;
-      if (now === undefined || figures === undefined) {
-        setText(status, now === undefined ? "It is no longer in the table" : "");
+      if (now === undefined || !isSame(now, destination)) {
+        this.#showDetails(now === undefined ? done : "The table has changed: this is what has the id now.");
+        return;
+      }
+      if (figures === undefined) {
+        setText(status, "");
         return;
       }
       setAttribute(cell, "data-status", figures.status);
@@ -98,12 +105,16 @@ export class DestinationDialog {
       if (titles === offered) return;
       offered = titles;
       const reason = this.#reasonAgainst();
+      const focused = buttons.contains(document.activeElement) ? document.activeElement?.textContent : undefined;
       buttons.replaceChildren(
         ...actions.map((action) =>
           h("button", { type: "button", disabled: reason !== undefined, onclick: () => this.#confirm(action) }, `${action.title}…`),
         ),
         ...(reason === undefined ? [] : [h("p", { class: "quiet" }, reason)]),
       );
+      if (focused === undefined) return;
+      const next = [...buttons.querySelectorAll("button")].find(({ textContent }) => textContent === focused);
+      (next ?? this.#dialog?.querySelector("h2"))?.focus();
     };
     this.#content.replaceChildren(
       h("p", { class: "done", role: "status" }, done ?? ""),
@@ -128,6 +139,16 @@ export class DestinationDialog {
     this.#refresh = refresh;
     refresh();
     if (done !== undefined) this.#dialog?.querySelector("h2")?.focus();
+  }
+
+  /** It has left the table. @param {string} [done] what was just done */
+  #showGone(done) {
+    this.#refresh = undefined;
+    this.#content.replaceChildren(
+      h("p", { class: "done", role: "status" }, done ?? ""),
+      h("p", { role: "status" }, "It is no longer in the table, so nothing can be done to it."),
+    );
+    this.#dialog?.querySelector("h2")?.focus();
   }
 
   /** Why this person may not change anything; undefined: he may. */
@@ -240,6 +261,14 @@ export class DestinationDialog {
       event.preventDefault();
       const given = params();
       if (given === undefined) return;
+      const now = this.#model.byId.get(this.#id);
+      if (now === undefined || destination === undefined || !isSame(now, destination)) {
+        setText(
+          refusal,
+          "Not done: the table has changed meanwhile, and this id is another destination now, or none. Close this and look again.",
+        );
+        return;
+      }
       confirm.disabled = true;
       setText(refusal, "");
       try {
@@ -254,6 +283,11 @@ export class DestinationDialog {
     this.#content.replaceChildren(form);
     /** @type {HTMLElement} */ (form.querySelector("input, select") ?? question).focus();
   }
+}
+
+/** Whether an id still means what it meant: a reload may give it to another. @param {Destination} now @param {Destination} before */
+function isSame(now, before) {
+  return now.uri === before.uri && now.group === before.group && now.resources.join() === before.resources.join();
 }
 
 /** @param {number} id @returns {{ fields: Node[], params: () => unknown[] }} */
@@ -277,11 +311,12 @@ function drainForm(id) {
 }
 
 /** @param {Destination} destination @returns {{ fields: Node[], params: () => unknown[] }} */
-function resizeForm({ id, resources, figures }) {
+function resizeForm(destination) {
+  const { id, resources } = destination;
   const select = h("select", {}, ...resources.map((name) => h("option", { value: name }, name)));
   const capacity = h("input", { type: "number", min: 0, max: 4_294_967_295, step: 1, inputmode: "numeric", required: true });
   const change = h("output", { class: "change" });
-  const current = () => figures?.loads[resources.indexOf(select.value)] ?? [0, 0, 0, 0, 0];
+  const current = () => destination.figures?.loads[resources.indexOf(select.value)] ?? [0, 0, 0, 0, 0];
   const show = () => {
     const [load, , before, , foreign] = current();
     const after = capacity.valueAsNumber;

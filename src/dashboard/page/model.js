@@ -57,6 +57,8 @@ export const MAX_SAMPLES = 600;
 export const MAX_EVENTS = 200;
 /** Further apart than this, two samples are not joined by a line. */
 const GAP_MS = 5_000;
+/** Nearer to the last one than this there is no sample: whoever opens a page makes the server look for all, and ten minutes are to stay ten minutes. */
+const LEAST_DISTANCE_MS = 500;
 
 /** Names of the series, in the order of `Model.series`; the first are seconds since 1970. */
 export const SERIES = /** @type {const} */ (["at", "calls", "cps", "placed", "notPlaced", "failovers", "lagMs"]);
@@ -78,6 +80,8 @@ export class Model {
   events = [];
   /** Wall clock in ms of what came last; 0: nothing yet. */
   at = 0;
+  /** The totals that the last sample was made of. @type {Totals | undefined} */
+  #sampled;
   /** @type {Set<string>} */
   #seenEvents = new Set();
 
@@ -118,15 +122,18 @@ export class Model {
 
   /** @param {Totals} totals */
   addTotals(totals) {
-    const before = this.totals;
+    const before = this.#sampled;
     this.totals = totals;
     this.at = totals.at;
+    const distanceMs = before === undefined ? Number.POSITIVE_INFINITY : totals.at - before.at;
+    if (distanceMs < -GAP_MS)
+      this.series = SERIES.map(() => []); // the clock there was set back: what came before is in no order with what comes
+    else if (distanceMs < LEAST_DISTANCE_MS) return;
+    this.#sampled = totals;
     const { decisionsPerSecond: now } = totals;
     const notPlaced = ["-1", "-2", "-3", "-4"].reduce((sum, code) => sum + (now[code] ?? 0), 0);
     const failovers = before === undefined ? 0 : Math.max(0, totals.failovers - before.failovers);
-    if (before !== undefined && totals.at <= before.at) return;
-    if (before !== undefined && totals.at - before.at > GAP_MS)
-      this.#addSample([(before.at + 1000) / 1000, ...SERIES.slice(1).map(() => null)]);
+    if (before !== undefined && distanceMs > GAP_MS) this.#addSample([(before.at + 1000) / 1000, ...SERIES.slice(1).map(() => null)]);
     this.#addSample([totals.at / 1000, totals.calls, totals.cps, now["1"] ?? 0, notPlaced, failovers, totals.lagMs]);
   }
 

@@ -61,6 +61,12 @@ export function span(ms) {
   return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} days ${hours % 24} h`;
 }
 
+/** A length of time that need not move each second once it is more than a minute. @param {number} ms */
+export function roughly(ms) {
+  const minutes = Math.floor(ms / 60_000);
+  return minutes >= 1 && minutes < 60 ? `${minutes} min` : span(ms);
+}
+
 /** @param {number} ms */
 export function milliseconds(ms) {
   return `${number(ms < 10 ? ms : Math.round(ms))} ms`;
@@ -128,8 +134,13 @@ function at({ id, uri }) {
 
 /** An event as a sentence. @param {HappenedEvent} event */
 export function eventSentence({ event, params }) {
-  const sentence = SENTENCES[event];
-  return (sentence === undefined ? `${event} ${JSON.stringify(params)}` : sentence(params)).trim();
+  const sentence = Object.hasOwn(SENTENCES, event) ? SENTENCES[event] : undefined;
+  try {
+    if (sentence !== undefined) return sentence(params).trim();
+  } catch {
+    // Another node may have another version: what it tells must not end the list.
+  }
+  return `${event} ${JSON.stringify(params) ?? ""}`.trim();
 }
 
 /** How grave it is. @param {HappenedEvent} event @returns {"bad" | "good" | "note"} */

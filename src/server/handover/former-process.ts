@@ -289,8 +289,10 @@ export class FormerProcess {
         for (const done of [...this.#waiting.values()]) done(message.reason);
         return;
       case "manage": {
-        const { id, method, params, client } = message;
-        void this.#parts?.management.run(method, params, client).then((outcome) => this.#link.send({ kind: "managed", id, outcome }));
+        const { id, method, params, by: name, client } = message;
+        void this.#parts?.management
+          .run(method, params, { name, client })
+          .then((outcome) => this.#link.send({ kind: "managed", id, outcome }));
         return;
       }
       case "begin":

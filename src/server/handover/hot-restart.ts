@@ -1,7 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import type { StatusChange } from "../../balancer/index.ts";
 import type { Config } from "../../config/index.ts";
-import type { MethodOutcome, MethodParams } from "../../management/index.ts";
+import type { AskerElsewhere, MethodOutcome, MethodParams } from "../../management/index.ts";
 import type { FormerProcess } from "./former-process.ts";
 import { HANDOVER_VERSION } from "./messages.ts";
 import { NextProcess, type NextProcessPorts } from "./next-process.ts";
@@ -62,10 +62,10 @@ export class HotRestart {
   }
 
   /** Runs a management method in the new process, once that has taken over; undefined while it is only being started: see `ManagementPorts.elsewhere`. */
-  manage(method: string, params: MethodParams | undefined, client: string): Promise<MethodOutcome | undefined> | undefined {
+  manage(method: string, params: MethodParams | undefined, asker: AskerElsewhere): Promise<MethodOutcome | undefined> | undefined {
     const next = this.#next;
     if (next?.hasAsked !== true) return undefined;
-    return this.#switched.then((hasSwitched) => (hasSwitched ? next.manage(method, params, client) : undefined));
+    return this.#switched.then((hasSwitched) => (hasSwitched ? next.manage(method, params, asker) : undefined));
   }
 
   /** To be told of each change of a status. */

@@ -83,6 +83,9 @@ export type FromFormer =
       readonly id: number;
       readonly method: string;
       readonly params: MethodParams | undefined;
+      /** Who asks. */
+      readonly by: string;
+      /** Address that it came from. */
       readonly client: string;
     }
   | {

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Balancer, StatusChange } from "../../balancer/index.ts";
 import { bodyOf } from "../../cluster/dialogs/dialog-record.ts";
 import { type Dialog, DialogState, type DialogTable, snapshotOf } from "../../dialog/index.ts";
-import type { MethodOutcome, MethodParams } from "../../management/index.ts";
+import type { AskerElsewhere, MethodOutcome, MethodParams } from "../../management/index.ts";
 import { type Log, type ProxyCore, ShareOfNext, type SipProxy } from "../../proxy/index.ts";
 import { within } from "../../store/index.ts";
 import type { Endpoint, SendOwner, TransactionLayer } from "../../transaction/index.ts";
@@ -150,11 +150,11 @@ export class NextProcess {
   }
 
   /** Runs a management method there. */
-  manage(method: string, params: MethodParams | undefined, client: string): Promise<MethodOutcome> {
+  manage(method: string, params: MethodParams | undefined, { name, client }: AskerElsewhere): Promise<MethodOutcome> {
     const id = ++this.#lastRequest;
     return new Promise((resolve) => {
       this.#requests.set(id, resolve);
-      this.link.send({ kind: "manage", id, method, params, client });
+      this.link.send({ kind: "manage", id, method, params, by: name, client });
     });
   }
 
