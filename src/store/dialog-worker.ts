@@ -27,6 +27,7 @@ new Database(":memory:").close(); // loads SQLite: who waits for another process
 let open: DialogFile | undefined;
 let hasSteppedBack = false;
 port.on("message", (request: JobRequest) => port.postMessage(answer(request)));
+port.postMessage({ loaded: true } satisfies JobReply);
 port.postMessage({ ready: true } satisfies JobReply);
 
 function answer(request: JobRequest): JobReply {

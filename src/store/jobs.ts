@@ -81,5 +81,7 @@ export type JobRequest = {
 /** What the thread says: that it is up, once, and how each job ended. */
 export type JobReply =
   | { readonly ready: true }
+  /** The code of the database is loaded. */
+  | { readonly loaded: true }
   | { readonly id: number; readonly output: Jobs[JobKind]["output"] }
   | { readonly id: number; readonly code: StoreErrorCode; readonly message: string };

@@ -11,6 +11,7 @@ import type { DatabasePlace, JobReply, JobRequest } from "./jobs.ts";
 const place = workerData as DatabasePlace;
 const port = parentPort;
 if (port === null) throw new Error("Cannot run the database thread by itself: want a worker of WriterThread");
+let isLoaded = false;
 let turn: Promise<void> = Promise.resolve();
 port.on("message", (request: JobRequest) => {
   turn = turn.then(async () => port.postMessage(await answer(request)));
@@ -19,5 +20,7 @@ port.postMessage({ ready: true } satisfies JobReply);
 
 async function answer(request: JobRequest): Promise<JobReply> {
   const { doJob } = await import("./write-jobs.ts");
+  if (!isLoaded) port?.postMessage({ loaded: true } satisfies JobReply);
+  isLoaded = true;
   return doJob(place, request);
 }

@@ -15,6 +15,8 @@ const LAST_RESTART_MS = 30_000;
 const TOLD_ENDS = 3;
 /** How long a close waits for the thread: longer than a job waits for another program. */
 const CLOSE_MS = 1_500;
+/** How long a close waits for a thread that still loads the code of the database, ms: a busy machine takes seconds for it. */
+const LOAD_MS = 5_000;
 /** A job that takes longer than this hangs, and nobody waits for it when the program ends. */
 const STUCK_MS = 2_500;
 
@@ -62,6 +64,10 @@ export class WriterThread {
   /** Ends since the last job that was done. */
   #endsInARow = 0;
   #isUp = false;
+  /** A job was handed to the thread. */
+  #isAsked = false;
+  /** The thread has the code of the database. */
+  #isLoaded = false;
   #isLeftBehind = false;
   #closing: Promise<void> | undefined;
 
@@ -77,7 +83,7 @@ export class WriterThread {
 
   /** Whether it runs, and takes jobs at once. */
   get isUp(): boolean {
-    return this.#isUp;
+    return this.#isUp && this.#closing === undefined;
   }
 
   /** Whether it waits for a job to be started for: nothing is known that would keep it from that. */
@@ -115,6 +121,7 @@ export class WriterThread {
       return promise;
     }
     this.#worker?.ref(); // the program may not end while somebody waits for an answer
+    this.#isAsked = true;
     this.#worker?.postMessage(request);
     return promise;
   }
@@ -129,15 +136,16 @@ export class WriterThread {
     const worker = this.#worker;
     clearTimeout(this.#restart);
     this.#worker = undefined;
-    this.#isUp = false;
     this.#failAll("it is closed");
     clearTimeout(this.#idle);
     const ended =
       worker === undefined ||
-      (await within(
-        worker.terminate().then(() => true),
-        this.#closeMs,
-      ));
+      ((await this.#untilLoaded(worker)) &&
+        (await within(
+          worker.terminate().then(() => true),
+          this.#closeMs,
+        )));
+    this.#isUp = false;
     if (!ended) {
       worker?.unref();
       this.#isLeftBehind = true;
@@ -147,8 +155,28 @@ export class WriterThread {
     process.off("exit", this.#leave);
   }
 
+  /** A thread that is ended while it loads native code aborts the whole process: Node-API takes that for a fatal error. */
+  get #isLoading(): boolean {
+    return !this.#isLoaded && (!this.#isUp || this.#isAsked);
+  }
+
+  /** Whether it may be ended; false when it has not come so far in time. */
+  async #untilLoaded(worker: Worker): Promise<boolean> {
+    if (!this.#isLoading) return true;
+    worker.ref();
+    const loaded = new Promise<true>((resolve) => {
+      worker.on("message", () => {
+        if (!this.#isLoading) resolve(true);
+      });
+      worker.once("exit", () => resolve(true));
+    });
+    return (await within(loaded, LOAD_MS)) === true;
+  }
+
   #start(): void {
     this.#restart = undefined;
+    this.#isLoaded = false;
+    this.#isAsked = this.#jobs.size > 0;
     let worker: Worker;
     try {
       // An option of the command line goes before the limits of a thread. It holds for threads to come, and this one has what it was started with.
@@ -177,6 +205,8 @@ export class WriterThread {
       this.#isUp = true;
       return;
     }
+    this.#isLoaded = true;
+    if ("loaded" in reply) return;
     this.#endsInARow = 0;
     const job = this.#take(reply.id);
     if ("code" in reply) job?.reject(new StoreError(reply.code, reply.message));
@@ -215,6 +245,10 @@ export class WriterThread {
   #rest(): void {
     const worker = this.#worker;
     if (worker === undefined || this.#jobs.size > 0) return;
+    if (this.#isLoading) {
+      this.#idle = setTimeout(() => this.#rest(), this.#idleMs).unref(); // whose job was given up
+      return;
+    }
     this.#worker = undefined;
     this.#isUp = false;
     void worker.terminate();

@@ -5,4 +5,5 @@ import Database from "better-sqlite3";
 parentPort?.once("message", () => {
   new Database(":memory:").prepare("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c").get();
 });
+parentPort?.postMessage({ loaded: true });
 parentPort?.postMessage({ ready: true });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
@@ -198,6 +198,18 @@ describe("a thread that ends by itself", () => {
     await thread.close();
     assert.ok(performance.now() - fromMs < 1_500);
     assert.equal(states.counters.states_lost, 1);
+  });
+});
+
+describe("a thread that still loads", () => {
+  it("is ended when it has loaded everything, as an end in the middle of native code is that of the process", async () => {
+    const thread = open({ worker: new URL("./worker-that-loads.ts", import.meta.url) });
+    const lost = thread.run("write states", []);
+    const closing = thread.close();
+    await assert.rejects(lost, /it is closed$/);
+    await closing;
+    assert.ok(existsSync(`${file}.loaded`));
+    assert.deepEqual(logged, []);
   });
 });
 
