@@ -20,7 +20,16 @@ describe("text from elsewhere", () => {
   it("may name a moment that is none", () => {
     assert.equal(isoTime(0), "1970-01-01T00:00:00.000Z");
     for (const ms of [Number.NaN, 1e300, Number.POSITIVE_INFINITY]) assert.equal(isoTime(ms), "-");
-    const draining = { id: 1, group: 1, uri: "sip:a", draining: "yes", drain_load: 1, drain_deadline: 1e300, Resources: [] };
+    const draining = {
+      id: 1,
+      group: 1,
+      uri: "sip:a",
+      enabled: "yes",
+      draining: "yes",
+      drain_load: 1,
+      drain_deadline: 1e300,
+      Resources: [],
+    };
     const { view } = readTop([{ result: { Destinations: [draining] } }, { result: {} }], 0, undefined);
     assert.equal(view.destinations[0]?.status, "draining");
   });

@@ -3,7 +3,6 @@ import { describe, it } from "node:test";
 import { isForeignPage } from "../../src/management/access.ts";
 import type { ManagementConfig } from "../../src/management/index.ts";
 
-const _CONFIG: ManagementConfig = { host: "127.0.0.1", port: 0, root: "mi", bearerTokens: [] };
 
 describe("what browsers say of the page that asks", () => {
   const post = { isRead: false, host: "localhost:8888", origin: undefined, site: undefined, mode: undefined };
