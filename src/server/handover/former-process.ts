@@ -290,9 +290,8 @@ export class FormerProcess {
         return;
       case "manage": {
         const { id, method, params, by: name, client } = message;
-        void this.#parts?.management
-          .run(method, params, { name, client })
-          .then((outcome) => this.#link.send({ kind: "managed", id, outcome }));
+        const outcomes = this.#parts?.management.run(method, params, { name, client });
+        void outcomes?.then((outcome) => this.#link.send({ kind: "managed", id, outcome }));
         return;
       }
       case "begin":
