@@ -81,6 +81,15 @@ describe("the default route: first selection", () => {
     });
   }
 
+  it("gives the answer of a rule that has one, opens no dialog and counts nothing, and logs the note", () => {
+    const balancer = makeBalancer("pstn=10");
+    const { router, log } = makeRouter(balancer, rule({ answer: 403, note: "decide about line 7", resources: "" }), rule());
+    const call = route(router, balancer);
+    assert.deepEqual([call.replies.map(({ status }) => status), call.sent, loadsOf(balancer, "pstn")], [[403], [], [0]]);
+    assert.equal(call.dialogOpened, false);
+    assert.equal(log.lines[0]?.message, "Call answered 403 by its rule: decide about line 7");
+  });
+
   it("answers 404 to a request that no rule is for, and logs it", () => {
     const balancer = makeBalancer("pstn=10");
     const { router, log } = makeRouter(balancer, rule({ match: { ruri_user: "^2" } }));

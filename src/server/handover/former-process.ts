@@ -289,9 +289,8 @@ export class FormerProcess {
         for (const done of [...this.#waiting.values()]) done(message.reason);
         return;
       case "manage": {
-        const { id, method, params, by: name, client } = message;
-        const outcomes = this.#parts?.management.run(method, params, { name, client });
-        void outcomes?.then((outcome) => this.#link.send({ kind: "managed", id, outcome }));
+        const { id, method, params, asker } = message;
+        void this.#parts?.management.run(method, params, asker).then((outcome) => this.#link.send({ kind: "managed", id, outcome }));
         return;
       }
       case "begin":

@@ -1,6 +1,6 @@
 import type { StatusCause } from "../../balancer/index.ts";
 import type { DialogBody } from "../../cluster/dialogs/dialog-record.ts";
-import type { MethodOutcome, MethodParams } from "../../management/index.ts";
+import type { AskerElsewhere, MethodOutcome, MethodParams } from "../../management/index.ts";
 import type { SavedCapacity } from "../../store/index.ts";
 import type { FeedWithdrawal } from "../freeswitch-feeds.ts";
 import type { ListenerPlace } from "../listeners.ts";
@@ -83,10 +83,7 @@ export type FromFormer =
       readonly id: number;
       readonly method: string;
       readonly params: MethodParams | undefined;
-      /** Who asks. */
-      readonly by: string;
-      /** Address that it came from. */
-      readonly client: string;
+      readonly asker: AskerElsewhere;
     }
   | {
       readonly kind: "send";

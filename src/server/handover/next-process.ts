@@ -154,7 +154,7 @@ export class NextProcess {
     const id = ++this.#lastRequest;
     return new Promise((resolve) => {
       this.#requests.set(id, resolve);
-      this.link.send({ kind: "manage", id, method, params, by: name, client });
+      this.link.send({ kind: "manage", id, method, params, asker: { name, client } });
     });
   }
 
