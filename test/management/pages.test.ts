@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { isForeignPage } from "../../src/management/access.ts";
-import type { ManagementConfig } from "../../src/management/index.ts";
-
 
 describe("what browsers say of the page that asks", () => {
   const post = { isRead: false, host: "localhost:8888", origin: undefined, site: undefined, mode: undefined };

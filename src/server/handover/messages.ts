@@ -6,7 +6,7 @@ import type { FeedWithdrawal } from "../freeswitch-feeds.ts";
 import type { ListenerPlace } from "../listeners.ts";
 
 /** Raised when a message between the two processes changes its meaning: processes of different numbers cannot take over from each other. */
-export const HANDOVER_VERSION = 2;
+export const HANDOVER_VERSION = 3;
 /** Name of the environment variable that tells a new process that the one which has started it waits to be relieved. */
 export const HANDOVER_VARIABLE = "HEADROOM_HANDOVER";
 /** What the socket of the management interface is called; listeners are called as they stand in the configuration. */
