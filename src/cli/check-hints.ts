@@ -58,7 +58,7 @@ const HINTS: readonly Hint[] = [
   ],
   [/database/i, "look at load_balancer.db_url and at the file or server that it names; docs/databases.md has the forms"],
   // This machine
-  [/certificate.* (?:ends|has ended|holds from)/, "renew it, and have it read with SIGHUP: no call is lost"],
+  [/certificate (?:ends|has ended|holds from)/, "renew it, and have it read with SIGHUP: no call is lost"],
   [/certificate|private key/i, "look at the files that the key names: both are PEM, and belong together"],
   [/files at a time/, "raise it: LimitNOFILE= of the systemd unit, or ulimit -n; or lower sip.connections.max"],
   [/MB free/, "make room: calls that cannot be written down do not survive a crash"],
