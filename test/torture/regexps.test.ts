@@ -3,8 +3,8 @@ import { describe, it } from "node:test";
 import { processorMs } from "./processor-time.ts";
 import { hasQuantifier, hostileTo, type Literal, literalsIn, literalsOf } from "./regexps.ts";
 
-/** Short, so that an exponential one is found before it takes minutes; then long enough for a quadratic one to stand out. */
-const LENGTHS = [20, 4_000] as const;
+/** Short, so that an exponential one is found before it takes minutes, on a fast machine by the second of them; then long enough for a quadratic one to stand out. */
+const LENGTHS = [20, 25, 4_000] as const;
 /** Most that one look at such a text may take of the processor. A linear one takes hundredths of a millisecond, a quadratic one tens of milliseconds. */
 const MAX_MS = 4;
 const ATTEMPTS = 15;
