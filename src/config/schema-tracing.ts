@@ -9,7 +9,7 @@ export const TracingSchema = Type.Object(
   {
     ring_size: whole(
       "Memory for the latest messages of all calls, for headroom capture: some 1,500 messages fit into 1 MiB. 0: none are remembered.",
-      16,
+      8,
       0,
       1024,
       { unit: "MiB" },
