@@ -46,7 +46,7 @@ export class Availability {
     for (const [oldRow, { key }] of before.#table.destinations.entries()) {
       const row = this.#table.rowOfKey(key);
       if (row === -1) continue;
-      this.#table.status[row] = before.#table.status[oldRow]! & ~STATUS_OVER_RATE;
+      this.#table.setStatus(row, before.#table.status[oldRow]! & ~STATUS_OVER_RATE);
       this.#table.enabledAt[row] = before.#table.enabledAt[oldRow]!;
       this.factors[row] = before.factors[oldRow]!;
       this.#restUntilMs[row] = before.#restUntilMs[oldRow]!;
@@ -72,7 +72,7 @@ export class Availability {
     this.wakesAtMs = Number.POSITIVE_INFINITY;
     for (let row = 0; row < status.length; row++) {
       if ((status[row]! & STATUS_RESTING) === 0) continue;
-      if (this.#restUntilMs[row]! <= nowMs) status[row]! &= ~STATUS_RESTING;
+      if (this.#restUntilMs[row]! <= nowMs) this.#setBit(row, STATUS_RESTING, false);
       else this.#wakeBy(this.#restUntilMs[row]!);
     }
     for (const rate of this.#rates.values()) this.#limit(rate, nowMs);
@@ -80,10 +80,9 @@ export class Availability {
 
   /** A call was given to the row. */
   picked(row: number, nowMs: number): void {
-    const { status } = this.#table;
     if (this.#breakers[row] === TRIALS && this.#trialsLeft[row]! > 0) {
       this.#trialsLeft[row]!--;
-      if (this.#trialsLeft[row] === 0) status[row]! |= STATUS_BREAKER;
+      if (this.#trialsLeft[row] === 0) this.#setBit(row, STATUS_BREAKER, true);
     }
     const rate = this.#rateOfRow[row];
     if (rate === undefined) return;
@@ -139,8 +138,8 @@ export class Availability {
   }
 
   #setBit(row: number, bit: number, on: boolean): void {
-    const { status } = this.#table;
-    status[row] = on ? status[row]! | bit : status[row]! & ~bit;
+    const bits = this.#table.status[row]!;
+    this.#table.setStatus(row, on ? bits | bit : bits & ~bit);
   }
 
   #wakeBy(atMs: number): void {
