@@ -1,6 +1,8 @@
 /** How many of the latest changes are remembered; a power of two. Who missed more looks at everything anew, which a pick in so many pays for. */
 export const CHANGES_KEPT = 2_048;
 
+const LAST = CHANGES_KEPT - 1;
+
 /**
  * Remembers which cells and rows changed last, so that an index over slots brings itself up to date when it is asked, however many there are and
  * whether or not anybody asks. It stands in the path of every call: noting is two stores, whoever reads.
@@ -15,12 +17,15 @@ export class Changes {
 
   /** Load or capacity of a cell has changed. */
   cell(cell: number): void {
-    this.#note(cell);
+    const at = this.#at;
+    this.#entries[at] = cell;
+    this.#at = (at + 1) & LAST;
+    if (at === LAST) this.#lap++;
   }
 
   /** Status bits of a row have changed. */
   row(row: number): void {
-    this.#note(~row);
+    this.cell(~row);
   }
 
   /** Everything may have changed. */
@@ -44,16 +49,6 @@ export class Changes {
 
   /** The change at a place: of a cell, or `~row`. */
   read(at: number): number {
-    return this.#entries[at & (CHANGES_KEPT - 1)]!;
-  }
-
-  #note(what: number): void {
-    this.#entries[this.#at] = what;
-    if (this.#at < CHANGES_KEPT - 1) {
-      this.#at++;
-      return;
-    }
-    this.#at = 0;
-    this.#lap++;
+    return this.#entries[at & LAST]!;
   }
 }
