@@ -15,7 +15,7 @@ interface AddressEntry {
 const MAX_STAMP = 2_147_483_647;
 
 /** So many candidates are looked at one by one; from here on an index is cheaper (`bench/picks.ts`). */
-const INDEX_FROM = 200;
+const INDEX_FROM = 100;
 
 /** When a pool has more than a 64th of the candidates, a call changes so many slots at once that looking at each candidate is no dearer. */
 const SMALLEST_POOL_SHARE = 64;

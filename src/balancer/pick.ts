@@ -1,5 +1,4 @@
 import type { Candidates } from "./candidates.ts";
-import { FLAG_RANDOM } from "./codes.ts";
 import { isAnyOpen, type LoadState, NOT_TRIED, type RowState, select } from "./selection.ts";
 import type { Chance } from "./slot-index.ts";
 
@@ -28,8 +27,8 @@ export function pick(
   }
   const found = select(candidates, flags, loads, rows, stamp, closed);
   if (found <= 0) return found;
-  const { best } = rows;
-  return (found > 1 && (flags & FLAG_RANDOM) !== 0 ? best[chance.below(found)] : best[0]) ?? best[0]!;
+  if (found > 1) return rows.best[chance.below(found)] ?? rows.best[0]!;
+  return rows.best[0]!;
 }
 
 /** Whether a candidate is available, tried or not; full ones count. */
