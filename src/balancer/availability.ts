@@ -1,6 +1,7 @@
 import { CallRate } from "./call-rate.ts";
 import type { DestinationTable } from "./destination-table.ts";
 import { STATUS_BREAKER, STATUS_DRAINING, STATUS_LEAVING, STATUS_OVER_RATE, STATUS_RESTING, STATUS_WITHDRAWN } from "./status.ts";
+import { WakeQueue } from "./wake-queue.ts";
 
 /** State of a breaker: "trials" lets a number of calls through. */
 export type BreakerState = "closed" | "open" | "trials";
@@ -28,6 +29,10 @@ export class Availability {
   readonly #trialsLeft: Int32Array;
   readonly #rates = new Map<string, CallRate>();
   readonly #rateOfRow: (CallRate | undefined)[] = [];
+  /** By {@link CallRate.number}. */
+  readonly #rateList: CallRate[] = [];
+  /** Rows that rest, by their number, and behind all rows the rates that are used up. */
+  readonly #queue: WakeQueue;
 
   /** @param maxCallsPerSecond limit of destinations that say nothing themselves, 0 for none; `undefined` without a clock, when nobody is limited */
   constructor(table: DestinationTable, maxCallsPerSecond: number | undefined) {
@@ -39,6 +44,7 @@ export class Availability {
     this.#trialsLeft = new Int32Array(count);
     if (maxCallsPerSecond !== undefined) this.#makeRates(maxCallsPerSecond);
     this.watchesPicks = this.#rates.size > 0;
+    this.#queue = new WakeQueue(count + this.#rateList.length);
   }
 
   /** Takes over what was known of the destinations that stay, `status` bits included, and of the calls of the last second. */
@@ -46,7 +52,7 @@ export class Availability {
     for (const [oldRow, { key }] of before.#table.destinations.entries()) {
       const row = this.#table.rowOfKey(key);
       if (row === -1) continue;
-      this.#table.status[row] = before.#table.status[oldRow]! & ~STATUS_OVER_RATE;
+      this.#table.setStatus(row, before.#table.status[oldRow]! & ~STATUS_OVER_RATE);
       this.#table.enabledAt[row] = before.#table.enabledAt[oldRow]!;
       this.factors[row] = before.factors[oldRow]!;
       this.#restUntilMs[row] = before.#restUntilMs[oldRow]!;
@@ -59,6 +65,8 @@ export class Availability {
       if (known === undefined) continue;
       known.rows = rate.rows;
       known.limit = rate.limit;
+      known.number = rate.number;
+      this.#rateList[rate.number] = known;
       this.#rates.set(key, known);
       for (const row of rate.rows) this.#rateOfRow[row] = known;
     }
@@ -68,22 +76,24 @@ export class Availability {
 
   /** Ends what ended with time. To be called before a selection once {@link wakesAtMs} has come. */
   wake(nowMs: number): void {
-    const { status } = this.#table;
-    this.wakesAtMs = Number.POSITIVE_INFINITY;
-    for (let row = 0; row < status.length; row++) {
-      if ((status[row]! & STATUS_RESTING) === 0) continue;
-      if (this.#restUntilMs[row]! <= nowMs) status[row]! &= ~STATUS_RESTING;
-      else this.#wakeBy(this.#restUntilMs[row]!);
+    const rows = this.#restUntilMs.length;
+    if (this.wakesAtMs === Number.NEGATIVE_INFINITY) {
+      for (let row = 0; row < rows; row++) this.#rest(row, nowMs);
+      for (const rate of this.#rateList) this.#limit(rate, nowMs);
     }
-    for (const rate of this.#rates.values()) this.#limit(rate, nowMs);
+    while (this.#queue.firstAtMs <= nowMs) {
+      const item = this.#queue.shift();
+      if (item < rows) this.#rest(item, nowMs);
+      else this.#limit(this.#rateList[item - rows]!, nowMs);
+    }
+    this.wakesAtMs = this.#queue.firstAtMs;
   }
 
   /** A call was given to the row. */
   picked(row: number, nowMs: number): void {
-    const { status } = this.#table;
     if (this.#breakers[row] === TRIALS && this.#trialsLeft[row]! > 0) {
       this.#trialsLeft[row]!--;
-      if (this.#trialsLeft[row] === 0) status[row]! |= STATUS_BREAKER;
+      if (this.#trialsLeft[row] === 0) this.#setBit(row, STATUS_BREAKER, true);
     }
     const rate = this.#rateOfRow[row];
     if (rate === undefined) return;
@@ -125,7 +135,7 @@ export class Availability {
   restUntil(row: number, untilMs: number, nowMs: number): void {
     this.#restUntilMs[row] = untilMs;
     this.#setBit(row, STATUS_RESTING, untilMs > nowMs);
-    if (untilMs > nowMs) this.#wakeBy(untilMs);
+    if (untilMs > nowMs) this.#wakeBy(row, untilMs);
   }
 
   /** When the rest ends; 0 when the row does not rest. */
@@ -139,19 +149,28 @@ export class Availability {
   }
 
   #setBit(row: number, bit: number, on: boolean): void {
-    const { status } = this.#table;
-    status[row] = on ? status[row]! | bit : status[row]! & ~bit;
+    const bits = this.#table.status[row]!;
+    this.#table.setStatus(row, on ? bits | bit : bits & ~bit);
   }
 
-  #wakeBy(atMs: number): void {
-    if (atMs < this.wakesAtMs) this.wakesAtMs = atMs;
+  /** @param item of the queue */
+  #wakeBy(item: number, atMs: number): void {
+    this.#queue.set(item, atMs);
+    if (this.wakesAtMs !== Number.NEGATIVE_INFINITY) this.wakesAtMs = this.#queue.firstAtMs;
+  }
+
+  /** Ends the rest of a row whose time has come. */
+  #rest(row: number, nowMs: number): void {
+    if ((this.#table.status[row]! & STATUS_RESTING) === 0) return;
+    if (this.#restUntilMs[row]! <= nowMs) this.#setBit(row, STATUS_RESTING, false);
+    else this.#wakeBy(row, this.#restUntilMs[row]!);
   }
 
   #limit(rate: CallRate, nowMs: number): void {
     const opensAtMs = rate.openAtMs(nowMs);
     const over = opensAtMs > nowMs;
     for (const row of rate.rows) this.#setBit(row, STATUS_OVER_RATE, over);
-    if (over) this.#wakeBy(opensAtMs);
+    if (over) this.#wakeBy(this.#restUntilMs.length + rate.number, opensAtMs);
   }
 
   /** One limit for each destination, or for all of one pool, as behind them is one server: the smallest that a row of it gives. */
@@ -170,7 +189,10 @@ export class Availability {
     }
     for (const [key, rate] of this.#rates) {
       if (rate.limit === 0) this.#rates.delete(key);
-      else for (const row of rate.rows) this.#rateOfRow[row] = rate;
+      else {
+        rate.number = this.#rateList.push(rate) - 1;
+        for (const row of rate.rows) this.#rateOfRow[row] = rate;
+      }
     }
   }
 }

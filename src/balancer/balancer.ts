@@ -8,8 +8,9 @@ import { type HeldLease, heldBy, MAX_HELD_LEASES, placeOfHeld } from "./held-lea
 import { Holdings } from "./holdings.ts";
 import type { Ledger, LoadDifference } from "./ledger.ts";
 import { lookAt } from "./look.ts";
+import { pick } from "./pick.ts";
 import { parseRequestedResources } from "./resources.ts";
-import { NOT_TRIED, select } from "./selection.ts";
+import { NOT_TRIED } from "./selection.ts";
 import { CLOSED, STATUS_DISABLED } from "./status.ts";
 import { EMPTY_VIEW, readLook, type TableView } from "./table-view.ts";
 import type { TallyDifference } from "./tally.ts";
@@ -234,10 +235,10 @@ export class Balancer extends Farm {
     if (typeof candidates === "number") return { ...EMPTY_VIEW, code: candidates };
     const bits = parseFlags(flags);
     const stamp = this.table.stampTried(tried, []);
-    const closed = this.closedBits(candidates);
-    const found = select(candidates, bits, this.cells, this.table, stamp, closed);
-    const code = codeOf(found);
-    const position = found > 0 ? this.table.best[0]! : -1;
+    const closed = this.closedBits(candidates, bits);
+    const picked = pick(candidates, bits & ~FLAG_RANDOM, this.cells, this.table, stamp, closed, this.options);
+    const code = codeOf(picked);
+    const position = Math.max(picked, -1);
     const { table, cells: loads } = this;
     return readLook(
       lookAt(group, resources, { candidates, table, loads, stamp, flags: bits, code, failedOpen: closed !== CLOSED, position }),
@@ -301,10 +302,10 @@ export class Balancer extends Farm {
 
   #choose(call: CallLoad, candidates: Candidates, session: LbSession, stamp: number): LbCode {
     const { flags } = session;
-    const closed = this.closedBits(candidates);
-    const found = select(candidates, flags, this.cells, this.table, stamp, closed);
-    const code = codeOf(found);
-    const position = found > 0 ? this.#positionAmong(found, flags) : -1;
+    const closed = this.closedBits(candidates, flags);
+    const picked = pick(candidates, flags, this.cells, this.table, stamp, closed, this.options);
+    const code = codeOf(picked);
+    const position = picked >= 0 ? picked : -1;
     if (this.options.looks !== undefined) {
       const { table, cells: loads } = this;
       this.options.looks.take(call, session, { candidates, table, loads, stamp, flags, code, failedOpen: closed !== CLOSED, position });
@@ -332,11 +333,6 @@ export class Balancer extends Farm {
   #endPick(call: CallLoad): void {
     this.ledger.endPick(call);
     if (call.destination?.isFed) this.tellFed(call.destination, false);
-  }
-
-  #positionAmong(found: number, flags: number): number {
-    const { best } = this.table;
-    return (found > 1 && (flags & FLAG_RANDOM) !== 0 ? best[this.options.below(found)] : best[0]) ?? best[0]!;
   }
 
   /** @param group that a decision was wanted for; absent: it was another step */

@@ -10,6 +10,8 @@ const INITIAL_TIMES = 16;
 export class CallRate {
   /** Table rows of the server: several when they share a pool. */
   rows: number[] = [];
+  /** Among the rates of its table, from 0. */
+  number = 0;
   /** Most calls within a second; 0 until it is set. */
   limit = 0;
   /** A ring whose size is a power of two. */

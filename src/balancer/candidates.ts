@@ -1,5 +1,6 @@
 import type { Destination } from "./destination.ts";
 import { parseRequestedResources } from "./resources.ts";
+import { INDEX_NUMBERS_A_ROW, type SlotIndexes } from "./slot-index.ts";
 
 /** The rows of one group that have every resource of one request, for one generation of the table. */
 export interface Candidates {
@@ -24,10 +25,12 @@ export interface Candidates {
   readonly width: number;
   /** Number of resources asked for. */
   readonly asked: number;
+  /** Where there are many. */
+  readonly indexes: SlotIndexes | undefined;
 }
 
-/** Most that the cache keeps, in 32-bit numbers (16 MiB): a route may build groups and resource lists from what callers send. */
-const MAX_CACHED_NUMBERS = 1 << 22;
+/** Most that the cache keeps, in 32-bit numbers (32 MiB): a route may build groups and resource lists from what callers send. */
+const MAX_CACHED_NUMBERS = 1 << 23;
 
 /** What an entry costs besides its arrays, in 32-bit numbers. */
 const ENTRY_OVERHEAD_NUMBERS = 64;
@@ -41,14 +44,24 @@ export class CandidateCache {
   readonly #resourceNames: ReadonlySet<string>;
   readonly #byGroup = new Map<number, Map<string, Candidates>>();
   readonly #slotCell: (cell: number) => number;
+  readonly #index: (candidates: Candidates) => SlotIndexes | undefined;
   #cachedNumbers = 0;
   #limitsRows = false;
 
-  /** @param slotCell the cell in which the slot of a destination's cell is read */
-  constructor(destinations: readonly Destination[], resourceNames: ReadonlySet<string>, slotCell: (cell: number) => number) {
+  /**
+   * @param slotCell the cell in which the slot of a destination's cell is read
+   * @param index makes the indexes of those that want them
+   */
+  constructor(
+    destinations: readonly Destination[],
+    resourceNames: ReadonlySet<string>,
+    slotCell: (cell: number) => number,
+    index: (candidates: Candidates) => SlotIndexes | undefined,
+  ) {
     this.#destinations = destinations;
     this.#resourceNames = resourceNames;
     this.#slotCell = slotCell;
+    this.#index = index;
   }
 
   /** The candidates, or -1 when the list cannot be read, or -4 when a name is unknown to every destination or stands twice. */
@@ -95,7 +108,7 @@ export class CandidateCache {
     }
     const slotCells = ownCells.map(this.#slotCell);
     const isWide = this.#limitsRows && slotCells.some((cell, i) => cell !== ownCells[i]);
-    return {
+    const candidates: Candidates = {
       rows: Int32Array.from(rows),
       cells: Int32Array.from(isWide ? besideEachOther(slotCells, ownCells, names.length) : slotCells),
       ownCells: Int32Array.from(ownCells),
@@ -105,12 +118,16 @@ export class CandidateCache {
       weights: Int32Array.from(weights),
       ranked: tiers.some((tier) => tier !== tiers[0]) || weights.some((weight) => weight !== weights[0]),
       lacking,
+      indexes: undefined,
     };
+    return { ...candidates, indexes: this.#index(candidates) };
   }
 
   #keep(group: number, resources: string, candidates: Candidates): void {
-    const { rows, cells, ownCells, lacking } = candidates;
-    const cost = 3 * rows.length + cells.length + ownCells.length + 2 * lacking.length + resources.length + ENTRY_OVERHEAD_NUMBERS;
+    const { rows, cells, ownCells, lacking, indexes } = candidates;
+    const indexed = indexes === undefined ? 0 : INDEX_NUMBERS_A_ROW * (rows.length + lacking.length);
+    const cost =
+      indexed + 3 * rows.length + cells.length + ownCells.length + 2 * lacking.length + resources.length + ENTRY_OVERHEAD_NUMBERS;
     if (this.#cachedNumbers + cost > MAX_CACHED_NUMBERS) this.#empty();
     this.#cachedNumbers += cost;
     let byResources = this.#byGroup.get(group);

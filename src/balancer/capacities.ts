@@ -15,7 +15,7 @@ export class Capacities {
     onWatchedForced: (call, cell) => this.#tellWatched(call, cell, this.options.onWatchedForced),
   });
   protected readonly cells = this.ledger.cells;
-  protected table = new DestinationTable([], (cell) => cell);
+  protected table = new DestinationTable([], this.cells);
 
   constructor(options: BalancerOptions) {
     this.options = options;

@@ -1,3 +1,4 @@
+import { Changes } from "./changes.ts";
 import { MAX_CAPACITY } from "./resources.ts";
 
 /** Capacity of a cell that no row names. */
@@ -29,6 +30,8 @@ const NOBODY_ID = -2;
  * warming up no more than its own cell leaves it of the pool.
  */
 export class CellTable {
+  /** Is told of each change of {@link load} and {@link maxLoad}, by whoever makes it. */
+  readonly changes = new Changes();
   /** Calls that are counted, by cell, those of others and of other nodes among them. */
   load = new Int32Array(INITIAL_CELLS);
   /** Of {@link load}, calls of others: no lease stands for them. */
@@ -144,6 +147,7 @@ export class CellTable {
       if (this.load[cell] === 0) this.#free(cell);
     }
     for (let cell = 0; cell < this.size; cell++) this.#limit(cell);
+    this.changes.all();
   }
 
   /** Capacity that the row gives, whatever a resize made of it; -1 when no row names the cell. */
@@ -161,6 +165,7 @@ export class CellTable {
     const counted = Math.min(calls, MAX_FOREIGN_LOAD);
     this.load[cell]! += counted - this.foreign[cell]!;
     this.foreign[cell] = counted;
+    this.changes.cell(cell);
   }
 
   /** Counts calls of other nodes, {@link MAX_FOREIGN_LOAD} at most, in place of those that were counted before. None at a cell that no row names. */
@@ -229,12 +234,14 @@ export class CellTable {
   #setRemote(cell: number, calls: number): void {
     this.load[cell]! += calls - this.remote[cell]!;
     this.remote[cell] = calls;
+    this.changes.cell(cell);
   }
 
   #limit(cell: number): void {
     const capacity = this.#capacity[this.slotCell(cell)]!;
     const open = Math.floor(capacity * this.#factor[cell]!);
     this.maxLoad[cell] = capacity > 0 && open < 1 ? 1 : open;
+    this.changes.cell(cell);
   }
 
   /** Answers the smallest row capacity of each pool cell that a row names, and the feeds of these rows. */

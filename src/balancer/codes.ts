@@ -5,10 +5,10 @@
  */
 export type LbCode = 1 | -1 | -2 | -3 | -4;
 
-/** The code for an answer of `select`: how many it found, or {@link NO_CAPACITY} or {@link NO_DESTINATION}. */
-export function codeOf(found: number): 1 | -2 | -3 {
-  if (found > 0) return 1;
-  return found === NO_CAPACITY ? -2 : -3;
+/** The code for an answer of `pick`: a position, or {@link NO_CAPACITY} or {@link NO_DESTINATION}. */
+export function codeOf(picked: number): 1 | -2 | -3 {
+  if (picked >= 0) return 1;
+  return picked === NO_CAPACITY ? -2 : -3;
 }
 
 /** Destinations are up, and all are full. */

@@ -1,8 +1,10 @@
-import { CandidateCache } from "./candidates.ts";
-import { poolOfKey } from "./cell-table.ts";
+import { CandidateCache, type Candidates } from "./candidates.ts";
+import { type CellTable, poolOfKey } from "./cell-table.ts";
 import type { Destination } from "./destination.ts";
 import { canonicalIp } from "./ip.ts";
+import { RowPlaces } from "./row-places.ts";
 import type { RowState } from "./selection.ts";
+import { SlotIndexes } from "./slot-index.ts";
 
 interface AddressEntry {
   readonly row: number;
@@ -11,6 +13,13 @@ interface AddressEntry {
 
 /** Largest stamp that an Int32Array holds. */
 const MAX_STAMP = 2_147_483_647;
+
+/** So many candidates are looked at one by one; from here on an index is cheaper (`bench/picks.ts`). */
+const INDEX_FROM = 100;
+
+/** When a pool has more than a 64th of the candidates, a call changes so many slots at once that looking at each candidate is no dearer. */
+const SMALLEST_POOL_SHARE = 64;
+const LARGEST_SMALL_POOL = 16;
 
 /**
  * One generation of the destination table: the rows in id order with their indexes and statuses. A reload makes a new one and swaps it in.
@@ -23,9 +32,15 @@ export class DestinationTable implements RowState {
   readonly status: Uint16Array;
   readonly best: Int32Array;
   readonly triedStamps: Int32Array;
+  readonly tried: Int32Array;
+  triedCount = 0;
   /** By row: how many enablings there had been, this one included, when the row was last enabled or came to the table. */
   readonly enabledAt: Float64Array;
   #stamp = 0;
+  readonly #cells: CellTable;
+  readonly #indexFrom: number;
+  /** Made with the first index. */
+  #places: RowPlaces | undefined;
   readonly #rowByKey = new Map<string, number>();
   readonly #rowById = new Map<number, number>();
   readonly #byIp = new Map<string, AddressEntry[]>();
@@ -33,12 +48,15 @@ export class DestinationTable implements RowState {
   /** Made when it is first asked for. */
   #rowsByPlace: Map<string, number[]> | undefined;
 
-  /** @param slotCell the cell in which the slot of a destination's cell is read */
-  constructor(destinations: readonly Destination[], slotCell: (cell: number) => number) {
+  /** @param indexFrom fewest candidates that get an index over their slots */
+  constructor(destinations: readonly Destination[], cells: CellTable, indexFrom: number = INDEX_FROM) {
     const names = new Set<string>();
     this.destinations = destinations;
     this.status = new Uint16Array(destinations.length);
     this.best = new Int32Array(destinations.length);
+    this.tried = new Int32Array(destinations.length);
+    this.#cells = cells;
+    this.#indexFrom = indexFrom;
     this.triedStamps = new Int32Array(destinations.length);
     this.enabledAt = new Float64Array(destinations.length);
     for (const [row, destination] of destinations.entries()) {
@@ -49,7 +67,19 @@ export class DestinationTable implements RowState {
       for (const { ip, port } of destination.addresses) this.#addAddress(canonicalIp(ip) ?? ip, { row, port });
     }
     this.resourceNames = names;
-    this.candidates = new CandidateCache(destinations, names, slotCell);
+    this.candidates = new CandidateCache(
+      destinations,
+      names,
+      (cell) => cells.slotCell(cell),
+      (candidates) => this.#index(candidates),
+    );
+  }
+
+  /** Changes the status bits of a row: whoever keeps an order of the rows learns of it. */
+  setStatus(row: number, bits: number): void {
+    if (this.status[row] === bits) return;
+    this.status[row] = bits;
+    this.#cells.changes.row(row);
   }
 
   /** Row of an identity, or -1. */
@@ -103,6 +133,7 @@ export class DestinationTable implements RowState {
       this.triedStamps.fill(0);
     }
     this.#stamp++;
+    this.triedCount = 0;
     for (const key of tried) this.#stampRow(key);
     for (const key of passedOver) this.#stampRow(key);
     return this.#stamp;
@@ -110,7 +141,18 @@ export class DestinationTable implements RowState {
 
   #stampRow(key: string): void {
     const row = this.rowOfKey(key);
-    if (row !== -1) this.triedStamps[row] = this.#stamp;
+    if (row === -1 || this.triedStamps[row] === this.#stamp) return;
+    this.triedStamps[row] = this.#stamp;
+    this.tried[this.triedCount++] = row;
+  }
+
+  #index(candidates: Candidates): SlotIndexes | undefined {
+    const count = candidates.rows.length;
+    if (count === 0 || count < this.#indexFrom) return undefined;
+    const { changes } = this.#cells;
+    this.#places ??= new RowPlaces(this.destinations, (cell) => this.#cells.slotCell(cell));
+    if (this.#places.mostSharing(candidates.cells) > Math.max(LARGEST_SMALL_POOL, count / SMALLEST_POOL_SHARE)) return undefined;
+    return new SlotIndexes(candidates, { loads: this.#cells, rows: this, changes, places: this.#places });
   }
 
   #addAddress(ip: string, entry: AddressEntry): void {

@@ -2,8 +2,8 @@ import { Availability, type BreakerState } from "./availability.ts";
 import type { Candidates } from "./candidates.ts";
 import { Capacities } from "./capacities.ts";
 import { type Address, checkRows, type Destination, type DestinationRow, type StatusCause, type TableChange } from "./destination.ts";
+import { isAnyAvailable } from "./pick.ts";
 import { buildTable } from "./reload.ts";
-import { isAnyOpen, NOT_TRIED } from "./selection.ts";
 import {
   CLOSED,
   CLOSED_FAILING_OPEN,
@@ -30,7 +30,7 @@ export class Farm extends Capacities {
    */
   replaceTable(rows: readonly DestinationRow[]): TableChange {
     checkRows(rows);
-    const { table, change } = buildTable(rows, this.table, this.cells);
+    const { table, change } = buildTable(rows, this.table, this.cells, this.options.indexFrom);
     const availability = new Availability(table, this.options.nowMs === undefined ? undefined : (this.options.maxCallsPerSecond ?? 0));
     table.enabledAt.fill(++this.enablings);
     availability.inherit(this.availability);
@@ -213,9 +213,9 @@ export class Farm extends Capacities {
   }
 
   /** Status bits that close a destination to this request, brought up to date. */
-  protected closedBits(candidates: Candidates): number {
+  protected closedBits(candidates: Candidates, flags: number): number {
     if (this.availability.wakesAtMs !== Number.POSITIVE_INFINITY) this.#wake();
-    return this.options.failOpen === true && !isAnyOpen(candidates, this.table, NOT_TRIED, CLOSED) ? CLOSED_FAILING_OPEN : CLOSED;
+    return this.options.failOpen === true && !isAnyAvailable(candidates, flags, this.table, CLOSED) ? CLOSED_FAILING_OPEN : CLOSED;
   }
 
   protected changeStatus(row: number, set: number, clear: number, cause: StatusCause): void {
@@ -223,7 +223,7 @@ export class Farm extends Capacities {
     const before = status[row]!;
     const after = (before | set) & ~clear;
     if (after === before) return;
-    status[row] = after;
+    this.table.setStatus(row, after);
     if ((before & ~after & STATUS_DISABLED) !== 0) this.#noteEnabled(row);
     try {
       this.options.onStatus?.({

@@ -39,15 +39,18 @@ export class Ledger {
   /** Counts the call once more in a cell. */
   lease(call: CallLoad, cell: number): void {
     call.own();
-    const { load, owner, ownerCalls, pool } = this.cells;
+    const { changes, load, owner, ownerCalls, pool } = this.cells;
     const isNew = !this.#holds(call, owner[cell]!);
     if (isNew) ownerCalls[owner[cell]!]!++;
     if (this.#tally !== undefined) this.#tally.leased(call, cell, isNew ? owner[cell]! : NO_OWNER);
     if (!call.opened) this.#loose.add(call);
     call.leases.push(cell);
     load[cell]!++;
+    changes.cell(cell);
     const shared = pool[cell]!;
-    if (shared !== NO_POOL) load[shared]!++;
+    if (shared === NO_POOL) return;
+    load[shared]!++;
+    changes.cell(shared);
   }
 
   /** Counts the call once more in a cell, on behalf of its current pick. */
@@ -135,9 +138,12 @@ export class Ledger {
 
   /** Counts as the audit has found it. To be called in the same step as {@link endTally}. */
   heal({ resource, number, counted, actual }: TallyDifference): void {
-    const { load, ownerCalls } = this.cells;
+    const { changes, load, ownerCalls } = this.cells;
     if (resource === undefined) ownerCalls[number]! += actual - counted;
-    else load[number]! += actual - counted;
+    else {
+      load[number]! += actual - counted;
+      changes.cell(number);
+    }
   }
 
   #end(call: CallLoad, cell: number): void {
@@ -171,13 +177,14 @@ export class Ledger {
 
   /** On the path of every call, so a cell without a pool costs one more look and no more. */
   #discount(cell: number): void {
-    const { load, pool } = this.cells;
+    const { changes, load, pool } = this.cells;
     const count = load[cell] ?? 0;
     if (count <= 0) {
       this.#ports.onFault(`Cannot end a lease in cell ${cell}: its load is ${count}`);
       return;
     }
     load[cell] = count - 1;
+    changes.cell(cell);
     const shared = pool[cell]!;
     if (shared !== NO_POOL) this.#discount(shared);
   }

@@ -8,6 +8,7 @@ export function buildTable(
   rows: readonly DestinationRow[],
   old: DestinationTable,
   cells: CellTable,
+  indexFrom?: number,
 ): { table: DestinationTable; change: TableChange } {
   const sorted = [...rows].sort((a, b) => a.id - b.id);
   const change = {
@@ -33,7 +34,7 @@ export function buildTable(
     }
   }
   cells.endRows(new Map(destinations.map(({ key, options }) => [key, options.shared])));
-  const table = new DestinationTable(destinations, (cell) => cells.slotCell(cell));
+  const table = new DestinationTable(destinations, cells, indexFrom);
   for (const { id, key } of old.destinations) if (table.rowOfKey(key) === -1) change.removed.push(id);
   change.problems.push(...optionProblems(destinations), ...poolProblems(destinations, cells));
   return { table, change };

@@ -17,6 +17,9 @@ export interface RowState {
   readonly status: Uint16Array;
   /** By row: a row that holds the current stamp was tried before. */
   readonly triedStamps: Int32Array;
+  /** The rows that hold the stamp given last: the first `triedCount` of these. */
+  readonly tried: Int32Array;
+  readonly triedCount: number;
   /** Out: positions among the candidates that share the best score; as long as there are rows. */
   readonly best: Int32Array;
 }
@@ -28,7 +31,7 @@ const BELOW_ALL_SLOTS = -2_147_483_648;
 const ONE_WEIGHT = 100;
 
 /**
- * Finds the candidate whose scarcest requested resource has the largest available slot. The slot is `max_load - load`, or with flag `r` the whole
+ * Finds, by looking at each, the candidate whose scarcest requested resource has the largest available slot. The slot is `max_load - load`, or with flag `r` the whole
  * percentage that is free, `100 - trunc(100 * load / max_load)`, and 0 when `max_load` is 0. Without flag `n` a slot below 1 never qualifies.
  * Source: OpenSIPS `lb_data.c`.
  *

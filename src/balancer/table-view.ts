@@ -107,6 +107,7 @@ function open(look: TableLook, names: readonly string[]): OpenLook {
     weights: Int32Array.from(destinations, ({ options }) => Math.round(options.weight * 100)),
     ranked: true,
     lacking: [],
+    indexes: undefined,
   };
   const slots = destinations.map((_, i) => slotOf(candidates, i, flags, loads));
   const status = Uint16Array.from(destinations, (_, i) => numbers[i * stride]!);
@@ -186,7 +187,8 @@ function closedBits({ failedOpen }: LookOutcome): number {
 function equalsOf(look: OpenLook): number[] {
   const { candidates, flags, loads, status } = look;
   const best = new Int32Array(look.destinations.length);
-  const rows: RowState = { status, triedStamps: Int32Array.from(status, (bits) => bits & STATUS_TRIED), best };
+  const triedStamps = Int32Array.from(status, (bits) => bits & STATUS_TRIED);
+  const rows: RowState = { status, triedStamps, tried: best, triedCount: 0, best };
   const found = select(candidates, flags | FLAG_RANDOM, loads, rows, STATUS_TRIED, closedBits(look));
   return found > 0 ? [...best.subarray(0, found)] : [];
 }
