@@ -83,7 +83,7 @@ describe("loads of several threads", () => {
     const rows = Array.from({ length: 40 }, (_, i) => row(i + 1, 1 + (i % 3)));
     const shared = share(3, rows);
     const reports = await hammer(shared, 3, {
-      ...{ rows, resources: "pstn", flags: "rs", rounds: 15_000, held: 60, indexFrom: 2, dies: false },
+      ...{ rows, resources: "pstn", flags: "rs", rounds: 15_000, held: 100, indexFrom: 2, dies: false },
     });
     for (const { picks, refusals, over, faults } of reports) {
       assert.deepEqual([over, faults], [0, []]);
