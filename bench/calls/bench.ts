@@ -1,6 +1,7 @@
 import type { Generator } from "./generator.ts";
 import { type Load, type Measured, measure } from "./measure.ts";
 import type { Options } from "./options.ts";
+import { processorUs } from "./processes.ts";
 import type { ProxyKind, RunningProxy } from "./proxies.ts";
 import type { Table } from "./table.ts";
 
@@ -20,6 +21,8 @@ export interface Bench {
   readonly say: (line: string) => void;
   /** Each load with what it took, for the file of results. */
   readonly records: object[];
+  /** Each proxy's load before, and its processor time as of then, microseconds. */
+  readonly latest: Map<RunningProxy, { record: Measured; usedUs: number }>;
   /** Highest rates that have been found, by the name of the proxy. */
   readonly highest: Map<string, number>;
   /** Takes a finished table. */
@@ -49,14 +52,22 @@ export async function withProxies<T>(
 /** Measures a load, notes it and says it. */
 export async function load(bench: Bench, part: string, proxy: RunningProxy, over: Partial<Load> & { rate: number }): Promise<Measured> {
   const { seconds, settleS } = bench.options;
-  const measured = await measure(proxy, bench.generator, { seconds, settleS, holdMs: HOLD_MS, ...over });
-  bench.records.push({ part, ...measured });
+  noteAftermath(bench, proxy);
+  const measured: Measured = { part, ...(await measure(proxy, bench.generator, { seconds, settleS, holdMs: HOLD_MS, ...over })) };
+  bench.records.push(measured);
+  bench.latest.set(proxy, { record: measured, usedUs: processorUs(proxy.pid) });
   const { cpuUs, badPercent, busyPercent, dropped, othersPercent, ringingUs, calls, completed, generatorUs } = measured;
   bench.say(
     `${part} ${proxy.name} at ${over.rate}/s: ${cpuUs.toFixed(0)} µs a call, ${completed} of ${calls} completed, ${badPercent.toFixed(2)} % bad, ringing after ${ringingUs.p50}, ${ringingUs.p99}, ${ringingUs.p999} µs; ` +
       `processor: proxy ${busyPercent.toFixed(0)} %, generator ${generatorUs.toFixed(0)} µs a call, others ${othersPercent.toFixed(0)} %; ${dropped} datagrams dropped`,
   );
   return measured;
+}
+
+/** What a proxy did from when its latest load was read until now belongs to the calls of that load, but for what it does without any. */
+function noteAftermath({ latest }: Bench, proxy: RunningProxy): void {
+  const before = latest.get(proxy);
+  if (before !== undefined) before.record.laterUs = (processorUs(proxy.pid) - before.usedUs) / Math.max(1, before.record.completed);
 }
 
 /** The same load at each of some proxies in turns, round after round: what the machine does meanwhile, it does to all of them. */

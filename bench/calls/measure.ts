@@ -16,10 +16,14 @@ export interface Load {
 
 /** What a load took. */
 export interface Measured extends Omit<Batch, "batch" | "up" | "strangers"> {
+  /** Of the bench. */
+  readonly part?: string;
   readonly proxy: string;
   readonly rate: number;
   /** Processor time a complete call, user and system, of all processes of the proxy. */
   readonly cpuUs: number;
+  /** What it used besides, a call, from then until its next turn; absent until that comes. */
+  laterUs?: number;
   /** Share of one processor that the proxy used while calls were going on. */
   readonly busyPercent: number;
   /** Calls that failed, or in which something had to be sent again. */

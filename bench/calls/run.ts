@@ -3,7 +3,7 @@
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { cpus, release } from "node:os";
+import { cpus, getPriority, release, setPriority } from "node:os";
 import { join } from "node:path";
 import { ensureTool, GCC, KAMAILIO as KAMAILIO_TOOL } from "../../scripts/ensure-tools.ts";
 import { VERSION } from "../../src/version.ts";
@@ -66,6 +66,11 @@ const file = join(RESULTS, `calls-${date.replaceAll(":", "").slice(0, 15)}.json`
 /** After each part: a run that is ended keeps what it has. */
 const write = (): void => writeFileSync(file, `${JSON.stringify({ ...machine, options, tables, records }, null, 1)}\n`);
 
+try {
+  setPriority(options.priority); // what is started from now on inherits it
+} catch {
+  refuse(`Cannot use --priority ${options.priority}: this user may only go up from ${getPriority()}`);
+}
 const program = compiled();
 const generator = await Generator.open();
 const bench: Bench = {
@@ -76,6 +81,7 @@ const bench: Bench = {
   headroomWith: (name, more) => headroom(program.main, name, more),
   say: (line) => process.stdout.write(`${((performance.now() - startedMs) / 1000).toFixed(0).padStart(5)} s  ${line}\n`),
   records,
+  latest: new Map(),
   highest: new Map(),
   show(table) {
     tables.push(table);

@@ -3,7 +3,7 @@ import type { Measured } from "../measure.ts";
 import type { RunningProxy } from "../proxies.ts";
 import { ratio, shown, spread } from "../statistics.ts";
 
-const HEAD = ["Proxy", "µs a call", "of it", "p50 µs", "p99 µs", "p99.9 µs", "bad %", "others %"];
+const HEAD = ["Proxy", "µs a call", "share", "later", "p50 µs", "p99 µs", "p99.9 µs", "bad %", "others %"];
 const DESTINATIONS = [10, 1_000, 10_000];
 const DIALOGS = 10_000;
 const HOLD_RATE = 1_000;
@@ -15,6 +15,7 @@ function row(first: readonly string[], name: string, measured: readonly Measured
     name,
     spread(cpu(measured)),
     others === measured ? "" : shown(ratio(cpu(measured), cpu(others))),
+    spread(measured.flatMap(({ laterUs }) => laterUs ?? [])),
     spread(measured.map(({ ringingUs }) => ringingUs.p50)),
     spread(measured.map(({ ringingUs }) => ringingUs.p99)),
     spread(measured.map(({ ringingUs }) => ringingUs.p999)),

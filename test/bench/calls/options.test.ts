@@ -14,6 +14,7 @@ describe("options of the bench of calls", () => {
       rate: 1000,
       settleS: 6,
       start: 3000,
+      priority: 0,
     });
   });
   it("put the parts that are wanted into their order", () => {
