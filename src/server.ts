@@ -5,13 +5,13 @@ import { type Config, readDistributorSetup } from "./config/index.ts";
 import { type Dialog, DialogTable } from "./dialog/index.ts";
 import { freeswitchFeeds } from "./freeswitch/index.ts";
 import type { ManagementServer } from "./management/index.ts";
-import { Statistics } from "./observability/statistics.ts";
 import { endpointAt, LargeRequests, type ProxyCore, ProxyCounters, SendFailures, SipProxy } from "./proxy/index.ts";
 import { RoutingCounters, type RoutingPorts } from "./routing/index.ts";
 import { Addresses } from "./server/addresses.ts";
 import { Announcer } from "./server/announcer.ts";
 import type { ClusterNode } from "./server/cluster.ts";
 import { collectGarbage } from "./server/collect-garbage.ts";
+import { collectStatistics } from "./server/collected-statistics.ts";
 import { DispatchWatch } from "./server/dispatch-watch.ts";
 import { Dispatching } from "./server/dispatching.ts";
 import { ConfiguredDistribution } from "./server/distribution.ts";
@@ -42,6 +42,7 @@ import { steadyWallMs } from "./server/steady-clock.ts";
 import { finishRequests } from "./server/stopping.ts";
 import { Tracing } from "./server/tracing.ts";
 import { Watch } from "./server/watch.ts";
+import { configOfMain, openThreads } from "./server/workers/open-threads.ts";
 import { openStore } from "./store/index.ts";
 import { TimerWheel, TransactionLayer } from "./transaction/index.ts";
 import { below, RandomTokens } from "./transport/chance.ts";
@@ -55,7 +56,7 @@ export type { RunningServer } from "./server/running-server.ts";
 export async function startServer(config: Config, log: Logger, options: StartOptions = {}): Promise<RunningServer> {
   const opened: (() => Promise<void>)[] = [];
   try {
-    return await compose(config, log, options, opened);
+    return await compose(configOfMain(config), log, options, opened);
   } catch (error) {
     for (const close of opened.reverse()) await close().catch(() => undefined);
     throw error;
@@ -76,6 +77,8 @@ async function compose(
   let cluster: ClusterNode | undefined;
   let management: ManagementServer | undefined;
   const wheel = new TimerWheel(nowMs(), (error) => log.error({ err: error }, "timer handler failed"));
+  const threads = await openThreads(config, log);
+  opened.push(async () => threads?.stop());
   const statusListeners: ((change: StatusChange) => void)[] = [(change) => logStatus(change, log)];
   const quietStatusListeners: ((change: StatusChange) => void)[] = [];
   const announcer = new Announcer({ config, after, log });
@@ -101,11 +104,10 @@ async function compose(
     failOpen: config.health.fail_open,
     maxCallsPerSecond: config.health.max_calls_per_second,
     ...(looks && { looks }),
+    ...(threads && { shared: threads.loads }),
   });
   const dialogs = new DialogTable({
-    wheel,
-    chance,
-    nowMs,
+    ...{ chance, nowMs, wheel: threads?.wheelOf(wheel) ?? wheel },
     wallMs: steadyWallMs,
     defaultTimeoutMs: config.dialog.default_timeout * 1000,
     release: (load) => balancer.release(load),
@@ -113,7 +115,7 @@ async function compose(
   });
   dialogs.raceConditionMs = config.dialog.race_condition_timeout * 1000;
   dialogs.onState = (dialog, before) => {
-    announcer.dialogChanged(dialog, before);
+    if (threads === undefined) announcer.dialogChanged(dialog, before);
     cluster?.dialogChanged(dialog);
     keeper?.stateChanged(dialog);
     overload.callChanged(dialog);
@@ -146,7 +148,8 @@ async function compose(
     }),
   });
   opened.push(async () => listeners.close());
-  await listeners.open();
+  if (threads === undefined) await listeners.open();
+  else for (const listener of threads.common) network.add(listener);
 
   const freeswitch = freeswitchSettings(config);
   const feeds = freeswitch && new FreeswitchFeeds({ settings: freeswitch, balancer, log, heard: (figures) => audit.heard(figures) });
@@ -167,7 +170,7 @@ async function compose(
   await former?.copy({ dialogs, balancer, network, listeners, names: store.loadDestinations("copy"), log });
   const keeper = await keepDialogs({
     ...{ config, forceEmpty, former, dialogs, balancer, nowMs, after, log, wallMs: Date.now },
-    listeners: () => network.listeners,
+    listeners: () => threads?.listeners ?? network.listeners,
     replicated: () => cluster?.dialogs,
     drains: () => operators.drains,
   });
@@ -204,6 +207,7 @@ async function compose(
     (change) => cluster?.tableChanged(change),
     () => feeds?.tableChanged(),
     () => cluster?.countsChanged(),
+    () => threads?.tableChanged(),
   ];
   const registered = config.registrar.accounts.length === 0 ? undefined : () => registrations?.rows() ?? [];
   const loader = new TableLoader({ store, balancer, listeners: tableListeners, addresses, registered, log });
@@ -268,7 +272,7 @@ async function compose(
     measures: meters.calls,
     outcomes: feeds?.outcomes(watch.outcomes) ?? watch.outcomes,
     registrar: registrations?.registrar,
-    pings: pingSettings(config, announcer),
+    pings: threads ? undefined : pingSettings(config, announcer),
     timeouts: { frMs: config.tm.fr_timeout * 1000, frInviteMs: config.tm.fr_inv_timeout * 1000 },
     defaultMaxForwards: config.sip.max_forwards,
     sendFailures: new SendFailures(log, nowMs),
@@ -304,44 +308,31 @@ async function compose(
     finish: () => finishRequests({ proxy, layer, dialogs, timeoutMs: config.sip.stop_timeout * 1000, nowMs }),
   });
   statusListeners.push((change) => hotRestart.statusChanged(change));
-  const statistics = new Statistics({
-    ...{ layer, proxy, dialogs, keeper, balancer, operators, registrations, cluster, overload, tracing, table: loader },
-    proxyCounters: counters,
-    get transport() {
-      return listeners.counters;
-    },
-    get probing() {
-      return watch.probing;
-    },
-    outcomes: watch.outcomes?.counters,
-    freeswitch: feeds,
-    routing: routingCounters,
-    dispatcher: dispatchWatch,
-    distributor: distribution,
-    events: announcer,
-    resolution: addresses,
-    management: meters.management,
-    uptimeS: () => Math.trunc((Date.now() - startedAtMs) / 1000),
+  const statistics = collectStatistics({
+    ...{ layer, proxy, dialogs, keeper, balancer, operators, registrations, cluster, overload, tracing, table: loader, listeners, watch },
+    ...{ proxyCounters: counters, freeswitch: feeds, routing: routingCounters, dispatcher: dispatchWatch, distributor: distribution },
+    ...{ events: announcer, resolution: addresses, management: meters.management, startedAtMs, threads },
   });
   await cluster?.start();
   await keeper?.restoreShared();
+  await threads?.begin({ dialogs, balancer, announcer });
   const started = await startManagement({
     ...{ config, former, balancer, dialogs, endDialog, reloads, operators, keeper, dispatchWatch, distribution, registrations },
     ...{ watch, feeds, cluster },
-    ...{ announcer, guard, tracing, audit, statistics, meters, network, hotRestart, startedAtMs, log },
-    mayRestart: spawn !== undefined,
+    ...{ announcer, guard, threads, tracing, audit, statistics, meters, network, hotRestart, startedAtMs, log },
+    mayRestart: spawn !== undefined && threads === undefined,
   });
   management = started;
   opened.push(() => started.close());
   const begin = (): void => {
     isReady = true;
     stopTicker ??= startTicker(wheel, nowMs);
-    if (former === undefined) restoredPings.begin();
+    if (former === undefined && threads === undefined) restoredPings.begin();
   };
   loaded?.();
   if (former === undefined) begin();
   else await former.takeOver({ core, proxy, feeds, config, dispatch: dispatchWatch, management: started, begin });
-  guard.begin();
+  if (threads === undefined) guard.begin();
   audit.begin();
   const quiet = new QuietCollection({ layer, dialogs, collect: () => collectGarbage("last-resort"), after });
   opened.push(async () => quiet.close());
@@ -349,7 +340,10 @@ async function compose(
   return {
     sip,
     managementUrl: started.url,
-    reload: (next) => reloads.reload(next),
+    reload: async (next) => {
+      await reloads.reload(next && configOfMain(next));
+      if (next) threads?.use(next);
+    },
     restart: () => hotRestart.restart(),
     successor: () => hotRestart.successor(),
     stop,
@@ -367,7 +361,8 @@ async function compose(
 
   function endDialog({ did }: Pick<Dialog, "did">, headers?: readonly (readonly [string, string])[]): void {
     const dialog = dialogs.byDid(did);
-    if (dialog !== undefined) proxy.endDialog(dialog, headers);
+    if (threads) threads.endDialog(did, headers);
+    else if (dialog !== undefined) proxy.endDialog(dialog, headers);
   }
 
   async function startCluster(): Promise<ClusterNode | undefined> {
@@ -388,7 +383,7 @@ async function compose(
   async function stop(): Promise<void> {
     hotRestart.stop();
     const timeoutMs = config.sip.stop_timeout * 1000;
-    await Promise.all([finishRequests({ proxy, layer, dialogs, timeoutMs, nowMs }), former?.stop()]);
+    await Promise.all([finishRequests({ proxy, layer, dialogs, timeoutMs, nowMs }), former?.stop(), threads?.stop()]);
     if (hotRestart.hasSwitched) return; // all the rest is the new process's
     // The timers of calls stop here, and what becomes of a call is told to the cluster no more: another node does better by what comes now.
     isReady = false;

@@ -186,7 +186,7 @@ export class CellTable {
   count(cell: number, calls: number): void {
     if (this.shared === undefined) this.load[cell]! += calls;
     else this.shared.count(cell, calls);
-    this.changes.cell(cell);
+    if (this.shared?.isKeeper !== true) this.changes.cell(cell);
   }
 
   /** Counts calls of others, {@link MAX_FOREIGN_LOAD} at most, in place of those that were counted before. */

@@ -13,6 +13,7 @@ import {
   STATUS_LEAVING,
   STATUS_NO_AUTO_REENABLE,
   STATUS_OVER_RATE,
+  STATUS_RESTING,
   STATUS_WITHDRAWN,
 } from "./status.ts";
 
@@ -72,6 +73,24 @@ export class Farm extends Capacities {
       });
     }
     return [...found];
+  }
+
+  /** What keeps calls from a destination, as {@link followState} takes it over; 0 for one that the table holds no more. */
+  stateOf(destination: Destination): number {
+    this.#wake();
+    return this.#ofRow(destination, 0, (row) => this.table.status[row]!);
+  }
+
+  /** Takes over what another thread has decided, whatever it was: nobody is told. Answers false when there is no such destination. */
+  followState(key: string, state: number, factor: number): boolean {
+    const row = this.table.rowOfKey(key);
+    if (row === -1) return false;
+    if ((this.table.status[row]! & ~state & STATUS_DISABLED) !== 0) this.#noteEnabled(row);
+    this.table.setStatus(row, state);
+    // It rests until the other thread says that its time has come.
+    this.availability.restUntil(row, (state & STATUS_RESTING) === 0 ? 0 : Number.POSITIVE_INFINITY, this.nowMs());
+    this.setCapacityFactor(this.table.destinations[row]!.id, factor);
+    return true;
   }
 
   /** False also for a destination that the table holds no more. */

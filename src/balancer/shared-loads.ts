@@ -123,19 +123,23 @@ export class SharedLoads {
     if (this.isKeeper) Atomics.add(this.load, cell, calls);
   }
 
-  /** What a thread has counted. */
-  heldBy(thread: number, cell: number): number {
-    return Atomics.load(this.#ownOf(thread), cell);
+  /**
+   * A thread has died: what it has counted, by cell. It stays counted until {@link takeBack}, and the next thread of its number begins at none. Only the keeper may ask,
+   * once the thread does nothing any more.
+   */
+  inherit(thread: number): Int32Array {
+    const held = this.#ownOf(thread);
+    const inherited = held.slice();
+    held.fill(0);
+    return inherited;
   }
 
-  /** A thread has died: takes back what it has counted, and answers how many units that was. Only the keeper may, once the thread does nothing any more. */
-  takeBack(thread: number): number {
-    const held = this.#ownOf(thread);
+  /** Takes back what a thread that has died had counted. Only the keeper may. @returns how many units that was */
+  takeBack(inherited: Int32Array): number {
     let taken = 0;
-    for (let cell = 0; cell < held.length; cell++) {
-      const calls = held[cell]!;
+    for (let cell = 0; cell < inherited.length; cell++) {
+      const calls = inherited[cell]!;
       if (calls === 0) continue;
-      held[cell] = 0;
       taken += calls;
       Atomics.sub(this.load, cell, calls);
       this.tell(cell);

@@ -6,6 +6,7 @@ import type { Reading } from "./read-values.ts";
 import type { ConfigValues, RoutingRule } from "./schema.ts";
 import { clusterIdOf, parseSharingTag } from "./schema-cluster.ts";
 import { checkRegistrar } from "./schema-registrar.ts";
+import { unsharedKeys } from "./worker-checks.ts";
 
 /** The part of a reading that these checks look at. */
 type Found = Pick<Reading, "set" | "report" | "refused">;
@@ -25,6 +26,10 @@ export function checkTogether(values: ConfigValues, found: Found): void {
   if (isRight("load_balancer.lb_define_blacklist", found)) checkBlacklists(values, found);
   if (isRight("registrar", found)) checkRegistrations(values, found);
   if (isRight("cluster", found) && isRight("load_balancer.cluster_id", found)) checkSharingTags(values, found);
+  if (values.sip.workers > 1 && isRight("sip.listen", found)) {
+    for (const words of unsharedKeys(values))
+      report(found, "sip.workers", `found ${values.sip.workers}, want 1, as ${words}, and that is for one thread`);
+  }
   if (values.freeswitch.stale_heartbeats === 1) {
     report(found, "freeswitch.stale_heartbeats", "found 1, want 0 or a whole number from 2 to 1000: gaps between heartbeats vary by half");
   }

@@ -35,6 +35,10 @@ export function noticesOf(values: ConfigValues, set: Reading["set"], file: strin
   noticePersistence(values, set, say);
   noticeOverload(values, set, say);
   noticeManagement(values, say);
+  if (values.sip.workers > 1) {
+    sayUnused("tracing.ring_size", "sip.workers is above 1, and messages are remembered for one thread only", set, say);
+    sayUnused("explain.calls", "sip.workers is above 1, and decisions are remembered for one thread only", set, say);
+  } else sayUnused("sip.worker_ports", "sip.workers is 1", set, say);
   return notices;
 
   function say(path: string, text: string): void {

@@ -50,7 +50,18 @@ const SipSchema = Type.Object(
       [],
       { single: true },
     ),
-    workers: whole("SIP worker threads.", 1, 1, 64, { unbuilt: "this version runs one SIP worker thread" }),
+    workers: whole(
+      "Threads that handle SIP. 1: the thread that does all else, too. More than one for more calls than a processor core carries; each also listens at a port of its own, see worker_ports and [workers.md](workers.md).",
+      1,
+      1,
+      64,
+    ),
+    worker_ports: whole(
+      "With several workers, the first of the ports that they have alone: as many as there are workers, and for each further entry of listen as many more. 0: those behind the port of the entry.",
+      0,
+      0,
+      65_535,
+    ),
     server_header: text("What the Server header of our own final responses says.", "headroom", { check: checkHeaderText }),
     max_forwards: whole("Max-Forwards given to a request that has none.", 70, 1, 255),
     udp_mtu: whole(

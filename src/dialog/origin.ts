@@ -18,6 +18,7 @@ export interface DialogOrigin {
 
 /** What an INVITE says of the call that it opens. */
 export function originOf(invite: SipRequest, source: Endpoint): DialogOrigin {
+  const { outgoing } = source.listener;
   return {
     callId: invite.callId,
     fromTag: invite.fromTag,
@@ -25,7 +26,7 @@ export function originOf(invite: SipRequest, source: Endpoint): DialogOrigin {
     toUri: invite.to.uri,
     fromValue: invite.value(H.From) ?? "",
     toValue: invite.value(H.To) ?? "",
-    callerEndpoint: source,
+    callerEndpoint: outgoing === undefined ? source : { ...source, listener: outgoing },
     callerContact: contactUri(invite),
     callerRouteSet: invite.indexOf(H.RecordRoute) === -1 ? NO_ROUTES : invite.list(H.RecordRoute).slice(0, MAX_ROUTE_SET),
     callerCseq: invite.cseqNumber,

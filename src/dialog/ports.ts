@@ -3,7 +3,7 @@ import type { Chance, TimerWheel } from "../transaction/index.ts";
 
 /** What a table of calls works with. */
 export interface DialogTableOptions {
-  readonly wheel: TimerWheel;
+  readonly wheel: Pick<TimerWheel, "restart" | "cancel">;
   readonly chance: Chance;
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;

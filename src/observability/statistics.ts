@@ -45,6 +45,8 @@ export interface StatisticsSources {
   readonly management?: object | undefined;
   /** Plain counters of what names were found to lead to, to be read anew each time. */
   readonly resolution?: { readonly counters: Record<string, number> } | undefined;
+  /** Adds what other threads count. Absent: there are none. */
+  readonly threads?: { add(values: Record<string, Record<string, number>>): void } | undefined;
   /** Seconds since the start. */
   readonly uptimeS: () => number;
 }
@@ -87,6 +89,12 @@ export class Statistics {
 
 /** Statistics by group and name, under the names of OpenSIPS where it has them. */
 function readStatistics(sources: StatisticsSources): Values {
+  const values = readOwn(sources);
+  sources.threads?.add(values);
+  return values;
+}
+
+function readOwn(sources: StatisticsSources): Values {
   const { layer, proxyCounters: proxy, transport, dialogs, balancer } = sources;
   const tm = layer.counters;
   const destinations = balancer.destinations();

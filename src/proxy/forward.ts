@@ -83,7 +83,11 @@ export function viaValue(target: Endpoint, branch: string): string {
  */
 function recordRoute(source: Endpoint, target: Endpoint, did: string, sips: boolean): string {
   const inside = routeUri(target.listener, target.address, sips);
-  const outside = routeUri(sips && !isSecure(source) ? target.listener : source.listener, source.address, sips);
+  const outside = routeUri(
+    sips && !isSecure(source) ? target.listener : (source.listener.outgoing ?? source.listener),
+    source.address,
+    sips,
+  );
   if (inside === outside) return `<${inside};lr;did=${did}>`;
   return `<${inside};lr;did=${did};r2=on>, <${outside};lr;did=${did};r2=on>`;
 }

@@ -10,3 +10,4 @@ export { endpointAt } from "./next-hop.ts";
 export type { Admission, FailureCause, Log, ProxyCall, Router, TargetGuard } from "./ports.ts";
 export { SipProxy } from "./proxy.ts";
 export { SendFailures } from "./send-failures.ts";
+export { ShareOfThread, threadOfCall } from "./share-of-thread.ts";

@@ -160,7 +160,7 @@ export class Announcer {
       this.#status(destination, false, "breaker");
   }
 
-  dialogChanged(dialog: Dialog, before: DialogState): void {
+  dialogChanged(dialog: Pick<Dialog, "did" | "callId" | "fromTag" | "toTag" | "endReason" | "state">, before: DialogState): void {
     const { state } = dialog;
     // Events are kept, most of them unread. What is cut from a message would keep the whole datagram in memory.
     const did = ownText(dialog.did);

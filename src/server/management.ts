@@ -43,6 +43,8 @@ export interface ManagedParts {
   readonly cluster: ClusterNode | undefined;
   readonly announcer: Announcer;
   readonly guard: OverloadGuard;
+  /** Absent: the main thread handles SIP itself. */
+  readonly threads: { readonly bans: ManagementPorts["bans"] } | undefined;
   readonly tracing: Tracing;
   readonly audit: LoadAudit;
   readonly statistics: Statistics;
@@ -97,6 +99,7 @@ export function startManagement({ config, former, log, ...parts }: ManagedParts)
       },
       dashboard,
       ...guard.management,
+      ...(parts.threads && { bans: parts.threads.bans }),
       ...parts.tracing.management,
       audit: () => parts.audit.run(),
       counters: parts.meters.management,

@@ -38,6 +38,8 @@ export interface Listener {
   readonly family: 4 | 6;
   /** What peers at `remoteAddress` should use to reach this listener: host[:port] for Via and Record-Route, IPv6 in brackets. */
   sentByFor(remoteAddress: string): string;
+  /** Another one that requests leave by, and that those inside a call are to come to: peers know this one, and others listen beside it. Absent: this one. */
+  readonly outgoing?: Listener | undefined;
 }
 
 /** Begins the reason of a transport error when the host of the peer says that nobody listens there (ICMP port unreachable). */

@@ -46,11 +46,12 @@ export class SipNetwork implements Network, Wire {
     this.#sent = options.sent;
   }
 
-  add(listener: SipListener): void {
+  /** @param isBeside requests leave by it only where another listener says so (`Listener.outgoing`) */
+  add(listener: SipListener, isBeside = false): void {
     this.#listeners.push(listener);
     const ofTransport = this.#ofTransport.get(listener.transport);
-    if (ofTransport === undefined) this.#ofTransport.set(listener.transport, [listener]);
-    else ofTransport.push(listener);
+    if (ofTransport === undefined) this.#ofTransport.set(listener.transport, isBeside ? [] : [listener]);
+    else if (!isBeside) ofTransport.push(listener);
     if (listener.isWildcard) this.#wildcardPorts.add(listener.port);
     else this.#own.add(`${spelled(listener.address)} ${listener.port}`);
     if (listener.address === "127.0.0.1" || listener.address === "::1" || listener.isWildcard) this.#own.add(`localhost ${listener.port}`);
@@ -92,7 +93,8 @@ export class SipNetwork implements Network, Wire {
     if (transport === "ws" || transport === "wss") return this.#client(address, port, transport);
     const ofTransport = this.#ofTransport.get(transport);
     if (ofTransport === undefined) return undefined;
-    const listener = facingListener(address, ofTransport, preferred?.transport === transport ? (preferred as SipListener) : undefined);
+    const facing = facingListener(address, ofTransport, preferred?.transport === transport ? (preferred as SipListener) : undefined);
+    const listener = facing?.outgoing ?? facing;
     return listener === undefined ? undefined : { transport: listener.transport, address, port, listener };
   }
 

@@ -57,6 +57,7 @@ export class UdpListener implements Listener, DatagramHandler {
   readonly family: 4 | 6;
   /** Further sockets of this program may be bound to its address and port. */
   readonly isShared: boolean;
+  outgoing: Listener | undefined = undefined;
   /** Undefined while another process has it. */
   #socket: DatagramSocket | undefined;
   /** Sends in place of the socket, which another process has got. */

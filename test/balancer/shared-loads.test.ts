@@ -99,8 +99,7 @@ describe("loads of several threads", () => {
     const other = shared.thread(2);
     const call = new CallLoad();
     assert.equal(other.start(call, 1, "pstn", "n"), 1);
-    shared.loads.takeBack(0);
-    shared.loads.takeBack(1);
+    for (const thread of [0, 1]) shared.loads.takeBack(shared.loads.inherit(thread));
     const sum = (): number => loadsOf(shared.keeper).reduce((a, b) => a + b, 0);
     assert.equal(sum(), 1);
     other.release(call);

@@ -43,9 +43,9 @@ describe("headroom check", () => {
   });
 
   it("prints notices, which are no errors", async () => {
-    configure("sip: { workers: 2 }\n");
+    configure("sip: { worker_ports: 5080 }\n");
     const { printed, exitCode } = await check();
-    assert.match(printed[0] ?? "", /^notice: .*headroom\.yaml:2:17: sip\.workers has no effect/);
+    assert.match(printed[0] ?? "", /^notice: .*headroom\.yaml:2:22: sip\.worker_ports has no effect/);
     assert.equal(exitCode, 0);
   });
 

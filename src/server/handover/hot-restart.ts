@@ -110,6 +110,7 @@ export class HotRestart {
 
   #refusal(): string | undefined {
     const { config, former, nowMs, spawn } = this.#ports;
+    if (config.sip.workers > 1) return "sip.workers is above 1, and the calls of several threads are handed to no other process";
     if (spawn === undefined) return "nothing says how this program was started";
     const seconds = Math.ceil((nowMs() - this.#sinceMs) / 1000);
     if (this.#next !== undefined)
