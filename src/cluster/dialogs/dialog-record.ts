@@ -160,6 +160,11 @@ export function recordOfBody(body: unknown, did: string): DialogRecord | undefin
   return RECORD.Check(whole) ? recordOf(whole, did, 0) : undefined;
 }
 
+/** The same of what another thread of this program has made, which needs no look at each field: they are two thirds of the time. */
+export function recordOfOwnBody(body: DialogBody, did: string): DialogRecord | undefined {
+  return recordOf(filled([0, 0, ...body]) as Body, did, 0);
+}
+
 /** With its last field, which may be left out. */
 function filled(body: readonly unknown[]): readonly unknown[] {
   return body.length === FIELDS - 1 ? [...body, NO_INVITE] : body;

@@ -1,5 +1,5 @@
 import type { Balancer } from "../../balancer/index.ts";
-import { recordOfBody } from "../../cluster/dialogs/dialog-record.ts";
+import { type DialogBody, type DialogRecord, recordOfBody } from "../../cluster/dialogs/dialog-record.ts";
 import { type Dialog, type DialogTable, type EndReason, endpointsOf } from "../../dialog/index.ts";
 import type { Log } from "../../proxy/index.ts";
 import type { Endpoint } from "../../transaction/index.ts";
@@ -22,10 +22,20 @@ export class TakenCalls {
   readonly #ports: TakenCallsPorts;
   readonly #lent: LentConnections;
   readonly #isTheirs: (did: string) => boolean;
+  readonly #recordOf: (body: DialogBody, did: string) => DialogRecord | undefined;
 
-  /** @param isTheirs whether the former process says what a call counts */
-  constructor(ports: TakenCallsPorts, lent: LentConnections, isTheirs: (did: string) => boolean) {
+  /**
+   * @param isTheirs whether the former process says what a call counts
+   * @param recordOf reads what is told of a call
+   */
+  constructor(
+    ports: TakenCallsPorts,
+    lent: LentConnections,
+    isTheirs: (did: string) => boolean,
+    recordOf: (body: DialogBody, did: string) => DialogRecord | undefined = recordOfBody,
+  ) {
     this.#ports = ports;
+    this.#recordOf = recordOf;
     this.#lent = lent;
     this.#isTheirs = isTheirs;
   }
@@ -39,7 +49,7 @@ export class TakenCalls {
       return;
     }
     if (known === undefined && (note.isGiven || dialogs.knows(did))) return; // it has ended here
-    const record = recordOfBody(note.body, did);
+    const record = this.#recordOf(note.body, did);
     const endpoints = record && endpointsOf(record.snapshot, network.listeners);
     if (record === undefined || endpoints === undefined) {
       log.warn(
@@ -64,7 +74,7 @@ export class TakenCalls {
     }
     const lingering = dialogs.lingering(did);
     if (body === undefined && lingering !== undefined) dialogs.byeOver(lingering);
-    const record = body && recordOfBody(body, did);
+    const record = body && this.#recordOf(body, did);
     const endpoints = record && endpointsOf(record.snapshot, network.listeners);
     if (endpoints !== undefined) dialogs.restoreEnded(record!.snapshot, endpoints, false);
   }

@@ -75,7 +75,8 @@ export type FromThread =
   /** It takes SIP, and has the calls that it was told of. */
   | { readonly kind: "open" }
   | { readonly kind: "failed"; readonly reason: string }
-  | { readonly kind: "calls"; readonly notes: readonly ThreadNote[] }
+  /** A list of {@link ThreadNote} as JSON: half as dear as a copy of the objects. */
+  | { readonly kind: "calls"; readonly text: string }
   | { readonly kind: "status"; readonly key: string; readonly enabled: boolean; readonly cause: StatusCause }
   | { readonly kind: "rest"; readonly key: string; readonly ms: number }
   | { readonly kind: "ban"; readonly change: BanChange }

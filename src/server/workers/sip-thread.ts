@@ -2,6 +2,7 @@ import { performance } from "node:perf_hooks";
 import type { MessagePort } from "node:worker_threads";
 import type { Logger } from "pino";
 import { Balancer, SharedLoads } from "../../balancer/index.ts";
+import { recordOfOwnBody } from "../../cluster/dialogs/dialog-record.ts";
 import { DialogTable } from "../../dialog/index.ts";
 import { CallOutcomes, outcomeSettings } from "../../health/index.ts";
 import { Statistics } from "../../observability/statistics.ts";
@@ -62,7 +63,7 @@ export async function startSipThread(
     settle: (load) => balancer.settle(load),
   });
   dialogs.raceConditionMs = config.dialog.race_condition_timeout * 1000;
-  const calls = new ThreadCalls(dialogs, balancer, (notes) => tell({ kind: "calls", notes }));
+  const calls = new ThreadCalls(dialogs, balancer, (notes) => tell({ kind: "calls", text: JSON.stringify(notes) }));
   const told = {
     banChanged: (change: (FromThread & { kind: "ban" })["change"]) => tell({ kind: "ban", change }),
     overloadChanged: (change: (FromThread & { kind: "overload" })["change"]) => tell({ kind: "overload", change }),
@@ -125,7 +126,7 @@ export async function startSipThread(
   };
   const proxy = new SipProxy(core);
   const restoredPings = new RestoredPings({ config, dialogs, pings: () => proxy, wallMs: steadyWallMs, after, log });
-  const taken = new TakenCalls({ dialogs, balancer, network, log }, new LentConnections(() => undefined), () => true);
+  const taken = new TakenCalls({ dialogs, balancer, network, log }, new LentConnections(() => undefined), () => true, recordOfOwnBody);
   const statistics = new Statistics({
     ...{ layer, proxy, proxyCounters: counters, dialogs, balancer, overload, tracing, transport: listeners.counters },
     ...{ routing: routingCounters, outcomes: outcomes?.counters, resolution: addresses },

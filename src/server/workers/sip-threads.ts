@@ -4,6 +4,7 @@ import { setFlagsFromString } from "node:v8";
 import { MessageChannel, Worker } from "node:worker_threads";
 import type { Logger } from "pino";
 import { type Balancer, SharedLoads, TABLE_KEEPER } from "../../balancer/index.ts";
+import { recordOfOwnBody } from "../../cluster/dialogs/dialog-record.ts";
 import type { Config } from "../../config/index.ts";
 import { type Dialog, DialogState, type DialogTable } from "../../dialog/index.ts";
 import type { BanView } from "../../overload/index.ts";
@@ -133,6 +134,7 @@ export class SipThreads {
       { dialogs, balancer, network: { listeners: this.listeners }, log: this.#log },
       new LentConnections(() => undefined),
       () => true,
+      recordOfOwnBody,
     );
     for (const dialog of dialogs.list()) this.#owners.set(dialog.did, this.#ownerOf(dialog));
     const open = Array.from({ length: this.#config.sip.workers }, (_, number) => this.#said(number, "open"));
@@ -238,7 +240,7 @@ export class SipThreads {
         thread.reason = message.reason;
         return;
       case "calls":
-        for (const note of message.notes) this.#note(thread.number, note);
+        for (const note of JSON.parse(message.text) as ThreadNote[]) this.#note(thread.number, note);
         return;
       case "status": {
         const destination = balancer.destinationOfKey(message.key);
