@@ -4,18 +4,27 @@ import { MESSAGE_WORDS, wordOf } from "./message-bytes.ts";
 /** Number of the last header that has a name of its own. */
 const LAST_ID = Math.max(...Object.values(H));
 const HASH_FACTOR = 0x9e3779b1 | 0;
+/** One for each hash, and more than there are names; below 65 bytes an array lies on the heap and may move, which its readers pay for. */
+const TABLE_SIZE = 256;
 /** Words of one name, with room for the longest. */
 const WORDS_PER_NAME = 8;
 
 const words = MESSAGE_WORDS;
 /** For each name with its colon: all its words but the first, the last one overlapping the one before. */
 const rests = new Int32Array((LAST_ID + 1) * WORDS_PER_NAME);
-const firsts = new Int32Array(LAST_ID + 1);
-const lengths = new Uint8Array(LAST_ID + 1);
+const firsts = new Int32Array(TABLE_SIZE);
+const lengths = new Uint8Array(TABLE_SIZE);
 /** First id by the hash of its first word, the next one by `chain`: those with low numbers, which are the frequent ones, first. */
-const heads = new Uint8Array(256);
-const chain = new Uint8Array(LAST_ID + 1);
+const heads = new Uint8Array(TABLE_SIZE);
+const chain = new Uint8Array(TABLE_SIZE);
+const VIA = wordOf("Via:");
 const TO = wordOf("To:\0");
+const FROM = wordOf("From");
+const ROM = wordOf("rom:");
+const CSEQ = wordOf("CSeq");
+const SEQ = wordOf("Seq:");
+const CALL = wordOf("Call");
+const ID = wordOf("-ID:");
 
 function hashOf(word: number): number {
   return Math.imul(word, HASH_FACTOR) >>> 24;
@@ -39,7 +48,12 @@ for (let id = LAST_ID; id > 0; id--) {
  */
 export function quickNameAt(at: number): HeaderId {
   const first = words.getInt32(at, true);
+  // Those of every message first, without the table.
+  if (first === VIA) return H.Via;
   if ((first & 0xffffff) === TO) return H.To;
+  if (first === FROM && words.getInt32(at + 1, true) === ROM) return H.From;
+  if (first === CSEQ && words.getInt32(at + 1, true) === SEQ) return H.CSeq;
+  if (first === CALL && words.getInt32(at + 4, true) === ID) return H.CallId;
   for (let id = heads[hashOf(first)]!; id !== 0; id = chain[id]!) {
     if (firsts[id] !== first) continue;
     const length = lengths[id]!;

@@ -30,7 +30,7 @@ export const URI_CHAR = 2;
 export const PARAM_CHAR = 4;
 
 /** In {@link CLASS}: a comma, a double quote or an opening angle bracket, the three that matter when a list is split. */
-const LIST_CHAR = 8;
+export const LIST_CHAR = 8;
 /** In {@link CLASS}: may stand in a host name or IPv4 address that is in small letters. */
 export const HOST_CHAR = 16;
 
