@@ -105,7 +105,7 @@ export class InDialogContext extends ResponseContext {
   }
 
   /** @param isTryingSent 100 went to its sender before */
-  start(fingerprint: string, isTryingSent = false): void {
+  start(isTryingSent = false): void {
     const { core, transaction } = this;
     const { request, source } = transaction;
     if (request.method === "INVITE" && !isTryingSent) transaction.reply(100, "Trying");
@@ -114,7 +114,6 @@ export class InDialogContext extends ResponseContext {
       this.#refuse({});
       return;
     }
-    this.#fingerprint = fingerprint;
     const found = targetsOf(core, plan);
     if (found instanceof Promise) found.then((targets) => this.#pass(plan, targets)).catch(() => this.reject(500, "Internal Error"));
     else this.#pass(plan, found);
@@ -234,6 +233,7 @@ export class InDialogContext extends ResponseContext {
   #transmit(plan: InDialogPlan, hops: HopList): void {
     const { core, transaction } = this;
     const { request, source } = transaction;
+    if (this.#fingerprint === "") this.#fingerprint = loopFingerprint(request);
     const branch = makeBranch(this.#fingerprint, core.layer.chance.token());
     const write = (to: Endpoint): string => forwardedRequest(request, source, forwardPlan(core, this.#route, plan, branch, to));
     const { hasNext } = hops;

@@ -4,7 +4,7 @@ import { reasonPhrase, type SipRequest, type SipResponse } from "../sip/index.ts
 import type { Endpoint, ServerTransaction } from "../transaction/index.ts";
 import { admit, CLOSED_RETRY_AFTER_S } from "./admission.ts";
 import { Branch } from "./branch.ts";
-import { makeBranch } from "./branch-id.ts";
+import { loopFingerprint, makeBranch } from "./branch-id.ts";
 import type { ProxyCore } from "./core.ts";
 import { breadthOf, countAt, type Fork, NO_FORKS, resolveForks } from "./forks.ts";
 import { forwardedRequest } from "./forward.ts";
@@ -31,7 +31,8 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
   requestUri: string;
   dialog: Dialog | undefined = undefined;
   readonly #sinceMs: number;
-  readonly #fingerprint: string;
+  /** Made for the first branch. */
+  #fingerprint = "";
   readonly #route: RoutePlan;
   #looseLoad: CallLoad | undefined;
   #hops: HopList | undefined;
@@ -42,13 +43,12 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
   #sending = false;
   #tryingSent = false;
 
-  constructor(core: ProxyCore, transaction: ServerTransaction, route: RoutePlan, fingerprint: string) {
+  constructor(core: ProxyCore, transaction: ServerTransaction, route: RoutePlan) {
     super(core, transaction);
     this.source = transaction.source;
     this.#sinceMs = core.nowMs();
     this.#route = route;
     this.requestUri = route.requestUri;
-    this.#fingerprint = fingerprint;
     this.#handler = new HandlerRun(core, this);
   }
 
@@ -337,6 +337,7 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
   #branchTo(hops: HopList, requestUri: string, destination: Destination | undefined): Branch | undefined {
     const { core, request, source } = this;
     const { cells, outcome, hasNext, answerWithinMs } = hops;
+    if (this.#fingerprint === "") this.#fingerprint = loopFingerprint(request);
     const branch = makeBranch(this.#fingerprint, core.layer.chance.token());
     const plan = {
       ...{ branch, requestUri, popRoutes: this.#route.popRoutes, dropLastRoute: this.#route.dropLastRoute },
