@@ -5,18 +5,15 @@
  * holds them: 100, then 100,000. It keeps calls in its file as it does by default. Told are resident memory as the system says it, without anything being
  * done for it, and the processor time and the set-up time of calls that begin and end meanwhile. At last the program is killed and started again. Linux only.
  */
-import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { type Headroom, startHeadroom } from "../test/support/headroom.ts";
 import { HeldCalls } from "../test/support/held-calls.ts";
 import { memoryAfterCollection, residentBytes } from "../test/support/inspected-memory.ts";
 import { waitFor } from "../test/support/net.ts";
+import { compiled } from "./compiled.ts";
 
-const ROOT = resolve(import.meta.dirname, "..");
 const PROXY = "127.0.23.2";
 const CALLERS = ["127.0.23.11", "127.0.23.12", "127.0.23.13", "127.0.23.14"];
 const CALLEES = ["127.0.23.21", "127.0.23.22", "127.0.23.23", "127.0.23.24"];
@@ -53,15 +50,6 @@ function numberOf(name: string, text: string, max: number): number {
 }
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
-
-/** The program as it is published, in a folder of its own. */
-function compiled(): { main: string; remove(): void } {
-  const folder = mkdtempSync(join(tmpdir(), "headroom-bench-"));
-  execFileSync(join(ROOT, "node_modules/.bin/tsc"), ["-p", "tsconfig.build.json", "--outDir", folder], { cwd: ROOT });
-  symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
-  copyFileSync(join(ROOT, "package.json"), join(folder, "package.json"));
-  return { main: join(folder, "src/main.js"), remove: () => rmSync(folder, { recursive: true, force: true }) };
-}
 
 /** Processor time of all threads of a process, ms. */
 function processorMs(pid: number): number {

@@ -11,7 +11,7 @@ export interface Tool {
   readonly elsewhere?: string;
   /** Makes the command say its version and end. */
   readonly versionOption: string;
-  /** Debian and Ubuntu package that holds it. */
+  /** Debian and Ubuntu package that holds it; several with spaces between. */
   readonly package: string;
   readonly website: string;
   /** Tests that need it, for a sentence. */
@@ -43,6 +43,15 @@ export const KAMAILIO: Tool = {
   package: "kamailio",
   website: "https://www.kamailio.org/",
   tests: "end-to-end tests",
+};
+
+/** The compiler of C, for the generator of calls of the bench. */
+export const GCC: Tool = {
+  command: "gcc",
+  versionOption: "--version",
+  package: "gcc libc6-dev",
+  website: "https://gcc.gnu.org/",
+  tests: "bench of calls",
 };
 
 /** `promtool`, which reads metrics, rules and configurations as Prometheus does. */
@@ -138,7 +147,7 @@ export function ensureTool(tool: Tool): string | undefined {
     "-o",
     `DPkg::Lock::Timeout=${LOCK_TIMEOUT_SECONDS}`,
   ];
-  for (const action of [["update"], ["install", "--yes", "--no-install-recommends", tool.package]]) {
+  for (const action of [["update"], ["install", "--yes", "--no-install-recommends", ...tool.package.split(" ")]]) {
     const [command = "", ...args] = [...prefix, ...aptGet, ...action];
     const { status } = spawnSync(command, args, { stdio: ["ignore", "inherit", "inherit"] });
     // A failing update (one unreachable source of many) does not matter as long as the install works.

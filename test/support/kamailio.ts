@@ -8,16 +8,24 @@ import { freeUdpPort, isUdpBound, waitFor } from "./net.ts";
 
 const START_TIMEOUT_MS = 10_000;
 const QUIT_TIMEOUT_MS = 5_000;
-const SHARED_MEMORY_MB = 32;
-const PRIVATE_MEMORY_MB = 4;
+const SMALL: KamailioMemory = { sharedMb: 32, privateMb: 4 };
 
 /** With more of them a 200 may overtake its 180 inside Kamailio, which sipp takes for an error. */
 const WORKERS = 1;
+
+/** What Kamailio may use. Without `allocator` it uses its default, which is slow. */
+export interface KamailioMemory {
+  readonly sharedMb: number;
+  readonly privateMb: number;
+  readonly allocator?: "fm" | "qm" | "tlsf";
+}
 
 /** A Kamailio that runs. */
 export interface Kamailio {
   readonly address: string;
   readonly port: number;
+  /** Of its main process. */
+  readonly pid: number;
   /** Where its files are; removed when it stops. */
   readonly folder: string;
   /** `sip:address:port` */
@@ -41,20 +49,23 @@ export async function startKamailio(address: string, target: string): Promise<Ka
  *
  * @param text its configuration file, which listens on `address:port` over UDP
  * @param files further files by name; the configuration finds them in the folder that `{folder}` in its text stands for
+ * @param memory what it may use; the default is enough for some calls
  */
 export async function runKamailio(
   address: string,
   port: number,
   text: string,
   files: Readonly<Record<string, string>> = {},
+  { sharedMb, privateMb, allocator }: KamailioMemory = SMALL,
 ): Promise<Kamailio> {
   const folder = mkdtempSync(join(tmpdir(), "headroom-kamailio-"));
   const file = join(folder, "kamailio.cfg");
   writeFileSync(file, text.replaceAll("{folder}", folder));
   for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
+  const memory = ["-m", String(sharedMb), "-M", String(privateMb), ...(allocator === undefined ? [] : ["-x", allocator, "-X", allocator])];
   const child = spawn(
     "kamailio",
-    ["-DD", "-E", "-f", file, "-Y", folder, "-w", folder, "-m", String(SHARED_MEMORY_MB), "-M", String(PRIVATE_MEMORY_MB)],
+    ["-DD", "-E", "-f", file, "-Y", folder, "-w", folder, ...memory],
     { cwd: folder, stdio: ["ignore", "pipe", "pipe"], detached: true }, // a group of its own: its workers must not outlive it
   );
   let log = "";
@@ -89,6 +100,7 @@ export async function runKamailio(
   return {
     address,
     port,
+    pid: child.pid ?? 0,
     folder,
     uri: `sip:${address}:${port}`,
     log: () => log,
