@@ -88,7 +88,7 @@ export class SipProxy implements TransactionUser {
     }
     let route: RoutePlan;
     try {
-      route = planRoute(request, this.#core.network, transaction.source.listener);
+      route = planRoute(request, this.#core.network, transaction.source);
     } catch (error) {
       if (!(error instanceof SipSyntaxError)) throw error;
       this.#refuse(transaction, { status: 400, reason: "Bad Route" });
@@ -105,7 +105,7 @@ export class SipProxy implements TransactionUser {
       return;
     }
     try {
-      const route = planRoute(request, this.#core.network, source.listener);
+      const route = planRoute(request, this.#core.network, source);
       const match = dialogs.match(route.did, request);
       if (mayBeBack(request) && isLoop(request, loopFingerprint(request), this.#core.network)) {
         layer.counters.stray_acks++;
