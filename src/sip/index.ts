@@ -20,3 +20,4 @@ export { isToken } from "./text.ts";
 export * from "./timestamp.ts";
 export { asRequestUri, parseSipUri, type SipUri, tryParseSipUri, uriParam, uriScheme, uriUser, withoutUriParams } from "./uri.ts";
 export { BRANCH_COOKIE, parseVia, type Via, viaParam } from "./via.ts";
+export { withoutTopVia } from "./without-top-via.ts";
