@@ -7,7 +7,7 @@ import { type CalleeLeg, type Direction, Leg, MAX_LEGS, MAX_ROUTE_SET, NO_ROUTES
 import { contactUri, type DialogOrigin } from "./origin.ts";
 import { PassingState } from "./passing-state.ts";
 import { sessionOf } from "./session-timer.ts";
-import { partOf, type TextPart, textOf } from "./text-part.ts";
+import { partAsJson, partOf, type TextPart, textOf } from "./text-part.ts";
 
 /** States as the OpenSIPS dialog module numbers them (`dlg_hash.h`). */
 export const DialogState = { Unconfirmed: 1, Early: 2, ConfirmedNoAck: 3, Confirmed: 4, Deleted: 5 } as const;
@@ -170,6 +170,11 @@ export class Dialog extends PassingState implements TimerOwner {
 
   get toUri(): string {
     return textOf(this.#toUri, this.#texts, this.#fromLength);
+  }
+
+  /** Where the caller's URI, its tag and the callee's URI stand in the two values, as JSON, with commas between them, for a record of the call. */
+  get partsAsJson(): string {
+    return `${partAsJson(this.#fromUri)},${partAsJson(this.#fromTag)},${partAsJson(this.#toUri)}`;
   }
 
   get callerContact(): string {
