@@ -244,7 +244,10 @@ export class CallWriter {
     this.#full.push(log);
     this.#log = undefined;
     const close = (): Promise<void> => log.handle.close();
-    log.handle.datasync().then(close, close).catch(() => {}); // a power cut takes nothing of it, though it is in the file much later
+    log.handle
+      .datasync()
+      .then(close, close)
+      .catch(() => {}); // a power cut takes nothing of it, though it is in the file much later
   }
 
   /** Those who may read the file may read its logs. */

@@ -8,7 +8,11 @@ import type { Endpoint } from "../../src/transaction/index.ts";
 import { SimNetwork } from "../support/sim-network.ts";
 
 const net = new SimNetwork({ destinations: ["203.0.113.1"], tokens: "a", resources: "pstn=1000" });
-const text = fc.oneof(fc.string(), fc.string({ unit: "binary" }), fc.constantFrom('"A" <sip:a@b>;tag=1', "\\", "\t", "\ud800", "é", "\u2028"));
+const text = fc.oneof(
+  fc.string(),
+  fc.string({ unit: "binary" }),
+  fc.constantFrom('"A" <sip:a@b>;tag=1', "\\", "\t", "\ud800", "é", "\u2028"),
+);
 const count = fc.nat(2 ** 31 - 1);
 const endpoint: fc.Arbitrary<Endpoint> = fc.record({
   transport: fc.constantFrom("udp" as const, "tcp" as const, "tls" as const, "ws" as const, "wss" as const),
