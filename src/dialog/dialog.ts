@@ -196,6 +196,13 @@ export class Dialog extends PassingState implements TimerOwner {
     if (branch !== this.inviteBranch) this.#texts = ownText(this.#texts.slice(0, this.#valuesLength + this.#contactLength), branch);
   }
 
+  /** How long the texts are that its tags are a part of; of a call with several callees, more than anything. */
+  get textChars(): number {
+    const legs = this.#legs;
+    if (legs instanceof Leg) return this.#texts.length + legs.textChars;
+    return legs.length === 0 ? this.#texts.length : Number.POSITIVE_INFINITY;
+  }
+
   get #valuesLength(): number {
     return this.#fromLength + this.#toLength;
   }
