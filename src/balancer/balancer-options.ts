@@ -2,6 +2,7 @@ import type { CallLoad } from "./call-load.ts";
 import type { Destination, StatusChange } from "./destination.ts";
 import type { HeldLease } from "./held-lease.ts";
 import type { Looks } from "./looks.ts";
+import type { SharedLoads } from "./shared-loads.ts";
 
 /**
  * Somebody who counts calls beside the balancer, such as the dispatcher: whatever tells the balancer that a call is over, or asks what it holds, means them,
@@ -46,6 +47,8 @@ export interface BalancerOptions {
   readonly failOpen?: boolean;
   /** Fewest destinations with the resources of a request that are kept in order of their slots, in place of looking at each; absent: 100. */
   readonly indexFrom?: number;
+  /** Where the loads are when several threads count; absent: this balancer counts alone. */
+  readonly shared?: SharedLoads;
   /** Each start and next that looks at the table, whatever comes of it, is written down here: what it sees, without the pick before and without the new one. */
   readonly looks?: Looks;
 }

@@ -1,6 +1,6 @@
 import { type CallLoad, type LbSession, NOBODY } from "./call-load.ts";
 import type { Candidates } from "./candidates.ts";
-import { codeOf, FLAG_RANDOM, type LbCode, parseFlags } from "./codes.ts";
+import { codeOf, FLAG_NEGATIVE, FLAG_RANDOM, type LbCode, NO_CAPACITY, parseFlags } from "./codes.ts";
 import { DecisionTally } from "./decision-tally.ts";
 import type { Destination } from "./destination.ts";
 import { Farm } from "./farm.ts";
@@ -10,10 +10,13 @@ import type { Ledger, LoadDifference } from "./ledger.ts";
 import { lookAt } from "./look.ts";
 import { pick } from "./pick.ts";
 import { parseRequestedResources } from "./resources.ts";
-import { NOT_TRIED } from "./selection.ts";
+import { NOT_TRIED, slotOf } from "./selection.ts";
 import { CLOSED, STATUS_DISABLED } from "./status.ts";
 import { EMPTY_VIEW, readLook, type TableView } from "./table-view.ts";
 import type { TallyDifference } from "./tally.ts";
+
+/** Slots in a row that other threads may take from under a call before it is told that there is none: more than they can in the time of a pick. */
+const MAX_RESERVE_TRIES = 10_000;
 
 /**
  * The capacity-aware balancer of the OpenSIPS module load_balancer: destinations, their loads, and the choice for each call.
@@ -303,7 +306,10 @@ export class Balancer extends Farm {
   #choose(call: CallLoad, candidates: Candidates, session: LbSession, stamp: number): LbCode {
     const { flags } = session;
     const closed = this.closedBits(candidates, flags);
-    const picked = pick(candidates, flags, this.cells, this.table, stamp, closed, this.options);
+    const isShared = this.cells.shared !== undefined;
+    const picked = isShared
+      ? this.#reserve(call, candidates, flags, stamp, closed)
+      : pick(candidates, flags, this.cells, this.table, stamp, closed, this.options);
     const code = codeOf(picked);
     const position = picked >= 0 ? picked : -1;
     if (this.options.looks !== undefined) {
@@ -317,7 +323,7 @@ export class Balancer extends Farm {
     const row = candidates.rows[position]!;
     const destination = this.table.destinations[row]!;
     const first = position * candidates.asked;
-    for (let k = first; k < first + candidates.asked; k++) this.ledger.leasePick(call, candidates.ownCells[k]!);
+    if (!isShared) for (let k = first; k < first + candidates.asked; k++) this.ledger.leasePick(call, candidates.ownCells[k]!);
     call.currentDestination = destination;
     call.pickedAt = this.enablings;
     session.tried.push(destination.key);
@@ -327,6 +333,20 @@ export class Balancer extends Farm {
     this.counters.selected++;
     this.decisions.count(session.group, 1);
     return 1;
+  }
+
+  /** Picks and counts while other threads do the same: who finds the slot taken chooses again. Somebody else has got a call each time, so it comes to an end. */
+  #reserve(call: CallLoad, candidates: Candidates, flags: number, stamp: number, closed: number): number {
+    const { asked, ownCells, width } = candidates;
+    for (let tries = 0; tries < MAX_RESERVE_TRIES; tries++) {
+      const picked = pick(candidates, flags, this.cells, this.table, stamp, closed, this.options);
+      if (picked < 0) return picked;
+      if (this.ledger.reservePick(call, ownCells, picked * asked, asked, width > asked)) return picked;
+      if ((flags & FLAG_NEGATIVE) === 0 || slotOf(candidates, picked, flags, this.cells) > 0) continue;
+      for (let k = picked * asked; k < (picked + 1) * asked; k++) this.ledger.leasePick(call, ownCells[k]!);
+      return picked;
+    }
+    return NO_CAPACITY;
   }
 
   /** Ends the current pick. What was full may be so no longer, and whoever feeds it may see that otherwise. */

@@ -1,24 +1,29 @@
 import type { BalancerOptions, ResizeResult } from "./balancer-options.ts";
 import type { CallLoad } from "./call-load.ts";
+import type { CellTable } from "./cell-table.ts";
 import { type BalancerCounters, newCounters } from "./counters.ts";
 import type { Destination } from "./destination.ts";
 import { DestinationTable } from "./destination-table.ts";
-import { Ledger } from "./ledger.ts";
+import { Ledger, type LedgerPorts } from "./ledger.ts";
 
 /** The destinations with their loads and capacities; `Farm` adds their states. */
 export class Capacities {
   readonly counters: BalancerCounters = newCounters();
   protected readonly options: BalancerOptions;
-  protected readonly ledger = new Ledger({
-    onFault: (text) => this.fault(text),
-    onWatchedEnd: (call, cell) => this.#tellWatched(call, cell, this.options.onWatchedEnd),
-    onWatchedForced: (call, cell) => this.#tellWatched(call, cell, this.options.onWatchedForced),
-  });
-  protected readonly cells = this.ledger.cells;
-  protected table = new DestinationTable([], this.cells);
+  protected readonly ledger: Ledger;
+  protected readonly cells: CellTable;
+  protected table: DestinationTable;
 
   constructor(options: BalancerOptions) {
     this.options = options;
+    const ports: LedgerPorts = {
+      onFault: (text) => this.fault(text),
+      onWatchedEnd: (call, cell) => this.#tellWatched(call, cell, this.options.onWatchedEnd),
+      onWatchedForced: (call, cell) => this.#tellWatched(call, cell, this.options.onWatchedForced),
+    };
+    this.ledger = new Ledger(ports, options.shared);
+    this.cells = this.ledger.cells;
+    this.table = new DestinationTable([], this.cells);
   }
 
   /** All destinations in id order. */

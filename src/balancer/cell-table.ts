@@ -1,5 +1,9 @@
 import { Changes } from "./changes.ts";
+import { grown } from "./grown.ts";
+import { poolKey } from "./pool-key.ts";
 import { MAX_CAPACITY } from "./resources.ts";
+import { SharedChanges } from "./shared-changes.ts";
+import type { SharedLoads } from "./shared-loads.ts";
 
 /** Capacity of a cell that no row names. */
 const UNNAMED = -1;
@@ -31,9 +35,11 @@ const NOBODY_ID = -2;
  */
 export class CellTable {
   /** Is told of each change of {@link load} and {@link maxLoad}, by whoever makes it. */
-  readonly changes = new Changes();
-  /** Calls that are counted, by cell, those of others and of other nodes among them. */
-  load = new Int32Array(INITIAL_CELLS);
+  readonly changes: Changes;
+  /** Where the loads are when several threads count; undefined when this one is alone. */
+  readonly shared: SharedLoads | undefined;
+  /** Calls that are counted, by cell, those of others, of other nodes and of other threads among them. */
+  load: Int32Array;
   /** Of {@link load}, calls of others: no lease stands for them. */
   foreign = new Int32Array(INITIAL_CELLS);
   /** Of {@link load}, calls of other nodes of the cluster. */
@@ -41,7 +47,7 @@ export class CellTable {
   /** By cell: 1 where somebody wants to know of leases. */
   watched = new Uint8Array(INITIAL_CELLS);
   /** Calls that are allowed now, by cell: the capacity, less while the destination is warming up. At a cell with a pool, what it may have of the pool's. */
-  maxLoad = new Int32Array(INITIAL_CELLS);
+  maxLoad: Int32Array;
   /** By cell: the pool cell that counts its calls too, or {@link NO_POOL}. */
   pool = new Int32Array(INITIAL_CELLS).fill(NO_POOL);
   /** By cell: the number of its owner. */
@@ -49,7 +55,7 @@ export class CellTable {
   /** By number of an owner: calls that hold load of it, each once however many of its cells it holds. The ledger keeps it. */
   ownerCalls = new Int32Array(INITIAL_CELLS);
   /** Capacity from the row or from a resize, by cell. */
-  #capacity = new Int32Array(INITIAL_CELLS);
+  #capacity: Int32Array;
   /** Capacity in the row, by cell, or {@link UNNAMED}: it differs from the capacity after a resize. For a pool cell, the smallest of its rows. */
   #rowCapacity = new Int32Array(INITIAL_CELLS);
   /** Keys of the feeds in the row, by cell; empty where the row gives the capacity itself. */
@@ -67,6 +73,17 @@ export class CellTable {
   #ownerNumbers = new Map<string, number>();
   #freeOwners: number[] = [];
   #freeCells: number[] = [];
+  /** Another thread says what capacities there are, and what others count. */
+  readonly #isFollower: boolean;
+
+  constructor(shared?: SharedLoads) {
+    this.shared = shared;
+    this.#isFollower = shared?.isKeeper === false;
+    this.changes = shared === undefined ? new Changes() : new SharedChanges(shared);
+    this.load = shared?.load ?? new Int32Array(INITIAL_CELLS);
+    this.maxLoad = shared?.maxLoad ?? new Int32Array(INITIAL_CELLS);
+    this.#capacity = shared?.capacity ?? new Int32Array(INITIAL_CELLS);
+  }
 
   /** Number of cells in use or to be used again: cells are numbered from 0 to `size - 1`. */
   get size(): number {
@@ -123,7 +140,7 @@ export class CellTable {
     this.#named[cell] = 1;
     if (this.#rowCapacity[cell] === capacity && this.#feedKeys[cell] === feedKey) return;
     this.#rowCapacity[cell] = capacity;
-    this.#capacity[cell] = capacity;
+    if (!this.#isFollower) this.#capacity[cell] = capacity;
     this.#feedKeys[cell] = feedKey;
     this.setForeign(cell, 0);
   }
@@ -138,13 +155,13 @@ export class CellTable {
     for (const [pool, { capacity, feedKeys }] of this.#assignPools(poolNames)) {
       this.nameFromRow(pool, capacity, [...feedKeys].sort().join(" "));
     }
-    this.#sumPools();
+    if (this.shared === undefined) this.#sumPools();
     for (let cell = 0; cell < this.size; cell++) {
       if (this.#named[cell] === 1 || this.#resourceNames[cell] === undefined) continue;
       this.#rowCapacity[cell] = UNNAMED;
       this.setForeign(cell, 0);
       this.#setRemote(cell, 0);
-      if (this.load[cell] === 0) this.#free(cell);
+      if (this.load[cell] === 0 && this.shared === undefined) this.#free(cell);
     }
     for (let cell = 0; cell < this.size; cell++) this.#limit(cell);
     this.changes.all();
@@ -155,17 +172,28 @@ export class CellTable {
     return this.#rowCapacity[cell] ?? UNNAMED;
   }
 
-  /** Calls that leases stand for. */
+  /** Calls that leases stand for, of all threads. */
   calls(cell: number): number {
     return (this.load[cell] ?? 0) - (this.foreign[cell] ?? 0) - (this.remote[cell] ?? 0);
+  }
+
+  /** Those of them that this thread knows. */
+  ownCalls(cell: number): number {
+    return this.shared === undefined ? this.calls(cell) : this.shared.own[cell]!;
+  }
+
+  /** Counts calls of this thread, or takes them back. */
+  count(cell: number, calls: number): void {
+    if (this.shared === undefined) this.load[cell]! += calls;
+    else this.shared.count(cell, calls);
+    this.changes.cell(cell);
   }
 
   /** Counts calls of others, {@link MAX_FOREIGN_LOAD} at most, in place of those that were counted before. */
   setForeign(cell: number, calls: number): void {
     const counted = Math.min(calls, MAX_FOREIGN_LOAD);
-    this.load[cell]! += counted - this.foreign[cell]!;
+    this.#add(cell, counted - this.foreign[cell]!);
     this.foreign[cell] = counted;
-    this.changes.cell(cell);
   }
 
   /** Counts calls of other nodes, {@link MAX_FOREIGN_LOAD} at most, in place of those that were counted before. None at a cell that no row names. */
@@ -196,6 +224,7 @@ export class CellTable {
 
   /** Sets the capacity, not above {@link MAX_CAPACITY}. */
   resize(cell: number, capacity: number): void {
+    if (this.#isFollower) return;
     this.#capacity[cell] = Math.min(capacity, MAX_CAPACITY);
     this.#limit(cell);
     if (this.#destinationIds[cell] !== POOL_ID) return;
@@ -222,22 +251,27 @@ export class CellTable {
   /** Load of a resource on every destination, or on those with one id, also of rows that are gone; `undefined` when nobody has such a resource. */
   sum(resource: string, destinationId: number | undefined): number | undefined {
     const cells = this.#byName.get(resource);
-    if (cells === undefined) return undefined;
     let total = 0;
-    for (const cell of cells.values()) {
+    for (const cell of cells?.values() ?? []) {
       const id = this.#destinationIds[cell]!;
       if (id !== POOL_ID && (destinationId === undefined || id === destinationId)) total += this.calls(cell);
     }
-    return total;
+    return cells === undefined ? undefined : total;
   }
 
   #setRemote(cell: number, calls: number): void {
-    this.load[cell]! += calls - this.remote[cell]!;
+    this.#add(cell, calls - this.remote[cell]!);
     this.remote[cell] = calls;
+  }
+
+  #add(cell: number, calls: number): void {
+    if (this.shared === undefined) this.load[cell]! += calls;
+    else this.shared.add(cell, calls);
     this.changes.cell(cell);
   }
 
   #limit(cell: number): void {
+    if (this.#isFollower) return;
     const capacity = this.#capacity[this.slotCell(cell)]!;
     const open = Math.floor(capacity * this.#factor[cell]!);
     this.maxLoad[cell] = capacity > 0 && open < 1 ? 1 : open;
@@ -287,8 +321,8 @@ export class CellTable {
   }
 
   #make(ownerKey: string, destinationId: number, resource: string): number {
-    const cell = this.#freeCells.pop() ?? this.size;
-    if (cell === this.load.length) this.#grow();
+    const cell = this.shared?.numberFor(ownerKey, resource) ?? this.#freeCells.pop() ?? this.size;
+    while (cell >= this.owner.length) this.#grow();
     let cells = this.#byName.get(resource);
     if (cells === undefined) {
       cells = new Map();
@@ -300,14 +334,16 @@ export class CellTable {
     this.#resourceNames[cell] = resource;
     this.#ownerKeys[cell] = ownerKey;
     this.#destinationIds[cell] = destinationId;
-    this.load[cell] = 0;
     this.foreign[cell] = 0;
     this.remote[cell] = 0;
     this.watched[cell] = 0;
     this.#feedKeys[cell] = "";
-    this.maxLoad[cell] = 0;
     this.pool[cell] = NO_POOL;
-    this.#capacity[cell] = 0;
+    if (this.shared === undefined) {
+      this.load[cell] = 0;
+      this.maxLoad[cell] = 0;
+      this.#capacity[cell] = 0;
+    }
     this.#rowCapacity[cell] = UNNAMED;
     this.#factor[cell] = 1;
     this.#named[cell] = 0;
@@ -345,35 +381,20 @@ export class CellTable {
   }
 
   #grow(): void {
-    const size = this.load.length * 2;
+    const size = this.owner.length * 2;
     this.owner = grown(this.owner, new Int32Array(size));
     this.ownerCalls = grown(this.ownerCalls, new Int32Array(size));
-    this.load = grown(this.load, new Int32Array(size));
     this.foreign = grown(this.foreign, new Int32Array(size));
     this.remote = grown(this.remote, new Int32Array(size));
     this.watched = grown(this.watched, new Uint8Array(size));
-    this.maxLoad = grown(this.maxLoad, new Int32Array(size));
     this.pool = grown(this.pool, new Int32Array(size).fill(NO_POOL));
-    this.#capacity = grown(this.#capacity, new Int32Array(size));
+    if (this.shared === undefined) {
+      this.load = grown(this.load, new Int32Array(size));
+      this.maxLoad = grown(this.maxLoad, new Int32Array(size));
+      this.#capacity = grown(this.#capacity, new Int32Array(size));
+    }
     this.#rowCapacity = grown(this.#rowCapacity, new Int32Array(size));
     this.#factor = grown(this.#factor, new Float64Array(size));
     this.#named = grown(this.#named, new Uint8Array(size));
   }
-}
-
-/** Identities of destinations begin with a digit, so a pool is nobody's namesake. */
-const POOL_KEY_START = "pool ";
-
-function poolKey(poolName: string): string {
-  return `${POOL_KEY_START}${poolName}`;
-}
-
-/** The pool that a key names, `undefined` for the identity of a destination. */
-export function poolOfKey(ownerKey: string): string | undefined {
-  return ownerKey.startsWith(POOL_KEY_START) ? ownerKey.slice(POOL_KEY_START.length) : undefined;
-}
-
-function grown<T extends Int32Array | Float64Array | Uint8Array>(from: T, to: T): T {
-  to.set(from);
-  return to;
 }

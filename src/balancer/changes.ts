@@ -23,6 +23,11 @@ export class Changes {
     if (at === LAST) this.#lap++;
   }
 
+  /** Notes what others have changed, where there are others. To be called before {@link since}. */
+  collect(): void {
+    // Nobody else changes anything.
+  }
+
   /** Status bits of a row have changed. */
   row(row: number): void {
     this.cell(~row);

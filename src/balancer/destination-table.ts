@@ -1,7 +1,8 @@
 import { CandidateCache, type Candidates } from "./candidates.ts";
-import { type CellTable, poolOfKey } from "./cell-table.ts";
+import type { CellTable } from "./cell-table.ts";
 import type { Destination } from "./destination.ts";
 import { canonicalIp } from "./ip.ts";
+import { poolOfKey } from "./pool-key.ts";
 import { RowPlaces } from "./row-places.ts";
 import type { RowState } from "./selection.ts";
 import { SlotIndexes } from "./slot-index.ts";

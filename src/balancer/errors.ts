@@ -1,5 +1,5 @@
 /** Stable names of what the balancer refuses. */
-export type BalancerErrorCode = "BAD_RESOURCES" | "BAD_DESTINATION" | "DUPLICATE_DESTINATION";
+export type BalancerErrorCode = "BAD_RESOURCES" | "BAD_DESTINATION" | "DUPLICATE_DESTINATION" | "SHARED_TABLE";
 
 /** A failure an operator is expected to read. `code` is stable; `message` may improve. */
 export class BalancerError extends Error {

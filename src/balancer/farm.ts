@@ -4,6 +4,7 @@ import { Capacities } from "./capacities.ts";
 import { type Address, checkRows, type Destination, type DestinationRow, type StatusCause, type TableChange } from "./destination.ts";
 import { isAnyAvailable } from "./pick.ts";
 import { buildTable } from "./reload.ts";
+import { checkSharedRows } from "./shared-rows.ts";
 import {
   CLOSED,
   CLOSED_FAILING_OPEN,
@@ -30,6 +31,7 @@ export class Farm extends Capacities {
    */
   replaceTable(rows: readonly DestinationRow[]): TableChange {
     checkRows(rows);
+    if (this.cells.shared?.isKeeper) checkSharedRows(rows, this.cells, this.cells.shared);
     const { table, change } = buildTable(rows, this.table, this.cells, this.options.indexFrom);
     const availability = new Availability(table, this.options.nowMs === undefined ? undefined : (this.options.maxCallsPerSecond ?? 0));
     table.enabledAt.fill(++this.enablings);

@@ -31,5 +31,6 @@ export {
   parseResources,
   type ResourceSpec,
 } from "./resources.ts";
+export { type CellName, MAX_THREADS, SharedLoads, TABLE_KEEPER } from "./shared-loads.ts";
 export type { DestinationView, ResourceView, SkipReason, TableView } from "./table-view.ts";
 export type { TallyDifference } from "./tally.ts";

@@ -1,5 +1,6 @@
 import type { CallLoad } from "./call-load.ts";
 import { CellTable, NO_POOL } from "./cell-table.ts";
+import type { SharedLoads } from "./shared-loads.ts";
 import { NO_OWNER, Tally, type TallyDifference } from "./tally.ts";
 
 /** A cell whose load is not what the calls hold. */
@@ -26,31 +27,82 @@ export interface LedgerPorts {
  * A lease names the destination's own cell, and counts in the cell of its pool too.
  */
 export class Ledger {
-  readonly cells = new CellTable();
+  readonly cells: CellTable;
   readonly #ports: LedgerPorts;
   /** Calls without a dialog that hold something: requests that a route counted and that have no answer yet. */
   readonly #loose = new Set<CallLoad>();
   #tally: Tally | undefined;
 
-  constructor(ports: LedgerPorts) {
+  /** @param shared where several threads count; absent: nobody else does */
+  constructor(ports: LedgerPorts, shared?: SharedLoads) {
     this.#ports = ports;
+    this.cells = new CellTable(shared);
   }
 
   /** Counts the call once more in a cell. */
   lease(call: CallLoad, cell: number): void {
+    this.#note(call, cell);
+    this.cells.count(cell, 1);
+    const shared = this.cells.pool[cell]!;
+    if (shared !== NO_POOL) this.cells.count(shared, 1);
+  }
+
+  /**
+   * Counts the call in cells of one destination on behalf of its current pick, each if there is room, and all of them or none: other threads count there, too.
+   *
+   * @param ownCells the destination's cells, from `first`, so many as `count`
+   * @param isHeld a share of its pool is all that the destination may have
+   * @returns false when somebody else was quicker
+   */
+  reservePick(call: CallLoad, ownCells: Int32Array, first: number, count: number, isHeld: boolean): boolean {
+    for (let k = first; k < first + count; k++) {
+      if (this.#reserve(ownCells[k]!, isHeld)) continue;
+      for (let done = first; done < k; done++) this.#giveUp(ownCells[done]!);
+      this.cells.changes.cell(this.cells.slotCell(ownCells[k]!)); // what is known of it is old
+      return false;
+    }
+    for (let k = first; k < first + count; k++) {
+      this.#note(call, ownCells[k]!);
+      call.picked.push(ownCells[k]!);
+    }
+    return true;
+  }
+
+  /** First where there may be no room: in the pool. */
+  #reserve(cell: number, isHeld: boolean): boolean {
+    const { changes, pool } = this.cells;
+    const shared = this.cells.shared!;
+    const poolCell = pool[cell]!;
+    if (poolCell === NO_POOL) {
+      if (!shared.reserve(cell)) return false;
+    } else {
+      if (!shared.reserve(poolCell)) return false;
+      if (!isHeld) shared.count(cell, 1);
+      else if (!shared.reserve(cell)) {
+        shared.count(poolCell, -1);
+        return false;
+      }
+      changes.cell(poolCell);
+    }
+    changes.cell(cell);
+    return true;
+  }
+
+  #giveUp(cell: number): void {
+    this.cells.count(cell, -1);
+    const shared = this.cells.pool[cell]!;
+    if (shared !== NO_POOL) this.cells.count(shared, -1);
+  }
+
+  /** The call holds one more unit. */
+  #note(call: CallLoad, cell: number): void {
     call.own();
-    const { changes, load, owner, ownerCalls, pool } = this.cells;
+    const { owner, ownerCalls } = this.cells;
     const isNew = !this.#holds(call, owner[cell]!);
     if (isNew) ownerCalls[owner[cell]!]!++;
     if (this.#tally !== undefined) this.#tally.leased(call, cell, isNew ? owner[cell]! : NO_OWNER);
     if (!call.opened) this.#loose.add(call);
     call.leases.push(cell);
-    load[cell]!++;
-    changes.cell(cell);
-    const shared = pool[cell]!;
-    if (shared === NO_POOL) return;
-    load[shared]!++;
-    changes.cell(shared);
   }
 
   /** Counts the call once more in a cell, on behalf of its current pick. */
@@ -111,7 +163,7 @@ export class Ledger {
     }
     const differences: LoadDifference[] = [];
     for (const [cell, count] of actual) {
-      const counted = this.cells.calls(cell);
+      const counted = this.cells.ownCalls(cell);
       if (counted !== count) differences.push({ cell, counted, actual: count });
     }
     return differences.sort((a, b) => a.cell - b.cell);
@@ -138,12 +190,8 @@ export class Ledger {
 
   /** Counts as the audit has found it. To be called in the same step as {@link endTally}. */
   heal({ resource, number, counted, actual }: TallyDifference): void {
-    const { changes, load, ownerCalls } = this.cells;
-    if (resource === undefined) ownerCalls[number]! += actual - counted;
-    else {
-      load[number]! += actual - counted;
-      changes.cell(number);
-    }
+    if (resource === undefined) this.cells.ownerCalls[number]! += actual - counted;
+    else this.cells.count(number, actual - counted);
   }
 
   #end(call: CallLoad, cell: number): void {
@@ -177,14 +225,13 @@ export class Ledger {
 
   /** On the path of every call, so a cell without a pool costs one more look and no more. */
   #discount(cell: number): void {
-    const { changes, load, pool } = this.cells;
-    const count = load[cell] ?? 0;
+    const { load, pool, shared: loads } = this.cells;
+    const count = (loads === undefined ? load[cell] : loads.own[cell]) ?? 0;
     if (count <= 0) {
       this.#ports.onFault(`Cannot end a lease in cell ${cell}: its load is ${count}`);
       return;
     }
-    load[cell] = count - 1;
-    changes.cell(cell);
+    this.cells.count(cell, -1);
     const shared = pool[cell]!;
     if (shared !== NO_POOL) this.#discount(shared);
   }

@@ -177,6 +177,7 @@ export class SlotIndex {
 
   #catchUp(): void {
     const { changes, places } = this.#state;
+    changes.collect();
     const missed = changes.since(this.#lap, this.#at);
     if (missed === 0) return;
     if (missed >= CHANGES_KEPT || missed >= this.#isOpen.length) {

@@ -1,5 +1,6 @@
 import type { CallLoad } from "./call-load.ts";
-import { type CellTable, NO_POOL, poolOfKey } from "./cell-table.ts";
+import { type CellTable, NO_POOL } from "./cell-table.ts";
+import { poolOfKey } from "./pool-key.ts";
 
 /** Something that is counted otherwise than the calls hold it: a bug, whatever the reason. */
 export interface TallyDifference {
@@ -68,7 +69,7 @@ export class Tally {
 
   /** Every place that is counted otherwise. To be asked in the same step as the last call was counted. */
   differences(): TallyDifference[] {
-    const { load, foreign, remote, pool, owner, ownerCalls, size } = this.#cells;
+    const { load, pool, owner, ownerCalls, size } = this.#cells;
     this.#fit();
     const sums = this.#held.slice();
     for (let cell = 0; cell < size; cell++) {
@@ -79,7 +80,7 @@ export class Tally {
     const owners = new Uint8Array(load.length);
     for (let cell = 0; cell < size; cell++) {
       if (this.#cells.ownerKey(cell) === undefined) continue; // free: the next who gets it begins at 0
-      const counted = load[cell]! - foreign[cell]! - remote[cell]!;
+      const counted = this.#cells.ownCalls(cell);
       if (counted !== sums[cell]!) found.push(this.#describe(cell, cell, this.#cells.resourceName(cell), counted, sums[cell]!));
       const number = owner[cell]!;
       if (owners[number] === 1) continue;

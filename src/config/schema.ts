@@ -59,6 +59,11 @@ const SipSchema = Type.Object(
       0,
       65_535,
     ),
+    udp_system_calls: Type.Enum(["auto", "off"], {
+      description:
+        "How UDP is read and written. `auto`: by direct system calls, where they work (Linux on x64 and arm64, which a start tries out), at about half of the time that a message takes in Node.js; else, and with `off`, by Node.js itself, which the log says at the start. It does the same either way.",
+      default: "auto",
+    }),
     tls: TlsSchema,
     connections: ConnectionsSchema,
     websocket: WebSocketSchema,

@@ -27,15 +27,15 @@ const SLASH = 47;
 /**
  * Looks at the first line of a datagram and at no more than that, so that what is no SIP costs neither a string nor a parser. It lets pass all that the parser
  * might answer, but for a request line beyond {@link MAX_LINE_BYTES}.
+ *
+ * @param start where the datagram begins, and `length` where it ends: it may stand among others
  */
-export function datagramKind(bytes: Uint8Array): DatagramKind {
-  const { length } = bytes;
-  let start = 0;
+export function datagramKind(bytes: Uint8Array, start = 0, length = bytes.length): DatagramKind {
   while (start < length && (bytes[start] === CR || bytes[start] === LF)) start++;
   if (start === length) return DatagramKind.Empty;
   const first = bytes[start]!;
   if (first <= SPACE || first > 126) return DatagramKind.Binary;
-  if (isSipSlash(bytes, start)) return DatagramKind.Response;
+  if (isSipSlash(bytes, start, length)) return DatagramKind.Response;
   const limit = Math.min(length, start + MAX_LINE_BYTES + 2);
   let lf = start;
   while (lf < limit && bytes[lf] !== LF) lf++;
@@ -43,15 +43,16 @@ export function datagramKind(bytes: Uint8Array): DatagramKind {
   let end = lf;
   while (end > start && (bytes[end - 1] === CR || bytes[end - 1] === SPACE || bytes[end - 1] === TAB)) end--;
   let version = end - VERSION_LENGTH;
-  if (version <= start || bytes[version - 1] !== SPACE || !isSipSlash(bytes, version)) {
+  if (version <= start || bytes[version - 1] !== SPACE || !isSipSlash(bytes, version, length)) {
     version = end;
     while (version > start && bytes[version - 1] !== SPACE) version--;
-    if (version === start || !isSipSlash(bytes, version)) return DatagramKind.Text;
+    if (version === start || !isSipSlash(bytes, version, length)) return DatagramKind.Text;
   }
   return DatagramKind.Request;
 }
 
-/** Whether `SIP/` in any case stands there. */
-function isSipSlash(bytes: Uint8Array, at: number): boolean {
+/** Whether `SIP/` in any case stands there, within the datagram that ends at `length`. */
+function isSipSlash(bytes: Uint8Array, at: number, length: number): boolean {
+  if (at + 4 > length) return false;
   return (bytes[at]! & UPPER) === S && (bytes[at + 1]! & UPPER) === 73 && (bytes[at + 2]! & UPPER) === 80 && bytes[at + 3] === SLASH;
 }

@@ -124,8 +124,8 @@ export class Overload implements OverloadGate {
   }
 
   /** Whether a datagram is to be parsed. It costs less than a microsecond, and memory nothing. */
-  admitDatagram(bytes: Uint8Array, address: string): boolean {
-    switch (datagramKind(bytes)) {
+  admitDatagram(bytes: Uint8Array, address: string, start = 0, end = bytes.length): boolean {
+    switch (datagramKind(bytes, start, end)) {
       case DatagramKind.Request:
         return this.admitRequest(address);
       case DatagramKind.Response:

@@ -1,6 +1,8 @@
 import { asRequestUri, DEFAULT_MAX_BREADTH, H, MessageEdit, type SipMessage, type SipRequest, uriScheme } from "../sip/index.ts";
 import { type Endpoint, type Listener, stampVia } from "../transaction/index.ts";
+import { textsFor } from "./listener-texts.ts";
 import { isSecure } from "./next-hop.ts";
+import { quickForward } from "./quick-forward.ts";
 
 /** How a request is changed on its way (RFC 3261 §16.6). */
 export interface ForwardPlan {
@@ -29,6 +31,11 @@ export interface ForwardPlan {
 
 /** Text of the request as it leaves us. */
 export function forwardedRequest(request: SipRequest, source: Endpoint, plan: ForwardPlan): string {
+  return quickForward(request, source, plan) ?? editedRequest(request, source, plan);
+}
+
+/** {@link forwardedRequest}, for any plan and any spelling of a request. */
+export function editedRequest(request: SipRequest, source: Endpoint, plan: ForwardPlan): string {
   const edit = new MessageEdit(request);
   const { target } = plan;
   const uri = asRequestUri(plan.requestUri ?? request.uri);
@@ -63,7 +70,9 @@ export function addLength(edit: MessageEdit, message: SipMessage): void {
 
 /** Our Via for a message to `target`. */
 export function viaValue(target: Endpoint, branch: string): string {
-  return `SIP/2.0/${target.transport.toUpperCase()} ${target.listener.sentByFor(target.address)};branch=${branch}`;
+  const texts = textsFor(target.listener, target.address);
+  if (texts.transport === target.transport) return texts.via + branch;
+  return `SIP/2.0/${target.transport.toUpperCase()} ${texts.sentBy};branch=${branch}`;
 }
 
 /**
@@ -79,13 +88,8 @@ function recordRoute(source: Endpoint, target: Endpoint, did: string, sips: bool
   return `<${inside};lr;did=${did};r2=on>, <${outside};lr;did=${did};r2=on>`;
 }
 
-/** How a URI says a transport: `ws` with TLS or without, as nobody has registered another word (RFC 7118 §5.2.2). */
-export function uriTransport(transport: Endpoint["transport"]): string {
-  return transport === "wss" ? "ws" : transport;
-}
-
 function routeUri(listener: Listener, remoteAddress: string, sips: boolean): string {
-  const host = listener.sentByFor(remoteAddress);
-  if (sips) return listener.transport === "wss" ? `sips:${host};transport=ws` : `sips:${host}`;
-  return listener.transport === "udp" ? `sip:${host}` : `sip:${host};transport=${uriTransport(listener.transport)}`;
+  const { sentBy, routeUri } = textsFor(listener, remoteAddress);
+  if (!sips) return routeUri;
+  return listener.transport === "wss" ? `sips:${sentBy};transport=ws` : `sips:${sentBy}`;
 }

@@ -3,8 +3,8 @@ import { H, type SipRequest, type SipUri, tryParseSipUri } from "../sip/index.ts
 import type { Endpoint } from "../transaction/index.ts";
 import { type ProxyCore, uriPort } from "./core.ts";
 import { callerFlow } from "./flow.ts";
-import { uriTransport } from "./forward.ts";
 import { routeUriOf } from "./inside-request.ts";
+import { uriTransport } from "./listener-texts.ts";
 import { isOwnUri, isStrictRouter, type RoutePlan } from "./loose-route.ts";
 import { type Hops, nextHop, nextHopsInDialog } from "./next-hop.ts";
 import { isGuarded, mayName } from "./target-guard.ts";

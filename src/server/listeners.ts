@@ -7,6 +7,8 @@ import type { Overload } from "../overload/index.ts";
 import type { Endpoint, Listener } from "../transaction/index.ts";
 import { ConnectionListener, type ConnectionListenerOptions, type SipListener } from "../transport/connection-listener.ts";
 import { type ConnectionLimits, ConnectionTable } from "../transport/connection-table.ts";
+import type { DatagramSockets } from "../transport/datagram-socket.ts";
+import { chooseSockets } from "../transport/datagram-sockets.ts";
 import type { LocalAddresses } from "../transport/local-address.ts";
 import type { SipNetwork } from "../transport/network.ts";
 import type { PeerConnection } from "../transport/peer-connection.ts";
@@ -55,6 +57,7 @@ export class Listeners {
   /** By what stands in the configuration. */
   readonly #opened = new Map<string, SipListener>();
   #tls: TlsSockets | undefined;
+  #udp: DatagramSockets | undefined;
   #sweep: NodeJS.Timeout | undefined;
 
   constructor(ports: ListenersPorts) {
@@ -94,7 +97,7 @@ export class Listeners {
   /** The socket of a listener that another process is to have; undefined when there is none. */
   handleOf(configured: string): Socket | Server | undefined {
     const listener = this.#opened.get(configured);
-    if (listener instanceof UdpListener) return listener.socket;
+    if (listener instanceof UdpListener) return listener.handle();
     return listener instanceof ConnectionListener ? listener.server : undefined;
   }
 
@@ -182,12 +185,30 @@ export class Listeners {
     return this.#tls;
   }
 
+  /** One way for all: they share the memory that they read into. */
+  async #datagrams(): Promise<DatagramSockets> {
+    if (this.#udp !== undefined) return this.#udp;
+    const { config, log } = this.#ports;
+    const mode = config.sip.udp_system_calls;
+    const { reason, sockets } = await chooseSockets(mode);
+    if (reason !== undefined) {
+      const isMeant = mode === "off" || process.platform !== "linux";
+      log[isMeant ? "info" : "warn"](
+        { reason },
+        `UDP is read and written by Node.js, not by direct system calls, which take half of the time: ${reason}`,
+      );
+    }
+    this.#udp = sockets;
+    return sockets;
+  }
+
   async #openUdp(address: string, port: number, awaited: ListenerPlace | undefined): Promise<SipListener> {
     const { balancer, config, locals, nowMs, overload, receive } = this.#ports;
+    const sockets = await this.#datagrams();
     const options: UdpListenerOptions = {
-      ...{ address, port, advertised: config.sip.advertised_address, locals, counters: this.#counters, receive },
+      ...{ address, port, sockets, advertised: config.sip.advertised_address, locals, counters: this.#counters, receive },
       peers: { nowMs, isLasting: (peer, peerPort) => balancer.isDestination(peer, peerPort) !== undefined },
-      admit: (bytes, source) => overload.admitDatagram(bytes, source),
+      admit: (bytes, source, start, end) => overload.admitDatagram(bytes, source, start, end),
       fault: (error, action) => this.#fault(error, action),
     };
     return awaited === undefined ? await UdpListener.open(options) : UdpListener.awaiting(awaited, awaited.isShared, options);

@@ -38,6 +38,8 @@ export class Tracing {
   readonly #hep: HepSender | undefined;
   /** Methods that are not copied to it. */
   readonly #skipped: ReadonlySet<string>;
+  /** When the message came whose processing goes on; 0 while none is processed. What is sent meanwhile is as old: asking for the time takes 0.1 µs. */
+  #receivedAtMs = 0;
   /** The packets of one millisecond keep their order by their microseconds, as there is no finer clock of the day. */
   #millisecond = 0;
   #ofMillisecond = 0;
@@ -64,9 +66,15 @@ export class Tracing {
   /** The same receiver, which this one looks over the shoulder of. */
   watching(receive: MessageTap): MessageTap {
     if (!this.#isWanted) return receive;
+    const { wallMs } = this.#ports;
     return (text, source) => {
+      this.#receivedAtMs = wallMs();
       this.#take(text, source, true);
-      receive(text, source);
+      try {
+        receive(text, source);
+      } finally {
+        this.#receivedAtMs = 0;
+      }
     };
   }
 
@@ -96,10 +104,9 @@ export class Tracing {
   /** Whatever becomes of the copy, the message goes its way. */
   #take(text: string, peer: Endpoint, isReceived: boolean): void {
     try {
-      const { locals, wallMs } = this.#ports;
       const { address } = peer.listener;
-      const local = address === "0.0.0.0" || address === "::" ? locals.towards(peer.address) : address;
-      const atMs = wallMs();
+      const local = address === "0.0.0.0" || address === "::" ? this.#ports.locals.towards(peer.address) : address;
+      const atMs = this.#receivedAtMs === 0 ? this.#ports.wallMs() : this.#receivedAtMs;
       this.#ring?.write(text, peer, local, isReceived, atMs);
       if (this.#hep === undefined || (this.#skipped.size > 0 && this.#skipped.has(methodOf(text)))) return;
       this.#copy(this.#hep, text, peer, local, isReceived, Math.trunc(atMs));

@@ -1,19 +1,21 @@
 import type { Via } from "./via.ts";
 
-/** Numbers kept for each header in {@link HeaderIndex.slots}. */
-export const SLOTS_PER_HEADER = 5;
-/** Header id, plus {@link FOLDED} when the value goes over several lines. */
-export const SLOT_ID = 0;
-/** Start of the line, which is the start of the name. */
-export const SLOT_NAME_START = 1;
-export const SLOT_NAME_END = 2;
-/** The value without the white space around it. */
-export const SLOT_VALUE_START = 3;
-export const SLOT_VALUE_END = 4;
+/**
+ * Numbers kept for each header in {@link HeaderIndex.slots}: two and not one for each offset, as a message is kept for as long as its transaction
+ * lingers, half a minute, and each number of each of its headers with it.
+ */
+export const SLOTS_PER_HEADER = 2;
+/** Header id, {@link FOLDED} when the value goes over several lines, and above {@link LINE_START_SHIFT} the start of the line, which is the start of the name. */
+export const SLOT_LINE = 0;
+/** Start of the value without the white space around it, and above {@link VALUE_END_SHIFT} its end, both from the start of the line. */
+export const SLOT_VALUE = 1;
 
-/** Set in the id slot of a header with continuation lines. */
+/** Set in the line slot of a header with continuation lines. */
 export const FOLDED = 0x100;
 export const ID_MASK = 0xff;
+export const LINE_START_SHIFT = 9;
+export const VALUE_START_MASK = 0x3fff;
+export const VALUE_END_SHIFT = 14;
 
 /**
  * Where everything stands in one message: what the single pass of the parser found out. Offsets into `raw`; a position in the header

@@ -16,7 +16,17 @@ export { parseMessage } from "./parse.ts";
 export { REASON_PHRASES, reasonPhrase } from "./reason-phrases.ts";
 export * from "./retry-after.ts";
 export * from "./stream-framer.ts";
-export { isToken } from "./text.ts";
+export { hasLineEnd, isToken, listValueEnd, skipBlank } from "./text.ts";
 export * from "./timestamp.ts";
-export { asRequestUri, parseSipUri, type SipUri, tryParseSipUri, uriParam, uriScheme, uriUser, withoutUriParams } from "./uri.ts";
+export {
+  asRequestUri,
+  isUriText,
+  parseSipUri,
+  type SipUri,
+  tryParseSipUri,
+  uriParam,
+  uriScheme,
+  uriUser,
+  withoutUriParams,
+} from "./uri.ts";
 export { BRANCH_COOKIE, parseVia, type Via, viaParam } from "./via.ts";

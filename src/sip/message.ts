@@ -3,16 +3,16 @@ import {
   FOLDED,
   type HeaderIndex,
   ID_MASK,
-  SLOT_ID,
-  SLOT_NAME_END,
-  SLOT_NAME_START,
-  SLOT_VALUE_END,
-  SLOT_VALUE_START,
+  LINE_START_SHIFT,
+  SLOT_LINE,
+  SLOT_VALUE,
   SLOTS_PER_HEADER,
+  VALUE_END_SHIFT,
+  VALUE_START_MASK,
 } from "./header-index.ts";
 import { H, type HeaderId, headerId } from "./headers.ts";
 import { type NameAddr, parseNameAddr } from "./name-addr.ts";
-import { equalsIgnoreCase, splitList, unfold } from "./text.ts";
+import { equalsIgnoreCase, isClass, splitList, TOKEN_CHAR, unfold } from "./text.ts";
 import type { Via } from "./via.ts";
 
 /**
@@ -39,33 +39,33 @@ export abstract class SipMessage {
   }
 
   headerIdAt(i: number): HeaderId {
-    return (this.#slot(i, SLOT_ID) & ID_MASK) as HeaderId;
+    return (this.#slot(i, SLOT_LINE) & ID_MASK) as HeaderId;
   }
 
   /** Name of a header as the sender spelled it. */
   headerNameAt(i: number): string {
-    return this.raw.slice(this.#slot(i, SLOT_NAME_START), this.#slot(i, SLOT_NAME_END));
+    return this.raw.slice(this.lineStartAt(i), this.#nameEndAt(i));
   }
 
   /** Value of a header on one line, without white space around it. */
   headerValueAt(i: number): string {
-    const value = this.raw.slice(this.#slot(i, SLOT_VALUE_START), this.#slot(i, SLOT_VALUE_END));
-    return (this.#slot(i, SLOT_ID) & FOLDED) === 0 ? value : unfold(value);
+    const value = this.raw.slice(this.valueStartAt(i), this.valueEndAt(i));
+    return (this.#slot(i, SLOT_LINE) & FOLDED) === 0 ? value : unfold(value);
   }
 
   /** Offset in `raw` where the line of header `i` starts; for `headerCount`, where the empty line does. */
   lineStartAt(i: number): number {
-    return i < this.headerCount ? this.#slot(i, SLOT_NAME_START) : this.#index.headersEnd;
+    return i < this.headerCount ? this.#slot(i, SLOT_LINE) >> LINE_START_SHIFT : this.#index.headersEnd;
   }
 
   /** Offset in `raw` where the value of header `i` starts, white space passed. */
   valueStartAt(i: number): number {
-    return this.#slot(i, SLOT_VALUE_START);
+    return (this.#slot(i, SLOT_LINE) >> LINE_START_SHIFT) + (this.#slot(i, SLOT_VALUE) & VALUE_START_MASK);
   }
 
   /** Offset in `raw` behind the value of header `i`, before white space and line end. */
   valueEndAt(i: number): number {
-    return this.#slot(i, SLOT_VALUE_END);
+    return (this.#slot(i, SLOT_LINE) >> LINE_START_SHIFT) + (this.#slot(i, SLOT_VALUE) >> VALUE_END_SHIFT);
   }
 
   /** A line of the head ends in LF alone: it was taken, and what is sent on must not have it (RFC 3261 §7). */
@@ -94,7 +94,7 @@ export abstract class SipMessage {
     if (id !== H.Other) return this.indexOf(id, from);
     const lower = name.toLowerCase();
     for (let i = this.indexOf(H.Other, from); i !== -1; i = this.indexOf(H.Other, i + 1)) {
-      if (equalsIgnoreCase(this.raw, this.#slot(i, SLOT_NAME_START), this.#slot(i, SLOT_NAME_END), lower)) return i;
+      if (equalsIgnoreCase(this.raw, this.lineStartAt(i), this.#nameEndAt(i), lower)) return i;
     }
     return -1;
   }
@@ -173,6 +173,12 @@ export abstract class SipMessage {
   /** Content-Length bytes, or what came behind the headers when that header is absent (RFC 3261 §18.3). */
   get body(): string {
     return this.raw.slice(this.#index.bodyStart, this.#index.bodyEnd);
+  }
+
+  #nameEndAt(i: number): number {
+    let at = this.lineStartAt(i);
+    while (isClass(this.raw, at, TOKEN_CHAR)) at++;
+    return at;
   }
 
   #slot(i: number, slot: number): number {

@@ -1,30 +1,14 @@
 import { CSeqSpan, scanCSeq } from "./cseq.ts";
-import { FOLDED, HeaderIndex, SLOT_ID, SLOT_VALUE_END, SLOT_VALUE_START, SLOTS_PER_HEADER } from "./header-index.ts";
+import { FOLDED, HeaderIndex, LINE_START_SHIFT, SLOTS_PER_HEADER, VALUE_END_SHIFT, VALUE_START_MASK } from "./header-index.ts";
 import { H, type HeaderId, headerIdAsSpelled, headerIdOf, headerName } from "./headers.ts";
 import { MAX_FOLDED_LINES, MAX_HEADERS, MAX_LINE_BYTES, MAX_MAX_FORWARDS, MAX_MESSAGE_BYTES } from "./limits.ts";
 import { type MalformedMessage, SipRequest, SipResponse } from "./message.ts";
 import { knownMethodAt } from "./methods.ts";
 import { NameAddrSpan, scanNameAddr } from "./name-addr.ts";
-import {
-  COLON,
-  COMMA,
-  CR,
-  equalsIgnoreCase,
-  isBlank,
-  isClass,
-  isToken,
-  LF,
-  listValueEnd,
-  SPACE,
-  scanNumber,
-  skipBlank,
-  TAB,
-  TOKEN_CHAR,
-  trimEnd,
-  unfold,
-} from "./text.ts";
+import { parseQuickly } from "./quick-parse.ts";
+import { COLON, CR, equalsIgnoreCase, isBlank, isClass, isToken, LF, SPACE, scanNumber, TAB, TOKEN_CHAR, trimEnd, unfold } from "./text.ts";
 import { isUriText, schemeEnd } from "./uri.ts";
-import { decodeVia, type Via } from "./via.ts";
+import { decodeVia, hasStrayValue, type Via } from "./via.ts";
 
 /** What can be wrong with a message; the first one found is told. */
 interface Fault {
@@ -89,7 +73,15 @@ export function parseMessage(input: string): SipRequest | SipResponse | Malforme
   const tooLarge = input.length - start > MAX_MESSAGE_BYTES;
   const raw = start === 0 && !tooLarge ? input : input.slice(start, start + MAX_MESSAGE_BYTES);
   if (raw.length === 0) return malformed(EMPTY, undefined);
+  return (tooLarge ? undefined : parseQuickly(raw)) ?? parseGenerally(raw, tooLarge);
+}
 
+/**
+ * {@link parseMessage} without its quick form for ordinary messages: the two agree in everything, and this one takes all others.
+ *
+ * @param tooLarge there was more of the message than `raw`, which is not empty and does not start with a line end
+ */
+export function parseGenerally(raw: string, tooLarge = false): SipRequest | SipResponse | MalformedMessage {
   const lf = raw.indexOf("\n");
   const lineEnd = lf > 0 && raw.charCodeAt(lf - 1) === CR ? lf - 1 : lf;
   if (lineEnd === -1) return malformed(NOT_SIP, undefined);
@@ -227,11 +219,8 @@ function scanHeaders(index: HeaderIndex, start: number, fault: Fault | undefined
     while (valueEnd > valueStart && isBlank(raw.charCodeAt(valueEnd - 1))) valueEnd--;
 
     const slot = count * SLOTS_PER_HEADER;
-    scratch[slot] = id | folded;
-    scratch[slot + 1] = lineStart;
-    scratch[slot + 2] = nameEnd;
-    scratch[slot + 3] = valueStart;
-    scratch[slot + 4] = valueEnd;
+    scratch[slot] = id | folded | (lineStart << LINE_START_SHIFT);
+    scratch[slot + 1] = (valueStart - lineStart) | ((valueEnd - lineStart) << VALUE_END_SHIFT);
     if (id !== H.Other && id <= H.ContentLength) fault = noteHeader(index, id, count, fault);
     count++;
   }
@@ -280,8 +269,9 @@ function differs(raw: string, first: number, second: number): boolean {
 }
 
 function scratchValue(raw: string, i: number): string {
-  const slot = i * SLOTS_PER_HEADER;
-  return raw.slice(scratch[slot + SLOT_VALUE_START]!, scratch[slot + SLOT_VALUE_END]!);
+  const line = scratch[i * SLOTS_PER_HEADER]! >> LINE_START_SHIFT;
+  const packed = scratch[i * SLOTS_PER_HEADER + 1]!;
+  return raw.slice(line + (packed & VALUE_START_MASK), line + (packed >> VALUE_END_SHIFT));
 }
 
 /**
@@ -302,10 +292,12 @@ function checkHeaders(index: HeaderIndex, method: string | undefined, fault: Fau
 const value = { text: "", start: 0, end: 0 };
 
 function takeValue(index: HeaderIndex, i: number): void {
-  const slot = i * SLOTS_PER_HEADER;
-  const start = index.slots[slot + SLOT_VALUE_START]!;
-  const end = index.slots[slot + SLOT_VALUE_END]!;
-  if ((index.slots[slot + SLOT_ID]! & FOLDED) === 0) {
+  const packedLine = index.slots[i * SLOTS_PER_HEADER]!;
+  const packedValue = index.slots[i * SLOTS_PER_HEADER + 1]!;
+  const line = packedLine >> LINE_START_SHIFT;
+  const start = line + (packedValue & VALUE_START_MASK);
+  const end = line + (packedValue >> VALUE_END_SHIFT);
+  if ((packedLine & FOLDED) === 0) {
     value.text = index.raw;
     value.start = start;
     value.end = end;
@@ -330,17 +322,6 @@ function decodeAsVersion2(via: string): Via | undefined {
   if (slash === -1 || !equalsIgnoreCase(via, 0, 3, "sip")) return undefined;
   const text = VERSION + via.slice(slash);
   return decodeVia(text, 0, text.length);
-}
-
-/** Whether something that cannot be a Via stands behind a comma: it would be sent back in each answer (RFC 4475 §3.1.2.1). Empty values are passed over. */
-function hasStrayValue(text: string, start: number, end: number): boolean {
-  const comma = text.indexOf(",", start);
-  if (comma === -1 || comma >= end) return false;
-  for (let at = listValueEnd(text, start, end) + 1; at < end; at = listValueEnd(text, at, end) + 1) {
-    const first = skipBlank(text, at, end);
-    if (first < end && text.charCodeAt(first) !== COMMA && !equalsIgnoreCase(text, first, first + 3, "sip")) return true;
-  }
-  return false;
 }
 
 function checkFrom(index: HeaderIndex): Fault | undefined {

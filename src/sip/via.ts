@@ -10,6 +10,7 @@ import {
   isBlank,
   isClass,
   isDigit,
+  listValueEnd,
   OPEN_BRACKET,
   SLASH,
   scanNumber,
@@ -154,6 +155,17 @@ function lowered(text: string, hasUpper: boolean): string {
 function withoutBrackets(address: string): string {
   const wrapped = address.charCodeAt(0) === OPEN_BRACKET && address.charCodeAt(address.length - 1) === CLOSE_BRACKET;
   return wrapped ? address.slice(1, -1) : address;
+}
+
+/** Whether something that cannot be a Via stands behind a comma: it would be sent back in each answer (RFC 4475 §3.1.2.1). Empty values are passed over. */
+export function hasStrayValue(text: string, start: number, end: number): boolean {
+  const comma = text.indexOf(",", start);
+  if (comma === -1 || comma >= end) return false;
+  for (let at = listValueEnd(text, start, end) + 1; at < end; at = listValueEnd(text, at, end) + 1) {
+    const first = skipBlank(text, at, end);
+    if (first < end && text.charCodeAt(first) !== COMMA && !equalsIgnoreCase(text, first, first + 3, "sip")) return true;
+  }
+  return false;
 }
 
 /**

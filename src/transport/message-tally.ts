@@ -53,7 +53,7 @@ export class MessageTally {
   readonly #counts = TRANSPORTS.map(() => new Float64Array(KINDS));
 
   count(text: string, transport: Endpoint["transport"]): void {
-    this.#counts[TRANSPORTS.indexOf(transport)]![kindOf(text)]!++;
+    this.#counts[transport === "udp" ? 0 : TRANSPORTS.indexOf(transport)]![kindOf(text)]!++;
   }
 
   /** Kinds that there were. */

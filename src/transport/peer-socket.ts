@@ -1,6 +1,6 @@
-import type { Socket } from "node:dgram";
-import { REFUSED, type SendOwner } from "../transaction/index.ts";
-import { connectUdpSocket, enlargeBuffers, type Place } from "./udp-socket.ts";
+import { type Endpoint, REFUSED, type SendOwner } from "../transaction/index.ts";
+import type { DatagramHandler, DatagramSocket, DatagramSockets, Place } from "./datagram-socket.ts";
+import type { SourceTable } from "./source-table.ts";
 
 /** Requests of one second that are told of a refusal. The others find out when they are sent again. */
 const MAX_OWNERS = 1_000;
@@ -30,30 +30,32 @@ export const REFUSED_MS = 1_000;
 const REFUSALS = new Set(["ECONNREFUSED", "ENOPROTOOPT", "EHOSTUNREACH", "EHOSTDOWN", "ENETUNREACH", "ENONET", "EACCES"]);
 
 export interface PeerSocketOptions {
+  readonly sockets: DatagramSockets;
+  readonly sources: SourceTable;
   /** Address and port of the listener, a wildcard as such: the system chooses the address that leads to the peer. */
   readonly local: Place;
   readonly peer: Place;
   readonly nowMs: () => number;
-  /** From whomever: strangers come in as well until the socket is connected. */
-  readonly received: (bytes: Buffer, address: string, port: number) => void;
+  /** From whomever: strangers come in as well until the socket is connected. See {@link DatagramHandler}. */
+  readonly received: DatagramHandler["received"];
   /** The peer's host says that nobody listens there, or one on the way that nothing may go there. */
   readonly refused: () => void;
   /** ICMP tells that something sent before did not arrive, which says nothing of the next. */
   readonly lost: () => void;
   /** Something could not be sent here for a reason of our own: it has to go out another way. */
-  readonly unsent: (bytes: Buffer, peer: PeerSocket, owner: SendOwner | undefined, error: NodeJS.ErrnoException) => void;
+  readonly unsent: (text: string, peer: PeerSocket, owner: SendOwner | undefined, error: NodeJS.ErrnoException) => void;
 }
 
 /**
  * A UDP socket on the address and port of a listener that is connected to one peer, so that the system tells of ICMP errors of that peer.
  */
-export class PeerSocket {
+export class PeerSocket implements DatagramHandler {
   readonly address: string;
   readonly port: number;
   /** When something last came or went. */
   usedAtMs: number;
   readonly #options: PeerSocketOptions;
-  #socket: Socket | undefined;
+  #socket: DatagramSocket | undefined;
   /** Who has sent requests here that may be unanswered: in this second, and in the one before. */
   #owners: SendOwner[] = [];
   #olderOwners: SendOwner[] = [];
@@ -67,24 +69,18 @@ export class PeerSocket {
 
   /** @throws NodeJS.ErrnoException with `syscall` "bind" when there can be no further socket; another Error when there is no way to the peer */
   constructor(options: PeerSocketOptions) {
-    const { local, nowMs, peer, received } = options;
+    const { local, nowMs, peer, sockets, sources } = options;
     this.#options = options;
     this.address = peer.address;
     this.port = peer.port;
     this.usedAtMs = nowMs();
     // Until it is connected a socket on the port of the listener gets its share of what strangers send, and all of that is lost when it is closed. So whether
     // it can be connected is tried on another port first.
-    connectUdpSocket({ address: local.address, port: 0 }, peer, false).close();
-    const socket = connectUdpSocket(local, peer, true);
-    socket.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.syscall === "recvmsg") this.#told(error);
-    });
-    socket.on("message", (bytes, source) => {
-      this.#noteSign();
-      received(bytes, source.address, source.port);
-    });
+    void sockets.connect({ address: local.address, port: 0 }, peer, false).close();
+    const socket = sockets.connect(local, peer, true);
+    socket.start(this, sources);
     try {
-      enlargeBuffers(socket);
+      socket.enlargeBuffers();
     } catch {
       // It serves with the usual ones, too.
     }
@@ -92,7 +88,7 @@ export class PeerSocket {
   }
 
   /** @param owner told when the peer's host says that nobody is there, later or never */
-  send(bytes: Buffer, owner: SendOwner | undefined): void {
+  send(text: string, owner: SendOwner | undefined): void {
     const now = this.#options.nowMs();
     this.usedAtMs = now;
     if (owner !== undefined) {
@@ -100,7 +96,28 @@ export class PeerSocket {
       this.#askedAtMs ??= now;
       if (now < this.#refusedUntilMs) this.#tellUnlessHeard([owner], "ECONNREFUSED", SILENCE_MS);
     }
-    this.#transmit(bytes, owner);
+    this.#socket?.sendConnected(text, owner);
+  }
+
+  received(bytes: Buffer, start: number, end: number, source: Endpoint): void {
+    this.#noteSign();
+    this.#options.received(bytes, start, end, source);
+  }
+
+  receiveFailed(error: NodeJS.ErrnoException): void {
+    if (error.syscall === "recvmsg") this.#told(error);
+  }
+
+  /** What ICMP says of something that was sent before keeps the next datagram from being sent, once. It may look like an error of this one. */
+  sendFailed(text: string, owner: SendOwner | undefined, error: NodeJS.ErrnoException, again: NodeJS.ErrnoException | null): void {
+    if (again === null || isRefusalForSure(error)) this.#told(error);
+    if (again === null) return;
+    if (isRefusalForSure(again)) this.#told(again);
+    this.#options.unsent(text, this, owner, again);
+  }
+
+  lost(): void {
+    this.#options.lost();
   }
 
   /**
@@ -109,9 +126,9 @@ export class PeerSocket {
    */
   isMisplaced(): boolean {
     try {
-      const trial = connectUdpSocket({ address: this.#options.local.address, port: 0 }, this, false);
+      const trial = this.#options.sockets.connect({ address: this.#options.local.address, port: 0 }, this, false);
       const { address } = trial.address();
-      trial.close();
+      void trial.close();
       return this.#socket !== undefined && this.#socket.address().address !== address;
     } catch {
       return false; // there is no way at all, or no further socket
@@ -126,23 +143,8 @@ export class PeerSocket {
 
   /** What came and was not read yet is lost. */
   close(): void {
-    this.#socket?.close();
+    void this.#socket?.close();
     this.#socket = undefined;
-  }
-
-  /** @param before what sending it failed with the first time */
-  #transmit(bytes: Buffer, owner: SendOwner | undefined, before?: NodeJS.ErrnoException): void {
-    this.#socket?.send(bytes, (failure) => {
-      const error = failure as NodeJS.ErrnoException | null;
-      // What ICMP says of something that was sent before keeps the next datagram from being sent, once. It may look like an error of this one.
-      if (error === null) {
-        if (before !== undefined && !isRefusalForSure(before)) this.#told(before);
-        return;
-      }
-      if (isRefusalForSure(error)) this.#told(error);
-      if (before === undefined) this.#transmit(bytes, owner, error);
-      else this.#options.unsent(bytes, this, owner, error);
-    });
   }
 
   #noteSign(): void {

@@ -1,4 +1,5 @@
 import type { SendOwner } from "../transaction/index.ts";
+import type { Place } from "./datagram-socket.ts";
 import { PeerSocket, type PeerSocketOptions } from "./peer-socket.ts";
 
 /**
@@ -27,10 +28,10 @@ export interface PeerSocketPorts {
   readonly nowMs: () => number;
 }
 
-export interface PeerSocketsOptions extends PeerSocketPorts, Pick<PeerSocketOptions, "local" | "received"> {
+export interface PeerSocketsOptions extends PeerSocketPorts, Pick<PeerSocketOptions, "local" | "received" | "sockets" | "sources"> {
   readonly counters: { icmp_refused: number; peer_sockets: number; send_errors: number };
   /** Sends from the listener itself. */
-  readonly sendUnconnected: (bytes: Buffer, to: { readonly address: string; readonly port: number }, owner: SendOwner | undefined) => void;
+  readonly sendUnconnected: (text: string, to: Place, owner: SendOwner | undefined) => void;
   readonly fault: (error: unknown, action: string) => void;
   readonly max?: number;
 }
@@ -118,19 +119,19 @@ export class PeerSockets {
   }
 
   #open(address: string, port: number): PeerSocket | undefined {
-    const { counters, fault, local, nowMs, received, sendUnconnected } = this.#options;
+    const { counters, fault, local, nowMs, received, sendUnconnected, sockets, sources } = this.#options;
     try {
       const opened = new PeerSocket({
-        ...{ local, nowMs, received, peer: { address, port } },
+        ...{ local, nowMs, received, sockets, sources, peer: { address, port } },
         refused: () => {
           counters.icmp_refused++;
         },
         lost: () => {
           counters.send_errors++;
         },
-        unsent: (bytes, peer, owner, { code = "" }) => {
+        unsent: (text, peer, owner, { code = "" }) => {
           if (NO_WAY.has(code)) this.#replace(peer);
-          sendUnconnected(bytes, peer, owner);
+          sendUnconnected(text, peer, owner);
         },
       });
       this.#add(opened);

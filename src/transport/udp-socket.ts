@@ -1,71 +1,15 @@
-import { createSocket, type Socket } from "node:dgram";
-import type { LookupOptions } from "node:dns";
 import { readFile } from "node:fs/promises";
 import { endianness } from "node:os";
 import { parseIp } from "../routing/index.ts";
+import type { DatagramSocket, DatagramSockets } from "./datagram-socket.ts";
 
-/** Asked of the kernel for bursts; it may give less. */
-const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
 /** Ports that are tried when any will do: another program may be given the same one between two steps. */
 const MAX_PORTS = 8;
 /** The sockets of one family in this network namespace, bound or connected. */
 const TABLES = { 4: "/proc/net/udp", 6: "/proc/net/udp6" } as const;
 
-/** Addresses only: names are looked up before anything is sent. */
-function noLookup(
-  hostname: string,
-  _options: LookupOptions,
-  callback: (error: NodeJS.ErrnoException | null, address: string, family: number) => void,
-): void {
-  callback(null, hostname, hostname.includes(":") ? 6 : 4);
-}
-
-/**
- * A socket that is not bound yet, for the family of an address. Binding and connecting it ends within the call, as nothing is looked up.
- *
- * @param isShared others of this user that say so, too, may have its address and port (SO_REUSEPORT). SO_REUSEADDR would let in every program of every user.
- */
-export function createUdpSocket(address: string, isShared: boolean): Socket {
-  const isIpv6 = address.includes(":");
-  return createSocket({ type: isIpv6 ? "udp6" : "udp4", ipv6Only: isIpv6, lookup: noLookup, reusePort: isShared });
-}
-
-export interface Place {
-  readonly address: string;
-  readonly port: number;
-}
-
-/**
- * A bound socket that is connected to a peer.
- *
- * @param isShared see {@link createUdpSocket}
- * @throws NodeJS.ErrnoException with `syscall` "bind" when there can be no such socket; another Error when there is no way from `local` to the peer
- */
-export function connectUdpSocket(local: Place, peer: Place, isShared: boolean): Socket {
-  const socket = createUdpSocket(local.address, isShared);
-  let failure: Error | undefined;
-  socket.on("error", (error) => {
-    failure ??= error; // that of connect() comes later
-  });
-  try {
-    socket.bind({ ...local, exclusive: true });
-    if (failure === undefined) socket.connect(peer.port, peer.address);
-    socket.remoteAddress(); // throws when it is not connected
-    return socket;
-  } catch (error) {
-    socket.close();
-    throw failure ?? error;
-  }
-}
-
-/** Makes room for bursts. @throws Error when the system refuses */
-export function enlargeBuffers(socket: Socket): void {
-  socket.setRecvBufferSize(SOCKET_BUFFER_BYTES);
-  socket.setSendBufferSize(SOCKET_BUFFER_BYTES);
-}
-
 export interface ListeningSocket {
-  readonly socket: Socket;
+  readonly socket: DatagramSocket;
   /** Further sockets of this program may be bound to its address and port. */
   readonly isShared: boolean;
 }
@@ -77,46 +21,32 @@ export interface ListeningSocket {
  * @param wantShared bind it so that sockets of peers can be beside it; it is not where the system cannot tell who else is there
  * @throws NodeJS.ErrnoException of the system, `EADDRINUSE` when somebody has the port
  */
-export async function openListeningSocket(address: string, port: number, wantShared: boolean): Promise<ListeningSocket> {
+export async function openListeningSocket(
+  sockets: DatagramSockets,
+  address: string,
+  port: number,
+  wantShared: boolean,
+): Promise<ListeningSocket> {
   for (let left = port === 0 ? MAX_PORTS : 1; ; left--) {
     try {
-      return await openOn(address, port, wantShared);
+      return await openOn(sockets, address, port, wantShared);
     } catch (error) {
       if (left <= 1 || (error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
     }
   }
 }
 
-async function openOn(address: string, port: number, wantShared: boolean): Promise<ListeningSocket> {
-  const alone = await bindSocket(address, port, false);
+async function openOn(sockets: DatagramSockets, address: string, port: number, wantShared: boolean): Promise<ListeningSocket> {
+  const alone = await sockets.bind(address, port, false);
   if (!wantShared || process.platform !== "linux") return { socket: alone, isShared: false };
   const own = alone.address();
-  await closeSocket(alone);
-  const shared = await bindSocket(address, own.port, true);
+  await alone.close();
+  const shared = await sockets.bind(address, own.port, true);
   const count = await socketsOn(own.address, own.port);
   if (count === 1) return { socket: shared, isShared: true };
-  await closeSocket(shared);
-  if (count === undefined) return { socket: await bindSocket(address, own.port, false), isShared: false };
+  await shared.close();
+  if (count === undefined) return { socket: await sockets.bind(address, own.port, false), isShared: false };
   throw Object.assign(new Error(`bind EADDRINUSE ${address}:${own.port}`), { code: "EADDRINUSE" });
-}
-
-/** Binds a socket, whoever else has its address and port when it is to be shared. @throws NodeJS.ErrnoException of the system */
-export function bindSocket(address: string, port: number, isShared: boolean): Promise<Socket> {
-  const socket = createUdpSocket(address, isShared);
-  return new Promise((resolve, reject) => {
-    socket.once("error", (error) => {
-      socket.close();
-      reject(error);
-    });
-    socket.bind({ address, port, exclusive: true }, () => {
-      socket.removeAllListeners("error");
-      resolve(socket);
-    });
-  });
-}
-
-function closeSocket(socket: Socket): Promise<void> {
-  return new Promise((resolve) => socket.close(() => resolve()));
 }
 
 /** How many sockets, ours among them, take what comes to an address and port; undefined when the system does not tell. */

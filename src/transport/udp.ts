@@ -1,8 +1,11 @@
 import type { Socket } from "node:dgram";
 import type { Endpoint, Listener, SendOwner } from "../transaction/index.ts";
+import type { DatagramHandler, DatagramSocket, DatagramSockets, Place } from "./datagram-socket.ts";
 import type { LocalAddresses } from "./local-address.ts";
+import { NodeSockets } from "./node-socket.ts";
 import { type PeerSocketPorts, PeerSockets } from "./peer-sockets.ts";
-import { bindSocket, enlargeBuffers, openListeningSocket, type Place } from "./udp-socket.ts";
+import { SourceTable } from "./source-table.ts";
+import { openListeningSocket } from "./udp-socket.ts";
 
 /** How often sockets of peers are looked at whose time may be over, ms. */
 const SWEEP_MS = 1_000;
@@ -32,8 +35,10 @@ export interface UdpListenerOptions {
   readonly advertised: string | null;
   readonly locals: LocalAddresses;
   readonly counters: TransportCounters;
-  /** Says of each datagram whether it is worth a look; it must be quick. Absent: all are. */
-  readonly admit?: (bytes: Uint8Array, address: string) => boolean;
+  /** What its sockets are made by. Absent: node:dgram. */
+  readonly sockets?: DatagramSockets;
+  /** Says of each datagram, which stands from `start` to before `end`, whether it is worth a look; it must be quick. Absent: all are. */
+  readonly admit?: (bytes: Uint8Array, address: string, start: number, end: number) => boolean;
   /** Which peers get a socket of their own, which tells when nobody listens there. Absent: none. */
   readonly peers?: PeerSocketPorts;
   readonly receive: (text: string, source: Endpoint) => void;
@@ -45,7 +50,7 @@ export interface UdpListenerOptions {
 export type Detour = (text: string, to: Endpoint, owner: SendOwner | undefined) => void;
 
 /** A UDP socket that receives and sends SIP (RFC 3261 §18). */
-export class UdpListener implements Listener {
+export class UdpListener implements Listener, DatagramHandler {
   readonly transport = "udp";
   readonly address: string;
   readonly port: number;
@@ -53,10 +58,12 @@ export class UdpListener implements Listener {
   /** Further sockets of this program may be bound to its address and port. */
   readonly isShared: boolean;
   /** Undefined while another process has it. */
-  #socket: Socket | undefined;
+  #socket: DatagramSocket | undefined;
   /** Sends in place of the socket, which another process has got. */
   #detour: Detour | undefined;
   readonly #options: UdpListenerOptions;
+  readonly #sockets: DatagramSockets;
+  readonly #sources: SourceTable;
   readonly #wildcard: boolean;
   readonly #fixedSentBy: string | undefined;
   readonly #peers: PeerSockets | undefined;
@@ -67,9 +74,10 @@ export class UdpListener implements Listener {
   static async open(options: UdpListenerOptions): Promise<UdpListener> {
     const { address, peers, port } = options;
     try {
-      const { socket, isShared } = await openListeningSocket(address, port, peers !== undefined);
-      const listener = new UdpListener(socket.address(), isShared, options);
-      listener.attach(socket);
+      const sockets = options.sockets ?? new NodeSockets();
+      const { socket, isShared } = await openListeningSocket(sockets, address, port, peers !== undefined);
+      const listener = new UdpListener(socket.address(), isShared, { ...options, sockets });
+      listener.#use(socket);
       return listener;
     } catch (error) {
       const hint = bindHint(error as NodeJS.ErrnoException);
@@ -84,6 +92,7 @@ export class UdpListener implements Listener {
 
   private constructor(bound: Place, isShared: boolean, options: UdpListenerOptions) {
     this.#options = options;
+    this.#sockets = options.sockets ?? new NodeSockets();
     this.family = options.address.includes(":") ? 6 : 4;
     // As the system spells it: an IPv6 address may have been written in many ways.
     this.address = bound.address;
@@ -92,49 +101,50 @@ export class UdpListener implements Listener {
     if (options.advertised !== null) this.#fixedSentBy = withPort(options.advertised, this.port);
     else if (!this.#wildcard) this.#fixedSentBy = `${bracketed(this.address)}:${this.port}`;
     this.isShared = isShared;
+    this.#sources = new SourceTable(this);
     if (options.peers === undefined || !isShared) return;
     const peers = new PeerSockets({
       ...options.peers,
       local: { address: this.address, port: this.port },
       counters: options.counters,
-      received: (bytes, address, port) => this.#received(bytes, address, port),
-      sendUnconnected: (bytes, to, owner) => this.#send(bytes, to, owner),
+      ...{ sockets: this.#sockets, sources: this.#sources },
+      received: (bytes, start, end, source) => this.received(bytes, start, end, source),
+      sendUnconnected: (text, to, owner) => this.#send(text, to, owner),
       fault: options.fault,
     });
     this.#peers = peers;
     this.#sweep = setInterval(() => peers.sweep(), SWEEP_MS).unref();
   }
 
-  /** Receives and sends by this socket, which is bound to its address. */
+  /** Receives and sends by this socket, which is bound to its address and came from another process. */
   attach(socket: Socket): void {
-    const { fault } = this.#options;
     if (this.#closed) {
       socket.close();
       return;
     }
-    this.#socket = socket;
-    socket.on("error", (error) => fault(error, "receive on socket"));
-    socket.on("message", (bytes, peer) => this.#received(bytes, peer.address, peer.port));
+    let adopted: DatagramSocket;
     try {
-      enlargeBuffers(socket);
+      adopted = this.#sockets.adopt(socket);
     } catch (error) {
-      fault(error, "set socket buffer sizes");
+      this.#options.fault(error, "use the socket of the process before by system calls: it is used as Node.js has it");
+      adopted = new NodeSockets().adopt(socket);
     }
+    this.#use(adopted);
   }
 
   /** Binds the socket that it waits for itself. @throws Error that names the address, when it cannot be bound */
   async openAnew(): Promise<void> {
     try {
-      this.attach(await bindSocket(this.address, this.port, this.isShared));
+      this.#use(await this.#sockets.bind(this.address, this.port, this.isShared));
     } catch (error) {
       const hint = bindHint(error as NodeJS.ErrnoException);
       throw new Error(`Cannot listen on udp:${bracketed(this.address)}:${this.port}: ${hint}`, { cause: error });
     }
   }
 
-  /** The socket, for another process that is to have it. Undefined when it is closed. */
-  get socket(): Socket | undefined {
-    return this.#socket;
+  /** The socket, for another process that is to have it. Undefined when it is closed. @throws NodeJS.ErrnoException when there can be none */
+  handle(): Socket | undefined {
+    return this.#socket?.handle();
   }
 
   /** What goes out takes this way from now on, but for what goes to peers that have a socket. */
@@ -144,7 +154,7 @@ export class UdpListener implements Listener {
 
   /** Another process has the socket too: reads no more. What waits in it, and comes to it, is left to that process. */
   release(): void {
-    this.#socket?.close();
+    void this.#socket?.close();
     this.#socket = undefined;
   }
 
@@ -164,11 +174,10 @@ export class UdpListener implements Listener {
       this.#detour(text, to, owner);
       return;
     }
-    const bytes = Buffer.from(text, "latin1");
     counters.sent_messages++;
-    counters.sent_bytes += bytes.length;
-    if (peer === undefined) this.#send(bytes, to, owner);
-    else peer.send(bytes, owner);
+    counters.sent_bytes += text.length;
+    if (peer === undefined) this.#send(text, to, owner);
+    else peer.send(text, owner);
   }
 
   async close(): Promise<void> {
@@ -176,36 +185,58 @@ export class UdpListener implements Listener {
     this.#closed = true;
     clearInterval(this.#sweep);
     this.#peers?.close();
-    const socket = this.#socket;
-    if (socket !== undefined) await new Promise<void>((resolve) => socket.close(() => resolve()));
+    await this.#socket?.close();
   }
 
-  #send(bytes: Buffer, { address, port }: Pick<Endpoint, "address" | "port">, owner: SendOwner | undefined): void {
-    if (this.#closed) return;
-    this.#socket?.send(bytes, port, address, (error) => {
-      if (error === null) return;
-      this.#options.counters.send_errors++;
-      // Behind what waits already: a call that fails again and again must let the others have their turn.
-      if (owner !== undefined) setImmediate(() => owner.transportError(error.message));
-    });
-  }
-
-  #received(bytes: Buffer, address: string, port: number): void {
+  received(bytes: Buffer, start: number, end: number, source: Endpoint): void {
     const { counters, admit, receive, fault } = this.#options;
     counters.received_messages++;
-    counters.received_bytes += bytes.length;
-    if (bytes.length < SHORTEST_MESSAGE_BYTES) {
+    counters.received_bytes += end - start;
+    if (end - start < SHORTEST_MESSAGE_BYTES) {
       counters.keepalives++;
       return;
     }
-    if (admit !== undefined && !admit(bytes, address)) return;
+    if (admit !== undefined && !admit(bytes, source.address, start, end)) return;
     try {
-      receive(bytes.toString("latin1"), { transport: "udp", address, port, listener: this });
+      receive(bytes.toString("latin1", start, end), source);
     } catch (error) {
       // A fault of ours in one message must not cost any other call.
       counters.receive_faults++;
       fault(error, "process received message");
     }
+  }
+
+  receiveFailed(error: NodeJS.ErrnoException): void {
+    this.#options.fault(error, "receive on socket");
+  }
+
+  sendFailed(_text: string, owner: SendOwner | undefined, error: NodeJS.ErrnoException): void {
+    this.#options.counters.send_errors++;
+    // Behind what waits already: a call that fails again and again must let the others have their turn.
+    if (owner !== undefined) setImmediate(() => owner.transportError(error.message));
+  }
+
+  lost(): void {
+    this.#options.counters.send_errors++;
+  }
+
+  #use(socket: DatagramSocket): void {
+    const { fault } = this.#options;
+    if (this.#closed) {
+      void socket.close();
+      return;
+    }
+    this.#socket = socket;
+    socket.start(this, this.#sources);
+    try {
+      socket.enlargeBuffers();
+    } catch (error) {
+      fault(error, "set socket buffer sizes");
+    }
+  }
+
+  #send(text: string, { address, port }: Place, owner: SendOwner | undefined): void {
+    if (!this.#closed) this.#socket?.send(text, address, port, owner);
   }
 }
 

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { LocalAddresses } from "../../src/transport/local-address.ts";
 import { IDLE_MS } from "../../src/transport/peer-sockets.ts";
 import { TransportCounters, UdpListener } from "../../src/transport/udp.ts";
+import { allSockets } from "../support/datagram-sockets.ts";
 import { flood } from "../support/flood.ts";
 import { hasIpv6Loopback, loopbacks } from "../support/loopback.ts";
 import { waitFor } from "../support/net.ts";
@@ -26,14 +27,16 @@ const bindings = [
   ...(hasIpv6Loopback() ? [{ address: "::", from: "::1", known: "::1", unreachable: "::1" }] : []),
 ];
 
+const cases = (await allSockets()).flatMap((form) => bindings.map((binding) => ({ ...form, ...binding })));
+
 describe(`datagrams of strangers from ${SOURCES} ports, while sockets of peers come and go`, () => {
-  for (const { address, from, known, unreachable } of bindings) {
-    it(`all arrive on ${address}`, async () => {
+  for (const { name, sockets, address, from, known, unreachable } of cases) {
+    it(`all arrive on ${address} with ${name}`, async () => {
       const counters = new TransportCounters();
       const clock = { aheadMs: 0 };
       const sources = new Set<number>();
       const listener = await UdpListener.open({
-        ...{ address, port: 0, advertised: null, counters, locals: new LocalAddresses(() => 0) },
+        ...{ address, port: 0, sockets, advertised: null, counters, locals: new LocalAddresses(() => 0) },
         peers: { isLasting: () => true, nowMs: () => performance.now() + clock.aheadMs },
         receive: (_text, source) => sources.add(source.port),
         fault: (error, action) => assert.fail(`${action}: ${String(error)}`),

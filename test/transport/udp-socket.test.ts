@@ -1,23 +1,17 @@
 import assert from "node:assert/strict";
-import { createSocket, type Socket } from "node:dgram";
+import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { afterEach, describe, it } from "node:test";
 import { countSockets, openListeningSocket } from "../../src/transport/udp-socket.ts";
+import { allSockets } from "../support/datagram-sockets.ts";
 import { loopbacks } from "../support/loopback.ts";
 
 const LINUX = process.platform === "linux";
-const open: Socket[] = [];
+const open: { close(): unknown }[] = [];
 
-afterEach(() => {
-  for (const socket of open.splice(0)) socket.close();
+afterEach(async () => {
+  for (const socket of open.splice(0)) await socket.close();
 });
-
-async function listen(address: string, port = 0): Promise<number> {
-  const { socket, isShared } = await openListeningSocket(address, port, true);
-  open.push(socket);
-  assert.equal(isShared, LINUX);
-  return socket.address().port;
-}
 
 async function bindOther(address: string, port: number, how: { reuseAddr?: boolean; reusePort?: boolean }): Promise<number> {
   const socket = createSocket({ type: address.includes(":") ? "udp6" : "udp4", ipv6Only: address.includes(":"), ...how });
@@ -32,51 +26,60 @@ async function bindOther(address: string, port: number, how: { reuseAddr?: boole
   return socket.address().port;
 }
 
-describe("openListeningSocket()", () => {
-  const hows = LINUX ? [{}, { reuseAddr: true }, { reusePort: true }] : [{}];
-  for (const address of loopbacks()) {
-    for (const how of hows) {
-      it(`refuses a port of ${address} that another socket has, bound with ${JSON.stringify(how)}`, async () => {
-        const port = await bindOther(address, 0, how);
+for (const { name, sockets } of await allSockets()) {
+  describe(`openListeningSocket() with ${name}`, () => {
+    async function listen(address: string, port = 0): Promise<number> {
+      const { socket, isShared } = await openListeningSocket(sockets, address, port, true);
+      open.push(socket);
+      assert.equal(isShared, LINUX);
+      return socket.address().port;
+    }
+
+    const hows = LINUX ? [{}, { reuseAddr: true }, { reusePort: true }] : [{}];
+    for (const address of loopbacks()) {
+      for (const how of hows) {
+        it(`refuses a port of ${address} that another socket has, bound with ${JSON.stringify(how)}`, async () => {
+          const port = await bindOther(address, 0, how);
+          await assert.rejects(listen(address, port), { code: "EADDRINUSE" });
+        });
+      }
+      it(`refuses a port of ${address} that another listener has`, async () => {
+        const port = await listen(address);
         await assert.rejects(listen(address, port), { code: "EADDRINUSE" });
       });
     }
-    it(`refuses a port of ${address} that another listener has`, async () => {
-      const port = await listen(address);
-      await assert.rejects(listen(address, port), { code: "EADDRINUSE" });
+
+    it("keeps out others, also those that set SO_REUSEADDR", async () => {
+      const port = await listen("127.0.0.1");
+      for (const address of ["127.0.0.1", "0.0.0.0"]) {
+        for (const how of [{}, { reuseAddr: true }]) await assert.rejects(bindOther(address, port, how), { code: "EADDRINUSE" });
+      }
     });
-  }
 
-  it("keeps out others, also those that set SO_REUSEADDR", async () => {
-    const port = await listen("127.0.0.1");
-    for (const address of ["127.0.0.1", "0.0.0.0"]) {
-      for (const how of [{}, { reuseAddr: true }]) await assert.rejects(bindOther(address, port, how), { code: "EADDRINUSE" });
-    }
-  });
+    it("finds a port of its own for each of many that take any, at the same moment as others", async () => {
+      const others = Promise.all(Array.from({ length: 200 }, () => bindOther("127.0.0.1", 0, {})));
+      const ports = await Promise.all(Array.from({ length: 200 }, () => listen("127.0.0.1")));
+      assert.equal(new Set([...ports, ...(await others)]).size, 400);
+    });
 
-  it("finds a port of its own for each of many that take any, at the same moment as others", async () => {
-    const others = Promise.all(Array.from({ length: 200 }, () => bindOther("127.0.0.1", 0, {})));
-    const ports = await Promise.all(Array.from({ length: 200 }, () => listen("127.0.0.1")));
-    assert.equal(new Set([...ports, ...(await others)]).size, 400);
-  });
+    it("lets one of many that start at the same moment have the port, or none, but never two", async () => {
+      const port = await listen("127.0.0.1");
+      await open.pop()?.close();
+      for (let round = 0; round < 20; round++) {
+        const addresses = Array.from({ length: 6 }, (_, i) => (i % 2 === 0 ? "127.0.0.1" : "0.0.0.0"));
+        const results = await Promise.allSettled(addresses.map((address) => openListeningSocket(sockets, address, port, true)));
+        const winners = results.flatMap((result) => (result.status === "fulfilled" ? [result.value.socket] : []));
+        for (const socket of winners) await socket.close();
+        assert.ok(winners.length <= 1, `${winners.length} listeners share a port`);
+      }
+    });
 
-  it("lets one of many that start at the same moment have the port, or none, but never two", async () => {
-    const port = await listen("127.0.0.1");
-    open.pop()?.close();
-    for (let round = 0; round < 20; round++) {
-      const addresses = Array.from({ length: 6 }, (_, i) => (i % 2 === 0 ? "127.0.0.1" : "0.0.0.0"));
-      const results = await Promise.allSettled(addresses.map((address) => openListeningSocket(address, port, true)));
-      const winners = results.flatMap((result) => (result.status === "fulfilled" ? [result.value.socket] : []));
-      for (const socket of winners) socket.close();
-      assert.ok(winners.length <= 1, `${winners.length} listeners share a port`);
-    }
+    it("leaves other addresses with the same port to others", async () => {
+      const port = await listen("127.0.0.1");
+      assert.equal(await listen("127.0.0.2", port), port);
+    });
   });
-
-  it("leaves other addresses with the same port to others", async () => {
-    const port = await listen("127.0.0.1");
-    assert.equal(await listen("127.0.0.2", port), port);
-  });
-});
+}
 
 describe("countSockets()", () => {
   const v4 = `   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops

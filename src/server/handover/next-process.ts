@@ -345,9 +345,9 @@ export class NextProcess {
   async #giveSockets(wanted: readonly string[]): Promise<void> {
     const { listeners, log, management } = this.#ports;
     for (const name of wanted) {
-      const handle = name === MANAGEMENT ? management.server() : listeners.handleOf(name);
-      if (handle === undefined) continue;
       try {
+        const handle = name === MANAGEMENT ? management.server() : listeners.handleOf(name);
+        if (handle === undefined) continue;
         await this.link.sendHandle({ kind: "handle", name }, handle as SendHandle);
       } catch (error) {
         log.error({ err: error }, `cannot give the socket of ${name} to the next process: what comes there is handed on`);
