@@ -7,8 +7,8 @@ import { BATCH, MAX_TEXT_BYTES, noAddress, type SocketMemory } from "./socket-me
 import type { SourceTable } from "./source-table.ts";
 import * as os from "./system-calls.ts";
 
-/** Batches that are read from one socket before others, and the rest of the program, have their turn. What is left wakes it again. */
-const MAX_ROUNDS = 4;
+/** Attempts to read at a time. One batch, as Node.js has it, then others and the rest of the program have their turn: what is left wakes it again. Errors come before. */
+const MAX_ATTEMPTS = 4;
 /**
  * Datagrams that wait in one socket for room in its send buffer. A burst can fill that for some milliseconds where a network card is slower than this program: to
  * lose them would cost a repetition half a second later, and an ACK for a refusal is repeated by nobody. A second's worth of a link that is too slow is lost.
@@ -185,7 +185,7 @@ export class SystemSocket implements DatagramSocket {
   #read(): void {
     const calls = this.#calls;
     const memory = this.#memory;
-    for (let round = 0; round < MAX_ROUNDS && this.#poll !== undefined; round++) {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS && this.#poll !== undefined; attempt++) {
       const count = calls.recvmmsg(this.#fd, memory.headers, BATCH, os.MSG_DONTWAIT, 0);
       if (count < 0) {
         const errno = calls.errno();
@@ -202,7 +202,7 @@ export class SystemSocket implements DatagramSocket {
           handler.received(memory.bytes, start, start + memory.lengthOf(i), this.#sources!.find(memory.words, at, memory.read));
       }
       for (let i = 0; i < count; i++) memory.rearm(i);
-      if (count < BATCH) return;
+      return;
     }
   }
 }
