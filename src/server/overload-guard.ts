@@ -116,6 +116,7 @@ function overloadSettings(section: Config["overload"]): OverloadSettings {
       banMs: section.remove_latency * 1000,
     },
     load: { maxLagMs: section.max_lag * 1000, maxUtilization: section.max_utilization },
+    maxBacklog: section.max_backlog,
     newCallsPerSecond: section.new_calls_per_second,
     retryAfterS: section.retry_after,
     scanners: section.scanners,

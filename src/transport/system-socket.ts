@@ -39,6 +39,8 @@ export class SystemSocket implements DatagramSocket {
   #waiting: Waiting[] = [];
   #sentUpTo = 0;
   #handle: NodeSocket | undefined;
+  /** When it was read last, more was left. */
+  #hasBacklog = false;
 
   /** @param fd a UDP socket of the family that does not block; it belongs to this object from now on */
   constructor(calls: os.SystemCalls, memory: SocketMemory, family: number, fd: number) {
@@ -171,7 +173,7 @@ export class SystemSocket implements DatagramSocket {
   /** Called by native code, which must get no exception. */
   readonly #woken = (status: number): void => {
     try {
-      this.#read();
+      this.#tellBacklog(this.#read());
       if (this.#waiting.length > 0) this.#sendWaiting();
       // An error that waited, which reading has taken away: libuv has ended the polling.
       if (status < 0) this.#poll?.start(this.#waiting.length > 0 ? READABLE_OR_WRITABLE : READABLE, this.#woken);
@@ -182,14 +184,15 @@ export class SystemSocket implements DatagramSocket {
     setImmediate(nothing);
   };
 
-  #read(): void {
+  /** @returns whether there may be more */
+  #read(): boolean {
     const calls = this.#calls;
     const memory = this.#memory;
     for (let attempt = 0; attempt < MAX_ATTEMPTS && this.#poll !== undefined; attempt++) {
       const count = calls.recvmmsg(this.#fd, memory.headers, BATCH, os.MSG_DONTWAIT, 0);
       if (count < 0) {
         const errno = calls.errno();
-        if (errno === os.EAGAIN || errno === os.EINTR) return;
+        if (errno === os.EAGAIN || errno === os.EINTR) return false;
         this.#handler?.receiveFailed(os.systemError(errno, "recvmsg"));
         continue;
       }
@@ -202,8 +205,15 @@ export class SystemSocket implements DatagramSocket {
           handler.received(memory.bytes, start, start + memory.lengthOf(i), this.#sources!.find(memory.words, at, memory.read));
       }
       for (let i = 0; i < count; i++) memory.rearm(i);
-      return;
+      return count === BATCH;
     }
+    return true;
+  }
+
+  #tellBacklog(isMoreLeft: boolean): void {
+    if (!isMoreLeft && !this.#hasBacklog) return;
+    this.#hasBacklog = isMoreLeft;
+    if (this.#poll !== undefined) this.#handler?.backlog?.(isMoreLeft ? this.#memory.backlogOf(this.#fd) : 0);
   }
 }
 
