@@ -22,6 +22,18 @@ export function takeBytes(raw: string): void {
   buffer[length] = 0;
 }
 
+const encoder = /* @__PURE__ */ new TextEncoder();
+
+/**
+ * Writes any text to {@link MESSAGE_BYTES}, where none of the message that is parsed may be wanted any more: false when it is too long, or not of ASCII, and not
+ * one byte a character there. Texts of the configuration may have any character.
+ */
+export function takeAscii(text: string): boolean {
+  const { written } = encoder.encodeInto(text, buffer);
+  buffer[written] = 0;
+  return written === text.length;
+}
+
 /** The number that `MESSAGE_WORDS.getInt32(at, true)` answers where these four characters stand. */
 export function wordOf(text: string, at = 0): number {
   return text.charCodeAt(at) | (text.charCodeAt(at + 1) << 8) | (text.charCodeAt(at + 2) << 16) | (text.charCodeAt(at + 3) << 24);

@@ -1,5 +1,6 @@
 import { quoted, SipSyntaxError } from "./errors.ts";
 import { nextParam, ParamCursor, paramIs, paramValue } from "./params.ts";
+import { parseNameAddrQuickly } from "./quick-uri.ts";
 import { COMMA, GREATER, isBlank, isClass, LESS, QUOTE, SEMICOLON, skipBlank, skipQuoted, trimEnd, URI_CHAR, unquote } from "./text.ts";
 import { isUriText, schemeEnd } from "./uri.ts";
 
@@ -92,6 +93,11 @@ const parsed = /* @__PURE__ */ new NameAddrSpan();
  * @throws {SipSyntaxError} when it is not well formed; the `*` of a Contact is no name-addr either
  */
 export function parseNameAddr(text: string): NameAddr {
+  return parseNameAddrQuickly(text) ?? parseNameAddrGenerally(text);
+}
+
+/** {@link parseNameAddr} without its quick form: the two agree in everything, and this one takes all. */
+export function parseNameAddrGenerally(text: string): NameAddr {
   let start = 0;
   let end = text.length;
   while (start < end && isBlank(text.charCodeAt(start))) start++;

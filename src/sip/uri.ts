@@ -2,6 +2,7 @@ import { quoted, SipSyntaxError } from "./errors.ts";
 import { HostSpan, scanHost } from "./host.ts";
 import { MAX_PORT } from "./limits.ts";
 import { paramValue } from "./params.ts";
+import { parseUriQuickly } from "./quick-uri.ts";
 import { COLON, equalsIgnoreCase, isClass, QUESTION, SEMICOLON, scanNumber, URI_CHAR } from "./text.ts";
 
 /** A SIP or SIPS URI (RFC 3261 §19.1). Raw parts keep their escapes. */
@@ -33,6 +34,11 @@ export function parseSipUri(text: string): SipUri {
 
 /** {@link parseSipUri}, with undefined for what cannot be parsed. */
 export function tryParseSipUri(text: string): SipUri | undefined {
+  return parseUriQuickly(text) ?? parseUriGenerally(text);
+}
+
+/** {@link tryParseSipUri} without its quick form: the two agree in everything, and this one takes all. */
+export function parseUriGenerally(text: string): SipUri | undefined {
   const end = text.length;
   const colon = text.indexOf(":");
   const secure = colon === 4 && equalsIgnoreCase(text, 0, 4, "sips");
