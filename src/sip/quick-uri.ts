@@ -1,8 +1,7 @@
+import type { NameAddr, SipUri } from "./address.ts";
 import { MAX_HOST_BYTES, MAX_PORT } from "./limits.ts";
-import { MESSAGE_BYTES, MESSAGE_WORDS, takeAscii, wordOf } from "./message-bytes.ts";
-import type { NameAddr } from "./name-addr.ts";
+import { MESSAGE_BYTES, MESSAGE_WORDS, takeBytes, wordOf } from "./message-bytes.ts";
 import { AT, CLASS, COLON, COMMA, GREATER, HOST_CHAR, LESS, SEMICOLON, URI_CHAR } from "./text.ts";
-import type { SipUri } from "./uri.ts";
 
 const bytes = MESSAGE_BYTES;
 const words = MESSAGE_WORDS;
@@ -17,7 +16,7 @@ const QUESTION = 0x3f;
  * general parser is to be asked; of what is taken here that one makes the same. Must not be called while a message is parsed: it writes over its bytes.
  */
 export function parseUriQuickly(text: string): SipUri | undefined {
-  if (!takeAscii(text) || words.getInt32(0, true) !== SIP) return undefined;
+  if (!takeBytes(text) || words.getInt32(0, true) !== SIP) return undefined;
   let at = 4;
   let user: string | undefined;
   const atSign = text.indexOf("@");
@@ -58,7 +57,7 @@ export function parseUriQuickly(text: string): SipUri | undefined {
  * As of {@link parseUriQuickly}, undefined for any other.
  */
 export function parseNameAddrQuickly(text: string): NameAddr | undefined {
-  if (!takeAscii(text)) return undefined;
+  if (!takeBytes(text)) return undefined;
   const { length } = text;
   if (bytes[0] === LESS) {
     if (words.getInt32(1, true) !== SIP) return undefined;
