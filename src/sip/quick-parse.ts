@@ -48,7 +48,7 @@ const cseqSpan = /* @__PURE__ */ new CSeqSpan();
 const found = { number: 0, valueStart: 0, valueEnd: 0, next: 0 };
 
 /**
- * The message when it is an ordinary, well-formed one: a method that is known, CRLF line ends, no folded lines, none of the headers twice that may
+ * The message when it is an ordinary, well-formed one: of ASCII, a method that is known, CRLF line ends, no folded lines, none of the headers twice that may
  * stand once only. Undefined for any other, of which the general parser of parse.ts makes a message, too, or tells what is wrong with it; of what is
  * taken here that one makes the same. Costs half to a third of it, as each character is looked at once at most, and those of most values by searches for
  * the end of the line only.
@@ -56,7 +56,7 @@ const found = { number: 0, valueStart: 0, valueEnd: 0, next: 0 };
  * @param raw no longer than `MAX_MESSAGE_BYTES`
  */
 export function parseQuickly(raw: string): SipRequest | SipResponse | undefined {
-  takeBytes(raw);
+  if (!takeBytes(raw)) return undefined;
   switch (words.getInt32(0, true)) {
     case SIP_SLASH:
       return words.getInt32(4, true) === VERSION_SPACE ? quickResponse(raw) : undefined;

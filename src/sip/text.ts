@@ -160,6 +160,11 @@ export function listValueEnd(text: string, start: number, end: number): number {
 /** Adds each value of a comma-separated list to `into`, trimmed; empty ones are passed over. */
 export function splitList(text: string, into: string[]): string[] {
   const end = text.length;
+  if (!text.includes(",")) {
+    const start = skipBlank(text, 0, end);
+    if (start < end) into.push(text.slice(start, trimEnd(text, start, end)));
+    return into;
+  }
   for (let at = 0; at < end; ) {
     const stop = listValueEnd(text, at, end);
     const start = skipBlank(text, at, stop);
