@@ -144,6 +144,13 @@ export class Branch extends Timer implements ClientUser, TimerOwner {
     if (this.#transaction.state === State.Proceeding) this.#sendCancel();
   }
 
+  /** Nothing is left to be done but to pass on further 2xx, which goes to `user` from now on. False when its transaction is over: they come by `lateAnswer`. */
+  leaveTo(user: ClientUser): boolean {
+    if (this.#transaction.state !== State.Accepted) return false;
+    this.#transaction.user = user;
+    return true;
+  }
+
   /** An answer to a branch whose transaction timed out: it would leave a call that nobody knows of. */
   lateAnswer(response: SipResponse): void {
     this.#core.counters.late_answers++;

@@ -3,6 +3,7 @@ import { type Dialog, DialogState } from "../dialog/index.ts";
 import { reasonPhrase, type SipRequest, type SipResponse } from "../sip/index.ts";
 import type { Endpoint, ServerTransaction } from "../transaction/index.ts";
 import { admit, CLOSED_RETRY_AFTER_S } from "./admission.ts";
+import { leaveAnswered } from "./answered-invite.ts";
 import { Branch } from "./branch.ts";
 import { loopFingerprint, makeBranch } from "./branch-id.ts";
 import type { ProxyCore } from "./core.ts";
@@ -219,8 +220,8 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
     this.#decide("failure");
   }
 
-  protected override settled(): void {
-    if (this.core.router.forgetsCalls) this.transaction.forgetRequest();
+  protected override settled(branch: Branch): void {
+    if (this.dialog !== undefined) leaveAnswered(this.core, this.transaction, this.dialog, branch, this.cancelled);
   }
 
   protected override onRejected(): void {
@@ -358,19 +359,9 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
       this.dialog.guard = this.guard === core.router.guard ? undefined : this.guard; // that one applies anyway
       core.dialogs.changed(this.dialog);
     }
-    const sent = {
-      method: request.method,
-      text,
-      branch,
-      target,
-      destination,
-      counted: core.dispatcher?.countedOn(this.load),
-      cells,
-      outcome,
-      hasNext,
-      answerWithinMs,
-    };
+    const counted = core.dispatcher?.countedOn(this.load);
     this.attempts++;
+    const sent = { method: request.method, text, branch, target, destination, counted, cells, outcome, hasNext, answerWithinMs };
     return new Branch(core, this, sent);
   }
 

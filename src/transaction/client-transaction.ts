@@ -43,7 +43,7 @@ export class ClientTransaction extends Timer implements TimerOwner, SendOwner {
   readonly target: Endpoint;
   state: State;
   readonly #layer: TransactionLayer;
-  #user: ClientUser;
+  user: ClientUser;
   #text: string;
   /** Text of the ACK for a non-2xx, repeated for each copy of the response. */
   #ack = "";
@@ -57,7 +57,7 @@ export class ClientTransaction extends Timer implements TimerOwner, SendOwner {
   constructor(layer: TransactionLayer, request: ClientRequest, user: ClientUser) {
     super(undefined, ANSWER, 0);
     this.#layer = layer;
-    this.#user = user;
+    this.user = user;
     this.method = request.method;
     this.branch = request.branch;
     this.target = request.target;
@@ -114,10 +114,10 @@ export class ClientTransaction extends Timer implements TimerOwner, SendOwner {
     if (step & Act.SendAck && response !== undefined) this.#sendAck(response);
     if (step & Act.StartLinger) this.#startLinger();
     if (this.state === State.Terminated && before !== State.Terminated) this.#terminate();
-    if (step & Act.Pass && response !== undefined) this.#user.response(this, response);
-    if (step & Act.ReportTimeout) this.#user.timeout(this);
-    if (step & Act.ReportTransportError) this.#user.transportError(this, reason);
-    if (this.state >= State.Completed) this.#user = NOBODY; // only a 2xx may be followed by what is to be told
+    if (step & Act.Pass && response !== undefined) this.user.response(this, response);
+    if (step & Act.ReportTimeout) this.user.timeout(this);
+    if (step & Act.ReportTransportError) this.user.transportError(this, reason);
+    if (this.state >= State.Completed) this.user = NOBODY; // only a 2xx may be followed by what is to be told
   }
 
   /**
