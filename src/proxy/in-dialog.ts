@@ -252,6 +252,7 @@ export class InDialogContext extends ResponseContext {
       this.reject(513, "Message Too Large");
       return;
     }
+    this.attempts++;
     this.branch = new Branch(core, this, {
       method: request.method,
       text,
@@ -286,6 +287,13 @@ export class InDialogContext extends ResponseContext {
     this.core.dialogs.byeOver(this.#match.dialog);
     this.#settle();
     this.#endElsewhere();
+  }
+
+  /** Only an INVITE may be answered again: what refreshes the targets needs it. */
+  protected override settled(): void {
+    if (this.transaction.method === "INVITE") return;
+    this.transaction.forgetRequest();
+    this.transaction.user = undefined;
   }
 
   protected override onOrphan(): void {

@@ -219,6 +219,10 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
     this.#decide("failure");
   }
 
+  protected override settled(): void {
+    if (this.core.router.forgetsCalls) this.transaction.forgetRequest();
+  }
+
   protected override onRejected(): void {
     this.#end(this.cancelled ? "Cancelled" : "Rejected");
     this.core.router.rejected?.(this);
@@ -366,6 +370,7 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
       hasNext,
       answerWithinMs,
     };
+    this.attempts++;
     return new Branch(core, this, sent);
   }
 

@@ -31,3 +31,4 @@ export {
 } from "./uri.ts";
 export { BRANCH_COOKIE, parseVia, type Via, viaParam } from "./via.ts";
 export * from "./via-mark.ts";
+export { withoutTopVia } from "./without-top-via.ts";
