@@ -1,10 +1,10 @@
 import { CallLoad, ownText } from "../balancer/index.ts";
-import { H, type SipMessage, type SipRequest, type SipResponse } from "../sip/index.ts";
+import type { SipMessage, SipRequest, SipResponse } from "../sip/index.ts";
 import type { Endpoint, TimerOwner } from "../transaction/index.ts";
 import type { CountedPeers, Pings } from "./attached.ts";
 import { REINVITE_PINGS } from "./flags.ts";
-import { type CalleeLeg, type Direction, Leg, MAX_LEGS, MAX_ROUTE_SET, NO_ROUTES, ownTexts } from "./leg.ts";
-import { contactUri, type DialogOrigin } from "./origin.ts";
+import { type CalleeLeg, calleeRoutesOf, type Direction, Leg, MAX_LEGS, NO_ROUTES, ownTexts } from "./leg.ts";
+import { contactUri, type DialogOrigin, saysContact } from "./origin.ts";
 import { PassingState } from "./passing-state.ts";
 import { sessionOf } from "./session-timer.ts";
 import { partAsJson, partOf, type TextPart, textOf } from "./text-part.ts";
@@ -297,15 +297,15 @@ export class Dialog extends PassingState implements TimerOwner {
     const leg = this.findLeg(tag);
     if (leg === undefined) {
       if (!this.#makeRoomFor(state)) return undefined;
-      const added = new Leg({ tag, contact: contactUri(response), routeSet: this.#calleeRoutes(response), cseq: 0, state });
+      const added = new Leg({ tag, contact: contactUri(response), routeSet: calleeRoutesOf(response, this.did), cseq: 0, state });
       this.#addLeg(added);
       return added;
     }
     if (state === "early" && leg.state === "early") leg.contact = contactUri(response) || leg.contact;
     if (state === "confirmed" && leg.state !== "confirmed") {
       if (leg.state === "early") leg.state = "confirmed";
-      leg.contact = contactUri(response) || leg.contact;
-      leg.routeSet = this.#calleeRoutes(response);
+      if (!saysContact(response, leg.contact)) leg.contact = contactUri(response) || leg.contact;
+      leg.routeSet = calleeRoutesOf(response, this.did);
     }
     return leg;
   }
@@ -364,7 +364,8 @@ export class Dialog extends PassingState implements TimerOwner {
   }
 
   #addLeg(leg: Leg): void {
-    this.#setLegs(this.legs.concat(leg)); // a list that grows makes room for seventeen
+    if (this.#legs === NO_LEGS) this.#legs = leg;
+    else this.#setLegs(this.legs.concat(leg)); // a list that grows makes room for seventeen
   }
 
   /** An answer is worth more than the tags of forks that only rang, or that were invented. */
@@ -380,16 +381,6 @@ export class Dialog extends PassingState implements TimerOwner {
     if (this.findLeg(tag) !== undefined) return true;
     // Before the 2xx a fork may speak whose 1xx was lost; afterwards only the tags that we saw are of this call.
     return this.state < DialogState.ConfirmedNoAck || (this.legs.length >= MAX_LEGS && this.legs.every((leg) => leg.state === "confirmed"));
-  }
-
-  /** Record-Routes before ours came from hops behind us; the nearest is the last of them (RFC 3261 §12.1.2). */
-  #calleeRoutes(response: SipResponse): readonly string[] {
-    if (response.indexOf(H.RecordRoute) === -1) return NO_ROUTES;
-    const routes = response.list(H.RecordRoute);
-    const mark = `did=${this.did}`;
-    const ours = routes.findIndex((route) => route.includes(mark));
-    if (ours <= 0) return NO_ROUTES;
-    return ownTexts(routes.slice(0, ours).reverse().slice(0, MAX_ROUTE_SET));
   }
 }
 
