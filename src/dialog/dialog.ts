@@ -7,7 +7,7 @@ import { type CalleeLeg, type Direction, Leg, MAX_LEGS, MAX_ROUTE_SET, NO_ROUTES
 import { contactUri, type DialogOrigin } from "./origin.ts";
 import { PassingState } from "./passing-state.ts";
 import { sessionOf } from "./session-timer.ts";
-import { partOf, type TextPart, textOf } from "./text-part.ts";
+import { partAsJson, partOf, type TextPart, textOf } from "./text-part.ts";
 
 /** States as the OpenSIPS dialog module numbers them (`dlg_hash.h`). */
 export const DialogState = { Unconfirmed: 1, Early: 2, ConfirmedNoAck: 3, Confirmed: 4, Deleted: 5 } as const;
@@ -172,6 +172,11 @@ export class Dialog extends PassingState implements TimerOwner {
     return textOf(this.#toUri, this.#texts, this.#fromLength);
   }
 
+  /** Where the caller's URI, its tag and the callee's URI stand in the two values, as JSON, with commas between them, for a record of the call. */
+  get partsAsJson(): string {
+    return `${partAsJson(this.#fromUri)},${partAsJson(this.#fromTag)},${partAsJson(this.#toUri)}`;
+  }
+
   get callerContact(): string {
     return this.#texts.slice(this.#valuesLength, this.#valuesLength + this.#contactLength);
   }
@@ -189,6 +194,13 @@ export class Dialog extends PassingState implements TimerOwner {
 
   set inviteBranch(branch: string) {
     if (branch !== this.inviteBranch) this.#texts = ownText(this.#texts.slice(0, this.#valuesLength + this.#contactLength), branch);
+  }
+
+  /** How long the texts are that its tags are a part of; of a call with several callees, more than anything. */
+  get textChars(): number {
+    const legs = this.#legs;
+    if (legs instanceof Leg) return this.#texts.length + legs.textChars;
+    return legs.length === 0 ? this.#texts.length : Number.POSITIVE_INFINITY;
   }
 
   get #valuesLength(): number {

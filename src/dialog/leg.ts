@@ -54,6 +54,11 @@ export class Leg implements CalleeLeg {
     return this.#texts.slice(0, this.#tagLength);
   }
 
+  /** How long the text is that the tag is a part of. */
+  get textChars(): number {
+    return this.#texts.length;
+  }
+
   hasTag(tag: string): boolean {
     return tag.length === this.#tagLength && this.#texts.startsWith(tag);
   }

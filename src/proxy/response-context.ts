@@ -1,5 +1,5 @@
 import type { Dialog } from "../dialog/index.ts";
-import { H, MessageEdit, reasonPhrase, type SipRequest, type SipResponse } from "../sip/index.ts";
+import { H, MessageEdit, reasonPhrase, type SipRequest, type SipResponse, withoutTopVia } from "../sip/index.ts";
 import { type ServerTransaction, type ServerUser, stampedVia } from "../transaction/index.ts";
 import type { Branch, BranchOwner } from "./branch.ts";
 import type { ProxyCore } from "./core.ts";
@@ -24,16 +24,18 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
   protected readonly core: ProxyCore;
   protected readonly transaction: ServerTransaction;
   /** The branch that is waited for. */
-  protected branch: Branch | undefined;
+  protected branch: Branch | undefined = undefined;
   /** Others that are waited for at the same time; absent when there are none. */
-  #forks: Set<Branch> | undefined;
+  #forks: Set<Branch> | undefined = undefined;
   /** Status of the final response that went to the caller, or of the one that was kept back on purpose; 0 before. */
   finalStatus = 0;
   /** Its caller can be answered no more. */
   #isDeserted = false;
-  #best: SipResponse | undefined;
+  #best: SipResponse | undefined = undefined;
   #bestStatus = 0;
-  #challenged: SipResponse[] | undefined;
+  #challenged: SipResponse[] | undefined = undefined;
+  /** Branches that there have been. */
+  protected attempts = 0;
 
   constructor(core: ProxyCore, transaction: ServerTransaction) {
     this.core = core;
@@ -75,10 +77,16 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
     this.onSuccess(branch, response);
     if (this.cancelled) this.cancelledLate();
     if (this.finalStatus === 0) this.core.counters.requests_2xx++;
+    const isFirst = this.finalStatus === 0;
     this.finalStatus = response.status;
     this.#forgetOthers();
     this.#forward(response);
+    // Whoever has sent the other Vias back sends them back again: they need not be known for what comes late.
+    if (isFirst && this.attempts === 1 && hasNextVia(response)) this.settled();
   }
+
+  /** The only branch was answered 2xx, which went to the caller: the place to let go of what is needed no more, as transactions stay for 32 s. */
+  protected abstract settled(): void;
 
   branchFailure(branch: Branch, response: SipResponse | undefined, cause: FailureCause): void {
     if (!this.#isAwaited(branch)) return;
@@ -232,12 +240,23 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
   }
 
   #forward(response: SipResponse): void {
+    const { status } = response;
+    const isPlain =
+      this.transaction.source.transport === "udp" && !isChallenge(status) && response.indexOf(H.Via, response.indexOf(H.Via) + 1) !== -1;
+    if (!isPlain && !this.transaction.hasRequest && !hasNextVia(response)) {
+      this.core.counters.drop_replies++; // nobody knows any more where it is to go
+      return;
+    }
     this.core.counters.fwd_replies++;
+    this.transaction.respond(status, (isPlain ? withoutTopVia(response) : undefined) ?? this.#edited(response));
+  }
+
+  #edited(response: SipResponse): string {
     const edit = new MessageEdit(response).removeTopVia();
     if (isChallenge(response.status)) addChallenges(edit, response, this.#challenged ?? []);
     if (this.transaction.source.transport !== "udp") addLength(edit, response);
     if (!hasNextVia(response)) restoreVias(edit, this.transaction);
-    this.transaction.respond(response.status, edit.toString());
+    return edit.toString();
   }
 
   #count(status: number): void {

@@ -30,3 +30,4 @@ export {
   withoutUriParams,
 } from "./uri.ts";
 export { BRANCH_COOKIE, parseVia, type Via, viaParam } from "./via.ts";
+export { withoutTopVia } from "./without-top-via.ts";

@@ -207,7 +207,10 @@ export class SystemSocket implements DatagramSocket {
   }
 }
 
-/** UDP sockets on direct system calls: half of the time that those of node:dgram take. One for each thread. */
+/**
+ * UDP sockets on direct system calls: half of the time that those of node:dgram take. One for each thread, which closes its sockets before it ends: koffi 3.3
+ * ends the whole process when `Worker.terminate()` comes while a socket calls back.
+ */
 export class SystemSockets implements DatagramSockets {
   readonly #calls: os.SystemCalls;
   readonly #memory: SocketMemory;
