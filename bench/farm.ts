@@ -221,6 +221,7 @@ export function createFarm({
     const way = ways.get(i);
     if (way === undefined) throw new Error(`Cannot end call ${i}: it has not begun`);
     ways.delete(i);
+    toDestination.length = 0;
     receive(
       `BYE sip:${way.to.address}:5080 SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bK-b${i};rport\r\n${insideOf(i, way.route)}\r\nCSeq: 2 BYE\r\nContent-Length: 0\r\n\r\n`,
       caller,
