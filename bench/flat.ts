@@ -1,5 +1,5 @@
 /**
- * Whether a call costs the same whatever there is beside it, and whether a day of traffic leaves anything: `npm run bench:flat -- [--day CALLS]`.
+ * Whether a call costs the same whatever there is beside it, and whether a day of traffic leaves anything: `npm run bench:flat -- [--day CALLS] [--only ongoing|destinations|day]`.
  *
  * In memory, without sockets, with the ring of messages, explanations and events as by default; calls are written down nowhere. Told are the processor time of a
  * call beside 100, 10,000, 50,000 and again 100 ongoing ones, the heap that each of those takes (what the simulated peers remember of it is part of that),
@@ -128,9 +128,10 @@ async function day(calls: number): Promise<boolean> {
   return after - before < MAX_GROWTH_BYTES;
 }
 
-const { values } = parseArgs({ options: { day: { type: "string" } } });
+const { values } = parseArgs({ options: { day: { type: "string" }, only: { type: "string" } } });
 const dayCalls = Number(values.day ?? "500000");
 if (!Number.isInteger(dayCalls) || dayCalls < 1_000) throw new Error(`Cannot use --day "${values.day}": want a whole number from 1000`);
-await besideOngoing();
-await besideDestinations();
-process.exitCode = (await day(dayCalls)) ? 0 : 1;
+const only = values.only;
+if (only === undefined || only === "ongoing") await besideOngoing();
+if (only === undefined || only === "destinations") await besideDestinations();
+if (only === undefined || only === "day") process.exitCode = (await day(dayCalls)) ? 0 : 1;
