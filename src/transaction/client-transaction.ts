@@ -86,11 +86,12 @@ export class ClientTransaction extends Timer implements TimerOwner, SendOwner {
     } else this.#apply(On.TransportError, undefined, reason);
   }
 
-  timerFired(kind: number, nowMs: number): void {
+  timerFired(kind: number): void {
     if (kind === LINGER) {
       this.#apply(On.Linger);
       return;
     }
+    const nowMs = this.#layer.nowMs();
     if (nowMs >= this.#retransmitAtMs) this.#apply(On.Retransmit);
     if (nowMs >= this.#timeoutAtMs) this.#apply(On.Timeout);
     else if (!this.isPending) this.#await();
