@@ -374,12 +374,7 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
   /** The router sees a response pass. */
   #observe(response: SipResponse): void {
     if (this.dialog !== undefined) this.core.measures?.observe(this, response);
-    const { status, response: before } = this;
-    this.status = response.status;
-    this.response = response;
     runReply(this.core, this, response);
-    this.status = status;
-    this.response = before;
   }
 
   /** The call is over for the balancer: its leases go back, exactly once. */
