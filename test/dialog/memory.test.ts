@@ -13,7 +13,7 @@ const REST_MS = 70_000;
 const MAX_BYTES = 1_100;
 /** More for a call whose parties are pinged. */
 /** Of making and ending all calls. */
-const ROUNDS = 4;
+const ROUNDS = 6;
 const MAX_PING_BYTES = 900;
 /** More while its transactions last, for 32 s. Measured: 3,000. */
 const MAX_TRANSACTION_BYTES = 4_000;
