@@ -4,7 +4,7 @@ import type { Config } from "../config/index.ts";
 import { type Dialog, type DialogState, EVERYBODY, type PingOutage } from "../dialog/index.ts";
 import { EventBus, EventStream, Webhook } from "../events/index.ts";
 import { ALERT_CHECK_MS, type BreakerChange, type DrainChange, explain, type GroupAlert, GroupAlerts, whatIf } from "../health/index.ts";
-import { type AuditDifference, type AuditEntry, type ManagementPorts, type RedisState } from "../management/index.ts";
+import type { AuditDifference, AuditEntry, ManagementPorts, RedisState } from "../management/index.ts";
 import { logAlert } from "../observability/alert-log.ts";
 import type { BanChange, OverloadChange } from "../overload/index.ts";
 import type { Log } from "../proxy/index.ts";

@@ -6,7 +6,7 @@ import type { Endpoint } from "../transaction/index.ts";
 /** Endpoints as JSON: those of calls that are up are shared by many. */
 const ENDPOINTS = new WeakMap<Endpoint, string>();
 /** What JSON has in another form, and more: surrogates may be well-formed. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: those are what JSON escapes
+
 const ESCAPED = /["\\\u0000-\u001f\ud800-\udfff]/;
 
 /**

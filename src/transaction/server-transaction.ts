@@ -176,6 +176,7 @@ export class ServerTransaction extends Timer implements TimerOwner, ConnectionWa
       this.#layer.counters.retransmitted_responses++;
       this.#layer.wire.send(this.#last, this.#target);
     }
+    if (this.state !== stateOf(step)) return; // what was sent was answered within the call: the timers are those of the later state
     if (step & Act.StopRetransmit) this.#retransmit = this.#layer.stopTimer(this.#retransmit);
     if (step & Act.StopTimeout) this.#layer.stopTimer(this);
     if (step & Act.StartRetransmit) this.#startRetransmit(T1_MS);
