@@ -82,7 +82,8 @@ async function compare(options: FarmOptions): Promise<{ extraMicroseconds: numbe
   return { extraMicroseconds, share: extraMicroseconds / middle(inside) };
 }
 
-function middle(values: readonly number[]): number {
+/** The one in the middle. */
+export function middle(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 }
 
@@ -90,7 +91,7 @@ function middle(values: readonly number[]): number {
  * Processor time a call, as on a shared machine the clock tells of others, too; collections of garbage that fall into it are part of it. What is spent
  * inside the proxy is that time in proportion to the clock: asking for processor time at each message would take longer than the message.
  */
-async function timed(farm: Farm, first: number, count: number): Promise<{ microseconds: number; insideMicroseconds: number }> {
+export async function timed(farm: Farm, first: number, count: number): Promise<{ microseconds: number; insideMicroseconds: number }> {
   farm.insideMs = 0;
   const startMs = performance.now();
   const before = process.cpuUsage();

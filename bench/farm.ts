@@ -13,6 +13,7 @@ import { type Endpoint, type Listener, TimerWheel, TransactionLayer, type Wire }
 import { below, RandomTokens } from "../src/transport/chance.ts";
 
 const DESTINATIONS = 10;
+const DESTINATIONS_A_NET = 250;
 /** Calls end by BYE at once, but their transactions linger: simulated time goes on so that these end too. */
 export const CALLS_A_SECOND = 1_000;
 /** `explain.calls` and `events.history` of the default configuration. */
@@ -40,6 +41,8 @@ export interface FarmOptions {
   readonly tracing?: string;
   /** Spans of calls, for an SDK that does nothing with them: its own work is none of ours. */
   readonly spans?: boolean;
+  /** Destinations in the table: 10 if left out. */
+  readonly destinations?: number;
   /** Calls are written down there. It is closed with the farm. */
   readonly store?: DialogStore;
 }
@@ -54,6 +57,14 @@ export interface Farm {
   call(i: number): void;
   /** A call begins, and the one that began so many calls before ends. */
   callHeld(i: number, held: number): void;
+  /** A call begins, and goes on. */
+  begin(i: number): void;
+  /** It ends. */
+  end(i: number): void;
+  /** Lets time go on. */
+  pass(ms: number): void;
+  /** Transactions in use. */
+  readonly transactions: number;
   finish(): Promise<void>;
 }
 
@@ -62,6 +73,7 @@ export function createFarm({
   explain = false,
   events = false,
   spans = false,
+  destinations = DESTINATIONS,
   store,
   tracing: traced = "{ ring_size: 0 }",
 }: FarmOptions = {}): Farm {
@@ -95,15 +107,15 @@ export function createFarm({
   const balancerOptions: { below: typeof below; looks?: Looks | undefined } = { below, looks: undefined };
   const balancer = new Balancer(balancerOptions as BalancerOptions);
   balancer.replaceTable(
-    Array.from({ length: DESTINATIONS }, (_, i) => ({
+    Array.from({ length: destinations }, (_, i) => ({
       id: i + 1,
       group: 1,
-      uri: `sip:203.0.113.${i + 1}:5080`,
+      uri: `sip:${destinationIp(i)}:5080`,
       resources: [{ name: "pstn", capacity: 1_000_000 }],
       probeMode: 0 as const,
       attrs: undefined,
       description: undefined,
-      addresses: [{ ip: `203.0.113.${i + 1}`, port: 5080, transport: "udp" as const }],
+      addresses: [{ ip: destinationIp(i), port: 5080, transport: "udp" as const }],
     })),
   );
   const clock = (): number => nowMs;
@@ -190,7 +202,8 @@ export function createFarm({
       .filter((line) => /^(Via|From|Call-ID|CSeq|Record-Route):/.test(line))
       .join("\r\n");
     const route = /^Record-Route: (.*)$/m.exec(headers)?.[1]?.trim() ?? "";
-    ways.set(i, { route, to: invite.to });
+    // A copy, as a slice would hold the whole message for as long as the call goes on.
+    ways.set(i, { route: Buffer.from(route, "latin1").toString("latin1"), to: invite.to });
     const to = toOf(i);
     const contact = `Contact: <sip:${invite.to.address}:5080>`;
     receive(`SIP/2.0 180 Ringing\r\n${kept}\r\n${to}\r\n${contact}\r\nContent-Length: 0\r\n\r\n`, invite.to);
@@ -208,6 +221,7 @@ export function createFarm({
     const way = ways.get(i);
     if (way === undefined) throw new Error(`Cannot end call ${i}: it has not begun`);
     ways.delete(i);
+    toDestination.length = 0;
     receive(
       `BYE sip:${way.to.address}:5080 SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bK-b${i};rport\r\n${insideOf(i, way.route)}\r\nCSeq: 2 BYE\r\nContent-Length: 0\r\n\r\n`,
       caller,
@@ -264,8 +278,17 @@ export function createFarm({
     if (keeper !== undefined) dialogs.onState = (dialog) => keeper.stateChanged(dialog);
   }
 
-  const farm: Farm = { insideMs: 0, enable, call, callHeld, finish };
+  const farm: Farm = {
+    ...{ insideMs: 0, enable, call, callHeld, begin, end, pass, finish },
+    get transactions() {
+      return layer.serverCount + layer.clientCount;
+    },
+  };
   return farm;
+}
+
+function destinationIp(i: number): string {
+  return `203.0.${113 + Math.trunc(i / DESTINATIONS_A_NET)}.${(i % DESTINATIONS_A_NET) + 1}`;
 }
 
 function toOf(i: number): string {

@@ -1,10 +1,11 @@
 /**
- * The version of the file of calls, which stands in its `user_version`. A file of a newer one is refused.
+ * The version of the file of calls, which stands in its `user_version`. A file of a newer one is refused. Version 2 has other sums of calls; it knows those of
+ * version 1, and logs have another form of batches.
  *
  * The calls have a file of their own beside the one of the destinations: it is written forty times a second and stays open, while that one is
  * opened for each piece of work, so that an administrator may write it, or put another in its place, at any time.
  */
-export const DIALOG_FILE_VERSION = 1;
+export const DIALOG_FILE_VERSION = 2;
 
 /**
  * Makes the table of ongoing calls, one row a call, by the name of its dialog. What is known of the call, and what it holds at which destination, is

@@ -56,9 +56,10 @@ export async function load(bench: Bench, part: string, proxy: RunningProxy, over
   const measured: Measured = { part, ...(await measure(proxy, bench.generator, { seconds, settleS, holdMs: HOLD_MS, ...over })) };
   bench.records.push(measured);
   bench.latest.set(proxy, { record: measured, usedUs: processorUs(proxy.pid) });
-  const { cpuUs, badPercent, busyPercent, dropped, othersPercent, ringingUs, calls, completed, generatorUs } = measured;
+  const { cpuUs, badPercent, busyPercent, dropped, othersPercent, ringingUs, calls, codes, completed, generatorUs } = measured;
+  const refusals = Object.entries(codes).map(([code, count]) => `, ${count} × ${code}`);
   bench.say(
-    `${part} ${proxy.name} at ${over.rate}/s: ${cpuUs.toFixed(0)} µs a call, ${completed} of ${calls} completed, ${badPercent.toFixed(2)} % bad, ringing after ${ringingUs.p50}, ${ringingUs.p99}, ${ringingUs.p999} µs; ` +
+    `${part} ${proxy.name} at ${over.rate}/s: ${cpuUs.toFixed(0)} µs a call, ${completed} of ${calls} completed${refusals.join("")}, ${badPercent.toFixed(2)} % bad, ringing after ${ringingUs.p50}, ${ringingUs.p99}, ${ringingUs.p999} µs; ` +
       `processor: proxy ${busyPercent.toFixed(0)} %, generator ${generatorUs.toFixed(0)} µs a call, others ${othersPercent.toFixed(0)} %; ${dropped} datagrams dropped`,
   );
   return measured;

@@ -20,7 +20,7 @@ export interface Options {
   readonly priority: number;
 }
 
-export const USAGE = `Usage: npm run bench:calls -- [--only ${PARTS.join(",")}] [--rounds 3] [--seconds 10] [--rates 500,1000,2000,4000] [--rate 1000] [--settle 6] [--start 3000] [--priority 0]`;
+export const USAGE = `Usage: npm run bench:calls -- [--only ${PARTS.join(",")}] [--rounds 3] [--seconds 10] [--rates 500,1000,2000,4000] [--rate 1000] [--settle 6] [--start 3000] [--priority=0]`;
 
 function numberOf(name: string, text: string, min: number, max: number): number {
   const number = /^-?\d{1,6}$/.test(text) ? Number(text) : Number.NaN;

@@ -89,7 +89,15 @@ const bench: Bench = {
     process.stdout.write(`\n${markdown(table)}\n\n`);
   },
 };
-for (const part of options.only) await RUN[part](bench);
+for (const part of options.only) {
+  try {
+    await RUN[part](bench);
+  } catch (error) {
+    // The other parts are worth having all the same.
+    bench.say(`${part}: ${error instanceof Error ? error.message : String(error)}`);
+    process.exitCode = 1;
+  }
+}
 await generator.close();
 program.remove();
 process.stdout.write(`${tables.map(markdown).join("\n\n")}\n\n${JSON.stringify(machine)}\nwritten to ${file}\n`);

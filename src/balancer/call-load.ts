@@ -22,11 +22,22 @@ export class Holding {
   readonly picked: number[];
   readonly session: LbSession;
   isShared = false;
+  /** The same session of a call that holds nothing any more, for all calls that have shared this and are over. */
+  #ended: Holding | undefined = undefined;
 
   constructor(leases: number[] = [], picked: number[] = [], session = new LbSession()) {
     this.leases = leases;
     this.picked = picked;
     this.session = session;
+  }
+
+  /** What is left of it once a call is over: to be asked of one that is shared. */
+  get ended(): Holding {
+    if (this.#ended === undefined) {
+      this.#ended = new Holding([], [], this.session);
+      this.#ended.isShared = true;
+    }
+    return this.#ended;
   }
 
   /** The same, for one call alone. */
@@ -117,6 +128,16 @@ export class CallLoad {
   /** What it holds is settled: it shares that with the calls that hold the same. */
   share(holdings: Holdings): void {
     if (!this.#holding.isShared) this.#holding = holdings.find(this.#holding);
+  }
+
+  /** It holds nothing any more: what it holds is not to be ended one by one. The session stays readable. */
+  letGo(): void {
+    const holding = this.#holding;
+    if (holding.isShared) this.#holding = holding.ended;
+    else {
+      while (holding.picked.length > 0) holding.picked.pop();
+      while (holding.leases.length > 0) holding.leases.pop();
+    }
   }
 
   /** The destination that the last start or next chose; none after a failure or a reset. */

@@ -141,13 +141,16 @@ export class Ledger {
 
   /** Ends every lease of the call. */
   release(call: CallLoad): void {
+    if (call.leases.length === 1) {
+      // Nearly all calls; a copy of what they share, to take one lease out of it, were 300 bytes.
+      const cell = call.leases[0]!;
+      call.letGo();
+      this.#ended(call, cell);
+      return;
+    }
     const { leases, picked } = call.own();
     while (picked.length > 0) picked.pop();
-    for (let cell = leases.pop(); cell !== undefined; cell = leases.pop()) {
-      this.#discount(cell);
-      this.#leaveOwner(call, cell);
-      if (this.cells.watched[cell] === 1) this.#ports.onWatchedEnd(call, cell);
-    }
+    for (let cell = leases.pop(); cell !== undefined; cell = leases.pop()) this.#ended(call, cell);
   }
 
   /** Adds up the leases of all calls and answers the cells whose load differs, in cell order. */
@@ -203,6 +206,11 @@ export class Ledger {
     }
     const last = leases.pop()!;
     if (at < leases.length) leases[at] = last;
+    this.#ended(call, cell);
+  }
+
+  /** A lease in that cell is none of the call's any more. */
+  #ended(call: CallLoad, cell: number): void {
     this.#discount(cell);
     this.#leaveOwner(call, cell);
     if (this.cells.watched[cell] === 1) this.#ports.onWatchedEnd(call, cell);

@@ -53,6 +53,9 @@ export interface TopTotals {
   readonly lagMs: number;
 }
 
+/** Causes for which new calls are refused for want of time. */
+const REFUSED_CALLS = ["rate", "lag", "utilization", "backlog"] as const;
+
 /** The balancer at one moment, as `headroom top` shows it. */
 export interface TopView {
   /** Milliseconds since 1970, by the clock of this machine. */
@@ -98,7 +101,7 @@ export function readTop(
     callsPerSecond: rate === null ? null : Math.round(rate * 10) / 10,
     decisions: Object.fromEntries(DECISIONS.map((name) => [name, count(`load_balancer:${name}`)])) as TopTotals["decisions"],
     failovers: count("tm:failovers"),
-    refused: count("overload:calls_refused_rate") + count("overload:calls_refused_lag") + count("overload:calls_refused_utilization"),
+    refused: REFUSED_CALLS.reduce((sum, name) => sum + count(`overload:calls_refused_${name}`), 0),
     lagMs: count("overload:lag_ms"),
   };
   return {

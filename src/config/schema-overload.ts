@@ -50,6 +50,12 @@ export const OverloadSchema = Type.Object(
       0,
       1,
     ),
+    max_backlog: fraction(
+      "Share of the queue of a UDP socket, in memory of the system, that may be full without an empty moment for 50 ms, until new calls get 503. 0: not looked at.",
+      0.5,
+      0,
+      1,
+    ),
     retry_after: whole("What callers that get 503 for one of these reasons are told to wait.", 10, 1, 3600, { unit: "seconds" }),
     scanners: list(
       "Marks of tools that search for SIP servers: words that stand in User-Agent or in the name beside the address in From or To, or Header: text for a text anywhere in another header. Upper and lower case are alike.",

@@ -1,13 +1,13 @@
 import { CallLoad, ownText } from "../balancer/index.ts";
-import { H, type SipMessage, type SipRequest, type SipResponse } from "../sip/index.ts";
+import type { SipMessage, SipRequest, SipResponse } from "../sip/index.ts";
 import type { Endpoint, TimerOwner } from "../transaction/index.ts";
 import type { CountedPeers, Pings } from "./attached.ts";
 import { REINVITE_PINGS } from "./flags.ts";
-import { type CalleeLeg, type Direction, Leg, MAX_LEGS, MAX_ROUTE_SET, NO_ROUTES, ownTexts } from "./leg.ts";
-import { contactUri, type DialogOrigin } from "./origin.ts";
+import { type CalleeLeg, calleeRoutesOf, type Direction, Leg, MAX_LEGS, NO_ROUTES, ownTexts } from "./leg.ts";
+import { contactUri, type DialogOrigin, saysContact } from "./origin.ts";
 import { PassingState } from "./passing-state.ts";
 import { sessionOf } from "./session-timer.ts";
-import { partOf, type TextPart, textOf } from "./text-part.ts";
+import { partAsJson, partOf, type TextPart, textOf } from "./text-part.ts";
 
 /** States as the OpenSIPS dialog module numbers them (`dlg_hash.h`). */
 export const DialogState = { Unconfirmed: 1, Early: 2, ConfirmedNoAck: 3, Confirmed: 4, Deleted: 5 } as const;
@@ -172,6 +172,11 @@ export class Dialog extends PassingState implements TimerOwner {
     return textOf(this.#toUri, this.#texts, this.#fromLength);
   }
 
+  /** Where the caller's URI, its tag and the callee's URI stand in the two values, as JSON, with commas between them, for a record of the call. */
+  get partsAsJson(): string {
+    return `${partAsJson(this.#fromUri)},${partAsJson(this.#fromTag)},${partAsJson(this.#toUri)}`;
+  }
+
   get callerContact(): string {
     return this.#texts.slice(this.#valuesLength, this.#valuesLength + this.#contactLength);
   }
@@ -189,6 +194,13 @@ export class Dialog extends PassingState implements TimerOwner {
 
   set inviteBranch(branch: string) {
     if (branch !== this.inviteBranch) this.#texts = ownText(this.#texts.slice(0, this.#valuesLength + this.#contactLength), branch);
+  }
+
+  /** How long the texts are that its tags are a part of; of a call with several callees, more than anything. */
+  get textChars(): number {
+    const legs = this.#legs;
+    if (legs instanceof Leg) return this.#texts.length + legs.textChars;
+    return legs.length === 0 ? this.#texts.length : Number.POSITIVE_INFINITY;
   }
 
   get #valuesLength(): number {
@@ -285,15 +297,15 @@ export class Dialog extends PassingState implements TimerOwner {
     const leg = this.findLeg(tag);
     if (leg === undefined) {
       if (!this.#makeRoomFor(state)) return undefined;
-      const added = new Leg({ tag, contact: contactUri(response), routeSet: this.#calleeRoutes(response), cseq: 0, state });
+      const added = new Leg({ tag, contact: contactUri(response), routeSet: calleeRoutesOf(response, this.did), cseq: 0, state });
       this.#addLeg(added);
       return added;
     }
     if (state === "early" && leg.state === "early") leg.contact = contactUri(response) || leg.contact;
     if (state === "confirmed" && leg.state !== "confirmed") {
       if (leg.state === "early") leg.state = "confirmed";
-      leg.contact = contactUri(response) || leg.contact;
-      leg.routeSet = this.#calleeRoutes(response);
+      if (!saysContact(response, leg.contact)) leg.contact = contactUri(response) || leg.contact;
+      leg.routeSet = calleeRoutesOf(response, this.did);
     }
     return leg;
   }
@@ -352,7 +364,8 @@ export class Dialog extends PassingState implements TimerOwner {
   }
 
   #addLeg(leg: Leg): void {
-    this.#setLegs(this.legs.concat(leg)); // a list that grows makes room for seventeen
+    if (this.#legs === NO_LEGS) this.#legs = leg;
+    else this.#setLegs(this.legs.concat(leg)); // a list that grows makes room for seventeen
   }
 
   /** An answer is worth more than the tags of forks that only rang, or that were invented. */
@@ -368,16 +381,6 @@ export class Dialog extends PassingState implements TimerOwner {
     if (this.findLeg(tag) !== undefined) return true;
     // Before the 2xx a fork may speak whose 1xx was lost; afterwards only the tags that we saw are of this call.
     return this.state < DialogState.ConfirmedNoAck || (this.legs.length >= MAX_LEGS && this.legs.every((leg) => leg.state === "confirmed"));
-  }
-
-  /** Record-Routes before ours came from hops behind us; the nearest is the last of them (RFC 3261 §12.1.2). */
-  #calleeRoutes(response: SipResponse): readonly string[] {
-    if (response.indexOf(H.RecordRoute) === -1) return NO_ROUTES;
-    const routes = response.list(H.RecordRoute);
-    const mark = `did=${this.did}`;
-    const ours = routes.findIndex((route) => route.includes(mark));
-    if (ours <= 0) return NO_ROUTES;
-    return ownTexts(routes.slice(0, ours).reverse().slice(0, MAX_ROUTE_SET));
   }
 }
 

@@ -1,4 +1,5 @@
 import { ownText } from "../balancer/index.ts";
+import { H, type SipResponse } from "../sip/index.ts";
 
 /** Who sent an in-dialog request: downstream is from the caller to the callee. */
 export type Direction = "downstream" | "upstream";
@@ -54,6 +55,11 @@ export class Leg implements CalleeLeg {
     return this.#texts.slice(0, this.#tagLength);
   }
 
+  /** How long the text is that the tag is a part of. */
+  get textChars(): number {
+    return this.#texts.length;
+  }
+
   hasTag(tag: string): boolean {
     return tag.length === this.#tagLength && this.#texts.startsWith(tag);
   }
@@ -72,4 +78,17 @@ const EARLY_BYES = new WeakMap<Leg, Direction>();
 /** Texts of which none keeps the message that it came in. */
 export function ownTexts(texts: readonly string[]): readonly string[] {
   return texts.length === 0 ? NO_ROUTES : texts.map((text) => ownText(text));
+}
+
+/** Record-Routes before ours came from hops behind us; the nearest is the last of them (RFC 3261 §12.1.2). */
+export function calleeRoutesOf(response: SipResponse, did: string): readonly string[] {
+  const first = response.value(H.RecordRoute);
+  if (first === undefined) return NO_ROUTES;
+  const mark = `did=${did}`;
+  const place = first.indexOf(mark);
+  if (place !== -1 && first.lastIndexOf(",", place) === -1) return NO_ROUTES; // ours is the first, as nearly always: no list of them is made
+  const routes = response.list(H.RecordRoute);
+  const ours = routes.findIndex((route) => route.includes(mark));
+  if (ours <= 0) return NO_ROUTES;
+  return ownTexts(routes.slice(0, ours).reverse().slice(0, MAX_ROUTE_SET));
 }

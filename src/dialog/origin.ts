@@ -44,3 +44,10 @@ export function contactUri(message: SipMessage): string {
     return ""; // the peer is then reached where it was last seen
   }
 }
+
+/** Whether the Contact is that URI in angle brackets and nothing else: a 2xx mostly says what the 180 has said, and is not parsed again. */
+export function saysContact(message: SipMessage, uri: string): boolean {
+  const value = message.value(H.Contact);
+  if (value === undefined || uri === "" || value.length !== uri.length + 2 || uri.includes(",")) return false;
+  return value.startsWith("<") && value.endsWith(">") && value.startsWith(uri, 1);
+}

@@ -13,7 +13,8 @@ const MAX_SESSION_BYTES = 4_096;
 /** How long a call may last without another refresh, in milliseconds, by a 2xx to INVITE or UPDATE; undefined when the parties keep no session timer (RFC 4028 §4, §8). */
 function sessionLifeMs(response: SipResponse): number | undefined {
   const value = response.value(H.SessionExpires);
-  const digits = /^\s*(\d{1,10})\s*(?:;|$)/.exec(value ?? "")?.[1];
+  if (value === undefined) return undefined;
+  const digits = /^\s*(\d{1,10})\s*(?:;|$)/.exec(value)?.[1];
   return digits === undefined ? undefined : Math.max(Number(digits), MIN_SESSION_S) * 1000 + GRACE_MS;
 }
 

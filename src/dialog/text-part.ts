@@ -17,3 +17,8 @@ export function textOf(part: TextPart, whole: string, start: number): string {
   const from = start + Math.trunc(part / PLACE);
   return whole.slice(from, from + (part % PLACE));
 }
+
+/** As JSON: the number, or a text that stands nowhere, such as one without a character. */
+export function partAsJson(part: TextPart): string {
+  return typeof part === "string" ? JSON.stringify(part) : part % PLACE === 0 ? '""' : `${part}`;
+}

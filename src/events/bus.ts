@@ -3,6 +3,11 @@ import type { EventName } from "../event-names.ts";
 /** What an event tells; its shape belongs to the name. */
 export type EventParams = Readonly<Record<string, string | number | boolean>>;
 
+/** What makes of itself what an event tells, once somebody asks; nothing in it changes any more. */
+export interface ParamsSource {
+  toParams(): EventParams;
+}
+
 /** One thing that happened. Nothing in it changes any more. */
 export class BusEvent {
   /** Order of the events of one run of the program, from 1. */
@@ -10,19 +15,27 @@ export class BusEvent {
   readonly name: EventName;
   /** Wall clock, ms since 1970. */
   readonly atMs: number;
-  #params: EventParams | (() => EventParams);
+  #params: EventParams | undefined;
+  #source: ParamsSource | undefined;
 
-  constructor(serial: number, name: EventName, atMs: number, params: EventParams | (() => EventParams)) {
+  constructor(serial: number, name: EventName, atMs: number, params: EventParams | ParamsSource) {
     this.serial = serial;
     this.name = name;
     this.atMs = atMs;
-    this.#params = params;
+    const isSource = isParamsSource(params);
+    this.#params = isSource ? undefined : params;
+    this.#source = isSource ? params : undefined;
   }
 
   get params(): EventParams {
-    if (typeof this.#params === "function") this.#params = this.#params();
+    this.#params ??= this.#source!.toParams();
+    this.#source = undefined;
     return this.#params;
   }
+}
+
+function isParamsSource(params: EventParams | ParamsSource): params is ParamsSource {
+  return typeof params["toParams"] === "function";
 }
 
 /** Events of one name as they were at one moment: those at `from` up to `to` in a row of blocks. */
@@ -103,10 +116,9 @@ export class EventBus {
   }
 
   /**
-   * @param params what the event tells, or a function that makes it of things that do not change any more. It is called when somebody wants to know:
-   * most events of calls go out of the history unread
+   * @param params what the event tells, or what makes that when somebody wants to know: most events of calls go out of the history unread
    */
-  publish(name: EventName, params: EventParams | (() => EventParams)): void {
+  publish(name: EventName, params: EventParams | ParamsSource): void {
     const event = new BusEvent(++this.#serial, name, this.#options.wallMs(), params);
     this.counters.published++;
     this.#historyOf(name).add(event);

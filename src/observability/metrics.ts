@@ -63,6 +63,8 @@ export interface MetricsSources {
   readonly calls: CallMeasures;
   /** Longest standstills of the event loop, one for each look at it. */
   readonly lag: DelayTally;
+  /** Of the last whole interval, ms; undefined until there was one. */
+  loopDelays(): { readonly p50Ms: number; readonly p99Ms: number; readonly maxMs: number } | undefined;
   received(): readonly CountedMessages[];
   sent(): readonly CountedMessages[];
   statistics(): StatisticValues;
@@ -132,6 +134,11 @@ export class Metrics {
     return [
       ...this.#process(),
       histogram("headroom_event_loop_lag_seconds", "Longest standstill of the event loop in each look at it, four a second.", lag),
+      gauge(
+        "headroom_event_loop_delay_seconds",
+        "How much later than wanted the event loop came to what was due, over the last whole 15 seconds.",
+        loopDelaySamples(this.#sources.loopDelays()),
+      ),
       ...destinationMetrics(balancer),
       ...drainMetrics(balancer, drainOf),
       ...breakerMetrics(breakers()),
@@ -170,6 +177,12 @@ export class Metrics {
       gauge("headroom_event_loop_utilization_ratio", "Share of the time since the start that the event loop was busy.", utilization),
     ];
   }
+}
+
+function loopDelaySamples(delays: ReturnType<MetricsSources["loopDelays"]>): Sample[] {
+  if (delays === undefined) return [];
+  const { p50Ms, p99Ms, maxMs } = delays;
+  return Object.entries({ p50: p50Ms, p99: p99Ms, max: maxMs }).map(([stat, ms]) => ({ labels: { stat }, value: ms / MS_A_SECOND }));
 }
 
 function decisions(balancer: MeasuredBalancer): Sample[] {

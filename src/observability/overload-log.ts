@@ -59,6 +59,7 @@ const ENDINGS = {
 const CAUSES = {
   lag: "the event loop stands still too long (overload.max_lag)",
   utilization: "the event loop has no idle moment and callers wait (overload.max_utilization)",
+  backlog: "too much waits to be read in the queue of a socket (overload.max_backlog)",
   calls: "too many new calls a second (overload.new_calls_per_second)",
 } as const;
 

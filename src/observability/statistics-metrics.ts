@@ -16,7 +16,7 @@ const LABELLED: Readonly<Record<string, { readonly metric: string; readonly labe
     "overload",
     "junk_empty junk_binary junk_text junk_endless banned_requests over_rate_requests scanners_silenced scanners_forbidden",
   ),
-  ...dropped("overload", "calls_refused_rate calls_refused_lag calls_refused_utilization calls_refused_copies"),
+  ...dropped("overload", "calls_refused_rate calls_refused_lag calls_refused_utilization calls_refused_backlog calls_refused_copies"),
   ...dropped("tm", "refused_overload stray_replies stray_acks"),
   "dialog:early_dialogs": { metric: "headroom_calls", labels: { state: "early" } },
   "dialog:active_dialogs": { metric: "headroom_calls", labels: { state: "active" } },

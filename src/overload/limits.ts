@@ -10,7 +10,7 @@ export const MAX_REFUSED_CALLS = 16_384;
 export const REFUSED_CALL_MS = 32_000;
 /** Longest header value that is searched for marks of scanners, in characters. */
 export const MAX_SEARCHED_CHARS = 256;
-/** How long the ceiling of new calls has to refuse none until it is said to be over, in milliseconds. */
+/** How long the ceiling of new calls, or a full queue, has to refuse none until it is said to be over, in milliseconds. */
 export const CEILING_QUIET_MS = 5_000;
 /** Longest key of a refused call that is remembered: branch and Call-ID. Those of programs that are in use are below 150 characters. */
 export const MAX_REFUSED_KEY_CHARS = 256;

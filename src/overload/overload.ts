@@ -4,6 +4,7 @@ import { CallPeers, type PeerCall } from "./call-peers.ts";
 import { DatagramKind, datagramKind } from "./datagram.ts";
 import { CEILING_QUIET_MS, MAX_REFUSED_CALLS, MAX_REFUSED_KEY_CHARS, REFUSED_CALL_MS } from "./limits.ts";
 import { type LoadCause, type LoadSample, type LoadSettings, LoadWatch } from "./load-watch.ts";
+import { QueueWatch } from "./queue-watch.ts";
 import { RefusedCalls } from "./refused-calls.ts";
 import { Scanners } from "./scanners.ts";
 import { type BanChange, type BanView, type SourceRateSettings, SourceRates } from "./source-rates.ts";
@@ -11,6 +12,8 @@ import { type BanChange, type BanView, type SourceRateSettings, SourceRates } fr
 export interface OverloadSettings {
   readonly rate: SourceRateSettings;
   readonly load: LoadSettings;
+  /** Share of a socket's queue that may be full, from 0 to 1, until new calls are refused. 0: not looked at. */
+  readonly maxBacklog: number;
   /** New calls that are taken within any second; 0: no ceiling. */
   readonly newCallsPerSecond: number;
   /** What refused callers are told to wait, seconds. */
@@ -24,8 +27,8 @@ export interface OverloadSettings {
 /** What becomes of a request outside of calls that is not wanted: no answer at all, or 403. */
 export type Screening = "silence" | "forbid";
 
-/** Why new calls are refused: the event loop stands still too long, has no idle moment, or there are too many calls a second. */
-export type OverloadCause = LoadCause | "calls";
+/** Why new calls are refused: the event loop stands still too long, has no idle moment, too much waits to be read, or there are too many calls a second. */
+export type OverloadCause = LoadCause | "backlog" | "calls";
 
 export interface OverloadChange {
   readonly kind: "began" | "ended";
@@ -80,6 +83,8 @@ export class OverloadCounters {
   calls_refused_lag = 0;
   /** New calls while it had no idle moment. */
   calls_refused_utilization = 0;
+  /** New calls while too much waited to be read. */
+  calls_refused_backlog = 0;
   /** Copies of refused calls. */
   calls_refused_copies = 0;
   overloads = 0;
@@ -96,12 +101,12 @@ export class Overload implements OverloadGate {
   readonly #refused = new RefusedCalls(MAX_REFUSED_CALLS, REFUSED_CALL_MS);
   #settings: OverloadSettings;
   #scanners: Scanners;
-  /** Counted refusals when the overload of the event loop began, and when that of the ceiling did. */
+  readonly #queues: QueueWatch[] = [];
+  /** Counted refusals when the overload of the event loop began. */
   #loadBase = 0;
-  #ceilingBase = 0;
   #loadCause: LoadCause | undefined;
-  /** When the ceiling last refused a call; undefined while it is not hit. */
-  #ceilingHitMs: number | undefined;
+  readonly #ceilingHits = new Hits("calls");
+  readonly #backlogHits = new Hits("backlog");
 
   constructor(settings: OverloadSettings, ports: OverloadPorts) {
     this.#settings = settings;
@@ -120,7 +125,15 @@ export class Overload implements OverloadGate {
     this.rates.use(settings.rate);
     this.#load.use(settings.load);
     this.#ceiling.limit = settings.newCallsPerSecond;
+    for (const queue of this.#queues) queue.maxShare = settings.maxBacklog;
     this.#scanners = new Scanners(settings.scanners);
+  }
+
+  /** What is to be told how full the queue of a socket is, for as long as the program runs. */
+  watchQueue(): QueueWatch {
+    const queue = new QueueWatch(this.#settings.maxBacklog, this.#ports.nowMs);
+    this.#queues.push(queue);
+    return queue;
   }
 
   /** Whether a datagram is to be parsed. It costs less than a microsecond, and memory nothing. */
@@ -180,13 +193,17 @@ export class Overload implements OverloadGate {
     if (cause !== undefined) {
       if (cause === "lag") this.counts.calls_refused_lag++;
       else this.counts.calls_refused_utilization++;
+    } else if (this.#isCrowded()) {
+      this.counts.calls_refused_backlog++;
+      this.#hit(this.#backlogHits, now);
     } else {
       if (request.method !== "INVITE" || this.#ceiling.limit === 0) return 0;
       if (this.#ceiling.openAtMs(now) <= now) {
         this.#ceiling.note(now);
         return 0;
       }
-      this.#hitCeiling(now);
+      this.counts.calls_refused_rate++;
+      this.#hit(this.#ceilingHits, now);
     }
     this.#remember(request, now);
     return retryAfterS;
@@ -208,9 +225,8 @@ export class Overload implements OverloadGate {
   /** Ends what is over. To be called about once a second. */
   sweep(): void {
     this.rates.sweep();
-    if (this.#ceilingHitMs === undefined || this.#ports.nowMs() - this.#ceilingHitMs < CEILING_QUIET_MS) return;
-    this.#ceilingHitMs = undefined;
-    this.#tell("ended", "calls", this.counts.calls_refused_rate - this.#ceilingBase);
+    this.#endIfQuiet(this.#ceilingHits);
+    this.#endIfQuiet(this.#backlogHits);
   }
 
   /** A call has changed its state. */
@@ -237,19 +253,28 @@ export class Overload implements OverloadGate {
       bans: rates.banCount,
       sources: rates.sourceCount,
       sources_evicted: rates.evictedCount,
-      overloaded: this.#load.cause !== undefined || this.#ceilingHitMs !== undefined ? 1 : 0,
+      overloaded: this.#load.cause !== undefined || this.#ceilingHits.isOn || this.#backlogHits.isOn ? 1 : 0,
       lag_ms: Math.round(lagMs),
       utilization_percent: Math.round(utilization * 100),
     };
   }
 
-  #hitCeiling(now: number): void {
-    if (this.#ceilingHitMs === undefined) {
-      this.#ceilingBase = this.counts.calls_refused_rate;
-      this.#tell("began", "calls", 0);
-    }
-    this.#ceilingHitMs = now;
-    this.counts.calls_refused_rate++;
+  #isCrowded(): boolean {
+    for (const queue of this.#queues) if (queue.isCrowded) return true;
+    return false;
+  }
+
+  #hit(hits: Hits, now: number): void {
+    if (!hits.isOn) this.#tell("began", hits.cause, 0);
+    hits.count++;
+    hits.latestMs = now;
+  }
+
+  #endIfQuiet(hits: Hits): void {
+    if (!hits.isOn || this.#ports.nowMs() - hits.latestMs < CEILING_QUIET_MS) return;
+    const refused = hits.count;
+    hits.count = 0;
+    this.#tell("ended", hits.cause, refused);
   }
 
   #remember(request: SipRequest, now: number): void {
@@ -266,6 +291,21 @@ export class Overload implements OverloadGate {
     if (kind === "began") this.counts.overloads++;
     const { lagMs, utilization } = this.#load.latest;
     this.#ports.onOverload({ kind, cause, lagMs, utilization, refused });
+  }
+}
+
+/** Refusals for a cause that comes and goes within moments: it counts as over when there has been none for a while. */
+class Hits {
+  readonly cause: OverloadCause;
+  count = 0;
+  latestMs = 0;
+
+  constructor(cause: OverloadCause) {
+    this.cause = cause;
+  }
+
+  get isOn(): boolean {
+    return this.count > 0;
   }
 }
 

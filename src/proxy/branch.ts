@@ -8,7 +8,7 @@ import {
   type Endpoint,
   REFUSED,
   State,
-  type Timer,
+  Timer,
   type TimerOwner,
 } from "../transaction/index.ts";
 import type { BranchOutcome } from "./branch-outcome.ts";
@@ -32,8 +32,8 @@ const FORGET = 3;
 /** Answers to a CANCEL are of no interest: the INVITE's own answer tells the outcome (RFC 3261 §9.1). */
 const IGNORE: ClientUser = { response() {}, timeout() {}, transportError() {} };
 
-/** One attempt to have the request answered by one target (RFC 3261 §16.6 and §16.7). */
-export class Branch implements ClientUser, TimerOwner {
+/** One attempt to have the request answered by one target (RFC 3261 §16.6 and §16.7). It is its own timer, of which it has one at a time. */
+export class Branch extends Timer implements ClientUser, TimerOwner {
   readonly id: string;
   readonly target: Endpoint;
   /** What the balancer counted for this attempt; counted again when this branch wins after it was given up. */
@@ -47,7 +47,7 @@ export class Branch implements ClientUser, TimerOwner {
   readonly #transaction: ClientTransaction;
   /** What was sent, as long as a CANCEL or an ACK may have to be made of it. */
   #text: string;
-  readonly #outcome: BranchOutcome | undefined;
+  #outcome: BranchOutcome | undefined;
   /** The first answer is waited for less long than usual. */
   readonly #hurried: boolean;
   /** It was ended before the usual time. */
@@ -61,8 +61,7 @@ export class Branch implements ClientUser, TimerOwner {
   #succeeded = false;
   #cancelWanted = false;
   #cancelSent = false;
-  #cancelReason: string | undefined;
-  #timer: Timer | undefined;
+  #cancelReason: string | undefined = undefined;
 
   constructor(
     core: ProxyCore,
@@ -83,6 +82,7 @@ export class Branch implements ClientUser, TimerOwner {
       answerWithinMs?: number | undefined;
     },
   ) {
+    super(undefined, 0, 0);
     this.#core = core;
     this.#owner = owner;
     this.id = request.branch;
@@ -93,11 +93,11 @@ export class Branch implements ClientUser, TimerOwner {
     this.#text = request.text;
     this.#isInvite = request.method === "INVITE";
     core.counters.fwd_requests++;
-    const { method, text, branch, target, outcome, hasNext = false, answerWithinMs = Number.POSITIVE_INFINITY } = request;
+    const { method, text, branch, target, answerWithinMs = Number.POSITIVE_INFINITY } = request;
     const { frMs } = core.timeouts;
     this.#hurried = answerWithinMs < frMs;
-    this.#outcome = outcome;
-    this.#hasNext = hasNext;
+    this.#outcome = request.outcome;
+    this.#hasNext = request.hasNext ?? false;
     this.#transaction = core.layer.send({ method, text, branch, target, timeoutMs: Math.min(frMs, answerWithinMs) }, this);
   }
 
@@ -144,6 +144,13 @@ export class Branch implements ClientUser, TimerOwner {
     if (this.#transaction.state === State.Proceeding) this.#sendCancel();
   }
 
+  /** Nothing is left to be done but to pass on further 2xx, which goes to `user` from now on. False when its transaction is over: they come by `lateAnswer`. */
+  leaveTo(user: ClientUser): boolean {
+    if (this.#transaction.state !== State.Accepted) return false;
+    this.#transaction.user = user;
+    return true;
+  }
+
   /** An answer to a branch whose transaction timed out: it would leave a call that nobody knows of. */
   lateAnswer(response: SipResponse): void {
     this.#core.counters.late_answers++;
@@ -160,7 +167,6 @@ export class Branch implements ClientUser, TimerOwner {
   }
 
   timerFired(kind: number): void {
-    this.#timer = undefined;
     if (kind === FORGET) {
       this.#core.abandoned.delete(this.id);
       return;
@@ -193,13 +199,14 @@ export class Branch implements ClientUser, TimerOwner {
       return;
     }
     // RFC 3261 §16.7 step 2: Timer C starts again with each 1xx but 100, which here starts it for the first time.
-    if (response.status > 100 || this.#timer === undefined) this.#startTimer(this.#core.timeouts.frInviteMs, TIMER_C);
+    if (response.status > 100 || !this.isPending) this.#startTimer(this.#core.timeouts.frInviteMs, TIMER_C);
     if (response.status > 100) this.#owner.branchProvisional(this, response);
   }
 
   #success(response: SipResponse): void {
     this.#succeeded = true;
     this.#text = "";
+    this.#outcome = undefined; // it has said what there is to say
     this.#stopTimer();
     this.#owner.branchSuccess(this, response);
   }
@@ -237,11 +244,11 @@ export class Branch implements ClientUser, TimerOwner {
   }
 
   #startTimer(ms: number, kind: number): void {
-    this.#stopTimer();
-    this.#timer = this.#core.wheel.schedule(ms, this, kind, this.#core.nowMs());
+    this.kind = kind;
+    this.#core.wheel.restart(this, ms, this, this.#core.nowMs());
   }
 
   #stopTimer(): void {
-    this.#timer = this.#core.wheel.cancel(this.#timer);
+    this.#core.wheel.cancel(this);
   }
 }

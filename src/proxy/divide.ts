@@ -92,7 +92,7 @@ export class ShareOfNext implements Divide {
 
 function matchOf({ dialogs, network }: DividedCore, request: SipRequest, source: Endpoint): DialogMatch | undefined {
   try {
-    return dialogs.match(planRoute(request, network, source.listener).did, request);
+    return dialogs.match(planRoute(request, network, source).did, request);
   } catch (error) {
     if (!(error instanceof SipSyntaxError)) throw error;
     return undefined;

@@ -1,6 +1,8 @@
 import { asRequestUri, DEFAULT_MAX_BREADTH, H, MessageEdit, type SipMessage, type SipRequest, uriScheme } from "../sip/index.ts";
 import { type Endpoint, type Listener, stampVia } from "../transaction/index.ts";
+import type { ProxyCore } from "./core.ts";
 import { textsFor } from "./listener-texts.ts";
+import type { RoutePlan } from "./loose-route.ts";
 import { isSecure } from "./next-hop.ts";
 import { quickForward } from "./quick-forward.ts";
 
@@ -27,6 +29,50 @@ export interface ForwardPlan {
   readonly maxBreadth?: number | undefined;
   readonly addHeaders: readonly (readonly [string, string])[];
   readonly removeHeaders: readonly string[];
+}
+
+const NONE: readonly never[] = [];
+
+/** A request on its way, written anew for each target. What nearly all requests leave as it is may be set afterwards. */
+export class Forwarding implements ForwardPlan {
+  readonly branch: string;
+  target: Endpoint;
+  readonly requestUri: string;
+  popRoutes: number;
+  readonly dropLastRoute: boolean;
+  appendRoute: string | undefined = undefined;
+  pushRoutes: readonly string[] = NONE;
+  readonly defaultMaxForwards: number;
+  did: string | undefined = undefined;
+  isInDialog = false;
+  maxBreadth: number | undefined = undefined;
+  addHeaders: readonly (readonly [string, string])[] = NONE;
+  removeHeaders: readonly string[] = NONE;
+  readonly #request: SipRequest;
+  readonly #source: Endpoint;
+
+  constructor(
+    core: Pick<ProxyCore, "defaultMaxForwards">,
+    request: SipRequest,
+    source: Endpoint,
+    target: Endpoint,
+    branch: string,
+    requestUri: string,
+    route: Pick<RoutePlan, "popRoutes" | "dropLastRoute">,
+  ) {
+    this.#request = request;
+    this.#source = source;
+    this.target = target;
+    this.branch = branch;
+    this.requestUri = requestUri;
+    this.popRoutes = route.popRoutes;
+    this.dropLastRoute = route.dropLastRoute;
+    this.defaultMaxForwards = core.defaultMaxForwards;
+  }
+
+  write(): string {
+    return forwardedRequest(this.#request, this.#source, this);
+  }
 }
 
 /** Text of the request as it leaves us. */

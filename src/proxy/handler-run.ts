@@ -83,12 +83,23 @@ export class HandlerRun implements TimerOwner {
   }
 }
 
+/** What the handlers read of a response, for as long as they are asked about it. */
+export interface ObservedCall extends ProxyCall {
+  response: SipResponse | undefined;
+  status: number;
+}
+
 /** Runs the handler that sees a response pass; its faults are its own. */
-export function runReply({ router, counters, log }: ProxyCore, call: ProxyCall, response: SipResponse): void {
+export function runReply({ router, counters, log }: ProxyCore, call: ObservedCall, response: SipResponse): void {
+  const { status, response: before } = call;
+  call.status = response.status;
+  call.response = response;
   try {
     router.reply?.(call, response);
   } catch (error) {
     counters.script_errors++;
     log.error({ callId: call.callId, err: error }, "reply handler failed: the response passes all the same");
   }
+  call.status = status;
+  call.response = before;
 }

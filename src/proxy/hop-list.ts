@@ -12,17 +12,12 @@ const MAX_HOPS = 8;
 /** Payload of the largest datagram over IPv4 (RFC 768, RFC 791); over IPv6 it is 20 more. */
 const MAX_DATAGRAM_BYTES = 65_507;
 
-export interface HopTerms {
-  /** At least one, the most wanted first. */
-  readonly targets: readonly Endpoint[];
-  /** The URI that led there. */
-  readonly uri: string;
-  /** The destination that has these addresses, and is judged by what becomes of the request. */
-  readonly judged: Destination | undefined;
-  /** Those in which the call is counted. */
-  readonly cells: readonly number[];
-  /** How long all of them together may stay without any answer, ms; undefined: each as long as usual. */
-  readonly answerWithinMs: number | undefined;
+/** A message that is about to be sent. */
+export interface Outgoing {
+  /** Where it goes. */
+  target: Endpoint;
+  /** Its text for there. */
+  write(): string;
 }
 
 /**
@@ -41,11 +36,26 @@ export class HopList {
   readonly outcome: BranchOutcome | undefined;
   #at = 0;
 
-  /** @param callId for the log */
-  constructor(core: ProxyCore, { targets, uri, judged, cells, answerWithinMs }: HopTerms, callId: string) {
+  /**
+   * @param callId for the log
+   * @param targets at least one, the most wanted first
+   * @param uri that led there
+   * @param judged the destination that has these addresses, and is judged by what becomes of the request
+   * @param cells those in which the call is counted
+   * @param answerWithinMs how long all of them together may stay without any answer, ms; undefined: each as long as usual
+   */
+  constructor(
+    core: ProxyCore,
+    callId: string,
+    targets: readonly Endpoint[],
+    uri: string,
+    judged: Destination | undefined,
+    cells: readonly number[],
+    answerWithinMs: number | undefined,
+  ) {
     this.#core = core;
     this.#callId = callId;
-    this.#targets = targets.slice(0, MAX_HOPS);
+    this.#targets = targets.length > MAX_HOPS ? targets.slice(0, MAX_HOPS) : targets;
     this.#uri = uri;
     this.#answerWithinMs = answerWithinMs;
     this.#sinceMs = core.nowMs();
@@ -74,9 +84,17 @@ export class HopList {
     return this.#answerWithinMs === undefined ? undefined : Math.max(1, this.#answerWithinMs - (this.#core.nowMs() - this.#sinceMs));
   }
 
-  /** Where the request goes now, and its text for there: over TCP when it is too large for UDP. */
-  place(write: (target: Endpoint) => string): { readonly target: Endpoint; readonly text: string } {
-    return placed(this.#core, this.current, this.#uri, write);
+  /** Says where the request goes now, over TCP when it is too large for UDP (RFC 3261 §18.1.1). @returns its text for there */
+  place(request: Outgoing): string {
+    const { large, counters } = this.#core;
+    const target = this.current;
+    request.target = target;
+    const text = request.write();
+    const place = large?.placeFor(text, target, this.#uri);
+    if (place === undefined) return text;
+    counters.large_over_tcp++;
+    request.target = place;
+    return request.write();
   }
 
   /**
@@ -101,20 +119,6 @@ export class HopList {
     );
     return true;
   }
-}
-
-/** Where a request goes, and its text for there: over TCP when what would be sent is too large for UDP (RFC 3261 §18.1.1). @param uri of the next hop */
-export function placed(
-  { large, counters }: ProxyCore,
-  target: Endpoint,
-  uri: string,
-  write: (target: Endpoint) => string,
-): { readonly target: Endpoint; readonly text: string } {
-  const text = write(target);
-  const place = large?.placeFor(text, target, uri);
-  if (place === undefined) return { target, text };
-  counters.large_over_tcp++;
-  return { target: place, text: write(place) };
 }
 
 /**

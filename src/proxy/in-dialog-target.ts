@@ -8,6 +8,7 @@ import { uriTransport } from "./listener-texts.ts";
 import { isOwnUri, isStrictRouter, type RoutePlan } from "./loose-route.ts";
 import { type Hops, nextHop, nextHopsInDialog } from "./next-hop.ts";
 import { isGuarded, mayName } from "./target-guard.ts";
+import { namesPlace } from "./uri-look.ts";
 
 /** Where an in-dialog request goes and how it is changed, but for the branch. */
 export interface InDialogPlan {
@@ -42,6 +43,8 @@ const NONE: readonly never[] = [];
  * Whether the hop may be reached is for `mayReach` to say, once it has an address.
  */
 export function planInDialog(core: ProxyCore, request: SipRequest, source: Endpoint, match: DialogMatch, route: RoutePlan): InDialogPlan {
+  const quick = quickPlan(core, request, source, match, route);
+  if (quick !== undefined) return quick;
   const peer = peerOf(core, request, source, match);
   const wanted = route.nextRoute ?? route.requestUri;
   if (isFromParty(source, match) && !freesSlot(request, match)) {
@@ -61,6 +64,24 @@ export function planInDialog(core: ProxyCore, request: SipRequest, source: Endpo
   return { hop, requestUri: peer.contact, popRoutes, appendRoute: undefined, pushRoutes: peer.routes, fallback, isOfPeer, isDenied };
 }
 
+/**
+ * {@link planInDialog} for a request of a party that names nothing but the place where the other one was seen last, when nothing is kept from either: nearly each
+ * one does. A BYE of the caller names the Contact of the callee, too.
+ */
+function quickPlan(core: ProxyCore, request: SipRequest, source: Endpoint, match: DialogMatch, route: RoutePlan): InDialogPlan | undefined {
+  const { dialog, direction } = match;
+  if (route.leftRoutes > 0 || !isFromParty(source, match) || isGuarded(core, dialog)) return undefined;
+  const { requestUri } = route;
+  const place = direction === "downstream" ? (dialog.calleeEndpoint ?? source) : callerFlow(dialog);
+  if (!namesPlace(requestUri, place) || core.network.isOwn(place.address, place.port)) return undefined;
+  const isOfPeer = freesSlot(request, match);
+  if (isOfPeer) {
+    const leg = dialog.findLeg(request.toTag);
+    if (leg === undefined || leg.contact !== requestUri || leg.routeSet.length > 0) return undefined;
+  }
+  return asAsked(route, requestUri, place, isOfPeer, false);
+}
+
 /** The endpoint of a plan: the peer's last known place when its hop cannot be reached. */
 export function targetOf(core: ProxyCore, plan: InDialogPlan): Endpoint | Promise<Endpoint> {
   const found = nextHop(core.network, plan.hop, plan.fallback);
@@ -70,8 +91,11 @@ export function targetOf(core: ProxyCore, plan: InDialogPlan): Endpoint | Promis
 /** Where a request of a plan may go, at least one place, in the order in which they are tried: the peer's last known place when its hop cannot be reached. */
 export function targetsOf(core: ProxyCore, plan: InDialogPlan): Hops {
   const found = nextHopsInDialog(core.network, plan.hop, plan.fallback);
-  const orFallback = (hops: readonly Endpoint[]): readonly Endpoint[] => (hops.length > 0 ? hops : [plan.fallback]);
-  return found instanceof Promise ? found.then(orFallback) : orFallback(found);
+  return found instanceof Promise ? found.then((hops) => orFallback(hops, plan)) : orFallback(found, plan);
+}
+
+function orFallback(hops: readonly Endpoint[], plan: InDialogPlan): readonly Endpoint[] {
+  return hops.length > 0 ? hops : [plan.fallback];
 }
 
 /** Whether nothing that the request says of its way, as it stands, is kept from callers. */

@@ -5,38 +5,36 @@ import { Branch } from "./branch.ts";
 import { loopFingerprint, makeBranch } from "./branch-id.ts";
 import type { ProxyCore } from "./core.ts";
 import { callerRefreshed, flowAfter, isGone, isReachedByFlow } from "./flow.ts";
-import { type ForwardPlan, forwardedRequest } from "./forward.ts";
+import { Forwarding } from "./forward.ts";
 import { HopList, isTooLarge } from "./hop-list.ts";
 import { type InDialogPlan, planInDialog, targetOf, targetsOf } from "./in-dialog-target.ts";
 import type { RoutePlan } from "./loose-route.ts";
 import type { FailureCause } from "./ports.ts";
 import { ResponseContext } from "./response-context.ts";
-import { mayReach } from "./target-guard.ts";
+import { isGuarded, mayReach } from "./target-guard.ts";
 
 const NONE: readonly never[] = [];
 /** The request comes again with them (RFC 3261 §22.2, §22.3). */
 const ASKS_FOR_CREDENTIALS = new Set([401, 407]);
 
-type Way = Pick<InDialogPlan, "requestUri" | "popRoutes" | "appendRoute" | "pushRoutes">;
-
 /** What may carry an offer and its answer (RFC 3261 §13.2.1, RFC 3311, RFC 3262 §5). */
 const SETS_SESSION = new Set(["INVITE", "UPDATE", "PRACK"]);
 
-function forwardPlan(core: ProxyCore, route: RoutePlan, plan: Way, branch: string, target: Endpoint): ForwardPlan {
-  return {
-    branch,
-    target,
-    requestUri: plan.requestUri,
-    popRoutes: plan.popRoutes,
-    dropLastRoute: route.dropLastRoute,
-    appendRoute: plan.appendRoute,
-    pushRoutes: plan.pushRoutes,
-    defaultMaxForwards: core.defaultMaxForwards,
-    did: undefined,
-    isInDialog: true,
-    addHeaders: NONE,
-    removeHeaders: NONE,
-  };
+function forwarding(
+  core: ProxyCore,
+  request: SipRequest,
+  source: Endpoint,
+  route: RoutePlan,
+  plan: InDialogPlan,
+  branch: string,
+  target: Endpoint,
+): Forwarding {
+  const out = new Forwarding(core, request, source, target, branch, plan.requestUri, route);
+  out.popRoutes = plan.popRoutes;
+  out.appendRoute = plan.appendRoute;
+  out.pushRoutes = plan.pushRoutes;
+  out.isInDialog = true;
+  return out;
 }
 
 /** The ACK of a 2xx goes end to end without a transaction (RFC 3261 §16.11). */
@@ -47,20 +45,33 @@ export function forwardAck(core: ProxyCore, request: SipRequest, source: Endpoin
     return;
   }
   const found = targetOf(core, plan);
-  if (found instanceof Promise) found.then(transmit).catch(() => core.counters.drop_requests++);
-  else transmit(found);
+  if (found instanceof Promise)
+    found.then((target) => sendAck(core, request, source, match, route, plan, target)).catch(() => core.counters.drop_requests++);
+  else sendAck(core, request, source, match, route, plan, found);
+}
 
-  function transmit(target: Endpoint): void {
-    if (!mayReach(core, match.dialog, { target, peer: plan.fallback, isOfPeer: plan.isOfPeer })) {
-      core.counters.drop_requests++;
-      return;
-    }
-    noteSession(match, request, undefined); // it answers what the 2xx offered (RFC 3261 §13.2.1)
-    if (match.direction === "downstream") core.dialogs.acknowledged(match.dialog);
-    const branch = makeBranch(loopFingerprint(request), core.layer.chance.token());
-    core.counters.fwd_requests++;
-    core.layer.wire.send(forwardedRequest(request, source, forwardPlan(core, route, plan, branch, target)), target);
+function sendAck(
+  core: ProxyCore,
+  request: SipRequest,
+  source: Endpoint,
+  match: DialogMatch,
+  route: RoutePlan,
+  plan: InDialogPlan,
+  target: Endpoint,
+): void {
+  if (!mayGo(core, match, plan, target)) {
+    core.counters.drop_requests++;
+    return;
   }
+  noteSession(match, request, undefined); // it answers what the 2xx offered (RFC 3261 §13.2.1)
+  if (match.direction === "downstream") core.dialogs.acknowledged(match.dialog);
+  const branch = makeBranch(loopFingerprint(request), core.layer.chance.token());
+  core.counters.fwd_requests++;
+  core.layer.wire.send(forwarding(core, request, source, route, plan, branch, target).write(), target);
+}
+
+function mayGo(core: ProxyCore, { dialog }: DialogMatch, plan: InDialogPlan, target: Endpoint): boolean {
+  return !isGuarded(core, dialog) || mayReach(core, dialog, { target, peer: plan.fallback, isOfPeer: plan.isOfPeer });
 }
 
 /**
@@ -74,9 +85,9 @@ export function forwardAckOfRefusal(core: ProxyCore, request: SipRequest, source
     return;
   }
   core.counters.fwd_requests++;
-  const { requestUri, popRoutes } = route;
-  const plan = { requestUri, popRoutes, appendRoute: undefined, pushRoutes: NONE };
-  core.layer.wire.send(forwardedRequest(request, source, forwardPlan(core, route, plan, dialog.inviteBranch, target)), target);
+  const out = new Forwarding(core, request, source, target, dialog.inviteBranch, route.requestUri, route);
+  out.isInDialog = true;
+  core.layer.wire.send(out.write(), target);
 }
 
 function noteSession({ dialog, direction }: DialogMatch, request: SipRequest, response: SipResponse | undefined): void {
@@ -105,7 +116,7 @@ export class InDialogContext extends ResponseContext {
   }
 
   /** @param isTryingSent 100 went to its sender before */
-  start(fingerprint: string, isTryingSent = false): void {
+  start(isTryingSent = false): void {
     const { core, transaction } = this;
     const { request, source } = transaction;
     if (request.method === "INVITE" && !isTryingSent) transaction.reply(100, "Trying");
@@ -114,28 +125,27 @@ export class InDialogContext extends ResponseContext {
       this.#refuse({});
       return;
     }
-    this.#fingerprint = fingerprint;
     const found = targetsOf(core, plan);
     if (found instanceof Promise) found.then((targets) => this.#pass(plan, targets)).catch(() => this.reject(500, "Internal Error"));
     else this.#pass(plan, found);
   }
 
   override branchFailure(branch: Branch, response: SipResponse | undefined, cause: FailureCause): void {
-    const [plan, hops] = [this.#plan, this.#hops];
-    const mayGoOn = branch === this.branch && this.finalStatus === 0 && !this.cancelled;
-    if (mayGoOn && plan !== undefined && hops?.advance(branch, response, cause)) this.#transmit(plan, hops);
+    const plan = this.#plan;
+    const hops = this.#hops;
+    const isAwaited = branch === this.branch && this.finalStatus === 0 && !this.cancelled;
+    if (isAwaited && plan !== undefined && hops?.advance(branch, response, cause)) this.#transmit(plan, hops);
     else super.branchFailure(branch, response, cause);
   }
 
   /** Passes it on, unless what is kept from callers would be reached. */
-  #pass(plan: InDialogPlan, [target = plan.fallback, ...others]: readonly Endpoint[]): void {
+  #pass(plan: InDialogPlan, targets: readonly Endpoint[]): void {
     if (this.finalStatus !== 0) return; // cancelled while its host name was looked up
     const { core } = this;
     const { request } = this.transaction;
-    const { dialog } = this.#match;
     const isBye = request.method === "BYE";
-    const mayGo = (to: Endpoint): boolean => mayReach(core, dialog, { target: to, peer: plan.fallback, isOfPeer: plan.isOfPeer });
-    const isAllowed = mayGo(target);
+    const target = targets[0] ?? plan.fallback;
+    const isAllowed = mayGo(core, this.#match, plan, target);
     // The side that hangs up cannot help where the other one wants its requests: the call would go on without end.
     if (!isAllowed && !(isBye && plan.isOfPeer)) {
       this.#refuse({ address: target.address, port: target.port });
@@ -149,7 +159,9 @@ export class InDialogContext extends ResponseContext {
     try {
       if (isBye && !isOld) this.#endCallBefore();
       if (!isOld) this.#noteCseq(request);
-      this.#send(plan, isAllowed ? [target, ...others.filter(mayGo)] : [plan.fallback]);
+      if (!isAllowed) this.#send(plan, plan.fallback, [plan.fallback]);
+      else if (targets.length === 1) this.#send(plan, target, targets);
+      else this.#send(plan, target, [target, ...targets.slice(1).filter((other) => mayGo(core, this.#match, plan, other))]);
     } catch (error) {
       this.#negotiated();
       this.#settle(); // nobody will answer what was not sent
@@ -215,41 +227,43 @@ export class InDialogContext extends ResponseContext {
     this.core.dialogs.bye(this.#match, this.transaction.request);
   }
 
-  #send(plan: InDialogPlan, targets: readonly [Endpoint, ...Endpoint[]]): void {
-    const [target] = targets;
+  /** @param target the first of them */
+  #send(plan: InDialogPlan, target: Endpoint, targets: readonly Endpoint[]): void {
     this.#isOnFlow = isReachedByFlow(plan.hop, target);
     if (this.#isOnFlow && isGone(target)) {
       this.onFailure(undefined, "transport-error");
       return;
     }
     this.#plan = plan;
-    this.#hops = new HopList(
-      this.core,
-      { targets, uri: plan.hop, judged: undefined, cells: NONE, answerWithinMs: undefined },
-      this.transaction.request.callId,
-    );
+    this.#hops = new HopList(this.core, this.transaction.request.callId, targets, plan.hop, undefined, NONE, undefined);
     this.#transmit(plan, this.#hops);
   }
 
   #transmit(plan: InDialogPlan, hops: HopList): void {
     const { core, transaction } = this;
     const { request, source } = transaction;
+    if (this.#fingerprint === "") this.#fingerprint = loopFingerprint(request);
     const branch = makeBranch(this.#fingerprint, core.layer.chance.token());
-    const write = (to: Endpoint): string => forwardedRequest(request, source, forwardPlan(core, this.#route, plan, branch, to));
-    const { hasNext } = hops;
-    const sent = hops.place(write);
-    if (isTooLarge(sent.target, sent.text)) {
+    const out = forwarding(core, request, source, this.#route, plan, branch, hops.current);
+    const text = hops.place(out);
+    const { target } = out;
+    if (isTooLarge(target, text)) {
       this.#settle();
       this.reject(513, "Message Too Large");
       return;
     }
+    this.attempts++;
     this.branch = new Branch(core, this, {
-      ...sent,
       method: request.method,
+      text,
       branch,
+      target,
       destination: undefined,
+      counted: undefined,
       cells: NONE,
-      hasNext,
+      outcome: undefined,
+      hasNext: hops.hasNext,
+      answerWithinMs: undefined,
     });
   }
 
@@ -273,6 +287,13 @@ export class InDialogContext extends ResponseContext {
     this.core.dialogs.byeOver(this.#match.dialog);
     this.#settle();
     this.#endElsewhere();
+  }
+
+  /** Only an INVITE may be answered again: what refreshes the targets needs it. */
+  protected override settled(): void {
+    if (this.transaction.method === "INVITE") return;
+    this.transaction.forgetRequest();
+    this.transaction.user = undefined;
   }
 
   protected override onOrphan(): void {

@@ -9,7 +9,7 @@ import { isStrictRouter } from "./loose-route.ts";
 import { nextHop } from "./next-hop.ts";
 import { mayReach } from "./target-guard.ts";
 
-const NO_FINGERPRINT = "00000000";
+const NO_FINGERPRINT = "000000";
 const MAX_FORWARDS = 70;
 /** RFC 3261 §8.1.1.5. A side that has used the last number cannot be followed: the BYE is then refused, but it ends the call for us. */
 const MAX_CSEQ = 2 ** 31 - 1;

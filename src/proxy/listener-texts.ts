@@ -1,4 +1,5 @@
 import type { Endpoint, Listener } from "../transaction/index.ts";
+import type { Network } from "./core.ts";
 
 /** What messages of ours say of a listener, as one side of it is told: it is the same for nearly all messages, and putting it together costs more than finding it. */
 export class ListenerTexts {
@@ -15,6 +16,8 @@ export class ListenerTexts {
   readonly viaLine: string;
   /** Line of a Record-Route, up to the `did`. */
   readonly recordRouteLine: string;
+  /** Has said that {@link routeUri} is one of ours; see loose-route. */
+  ownOf: Network | undefined = undefined;
 
   constructor(transport: Endpoint["transport"], sentBy: string) {
     this.transport = transport;

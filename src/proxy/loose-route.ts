@@ -1,6 +1,7 @@
 import {
   bracketHost,
   H,
+  isToken,
   parseNameAddr,
   parseSipUri,
   type SipRequest,
@@ -9,9 +10,11 @@ import {
   uriParam,
   withoutUriParams,
 } from "../sip/index.ts";
-import type { Listener } from "../transaction/index.ts";
+import type { Endpoint, Listener } from "../transaction/index.ts";
 import { DEFAULT_PORT, DEFAULT_TLS_PORT, type Network, uriPort } from "./core.ts";
+import { textsFor } from "./listener-texts.ts";
 import { transportOf } from "./next-hop.ts";
+import { mayHaveMParam } from "./uri-look.ts";
 
 /** What the Route headers and the Request-URI of a request say once our own entries are taken out (RFC 3261 §16.4). */
 export interface RoutePlan {
@@ -31,12 +34,42 @@ export interface RoutePlan {
 
 /** Record-Routes of ours for one pass of a call: two, marked `r2`, when its sides reach us at different addresses (RFC 5658). */
 const MAX_OWN_ROUTES = 2;
+const DID = ";did=";
+const GREATER = 0x3e;
+
+/** @throws SipSyntaxError when a Route cannot be read */
+export function planRoute(request: SipRequest, network: Network, source: Endpoint): RoutePlan {
+  const { uri } = request;
+  if (uri.includes(DID)) return readRoute(request, network, source.listener);
+  const at = request.indexOf(H.Route);
+  const did = at === -1 ? undefined : ownRoute(request, at, network, source);
+  if (at !== -1 && did === undefined) return readRoute(request, network, source.listener);
+  const requestUri = withoutOwnMaddr(uri, network, source.listener);
+  return { requestUri, dropLastRoute: false, popRoutes: at === -1 ? 0 : 1, nextRoute: undefined, leftRoutes: 0, did };
+}
 
 /**
- * @param listener that the request came to
- * @throws SipSyntaxError when a Route cannot be read
+ * The `did` of the only Route, when that is the very text that we give to this side as our Record-Route: nearly each request inside a call has it, and need not be
+ * read any further. undefined: it is something else.
  */
-export function planRoute(request: SipRequest, network: Network, listener: Listener): RoutePlan {
+function ownRoute(request: SipRequest, at: number, network: Network, { listener, address }: Endpoint): string | undefined {
+  const texts = textsFor(listener, address);
+  const { raw } = request;
+  const start = request.valueStartAt(at);
+  if (!raw.startsWith(texts.route, start)) return undefined;
+  const didStart = start + texts.route.length;
+  const didEnd = request.valueEndAt(at) - 1;
+  if (raw.charCodeAt(didEnd) !== GREATER || !isToken(raw, didStart, didEnd) || request.indexOf(H.Route, at + 1) !== -1) return undefined;
+  if (texts.ownOf !== network) {
+    const uri = tryParseSipUri(texts.routeUri);
+    if (uri === undefined || !isOwnUri(uri, network)) return undefined;
+    texts.ownOf = network;
+  }
+  return raw.slice(didStart, didEnd);
+}
+
+/** {@link planRoute} of any request. */
+export function readRoute(request: SipRequest, network: Network, listener: Listener): RoutePlan {
   const routes = request.indexOf(H.Route) === -1 ? [] : request.list(H.Route).map((value) => parseNameAddr(value).uri);
   let requestUri = request.uri;
   let dropLastRoute = false;
@@ -70,7 +103,7 @@ export function planRoute(request: SipRequest, network: Network, listener: Liste
  * one and the transport (RFC 3261 §16.4).
  */
 function withoutOwnMaddr(text: string, network: Network, listener: Listener): string {
-  if (!text.includes(";")) return text;
+  if (!mayHaveMParam(text)) return text;
   const uri = tryParseSipUri(text);
   const maddr = uri && uriParam(uri, "maddr");
   if (uri === undefined || maddr === undefined || transportOf(uri) !== listener.transport || uriPort(uri) !== listener.port) return text;
@@ -84,7 +117,7 @@ function withoutOwnMaddr(text: string, network: Network, listener: Listener): st
 
 /** `did` of a URI that stands for us in a route set: one of ours, or of another node of the cluster, whose calls may go on here. */
 export function ownDid(text: string, network: Network): string | undefined {
-  if (!text.includes(";did=")) return undefined;
+  if (!text.includes(DID)) return undefined;
   const uri = tryParseSipUri(text);
   return uri !== undefined && (isOwnUri(uri, network) || isPeerUri(uri, network)) ? uriParam(uri, "did") : undefined;
 }

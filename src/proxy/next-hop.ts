@@ -4,6 +4,7 @@ import { type SipUri, tryParseSipUri, uriParam } from "../sip/index.ts";
 import type { Endpoint, Listener } from "../transaction/index.ts";
 import { type Network, uriPort } from "./core.ts";
 import { isReachedByFlow } from "./flow.ts";
+import { namesPlace } from "./uri-look.ts";
 
 /** Transport of a URI (RFC 3263 §4.1, without NAPTR): its parameter, TLS for sips, else UDP. */
 export function transportOf(uri: SipUri): string {
@@ -54,6 +55,8 @@ export function nextHops(network: Network, uriText: string, preferred: Listener)
  * where the other side was last seen, when its name still leads there, then the other places. The servers behind one name need not know of each other's calls.
  */
 export function nextHopsInDialog(network: Network, uriText: string, seen: Endpoint): Hops {
+  const there = placeSeen(network, uriText, seen);
+  if (there !== undefined) return [there];
   if (isReachedByFlow(uriText, seen)) return [seen];
   const found = nextHops(network, uriText, seen.listener);
   return found instanceof Promise ? found.then((hops) => nearestFirst(hops, seen)) : nearestFirst(found, seen);
@@ -61,8 +64,16 @@ export function nextHopsInDialog(network: Network, uriText: string, seen: Endpoi
 
 /** The first of {@link nextHopsInDialog}: for what is sent once and waits for no answer. */
 export function nextHop(network: Network, uriText: string, seen: Endpoint): Endpoint | undefined | Promise<Endpoint | undefined> {
+  const there = placeSeen(network, uriText, seen);
+  if (there !== undefined) return there;
   const found = nextHopsInDialog(network, uriText, seen);
   return found instanceof Promise ? found.then(([first]) => first) : found[0];
+}
+
+/** The only place of {@link nextHopsInDialog}, for a URI that says nothing but where the other side was seen, over UDP: it need not be read. */
+function placeSeen(network: Network, uriText: string, seen: Endpoint): Endpoint | undefined {
+  if (seen.connection !== undefined || !namesPlace(uriText, seen)) return undefined;
+  return network.endpoint(seen.address, seen.port, seen.transport, seen.listener);
 }
 
 function nearestFirst(hops: readonly Endpoint[], seen: Endpoint): readonly Endpoint[] {

@@ -127,6 +127,8 @@ export interface Router {
   reply?(call: ProxyCall, response: SipResponse): void;
   /** The request has got a final response of 300 or more, or is to get none: nothing more is asked of it. It must not throw. */
   rejected?(call: ProxyCall): void;
+  /** It never looks at the request of a call that was answered 2xx, also when further answers pass. Absent: it may, and requests are kept until their transactions end. */
+  readonly forgetsCalls?: boolean | undefined;
   /** What callers cannot reach, neither by an initial request nor inside a call; absent when nothing is kept from them. */
   readonly guard?: TargetGuard | undefined;
   /** Whether an initial request of this method may be routed at all; the proxy answers 405 otherwise (RFC 3261 §21.4.6). */

@@ -9,7 +9,7 @@ import {
   uriScheme,
 } from "../sip/index.ts";
 import type { Endpoint, ServerTransaction, TransactionUser } from "../transaction/index.ts";
-import { isLoop, loopFingerprint } from "./branch-id.ts";
+import { isLoop, loopFingerprint, mayBeBack } from "./branch-id.ts";
 import { DEFAULT_PORT, type ProxyCore } from "./core.ts";
 import { type Found, Searches, WaitingRequest } from "./elsewhere.ts";
 import { hangUpAgain, hangUpBoth } from "./hangup.ts";
@@ -81,22 +81,21 @@ export class SipProxy implements TransactionUser {
 
   request(transaction: ServerTransaction): void {
     const { request } = transaction;
-    const fingerprint = loopFingerprint(request);
-    const refusal = validate(request, fingerprint, this.#core);
+    const refusal = validate(request, this.#core);
     if (refusal !== undefined) {
       this.#refuse(transaction, refusal);
       return;
     }
     let route: RoutePlan;
     try {
-      route = planRoute(request, this.#core.network, transaction.source.listener);
+      route = planRoute(request, this.#core.network, transaction.source);
     } catch (error) {
       if (!(error instanceof SipSyntaxError)) throw error;
       this.#refuse(transaction, { status: 400, reason: "Bad Route" });
       return;
     }
-    if (request.toTag === "" && !this.#isOfTaglessCall(request, route)) this.#initial(transaction, route, fingerprint);
-    else this.#inDialog(transaction, route, fingerprint);
+    if (request.toTag === "" && !this.#isOfTaglessCall(request, route)) this.#initial(transaction, route);
+    else this.#inDialog(transaction, route);
   }
 
   ack(request: SipRequest, source: Endpoint): void {
@@ -106,9 +105,9 @@ export class SipProxy implements TransactionUser {
       return;
     }
     try {
-      const route = planRoute(request, this.#core.network, source.listener);
+      const route = planRoute(request, this.#core.network, source);
       const match = dialogs.match(route.did, request);
-      if (isLoop(request, loopFingerprint(request), this.#core.network)) {
+      if (mayBeBack(request) && isLoop(request, loopFingerprint(request), this.#core.network)) {
         layer.counters.stray_acks++;
         counters.drop_requests++;
         return;
@@ -166,7 +165,7 @@ export class SipProxy implements TransactionUser {
     return route.did !== undefined && this.#core.dialogs.match(route.did, request)?.dialog.findLeg("") !== undefined;
   }
 
-  #initial(transaction: ServerTransaction, route: RoutePlan, fingerprint: string): void {
+  #initial(transaction: ServerTransaction, route: RoutePlan): void {
     const { request, source } = transaction;
     const core = this.#core;
     const registrar = request.method === REGISTER ? core.registrar : undefined;
@@ -210,39 +209,39 @@ export class SipProxy implements TransactionUser {
       const waitS = exhausted === undefined ? (core.overload?.refusalS(request) ?? 0) : 0;
       if (exhausted !== undefined) this.#refuse(transaction, exhausted);
       else if (waitS > 0) this.#turnAway(transaction, 503, "Service Unavailable", [["Retry-After", String(waitS)]]);
-      else new RequestContext(core, transaction, route, fingerprint).start();
+      else new RequestContext(core, transaction, route).start();
     }
   }
 
-  #inDialog(transaction: ServerTransaction, route: RoutePlan, fingerprint: string): void {
+  #inDialog(transaction: ServerTransaction, route: RoutePlan): void {
     const { request } = transaction;
     const match = this.#core.dialogs.match(route.did, request);
     if (this.#mayBeElsewhere(route.did, match)) {
       const waiting = new WaitingRequest(this.#core, transaction);
       const goOn = (found: Found): void => {
-        if (!waiting.isCancelled) this.#passFound(transaction, found, route, fingerprint);
+        if (!waiting.isCancelled) this.#passFound(transaction, found, route);
       };
       if (this.#searches.start(route.did, request, goOn)) {
         if (request.method === "INVITE") transaction.reply(100, "Trying");
         return;
       }
     }
-    this.#pass(transaction, match, route, fingerprint);
+    this.#pass(transaction, match, route);
   }
 
   /** A fault must not leave a transaction behind that nobody ends. */
-  #passFound(transaction: ServerTransaction, found: Found, route: RoutePlan, fingerprint: string): void {
+  #passFound(transaction: ServerTransaction, found: Found, route: RoutePlan): void {
     try {
       const match = this.#matchAfter(found, route.did, transaction.request);
       if (match === undefined && found === "unknown") this.#putOff(transaction);
-      else this.#pass(transaction, match, route, fingerprint, true);
+      else this.#pass(transaction, match, route, true);
     } catch (error) {
       transaction.reply(500, "Server Internal Error");
       throw error;
     }
   }
 
-  #pass(transaction: ServerTransaction, match: DialogMatch | undefined, route: RoutePlan, fingerprint: string, isTryingSent = false): void {
+  #pass(transaction: ServerTransaction, match: DialogMatch | undefined, route: RoutePlan, isTryingSent = false): void {
     const { request } = transaction;
     const over = match !== undefined && match.dialog.state === DialogState.Deleted && request.method !== "BYE";
     if (match === undefined || over) {
@@ -251,7 +250,7 @@ export class SipProxy implements TransactionUser {
     } else {
       const exhausted = checkLimits(request, this.#core);
       if (exhausted === undefined) this.#lostInvites.requestInside(match, request);
-      if (exhausted === undefined) new InDialogContext(this.#core, transaction, match, route).start(fingerprint, isTryingSent);
+      if (exhausted === undefined) new InDialogContext(this.#core, transaction, match, route).start(isTryingSent);
       else this.#refuse(transaction, exhausted);
     }
   }

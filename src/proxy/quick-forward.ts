@@ -1,23 +1,21 @@
-import { DEFAULT_MAX_BREADTH, H, hasLineEnd, isUriText, listValueEnd, type SipRequest, skipBlank } from "../sip/index.ts";
+import {
+  DEFAULT_MAX_BREADTH,
+  endOfRport,
+  H,
+  hasLineEnd,
+  isUriText,
+  listValueEnd,
+  NO_RPORT,
+  type SipRequest,
+  skipBlank,
+  UNUSUAL_VIA,
+} from "../sip/index.ts";
 import type { Endpoint } from "../transaction/index.ts";
 import type { ForwardPlan } from "./forward.ts";
 import { type ListenerTexts, textsFor } from "./listener-texts.ts";
 import { mayNeedRepair } from "./uri-look.ts";
 
 const MAX_BREADTH_LINE = `Max-Breadth: ${DEFAULT_MAX_BREADTH}\r\n`;
-const COMMA = 0x2c;
-const QUOTE = 0x22;
-const SEMICOLON = 0x3b;
-const LESS = 0x3c;
-const SPACE = 0x20;
-const LETTER_R = 0x72;
-/** As a bit, it tells a small letter from a capital one. */
-const SMALL = 0x20;
-
-/** The Via has no `rport`. */
-const NO_RPORT = -1;
-/** The Via has something that must be read in full. */
-const UNUSUAL = -2;
 
 /**
  * Text of a request as it leaves us, for the changes that nearly each request has: our Via, a mark on the one below, our Routes gone, our Record-Route, Max-Forwards,
@@ -76,7 +74,7 @@ export function quickForward(request: SipRequest, source: Endpoint, plan: Forwar
   const viaStart = request.valueStartAt(viaAt);
   const viaEnd = request.valueEndAt(viaAt);
   const rportEnd = isMarked ? endOfRport(raw, viaStart, viaEnd) : NO_RPORT;
-  if (rportEnd === UNUSUAL || (rportEnd === NO_RPORT && via.hasRport)) return undefined;
+  if (rportEnd === UNUSUAL_VIA || (rportEnd === NO_RPORT && via.hasRport)) return undefined;
 
   let done = isMoved ? request.method.length + 1 + request.uri.length : 0;
   let out = isMoved ? `${request.method} ${uri}` : "";
@@ -133,22 +131,4 @@ function recordRouteLine(there: ListenerTexts, source: Endpoint, target: Endpoin
   const outside = textsFor(source.listener, source.address);
   if (inside === outside || inside.routeUri === outside.routeUri) return `${inside.recordRouteLine}${did}>\r\n`;
   return `${inside.recordRouteLine}${did};r2=on>, ${outside.route}${did};r2=on>\r\n`;
-}
-
-/** Offset behind the `rport` of the only Via in a line, when it has no value and nothing else tells where the Via comes from; or {@link NO_RPORT}, or {@link UNUSUAL}. */
-function endOfRport(raw: string, start: number, end: number): number {
-  let found = NO_RPORT;
-  let hasParams = false;
-  for (let at = start; at < end; at++) {
-    const code = raw.charCodeAt(at);
-    if (code === SEMICOLON) {
-      hasParams = true;
-      if ((raw.charCodeAt(at + 1) | SMALL) !== LETTER_R) continue;
-      const after = at + ";rport".length;
-      if (found !== NO_RPORT || after > end || !raw.startsWith(";rport", at)) return UNUSUAL;
-      if (after < end && raw.charCodeAt(after) !== SEMICOLON) return UNUSUAL;
-      found = after;
-    } else if (code === COMMA || code === QUOTE || code === LESS || (hasParams && code <= SPACE)) return UNUSUAL;
-  }
-  return found;
 }

@@ -3,11 +3,12 @@ import { type Dialog, DialogState } from "../dialog/index.ts";
 import { reasonPhrase, type SipRequest, type SipResponse } from "../sip/index.ts";
 import type { Endpoint, ServerTransaction } from "../transaction/index.ts";
 import { admit, CLOSED_RETRY_AFTER_S } from "./admission.ts";
+import { leaveAnswered } from "./answered-invite.ts";
 import { Branch } from "./branch.ts";
-import { makeBranch } from "./branch-id.ts";
+import { loopFingerprint, makeBranch } from "./branch-id.ts";
 import type { ProxyCore } from "./core.ts";
 import { breadthOf, countAt, type Fork, NO_FORKS, resolveForks } from "./forks.ts";
-import { forwardedRequest } from "./forward.ts";
+import { Forwarding } from "./forward.ts";
 import { type HandledRequest, type Handler, HandlerRun, runReply } from "./handler-run.ts";
 import { endOrphan } from "./hangup.ts";
 import { HopList, isTooLarge, noteUnreachable } from "./hop-list.ts";
@@ -31,7 +32,7 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
   requestUri: string;
   dialog: Dialog | undefined = undefined;
   readonly #sinceMs: number;
-  readonly #fingerprint: string;
+  #fingerprint = "";
   readonly #route: RoutePlan;
   #looseLoad: CallLoad | undefined;
   #hops: HopList | undefined;
@@ -42,13 +43,12 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
   #sending = false;
   #tryingSent = false;
 
-  constructor(core: ProxyCore, transaction: ServerTransaction, route: RoutePlan, fingerprint: string) {
+  constructor(core: ProxyCore, transaction: ServerTransaction, route: RoutePlan) {
     super(core, transaction);
     this.source = transaction.source;
     this.#sinceMs = core.nowMs();
     this.#route = route;
     this.requestUri = route.requestUri;
-    this.#fingerprint = fingerprint;
     this.#handler = new HandlerRun(core, this);
   }
 
@@ -208,7 +208,9 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
   }
 
   protected override onFailure(response: SipResponse | undefined, cause: FailureCause): void {
-    [this.response, this.failureCause, this.status] = [response, cause, response?.status ?? statusOfFailure(cause)];
+    this.response = response;
+    this.failureCause = cause;
+    this.status = response?.status ?? statusOfFailure(cause);
     this.failovers++;
     if (this.dialog !== undefined) {
       this.dialog.forgetEarlyLegs();
@@ -216,6 +218,10 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
     }
     if (response !== undefined) this.#observe(response);
     this.#decide("failure");
+  }
+
+  protected override settled(branch: Branch): void {
+    if (this.dialog !== undefined) leaveAnswered(this.core, this.transaction, this.dialog, branch, this.cancelled);
   }
 
   protected override onRejected(): void {
@@ -267,7 +273,8 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
 
   #sendTo(found: Hops): void {
     const others = this.forkTo;
-    [this.forkTo, this.#maxBreadth] = [NO_FORKS, undefined];
+    this.forkTo = NO_FORKS;
+    this.#maxBreadth = undefined;
     if (others.length > 0) {
       this.#sending = true;
       resolveForks(this.core.network, found, others, this.source.listener)
@@ -294,8 +301,8 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
     this.#hops = undefined;
     for (const { target, places } of others) {
       const { uri, requestUri = this.requestUri, row, cells = NO_CELLS } = target;
-      const terms = { targets: places.slice(0, 1), uri, judged: undefined, cells, answerWithinMs: this.answerWithinMs };
-      const branch = this.#branchTo(new HopList(this.core, terms, this.callId), requestUri, row);
+      const hops = new HopList(this.core, this.callId, places.slice(0, 1), uri, undefined, cells, this.answerWithinMs);
+      const branch = this.#branchTo(hops, requestUri, row);
       if (branch !== undefined) this.fork(branch);
     }
   }
@@ -323,7 +330,7 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
     if (this.failovers > 0) this.noteFailover();
     const cells = load.destination === undefined ? NO_CELLS : core.balancer.pickedCells(load);
     const uri = this.addressee?.uri ?? this.destinationUri ?? this.requestUri;
-    this.#hops = new HopList(core, { targets, uri, judged: this.addressee, cells, answerWithinMs }, this.callId);
+    this.#hops = new HopList(core, this.callId, targets, uri, this.addressee, cells, answerWithinMs);
     this.#transmit(this.#hops);
   }
 
@@ -337,32 +344,24 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
   #branchTo(hops: HopList, requestUri: string, destination: Destination | undefined): Branch | undefined {
     const { core, request, source } = this;
     const { cells, outcome, hasNext, answerWithinMs } = hops;
+    if (this.#fingerprint === "") this.#fingerprint = loopFingerprint(request);
     const branch = makeBranch(this.#fingerprint, core.layer.chance.token());
-    const plan = {
-      ...{ branch, requestUri, popRoutes: this.#route.popRoutes, dropLastRoute: this.#route.dropLastRoute },
-      ...{ appendRoute: undefined, pushRoutes: [], defaultMaxForwards: core.defaultMaxForwards, did: this.dialog?.did },
-      maxBreadth: this.#maxBreadth,
-      ...{ addHeaders: this.addHeaders, removeHeaders: this.removeHeaders },
-    };
-    const { target, text } = hops.place((place) => forwardedRequest(request, source, { ...plan, target: place }));
+    const plan = new Forwarding(core, request, source, hops.current, branch, requestUri, this.#route);
+    plan.did = this.dialog?.did;
+    plan.maxBreadth = this.#maxBreadth;
+    plan.addHeaders = this.addHeaders;
+    plan.removeHeaders = this.removeHeaders;
+    const text = hops.place(plan);
+    const { target } = plan;
     if (isTooLarge(target, text)) return undefined;
     if (this.dialog !== undefined) {
       this.dialog.inviteSent(target.insteadOf ?? target, branch, requestUri, request.cseqNumber);
       this.dialog.guard = this.guard === core.router.guard ? undefined : this.guard; // that one applies anyway
       core.dialogs.changed(this.dialog);
     }
-    const sent = {
-      method: request.method,
-      text,
-      branch,
-      target,
-      destination,
-      counted: core.dispatcher?.countedOn(this.load),
-      cells,
-      outcome,
-      hasNext,
-      answerWithinMs,
-    };
+    const counted = core.dispatcher?.countedOn(this.load);
+    this.attempts++;
+    const sent = { method: request.method, text, branch, target, destination, counted, cells, outcome, hasNext, answerWithinMs };
     return new Branch(core, this, sent);
   }
 
@@ -375,10 +374,7 @@ export class RequestContext extends RoutedRequest implements HandledRequest {
   /** The router sees a response pass. */
   #observe(response: SipResponse): void {
     if (this.dialog !== undefined) this.core.measures?.observe(this, response);
-    const { status, response: before } = this;
-    [this.status, this.response] = [response.status, response];
     runReply(this.core, this, response);
-    [this.status, this.response] = [status, before];
   }
 
   /** The call is over for the balancer: its leases go back, exactly once. */

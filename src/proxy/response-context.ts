@@ -1,15 +1,13 @@
 import type { Dialog } from "../dialog/index.ts";
-import { H, MessageEdit, reasonPhrase, type SipRequest, type SipResponse } from "../sip/index.ts";
-import { type ServerTransaction, type ServerUser, stampedVia } from "../transaction/index.ts";
+import { H, reasonPhrase, type SipRequest, type SipResponse } from "../sip/index.ts";
+import type { ServerTransaction, ServerUser } from "../transaction/index.ts";
 import type { Branch, BranchOwner } from "./branch.ts";
 import type { ProxyCore } from "./core.ts";
-import { addLength } from "./forward.ts";
+import { hasNextVia, isChallenge, passResponse } from "./pass-response.ts";
 import type { FailureCause } from "./ports.ts";
 
 /** Responses that a UAC can act on are preferred among the 4xx (RFC 3261 §16.7 step 6). */
 const PREFERRED_4XX = new Set([401, 407, 415, 420, 484]);
-/** Challenges of other branches that go with a 401 or 407. */
-const MAX_CHALLENGES = 16;
 /** Why a call whose caller has vanished is taken back (RFC 3326). */
 const CALLER_GONE = 'SIP;cause=430;text="Flow Failed"';
 
@@ -24,16 +22,18 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
   protected readonly core: ProxyCore;
   protected readonly transaction: ServerTransaction;
   /** The branch that is waited for. */
-  protected branch: Branch | undefined;
+  protected branch: Branch | undefined = undefined;
   /** Others that are waited for at the same time; absent when there are none. */
-  #forks: Set<Branch> | undefined;
+  #forks: Set<Branch> | undefined = undefined;
   /** Status of the final response that went to the caller, or of the one that was kept back on purpose; 0 before. */
   finalStatus = 0;
   /** Its caller can be answered no more. */
   #isDeserted = false;
-  #best: SipResponse | undefined;
+  #best: SipResponse | undefined = undefined;
   #bestStatus = 0;
-  #challenged: SipResponse[] | undefined;
+  #challenged: SipResponse[] | undefined = undefined;
+  /** Branches that there have been. */
+  protected attempts = 0;
 
   constructor(core: ProxyCore, transaction: ServerTransaction) {
     this.core = core;
@@ -55,7 +55,7 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
   branchProvisional(branch: Branch, response: SipResponse): void {
     if (!this.#isAwaited(branch) || this.finalStatus !== 0 || this.cancelled) return;
     this.onProvisional(branch, response);
-    this.#forward(response);
+    passResponse(this.core, this.transaction, response, this.#challenged);
   }
 
   /** Whether the call that this 2xx belongs to is over for its caller. */
@@ -75,10 +75,16 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
     this.onSuccess(branch, response);
     if (this.cancelled) this.cancelledLate();
     if (this.finalStatus === 0) this.core.counters.requests_2xx++;
+    const isFirst = this.finalStatus === 0;
     this.finalStatus = response.status;
     this.#forgetOthers();
-    this.#forward(response);
+    passResponse(this.core, this.transaction, response, this.#challenged);
+    // Whoever has sent the other Vias back sends them back again: they need not be known for what comes late.
+    if (isFirst && this.attempts === 1 && hasNextVia(response)) this.settled(branch);
   }
+
+  /** The only branch was answered 2xx, which went to the caller: the place to let go of what is needed no more, as transactions stay for 32 s. */
+  protected abstract settled(branch: Branch): void;
 
   branchFailure(branch: Branch, response: SipResponse | undefined, cause: FailureCause): void {
     if (!this.#isAwaited(branch)) return;
@@ -213,7 +219,7 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
   #finish(response: SipResponse): void {
     this.finalStatus = response.status;
     this.#count(response.status);
-    this.#forward(response);
+    passResponse(this.core, this.transaction, response, this.#challenged);
     this.#forgetOthers();
     this.onRejected(response.status);
   }
@@ -229,15 +235,6 @@ export abstract class ResponseContext implements BranchOwner, ServerUser {
     const group = Math.trunc((response?.status ?? 0) / 100);
     if (response !== undefined && (group === 4 || group === 6)) this.#finish(response);
     else this.reject(487, "Request Terminated");
-  }
-
-  #forward(response: SipResponse): void {
-    this.core.counters.fwd_replies++;
-    const edit = new MessageEdit(response).removeTopVia();
-    if (isChallenge(response.status)) addChallenges(edit, response, this.#challenged ?? []);
-    if (this.transaction.source.transport !== "udp") addLength(edit, response);
-    if (!hasNextVia(response)) restoreVias(edit, this.transaction);
-    this.transaction.respond(response.status, edit.toString());
   }
 
   #count(status: number): void {
@@ -256,21 +253,6 @@ function reasonOf(cancel: SipRequest): string | undefined {
   return reasons.length === 0 ? undefined : reasons.join(", ");
 }
 
-function isChallenge(status: number): boolean {
-  return status === 401 || status === 407;
-}
-
-/** Who answers one challenge is asked the others next: they all go at once (RFC 3261 §16.7 step 7). */
-function addChallenges(edit: MessageEdit, best: SipResponse, challenged: readonly SipResponse[]): void {
-  let left = MAX_CHALLENGES;
-  for (const response of challenged) {
-    if (response === best) continue;
-    for (const name of ["WWW-Authenticate", "Proxy-Authenticate"]) {
-      for (const value of response.headers(name)) if (left-- > 0 && !value.includes("\0")) edit.addHeader(name, value);
-    }
-  }
-}
-
 /** What a failure without a response counts as (RFC 3261 §16.8, §16.9). */
 export function statusOfFailure(cause: FailureCause): number {
   return cause === "timeout" || cause === "refused" ? 408 : 503;
@@ -281,17 +263,4 @@ function rank(status: number): number {
   const group = status >= 600 ? 0 : Math.trunc(status / 100);
   const within = PREFERRED_4XX.has(status) ? 0 : status === 503 || status === 408 ? 2 : 1;
   return group * 10 + within;
-}
-
-/** Some peers send back only the Via that they saw on top. The caller must have its answer all the same: the others are known. */
-function restoreVias(edit: MessageEdit, { request, source }: ServerTransaction): void {
-  const values = request.list(H.Via);
-  values[0] = stampedVia(request, source) ?? values[0] ?? "";
-  for (const value of values.reverse()) if (!value.includes("\0")) edit.prependVia(value);
-}
-
-/** Whether anyone is left to forward the response to, once our Via is gone. */
-function hasNextVia(response: SipResponse): boolean {
-  const first = response.indexOf(H.Via);
-  return response.indexOf(H.Via, first + 1) !== -1 || response.headerValueAt(first).includes(",");
 }

@@ -6,6 +6,8 @@ import { NO_FORKS } from "./forks.ts";
 import type { FailureCause, ForkTarget, TargetGuard } from "./ports.ts";
 import { ResponseContext } from "./response-context.ts";
 
+const NONE: readonly never[] = [];
+
 /** What routers read and set of a request that they decide on, before and between its branches; see `ProxyCall`. */
 export abstract class RoutedRequest extends ResponseContext {
   abstract requestUri: string;
@@ -22,8 +24,8 @@ export abstract class RoutedRequest extends ResponseContext {
   cutShort = false;
   measured: Measured = Measured.Nothing;
   protected target: Destination | undefined;
-  protected addHeaders: [string, string][] = [];
-  protected removeHeaders: string[] = [];
+  protected addHeaders: readonly (readonly [string, string])[] = NONE;
+  protected removeHeaders: readonly string[] = NONE;
   #variables: Map<string, unknown> | undefined;
 
   get variables(): Map<string, unknown> {
@@ -41,11 +43,11 @@ export abstract class RoutedRequest extends ResponseContext {
   }
 
   addHeader(name: string, value: string): void {
-    this.addHeaders.push([name, value]);
+    this.addHeaders = [...this.addHeaders, [name, value]];
   }
 
   removeHeader(name: string): void {
-    this.removeHeaders.push(name);
+    this.removeHeaders = [...this.removeHeaders, name];
     this.addHeaders = this.addHeaders.filter(([added]) => added.toLowerCase() !== name.toLowerCase());
   }
 

@@ -1,5 +1,5 @@
 import { H, isToken, parseMaxBreadth, type SipRequest, SipSyntaxError, uriScheme } from "../sip/index.ts";
-import { isLoop } from "./branch-id.ts";
+import { isLoop, loopFingerprint, mayBeBack } from "./branch-id.ts";
 import type { ProxyCore } from "./core.ts";
 
 /** Why a request is not processed: the answer that it gets (RFC 3261 §16.3). */
@@ -12,14 +12,14 @@ export interface Refusal {
 /** Schemes whose requests can be routed: the first two by their host, a telephone number by the balancer's choice. */
 const SCHEMES = new Set(["sip", "sips", "tel", "urn"]);
 
-/** RFC 3261 §16.3, steps 2 to 5. @param fingerprint of the request, see loopFingerprint */
-export function validate(request: SipRequest, fingerprint: string, core: ProxyCore): Refusal | undefined {
-  if (!SCHEMES.has(uriScheme(request.uri))) return { status: 416, reason: "Unsupported URI Scheme" };
+/** RFC 3261 §16.3, steps 2 to 5. */
+export function validate(request: SipRequest, core: ProxyCore): Refusal | undefined {
+  if (!request.uri.startsWith("sip:") && !SCHEMES.has(uriScheme(request.uri))) return { status: 416, reason: "Unsupported URI Scheme" };
   // These may be for us, and then they go no further (RFC 3261 §16.3 step 3).
   const mayEndHere = request.method === "OPTIONS" || (request.method === "REGISTER" && core.registrar !== undefined);
   const exhausted = mayEndHere ? undefined : checkLimits(request, core);
   if (exhausted !== undefined) return exhausted;
-  if (isLoop(request, fingerprint, core.network)) {
+  if (mayBeBack(request) && isLoop(request, loopFingerprint(request), core.network)) {
     core.counters.loops++;
     return { status: 482, reason: "Loop Detected" };
   }

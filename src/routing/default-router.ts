@@ -78,6 +78,7 @@ export function createDefaultRouter(routing: RoutingSpec, ports: RoutingPorts): 
     request: (call) => startCall(context, call),
     failure: (call) => continueCall(context, call),
     reply: noteProgress,
+    forgetsCalls: true,
     handles: (method) => methods.has(method),
   };
 }

@@ -1,14 +1,15 @@
 import { randomInt } from "node:crypto";
-import { type Balancer, Looks, ownText, type StatusChange } from "../balancer/index.ts";
+import { type Balancer, Looks, type StatusChange } from "../balancer/index.ts";
 import type { Config } from "../config/index.ts";
-import { type Dialog, DialogState, EVERYBODY, type PingOutage } from "../dialog/index.ts";
+import { type DialogState, EVERYBODY, type PingOutage } from "../dialog/index.ts";
 import { EventBus, EventStream, Webhook } from "../events/index.ts";
 import { ALERT_CHECK_MS, type BreakerChange, type DrainChange, explain, type GroupAlert, GroupAlerts, whatIf } from "../health/index.ts";
-import { type AuditDifference, type AuditEntry, fromWire, type ManagementPorts, type RedisState } from "../management/index.ts";
+import type { AuditDifference, AuditEntry, ManagementPorts, RedisState } from "../management/index.ts";
 import { logAlert } from "../observability/alert-log.ts";
 import type { BanChange, OverloadChange } from "../overload/index.ts";
 import type { Log } from "../proxy/index.ts";
 import { VERSION } from "../version.ts";
+import { DialogNews, type NamedDialog } from "./dialog-news.ts";
 import type { DispatcherStatus } from "./dispatch-events.ts";
 import type { SessionGap } from "./load-audit.ts";
 
@@ -160,24 +161,8 @@ export class Announcer {
       this.#status(destination, false, "breaker");
   }
 
-  dialogChanged(dialog: Pick<Dialog, "did" | "callId" | "fromTag" | "toTag" | "endReason" | "state">, before: DialogState): void {
-    const { state } = dialog;
-    // Events are kept, most of them unread. What is cut from a message would keep the whole datagram in memory.
-    const did = ownText(dialog.did);
-    const callId = ownText(dialog.callId);
-    const fromTag = ownText(dialog.fromTag);
-    const toTag = ownText(dialog.toTag);
-    const endReason = ownText(dialog.endReason);
-    this.#bus.publish("E_DLG_STATE_CHANGED", () => ({
-      id: did,
-      db_id: did,
-      callid: fromWire(callId),
-      from_tag: fromWire(fromTag),
-      to_tag: fromWire(toTag),
-      old_state: before,
-      new_state: state,
-      ...(state === DialogState.Deleted && { reason: endReason }),
-    }));
+  dialogChanged(dialog: NamedDialog, before: DialogState): void {
+    this.#bus.publish("E_DLG_STATE_CHANGED", new DialogNews(dialog, before));
   }
 
   /** Nobody at an address, or nobody at all, answers any more, and calls are kept for that; or it is over. */

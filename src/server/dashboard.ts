@@ -56,8 +56,8 @@ function createFeed(parts: ShownParts): Feed {
       },
       failovers: () => Object.values(meters.calls.failovers).reduce((sum, count) => sum + count, 0),
       refused: () => {
-        const { calls_refused_rate, calls_refused_lag, calls_refused_utilization } = guard.overload.counts;
-        return calls_refused_rate + calls_refused_lag + calls_refused_utilization;
+        const { calls_refused_rate, calls_refused_lag, calls_refused_utilization, calls_refused_backlog } = guard.overload.counts;
+        return calls_refused_rate + calls_refused_lag + calls_refused_utilization + calls_refused_backlog;
       },
       takeLagMs: () => meters.lag.takeWorstMs(),
       memoryBytes: () => process.memoryUsage.rss(),

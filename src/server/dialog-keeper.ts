@@ -1,9 +1,9 @@
-import { bodyOf } from "../cluster/dialogs/dialog-record.ts";
-import { type Dialog, DialogState, snapshotOf } from "../dialog/index.ts";
+import { type Dialog, DialogState } from "../dialog/index.ts";
 import { type DialogChanges, type SavedDialog, StoreError, within } from "../store/index.ts";
 import type { KeeperPorts, SharedCalls } from "./keeper-ports.ts";
 import { resizedCapacities, restoreCapacities } from "./kept-capacities.ts";
 import { isOver, restoreDialogs } from "./kept-record.ts";
+import { keptTextOf } from "./kept-text.ts";
 
 /** How long a change waits for others to be written with it, ms. */
 const WRITE_DELAY_MS = 25;
@@ -317,7 +317,7 @@ export class DialogKeeper {
       const dialog = dialogs.byDid(did) ?? dialogs.lingering(did);
       // Before its INVITE went anywhere nobody can send anything inside it, and after a crash nobody would ever answer it.
       if (dialog?.calleeEndpoint !== undefined) {
-        const record = JSON.stringify(bodyOf({ snapshot: snapshotOf(dialog), held: balancer.held(dialog.load) }, 0));
+        const record = keptTextOf(dialog, balancer.held(dialog.load));
         saved.push([did, record]);
         chars += record.length;
       } else if (this.#stored.has(did)) removed.push(did);

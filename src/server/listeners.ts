@@ -25,7 +25,7 @@ const ANSWER_MARGIN_MS = 1_000;
 export interface ListenersPorts {
   readonly config: Pick<Config, "sip" | "tm">;
   readonly network: SipNetwork;
-  readonly overload: Pick<Overload, "admitDatagram" | "admitConnection" | "admitRequest">;
+  readonly overload: Pick<Overload, "admitDatagram" | "admitConnection" | "admitRequest" | "watchQueue">;
   readonly locals: LocalAddresses;
   /** Its destinations get a UDP socket each, which tells when nobody listens there. */
   readonly balancer: Pick<Balancer, "isDestination">;
@@ -205,10 +205,12 @@ export class Listeners {
   async #openUdp(address: string, port: number, awaited: ListenerPlace | undefined): Promise<SipListener> {
     const { balancer, config, locals, nowMs, overload, receive } = this.#ports;
     const sockets = await this.#datagrams();
+    const queue = overload.watchQueue();
     const options: UdpListenerOptions = {
       ...{ address, port, sockets, advertised: config.sip.advertised_address, locals, counters: this.#counters, receive },
       peers: { nowMs, isLasting: (peer, peerPort) => balancer.isDestination(peer, peerPort) !== undefined },
       admit: (bytes, source, start, end) => overload.admitDatagram(bytes, source, start, end),
+      backlog: (share) => queue.look(share),
       fault: (error, action) => this.#fault(error, action),
     };
     return awaited === undefined ? await UdpListener.open(options) : UdpListener.awaiting(awaited, awaited.isShared, options);

@@ -3,6 +3,7 @@ import { isCurrentValue, ManagementCounters } from "../management/index.ts";
 import { Metrics, type MetricsSources } from "../observability/metrics.ts";
 import type { Statistics } from "../observability/statistics.ts";
 import { CallMeasures, DelayTally } from "../proxy/index.ts";
+import type { LoopDelays } from "../transport/loop-monitor.ts";
 import { MessageTally } from "../transport/message-tally.ts";
 import { VERSION } from "../version.ts";
 
@@ -11,6 +12,8 @@ const LAG_BOUNDS_MS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500];
 
 /** Standstills of the event loop. */
 class LagTally extends DelayTally {
+  /** Of the last whole interval; undefined until there was one. */
+  delays: LoopDelays | undefined = undefined;
   #worstMs = 0;
 
   override observe(ms: number): void {
@@ -36,13 +39,14 @@ export class Meters {
 
   /** Answers GET `/metrics`. */
   streams(
-    sources: Omit<MetricsSources, "version" | "calls" | "lag" | "received" | "sent" | "statistics" | "isGauge"> & {
+    sources: Omit<MetricsSources, "version" | "calls" | "lag" | "loopDelays" | "received" | "sent" | "statistics" | "isGauge"> & {
       readonly recorded: Statistics;
     },
   ): Record<string, (request: IncomingMessage, response: ServerResponse) => void> {
     const metrics = new Metrics({
       ...sources,
       ...{ version: VERSION, calls: this.calls, lag: this.lag, isGauge: isCurrentValue },
+      loopDelays: () => this.lag.delays,
       received: () => this.received.read(),
       sent: () => this.sent.read(),
       statistics: () => sources.recorded.readWhole(),

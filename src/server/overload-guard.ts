@@ -7,7 +7,7 @@ import { Overload, type OverloadSettings, SAMPLE_MS } from "../overload/index.ts
 import type { Log } from "../proxy/index.ts";
 import { compileCidr, type IpWords, parseIp } from "../routing/index.ts";
 import type { TransactionCounters } from "../transaction/index.ts";
-import { startLoopMonitor } from "../transport/loop-monitor.ts";
+import { type LoopDelays, startDelayMonitor, startLoopMonitor } from "../transport/loop-monitor.ts";
 import type { Announcer } from "./announcer.ts";
 
 const SWEEP_MS = 1_000;
@@ -16,8 +16,8 @@ export interface OverloadGuardPorts {
   readonly config: Pick<Config, "overload" | "sip">;
   readonly balancer: Pick<Balancer, "isDestination">;
   readonly announcer: Pick<Announcer, "banChanged" | "overloadChanged">;
-  /** Is told of each standstill of the event loop; absent: nobody. */
-  readonly lag?: { observe(ms: number): void };
+  /** Is told of each standstill of the event loop, and of its delays over longer intervals; absent: nobody. */
+  readonly lag?: { observe(ms: number): void; delays: LoopDelays | undefined };
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
   readonly log: Log;
@@ -28,6 +28,7 @@ export class OverloadGuard {
   readonly overload: Overload;
   readonly #ports: OverloadGuardPorts;
   #stopMonitor: (() => void) | undefined = undefined;
+  #stopDelays: (() => void) | undefined = undefined;
   readonly #sweeping: NodeJS.Timeout;
   /** Tells how many INVITEs callers have to repeat; undefined until there is something that takes them. */
   traffic: Readonly<Pick<TransactionCounters, "received_requests" | "repeated_invites">> | undefined;
@@ -62,6 +63,11 @@ export class OverloadGuard {
       this.#ports.lag?.observe(sample.lagMs);
       this.overload.sample({ ...sample, repeatedShare: this.#repeatedShare() });
     });
+    const { lag } = this.#ports;
+    if (lag === undefined) return;
+    this.#stopDelays ??= startDelayMonitor((delays) => {
+      lag.delays = delays;
+    });
   }
 
   /** What management offers of it. */
@@ -78,6 +84,7 @@ export class OverloadGuard {
 
   close(): void {
     this.#stopMonitor?.();
+    this.#stopDelays?.();
     clearInterval(this.#sweeping);
   }
 
@@ -109,6 +116,7 @@ function overloadSettings(section: Config["overload"]): OverloadSettings {
       banMs: section.remove_latency * 1000,
     },
     load: { maxLagMs: section.max_lag * 1000, maxUtilization: section.max_utilization },
+    maxBacklog: section.max_backlog,
     newCallsPerSecond: section.new_calls_per_second,
     retryAfterS: section.retry_after,
     scanners: section.scanners,

@@ -45,6 +45,10 @@ export class ReplaceableRouter implements Router {
     return this.current.handles(method);
   }
 
+  get forgetsCalls(): boolean | undefined {
+    return this.current.forgetsCalls;
+  }
+
   get guard(): TargetGuard | undefined {
     return this.current.guard;
   }

@@ -66,6 +66,7 @@ export function buildResponse(request: SipRequest, status: number, reason: strin
 
 /** The Via lines for `value` when its first value is replaced by `first`. */
 function viaWithFirst(value: string, first: string): string {
+  if (!value.includes(",")) return `Via: ${checked("Via", first)}\r\n`;
   const rest = skipBlank(value, listValueEnd(value, 0, value.length) + 1, value.length);
   const line = `Via: ${checked("Via", first)}\r\n`;
   return rest < value.length ? `${line}Via: ${value.slice(rest)}\r\n` : line;

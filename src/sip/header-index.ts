@@ -17,14 +17,16 @@ export const LINE_START_SHIFT = 9;
 export const VALUE_START_MASK = 0x3fff;
 export const VALUE_END_SHIFT = 14;
 
+const NO_SLOTS: readonly number[] = [];
+
 /**
  * Where everything stands in one message: what the single pass of the parser found out. Offsets into `raw`; a position in the header
  * list is -1 when the message has no such header.
  */
 export class HeaderIndex {
-  raw: string;
+  raw = "";
   /** {@link SLOTS_PER_HEADER} numbers a header, in the order of the message. */
-  slots: readonly number[] = [];
+  slots: readonly number[] = NO_SLOTS;
   count = 0;
   /** Start of the empty line behind the headers. */
   headersEnd = 0;
@@ -50,5 +52,30 @@ export class HeaderIndex {
 
   constructor(raw: string) {
     this.raw = raw;
+  }
+
+  /** Forgets all, for the next message. */
+  reset(raw: string): void {
+    this.raw = raw;
+    this.slots = NO_SLOTS;
+    this.count = 0;
+    this.headersEnd = 0;
+    this.bodyStart = 0;
+    this.bodyEnd = 0;
+    this.hasBareLf = false;
+    this.via = -1;
+    this.from = -1;
+    this.to = -1;
+    this.callId = -1;
+    this.cseq = -1;
+    this.maxForwards = -1;
+    this.contentLength = -1;
+    this.topVia = undefined;
+    this.cseqNumber = 0;
+    this.cseqMethod = "";
+    this.maxForwardsValue = -1;
+    this.callIdValue = "";
+    this.fromTag = "";
+    this.toTag = "";
   }
 }

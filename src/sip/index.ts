@@ -30,3 +30,5 @@ export {
   withoutUriParams,
 } from "./uri.ts";
 export { BRANCH_COOKIE, parseVia, type Via, viaParam } from "./via.ts";
+export * from "./via-mark.ts";
+export { withoutTopVia } from "./without-top-via.ts";

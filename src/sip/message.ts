@@ -27,15 +27,47 @@ export abstract class SipMessage {
   /** The message as it came, one character a byte: without line ends before it and without what a datagram held behind its body. */
   readonly raw: string;
   readonly headerCount: number;
-  readonly #index: HeaderIndex;
+  /** Offset in `raw` of the first byte of the body. */
+  readonly bodyStart: number;
+  /** A line of the head ends in LF alone: it was taken, and what is sent on must not have it (RFC 3261 §7). */
+  readonly hasBareLf: boolean;
+  readonly callId: string;
+  /** Tag of From; "" when there is none, as RFC 2543 elements send it. */
+  readonly fromTag: string;
+  /** Tag of To; "" when there is none. */
+  readonly toTag: string;
+  readonly cseqNumber: number;
+  readonly cseqMethod: string;
+  readonly #slots: readonly number[];
+  readonly #headersEnd: number;
+  readonly #bodyEnd: number;
+  readonly #maxForwards: number;
+  readonly #fromAt: number;
+  readonly #toAt: number;
+  readonly #topVia: Via | undefined;
   #from: NameAddr | undefined;
   #to: NameAddr | undefined;
 
-  /** Only `parseMessage` calls this. */
+  /** Only `parseMessage` calls this. What `index` holds is taken out of it: it may serve for the next message. */
   constructor(index: HeaderIndex) {
     this.raw = index.raw;
     this.headerCount = index.count;
-    this.#index = index;
+    this.bodyStart = index.bodyStart;
+    this.hasBareLf = index.hasBareLf;
+    this.callId = index.callIdValue;
+    this.fromTag = index.fromTag;
+    this.toTag = index.toTag;
+    this.cseqNumber = index.cseqNumber;
+    this.cseqMethod = index.cseqMethod;
+    this.#slots = index.slots;
+    this.#headersEnd = index.headersEnd;
+    this.#bodyEnd = index.bodyEnd;
+    this.#maxForwards = index.maxForwardsValue;
+    this.#fromAt = index.from;
+    this.#toAt = index.to;
+    this.#topVia = index.topVia;
+    this.#from = undefined;
+    this.#to = undefined;
   }
 
   headerIdAt(i: number): HeaderId {
@@ -55,7 +87,7 @@ export abstract class SipMessage {
 
   /** Offset in `raw` where the line of header `i` starts; for `headerCount`, where the empty line does. */
   lineStartAt(i: number): number {
-    return i < this.headerCount ? this.#slot(i, SLOT_LINE) >> LINE_START_SHIFT : this.#index.headersEnd;
+    return i < this.headerCount ? this.#slot(i, SLOT_LINE) >> LINE_START_SHIFT : this.#headersEnd;
   }
 
   /** Offset in `raw` where the value of header `i` starts, white space passed. */
@@ -68,19 +100,9 @@ export abstract class SipMessage {
     return (this.#slot(i, SLOT_LINE) >> LINE_START_SHIFT) + (this.#slot(i, SLOT_VALUE) >> VALUE_END_SHIFT);
   }
 
-  /** A line of the head ends in LF alone: it was taken, and what is sent on must not have it (RFC 3261 §7). */
-  get hasBareLf(): boolean {
-    return this.#index.hasBareLf;
-  }
-
-  /** Offset in `raw` of the first byte of the body. */
-  get bodyStart(): number {
-    return this.#index.bodyStart;
-  }
-
   /** Position of the first header with this id at or after `from`; -1 when there is none. */
   indexOf(id: HeaderId, from = 0): number {
-    const { slots } = this.#index;
+    const slots = this.#slots;
     const end = this.headerCount * SLOTS_PER_HEADER;
     for (let at = from * SLOTS_PER_HEADER; at < end; at += SLOTS_PER_HEADER) {
       if ((slots[at]! & ID_MASK) === id) return at / SLOTS_PER_HEADER;
@@ -125,54 +147,32 @@ export abstract class SipMessage {
     return values;
   }
 
-  get callId(): string {
-    return this.#index.callIdValue;
-  }
-
-  /** Tag of From; "" when there is none, as RFC 2543 elements send it. */
-  get fromTag(): string {
-    return this.#index.fromTag;
-  }
-
-  /** Tag of To; "" when there is none. */
-  get toTag(): string {
-    return this.#index.toTag;
-  }
-
   get from(): NameAddr {
-    this.#from ??= parseNameAddr(this.headerValueAt(this.#index.from));
+    this.#from ??= parseNameAddr(this.headerValueAt(this.#fromAt));
     return this.#from;
   }
 
   get to(): NameAddr {
-    this.#to ??= parseNameAddr(this.headerValueAt(this.#index.to));
+    this.#to ??= parseNameAddr(this.headerValueAt(this.#toAt));
     return this.#to;
-  }
-
-  get cseqNumber(): number {
-    return this.#index.cseqNumber;
-  }
-
-  get cseqMethod(): string {
-    return this.#index.cseqMethod;
   }
 
   /** First value of the first Via. */
   get topVia(): Via {
-    const via = this.#index.topVia;
+    const via = this.#topVia;
     if (via === undefined) throw new SipSyntaxError("Cannot read the top Via: the message has none that is well formed");
     return via;
   }
 
   /** Hops that are left; undefined when the header is absent. */
   get maxForwards(): number | undefined {
-    const hops = this.#index.maxForwardsValue;
+    const hops = this.#maxForwards;
     return hops === -1 ? undefined : hops;
   }
 
   /** Content-Length bytes, or what came behind the headers when that header is absent (RFC 3261 §18.3). */
   get body(): string {
-    return this.raw.slice(this.#index.bodyStart, this.#index.bodyEnd);
+    return this.raw.slice(this.bodyStart, this.#bodyEnd);
   }
 
   #nameEndAt(i: number): number {
@@ -182,7 +182,7 @@ export abstract class SipMessage {
   }
 
   #slot(i: number, slot: number): number {
-    return this.#index.slots[i * SLOTS_PER_HEADER + slot]!;
+    return this.#slots[i * SLOTS_PER_HEADER + slot]!;
   }
 }
 

@@ -68,6 +68,7 @@ const cseqSpan = /* @__PURE__ */ new CSeqSpan();
  * @param input one character a byte (latin1)
  */
 export function parseMessage(input: string): SipRequest | SipResponse | MalformedMessage {
+  if (input.charCodeAt(0) > CR && input.length <= MAX_MESSAGE_BYTES) return parseQuickly(input) ?? parseGenerally(input);
   let start = 0;
   while (start < input.length && (input.charCodeAt(start) === CR || input.charCodeAt(start) === LF)) start++;
   const tooLarge = input.length - start > MAX_MESSAGE_BYTES;

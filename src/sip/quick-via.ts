@@ -1,10 +1,24 @@
 import { MAX_HOST_BYTES, MAX_PORT } from "./limits.ts";
-import { CLASS, COLON, COMMA, CR, EQUALS, isDigit, OPEN_BRACKET, PARAM_CHAR, SEMICOLON, scanNumber } from "./text.ts";
+import { MESSAGE_BYTES, MESSAGE_WORDS, wordOf } from "./message-bytes.ts";
+import { CLASS, COLON, COMMA, CR, EQUALS, HOST_CHAR, OPEN_BRACKET, PARAM_CHAR, SEMICOLON } from "./text.ts";
 import type { Via } from "./via.ts";
 
+const bytes = MESSAGE_BYTES;
+const words = MESSAGE_WORDS;
+const classes = CLASS;
 const DOT = 0x2e;
 const HYPHEN = 0x2d;
-const UNDERSCORE = 0x5f;
+const LETTER_T = 0x74;
+const SIP_SLASH = wordOf("SIP/");
+const VERSION_SLASH = wordOf("2.0/");
+const UDP = wordOf("UDP ");
+const TCP = wordOf("TCP ");
+const TLS = wordOf("TLS ");
+const BRAN = wordOf("bran");
+const NCH_EQUALS = wordOf("nch=");
+const RPOR = wordOf("rpor");
+const RECE = wordOf("rece");
+const IVED = wordOf("ived");
 /** Length of `SIP/2.0/UDP ` and the two others. */
 const PROTOCOL_BYTES = 12;
 
@@ -22,10 +36,10 @@ class QuickVia implements Via {
   readonly #paramsStart: number;
   readonly #end: number;
 
-  constructor(text: string, transport: string, port: number | undefined, hostStart: number, hostEnd: number, paramsStart: number) {
+  constructor(text: string, transport: string, port: number, hostStart: number, hostEnd: number, paramsStart: number) {
     const { branchStart, branchEnd, receivedStart, receivedEnd, rport } = walk;
     this.transport = transport;
-    this.port = port;
+    this.port = port === 0 ? undefined : port;
     this.branch = text.slice(branchStart, branchEnd);
     this.received = receivedStart === -1 ? undefined : text.slice(receivedStart, receivedEnd);
     this.rport = rport > 0 ? rport : undefined;
@@ -60,38 +74,32 @@ const walk = {
   receivedEnd: -1,
   /** -1: there is no rport; 0: there is one without a value. */
   rport: -1,
+  number: 0,
 };
 
 /**
- * Decodes the Via value that starts at `start` when it is as nearly all are: SIP/2.0 over UDP, TCP or TLS, a host in small letters or an IPv4 address, no white
- * space, no quotes, each parameter that matters in small letters and once. Undefined for any other, about which `decodeVia` is to be asked; of what is taken here
- * that one makes the same. The value ends at {@link quickViaEnd}, where a CR or a comma stands.
+ * Decodes the Via value that starts at `start` of `raw`, whose bytes have been taken, when it is as nearly all are: SIP/2.0 over UDP, TCP or TLS, a host in small
+ * letters or an IPv4 address, no white space, no quotes, each parameter that matters in small letters and once. Undefined for any other, about which `decodeVia` is
+ * to be asked; of what is taken here that one makes the same. The value ends at {@link quickViaEnd}, where a CR or a comma stands.
  */
 export function decodeViaQuickly(raw: string, start: number): Via | undefined {
-  let transport = "UDP";
-  if (!raw.startsWith("SIP/2.0/UDP ", start)) {
-    if (raw.startsWith("SIP/2.0/TCP ", start)) transport = "TCP";
-    else if (raw.startsWith("SIP/2.0/TLS ", start)) transport = "TLS";
-    else return undefined;
-  }
+  if (words.getInt32(start, true) !== SIP_SLASH || words.getInt32(start + 4, true) !== VERSION_SLASH) return undefined;
+  const protocol = words.getInt32(start + 8, true);
+  if (protocol !== UDP && protocol !== TCP && protocol !== TLS) return undefined;
   const hostStart = start + PROTOCOL_BYTES;
   let at = hostStart;
-  let code = raw.charCodeAt(at);
-  if (code === DOT || code === HYPHEN) return undefined;
-  while ((code >= 0x61 && code <= 0x7a) || isDigit(code) || code === DOT || code === HYPHEN || code === UNDERSCORE)
-    code = raw.charCodeAt(++at);
+  if (bytes[at] === DOT || bytes[at] === HYPHEN) return undefined;
+  while ((classes[bytes[at]!]! & HOST_CHAR) !== 0) at++;
   const hostEnd = at;
   if (hostEnd === hostStart || hostEnd - hostStart > MAX_HOST_BYTES) return undefined;
-  let port: number | undefined;
-  if (code === COLON) {
-    port = 0;
-    for (code = raw.charCodeAt(++at); isDigit(code); code = raw.charCodeAt(++at)) {
-      port = port * 10 + (code - 0x30);
-      if (port > MAX_PORT) return undefined;
-    }
+  let port = 0;
+  if (bytes[at] === COLON) {
+    at = numberEnd(at + 1);
+    port = walk.number;
     if (port === 0) return undefined;
   }
-  return walkParams(raw, at) ? new QuickVia(raw, transport, port, hostStart, hostEnd, at) : undefined;
+  if (!walkParams(at)) return undefined;
+  return new QuickVia(raw, protocol === UDP ? "UDP" : protocol === TCP ? "TCP" : "TLS", port, hostStart, hostEnd, at);
 }
 
 /** Offset behind the value that {@link decodeViaQuickly} has decoded last. */
@@ -99,52 +107,59 @@ export function quickViaEnd(): number {
   return walk.at;
 }
 
+/** Offset behind the digits at `at`, whose number is `walk.number`: 0 when it is no port. */
+function numberEnd(at: number): number {
+  let number = 0;
+  for (let digit = bytes[at]! - 0x30; digit >= 0 && digit <= 9 && number <= MAX_PORT; digit = bytes[at]! - 0x30) {
+    number = number * 10 + digit;
+    at++;
+  }
+  walk.number = number > MAX_PORT ? 0 : number;
+  return at;
+}
+
 /** Walks over the parameters to the CR or comma behind them; false when they are to be left to `decodeVia`. */
-function walkParams(raw: string, start: number): boolean {
+function walkParams(start: number): boolean {
   walk.branchStart = walk.branchEnd = walk.receivedStart = walk.receivedEnd = walk.rport = -1;
   let at = start;
-  let code = raw.charCodeAt(at);
-  while (code === SEMICOLON) {
+  while (bytes[at] === SEMICOLON) {
     const nameStart = at + 1;
-    let valueStart = nameStart;
-    if (raw.startsWith("branch=", nameStart)) valueStart = nameStart + 7;
-    at = paramCharsEnd(raw, valueStart);
-    code = raw.charCodeAt(at);
-    if (valueStart !== nameStart) {
+    const word = words.getInt32(nameStart, true);
+    if (word === BRAN && words.getInt32(nameStart + 3, true) === NCH_EQUALS) {
       if (walk.branchStart !== -1) return false;
-      walk.branchStart = valueStart;
+      walk.branchStart = nameStart + 7;
+      at = paramCharsEnd(nameStart + 7);
       walk.branchEnd = at;
       continue;
     }
+    at = paramCharsEnd(nameStart);
     const nameEnd = at;
-    if (code === EQUALS) {
-      valueStart = at + 1;
-      at = paramCharsEnd(raw, valueStart);
-      code = raw.charCodeAt(at);
-    }
+    const hasValue = bytes[at] === EQUALS;
+    if (hasValue) at = paramCharsEnd(at + 1);
     switch (nameEnd - nameStart) {
       case 0:
       case 6:
         return false;
       case 5:
-        if (walk.rport !== -1 || !raw.startsWith("rport", nameStart)) return false;
-        walk.rport = valueStart === nameStart ? 0 : scanNumber(raw, valueStart, at, MAX_PORT);
-        if (walk.rport === -1 || (walk.rport === 0 && valueStart !== nameStart)) return false;
+        if (walk.rport !== -1 || word !== RPOR || bytes[nameStart + 4] !== LETTER_T) return false;
+        walk.rport = 0;
+        if (!hasValue) break;
+        if (numberEnd(nameEnd + 1) !== at || walk.number === 0) return false;
+        walk.rport = walk.number;
         break;
       case 8:
-        if (walk.receivedStart !== -1 || valueStart === nameStart || !raw.startsWith("received", nameStart)) return false;
-        if (raw.charCodeAt(valueStart) === OPEN_BRACKET) return false;
-        walk.receivedStart = valueStart;
+        if (walk.receivedStart !== -1 || !hasValue || word !== RECE || words.getInt32(nameStart + 4, true) !== IVED) return false;
+        if (bytes[nameEnd + 1] === OPEN_BRACKET) return false;
+        walk.receivedStart = nameEnd + 1;
         walk.receivedEnd = at;
         break;
     }
   }
   walk.at = at;
-  return code === CR || code === COMMA;
+  return bytes[at] === CR || bytes[at] === COMMA;
 }
 
-function paramCharsEnd(raw: string, at: number): number {
-  const { length } = raw;
-  while (at < length && (CLASS[raw.charCodeAt(at)]! & PARAM_CHAR) !== 0) at++;
+function paramCharsEnd(at: number): number {
+  while ((classes[bytes[at]!]! & PARAM_CHAR) !== 0) at++;
   return at;
 }

@@ -30,7 +30,9 @@ export const URI_CHAR = 2;
 export const PARAM_CHAR = 4;
 
 /** In {@link CLASS}: a comma, a double quote or an opening angle bracket, the three that matter when a list is split. */
-const LIST_CHAR = 8;
+export const LIST_CHAR = 8;
+/** In {@link CLASS}: may stand in a host name or IPv4 address that is in small letters. */
+export const HOST_CHAR = 16;
 
 /** What each byte may be part of: one look instead of several comparisons. Bytes above 0x7e are UTF-8, and let through as RFC 3261 §7 asks. */
 export const CLASS = /* @__PURE__ */ classTable();
@@ -43,6 +45,7 @@ function classTable(): Uint8Array {
     table[code] = ",;=".includes(char) ? URI_CHAR : URI_CHAR | PARAM_CHAR;
   }
   for (const char of "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-.!%*_+`'~") table[char.charCodeAt(0)]! |= TOKEN_CHAR;
+  for (const char of "0123456789abcdefghijklmnopqrstuvwxyz.-_") table[char.charCodeAt(0)]! |= HOST_CHAR;
   for (const char of ',"<') table[char.charCodeAt(0)]! |= LIST_CHAR;
   return table;
 }
@@ -157,6 +160,11 @@ export function listValueEnd(text: string, start: number, end: number): number {
 /** Adds each value of a comma-separated list to `into`, trimmed; empty ones are passed over. */
 export function splitList(text: string, into: string[]): string[] {
   const end = text.length;
+  if (!text.includes(",")) {
+    const start = skipBlank(text, 0, end);
+    if (start < end) into.push(text.slice(start, trimEnd(text, start, end)));
+    return into;
+  }
   for (let at = 0; at < end; ) {
     const stop = listValueEnd(text, at, end);
     const start = skipBlank(text, at, stop);

@@ -1,22 +1,12 @@
+import type { SipUri } from "./address.ts";
 import { quoted, SipSyntaxError } from "./errors.ts";
 import { HostSpan, scanHost } from "./host.ts";
 import { MAX_PORT } from "./limits.ts";
 import { paramValue } from "./params.ts";
+import { parseUriQuickly } from "./quick-uri.ts";
 import { COLON, equalsIgnoreCase, isClass, QUESTION, SEMICOLON, scanNumber, URI_CHAR } from "./text.ts";
 
-/** A SIP or SIPS URI (RFC 3261 §19.1). Raw parts keep their escapes. */
-export interface SipUri {
-  readonly scheme: "sip" | "sips";
-  /** User part as it stands, its password included; undefined when the URI has none. */
-  readonly user: string | undefined;
-  /** In lower case; an IPv6 address without its brackets. */
-  readonly host: string;
-  readonly port: number | undefined;
-  /** As they stand, with the first semicolon, such as `;lr;did=x`; "" when there are none. */
-  readonly params: string;
-  /** As they stand, with the question mark; "" when there are none. */
-  readonly headers: string;
-}
+export type { SipUri };
 
 const hostSpan = /* @__PURE__ */ new HostSpan();
 
@@ -33,6 +23,11 @@ export function parseSipUri(text: string): SipUri {
 
 /** {@link parseSipUri}, with undefined for what cannot be parsed. */
 export function tryParseSipUri(text: string): SipUri | undefined {
+  return parseUriQuickly(text) ?? parseUriGenerally(text);
+}
+
+/** {@link tryParseSipUri} without its quick form: the two agree in everything, and this one takes all. */
+export function parseUriGenerally(text: string): SipUri | undefined {
   const end = text.length;
   const colon = text.indexOf(":");
   const secure = colon === 4 && equalsIgnoreCase(text, 0, 4, "sips");

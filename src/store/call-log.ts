@@ -5,12 +5,18 @@ import type { DialogChanges, SavedCapacity } from "./dialog-file.ts";
 
 /*
  * Logs of calls, `FILE.calls-log-N`: what was written since it was last put into the file of calls, in lines. A line is a sum in eight hexadecimal digits and
- * a JSON text. The first text says to which file the log belongs; each other one is a batch of changes. Sums go on from those of the lines before, so
+ * a text. The first text is JSON and says to which file the log belongs; each other one is a batch of changes: a 2, JSON of all but the calls that are saved, and then
+ * name and record of each of these, a tab before each. A record is JSON already, so there is no tab and no line end in it, and as a part of another
+ * JSON text it would have each of its quotes escaped, by the thread that handles calls. Logs of before, and batches with a record that is something else, are JSON as
+ * a whole. Sums go on from those of the lines before, so
  * neither a line of another log nor what is left of a longer one behind the last line can be taken for the next line.
  */
 
 const NEWLINE = 0x0a;
 const SUM_CHARS = 8;
+const NO_SUM = "0".repeat(SUM_CHARS);
+const BATCH_MARK = "2";
+const SEPARATOR = "\t";
 
 /** The first line of a log. */
 interface LogHead {
@@ -53,11 +59,29 @@ export function logsOf(file: string): CallLog[] {
 
 /** A line of a log, and the sum that the next one goes on from. */
 export function lineOf(value: DialogChanges | LogHead, sumBefore: number): { readonly bytes: Buffer; readonly sum: number } {
-  const json = JSON.stringify(value); // has no line end, whatever is in it
-  const text = Buffer.from(`${"0".repeat(SUM_CHARS)} ${json}\n`);
+  const text = Buffer.from(`${NO_SUM} ${("saved" in value && batchOf(value)) || JSON.stringify(value)}\n`); // JSON has no line end, whatever is in it
   const sum = crc32(text.subarray(SUM_CHARS), sumBefore);
   text.write(sum.toString(16).padStart(SUM_CHARS, "0"), 0, "latin1");
   return { bytes: text, sum };
+}
+
+/** A batch as a line has it; undefined when a record is not JSON. */
+function batchOf({ saved, removed, capacities, aliveAtMs }: DialogChanges): string | undefined {
+  let text = BATCH_MARK + JSON.stringify({ removed, capacities, aliveAtMs });
+  for (const [did, record] of saved) {
+    if (record.includes(SEPARATOR) || record.includes("\n") || !record.isWellFormed()) return undefined;
+    text += SEPARATOR + did + SEPARATOR + record;
+  }
+  return text;
+}
+
+/** What a line of a batch says. */
+function changesOf(text: string): DialogChanges {
+  if (!text.startsWith(BATCH_MARK)) return JSON.parse(text) as DialogChanges;
+  const parts = text.split(SEPARATOR);
+  const saved: [string, string][] = [];
+  for (let i = 1; i < parts.length; i += 2) saved.push([parts[i]!, parts[i + 1]!]);
+  return { saved, ...(JSON.parse(parts[0]!.slice(BATCH_MARK.length)) as Omit<DialogChanges, "saved">) };
 }
 
 /**
@@ -78,9 +102,9 @@ export function readLog(path: string, identity: string): LogContent {
     const text = bytes.subarray(from + SUM_CHARS, end + 1);
     sum = crc32(text, sum);
     if (bytes.toString("latin1", from, from + SUM_CHARS) !== sum.toString(16).padStart(SUM_CHARS, "0")) return content(bytes.length - from);
-    const value: unknown = JSON.parse(text.toString());
-    if (!isHead) changes.push(value as DialogChanges);
-    else if ((value as LogHead).calls !== identity) return content(0, bytes.length);
+    const line = text.toString("utf8", 1, text.length - 1);
+    if (!isHead) changes.push(changesOf(line));
+    else if ((JSON.parse(line) as LogHead).calls !== identity) return content(0, bytes.length);
     from = end + 1;
   }
 }

@@ -2,7 +2,7 @@ import { buildAck, parseMessage, type SipRequest, type SipResponse } from "../si
 import type { TransactionLayer } from "./layer.ts";
 import { type Endpoint, LOST, type SendOwner } from "./ports.ts";
 import { Act, clientStep, inviteClientStep, On, State, stateOf } from "./step.ts";
-import type { Timer, TimerOwner } from "./timer-wheel.ts";
+import { Timer, type TimerOwner } from "./timer-wheel.ts";
 import { T1_MS, T2_MS, T4_MS, TIMER_64_T1_MS } from "./timers.ts";
 
 /** The transaction user of a client transaction: the proxy's response context (RFC 3261 §16.7). */
@@ -25,38 +25,48 @@ export interface ClientRequest {
   readonly timeoutMs: number;
 }
 
-const RETRANSMIT = 1;
-const TIMEOUT = 2;
-const LINGER = 3;
+/** What it waits for: an answer, with Timer A or E as long as there is nothing, or its end. */
+const ANSWER = 1;
+const LINGER = 2;
+const NEVER = Number.POSITIVE_INFINITY;
 
-/** One request that we sent and the responses to it (RFC 3261 §17.1). */
-export class ClientTransaction implements TimerOwner, SendOwner {
+/** Takes the place of the user of a transaction that has nothing more to say to it. */
+const NOBODY: ClientUser = { response() {}, timeout() {}, transportError() {} };
+
+/**
+ * One request that we sent and the responses to it (RFC 3261 §17.1). It is its own timer, for what is due first: an ordinary answer comes within a millisecond, so
+ * that timers are set and stopped for each request and hardly ever fire.
+ */
+export class ClientTransaction extends Timer implements TimerOwner, SendOwner {
   readonly method: string;
   readonly branch: string;
   readonly target: Endpoint;
   state: State;
   readonly #layer: TransactionLayer;
-  readonly #user: ClientUser;
+  user: ClientUser;
   #text: string;
   /** Text of the ACK for a non-2xx, repeated for each copy of the response. */
   #ack = "";
   #retransmitMs = T1_MS;
   /** The request was sent again, as the connection of the first copy was lost. */
   #wasLost = false;
-  #retransmit: Timer | undefined;
-  #timeout: Timer | undefined;
-  #linger: Timer | undefined;
+  /** When Timers A or E, and B or F, are due. */
+  #retransmitAtMs = NEVER;
+  #timeoutAtMs = NEVER;
 
   constructor(layer: TransactionLayer, request: ClientRequest, user: ClientUser) {
+    super(undefined, ANSWER, 0);
     this.#layer = layer;
-    this.#user = user;
+    this.user = user;
     this.method = request.method;
     this.branch = request.branch;
     this.target = request.target;
     this.#text = request.text;
     this.state = this.method === "INVITE" ? State.Calling : State.Trying;
-    if (!this.#reliable) this.#retransmit = layer.startTimer(T1_MS, this, RETRANSMIT);
-    this.#timeout = layer.startTimer(request.timeoutMs, this, TIMEOUT);
+    const nowMs = layer.nowMs();
+    if (!this.#reliable) this.#retransmitAtMs = nowMs + T1_MS;
+    this.#timeoutAtMs = nowMs + request.timeoutMs;
+    this.#await();
     layer.wire.send(request.text, request.target, this);
   }
 
@@ -77,7 +87,14 @@ export class ClientTransaction implements TimerOwner, SendOwner {
   }
 
   timerFired(kind: number): void {
-    this.#apply(kind === RETRANSMIT ? On.Retransmit : kind === TIMEOUT ? On.Timeout : On.Linger);
+    if (kind === LINGER) {
+      this.#apply(On.Linger);
+      return;
+    }
+    const nowMs = this.#layer.nowMs();
+    if (nowMs >= this.#retransmitAtMs) this.#apply(On.Retransmit);
+    if (nowMs >= this.#timeoutAtMs) this.#apply(On.Timeout);
+    else if (!this.isPending) this.#await();
   }
 
   /** Gives up at once, without a word to the user: what waited for a cancelled branch is over (RFC 3261 §9.1). */
@@ -89,17 +106,19 @@ export class ClientTransaction implements TimerOwner, SendOwner {
     const before = this.state;
     const step = (this.method === "INVITE" ? inviteClientStep : clientStep)(before, event, this.#reliable);
     this.state = stateOf(step);
-    if (step & Act.StopRetransmit) this.#retransmit = this.#layer.stopTimer(this.#retransmit);
-    if (step & Act.StopTimeout) this.#timeout = this.#layer.stopTimer(this.#timeout);
+    if (step & Act.StopRetransmit) this.#retransmitAtMs = NEVER;
+    if (step & Act.StopTimeout) this.#timeoutAtMs = NEVER;
+    if (step & (Act.StopRetransmit | Act.StopTimeout)) this.#await();
     if (step & Act.Resend) this.#resend();
     if (step & Act.DoubleRetransmit) this.#startRetransmit(this.#retransmitMs * 2);
     if (step & Act.RetransmitAtT2) this.#startRetransmit(T2_MS);
     if (step & Act.SendAck && response !== undefined) this.#sendAck(response);
     if (step & Act.StartLinger) this.#startLinger();
     if (this.state === State.Terminated && before !== State.Terminated) this.#terminate();
-    if (step & Act.Pass && response !== undefined) this.#user.response(this, response);
-    if (step & Act.ReportTimeout) this.#user.timeout(this);
-    if (step & Act.ReportTransportError) this.#user.transportError(this, reason);
+    if (step & Act.Pass && response !== undefined) this.user.response(this, response);
+    if (step & Act.ReportTimeout) this.user.timeout(this);
+    if (step & Act.ReportTransportError) this.user.transportError(this, reason);
+    if (this.state >= State.Completed) this.user = NOBODY; // only a 2xx may be followed by what is to be told
   }
 
   /**
@@ -119,7 +138,15 @@ export class ClientTransaction implements TimerOwner, SendOwner {
   #startRetransmit(ms: number): void {
     // Timer A doubles without a ceiling, Timer E stops at T2.
     this.#retransmitMs = this.method === "INVITE" ? ms : Math.min(ms, T2_MS);
-    this.#retransmit = this.#layer.startTimer(this.#retransmitMs, this, RETRANSMIT);
+    this.#retransmitAtMs = this.#layer.nowMs() + this.#retransmitMs;
+    this.#await();
+  }
+
+  /** Sets the timer for what is due first, or stops it. */
+  #await(): void {
+    const dueAtMs = Math.min(this.#retransmitAtMs, this.#timeoutAtMs);
+    if (dueAtMs === NEVER) this.#layer.stopTimer(this);
+    else this.#layer.restartTimer(this, 0, dueAtMs);
   }
 
   #sendAck(response: SipResponse): void {
@@ -141,14 +168,15 @@ export class ClientTransaction implements TimerOwner, SendOwner {
     // Timer M waits for forked 2xx on every transport.
     const ms = this.method !== "INVITE" ? timerK : this.state === State.Accepted ? TIMER_64_T1_MS : timerD;
     if (ms === 0) this.state = State.Terminated;
-    else this.#linger = this.#layer.startTimer(ms, this, LINGER);
+    else {
+      this.kind = LINGER;
+      this.#layer.restartTimer(this, ms, this.#layer.nowMs());
+    }
   }
 
   #terminate(): void {
     this.state = State.Terminated;
-    this.#retransmit = this.#layer.stopTimer(this.#retransmit);
-    this.#timeout = this.#layer.stopTimer(this.#timeout);
-    this.#linger = this.#layer.stopTimer(this.#linger);
+    this.#layer.stopTimer(this);
     this.#layer.forgetClient(this);
   }
 }

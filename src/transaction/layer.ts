@@ -1,14 +1,13 @@
 import { buildResponse, type HeaderList, type SipRequest, type SipResponse } from "../sip/index.ts";
 import { type ClientRequest, ClientTransaction, type ClientUser } from "./client-transaction.ts";
 import type { Chance, Endpoint, Wire } from "./ports.ts";
+import { RequestIndex } from "./request-index.ts";
 import { responseTarget, stampedVia } from "./response-routing.ts";
 import { ServerTransaction } from "./server-transaction.ts";
 import { statelessTag } from "./stateless-tag.ts";
 import { State } from "./step.ts";
 import type { Timer, TimerOwner, TimerWheel } from "./timer-wheel.ts";
 
-/** Marks a branch of RFC 3261, unique in space and time (§8.1.1.7). */
-export const MAGIC_COOKIE = "z9hG4bK";
 /** Server transactions at a time. Each is held up to 32 s after its end, so this is some 6,000 requests a second; beyond it requests are refused 503. */
 export const MAX_SERVER_TRANSACTIONS = 200_000;
 /** Requests inside a dialog get a quarter more. */
@@ -68,10 +67,8 @@ export class TransactionLayer {
   readonly #nowMs: () => number;
   readonly #maxServers: number;
   readonly #serverHeader: readonly [string, string] | undefined;
-  readonly #servers = new Map<string, ServerTransaction>();
+  readonly #servers = new RequestIndex<ServerTransaction>();
   readonly #clients = new Map<string, ClientTransaction>();
-  /** Requests in progress by what stays the same when one request arrives over several ways (RFC 3261 §8.2.2.2). */
-  readonly #merged = new Map<string, ServerTransaction>();
   #tagBase: string | undefined;
 
   constructor(options: LayerOptions) {
@@ -90,7 +87,7 @@ export class TransactionLayer {
   /** Requests that still wait for their final response. Looks at all of them: for a stop, not for a message. */
   get unansweredCount(): number {
     let count = 0;
-    for (const transaction of this.#servers.values()) if (!transaction.answered) count++;
+    for (const transaction of this.#servers.all()) if (!transaction.answered) count++;
     return count;
   }
 
@@ -100,7 +97,7 @@ export class TransactionLayer {
 
   /** Requests that are remembered so that merged ones are known: no more than there are server transactions. */
   get mergeableCount(): number {
-    return this.#merged.size;
+    return this.#servers.mergeable;
   }
 
   /** Whether a message belongs to a transaction that is here, or acknowledges a refusal that has left none. */
@@ -111,13 +108,15 @@ export class TransactionLayer {
     }
     const request = message as SipRequest;
     if (request.method === "ACK" && this.#isOfStatelessRefusal(request)) return true;
-    return requestKeys(request).some((key) => this.#servers.has(key) || this.#merged.has(key));
+    const { method } = request;
+    if (method !== "ACK" && this.#servers.find(request, method) !== undefined) return true;
+    if (method === "ACK" || method === "CANCEL") return this.#servers.find(request, "INVITE") !== undefined;
+    return request.toTag === "" && this.#servers.findMergeable(request) !== undefined;
   }
 
-  /** By what requests that are remembered here are known: see {@link requestKeys}. */
-  *knownRequests(): IterableIterator<string> {
-    yield* this.#servers.keys();
-    yield* this.#merged.keys();
+  /** By what requests that are remembered here are known: see `requestKeys`. */
+  knownRequests(): IterableIterator<string> {
+    return this.#servers.keys();
   }
 
   /** Headers of a final response of ours: those given and the Server header. */
@@ -126,8 +125,18 @@ export class TransactionLayer {
     return headers === undefined ? [this.#serverHeader] : [...headers, this.#serverHeader];
   }
 
+  /** Monotonic milliseconds. */
+  nowMs(): number {
+    return this.#nowMs();
+  }
+
   startTimer(ms: number, owner: TimerOwner, kind: number): Timer {
     return this.#wheel.schedule(ms, owner, kind, this.#nowMs());
+  }
+
+  /** Wakes an owner that is its own timer `ms` after `nowMs`, and forgets for when it was set before. */
+  restartTimer(timer: Timer & TimerOwner, ms: number, nowMs: number): void {
+    this.#wheel.restart(timer, ms, timer, nowMs);
   }
 
   stopTimer(timer: Timer | undefined): undefined {
@@ -165,9 +174,7 @@ export class TransactionLayer {
   }
 
   forgetServer(transaction: ServerTransaction): void {
-    this.#servers.delete(transaction.key);
-    const { mergeKey } = transaction;
-    if (mergeKey !== "" && this.#merged.get(mergeKey) === transaction) this.#merged.delete(mergeKey);
+    this.#servers.remove(transaction);
   }
 
   forgetClient(transaction: ClientTransaction): void {
@@ -192,12 +199,11 @@ export class TransactionLayer {
       this.#receiveAck(request, source);
       return;
     }
-    const key = serverKey(request, method);
-    const known = this.#servers.get(key);
+    const known = this.#servers.find(request, method);
     if (known !== undefined) {
       this.counters.absorbed_requests++;
       if (method === "INVITE") this.counters.repeated_invites++;
-      known.receiveCopy(source);
+      known.receiveCopy(request, source);
       return;
     }
     if (this.#servers.size >= this.#limitFor(request) && !this.#cancelsSomething(request)) {
@@ -205,11 +211,11 @@ export class TransactionLayer {
       this.replyStateless(request, source, 503, "Too Many Transactions", [["Retry-After", RETRY_AFTER_S]]);
       return;
     }
-    const transaction = new ServerTransaction(this, key, request, source);
-    this.#servers.set(key, transaction);
+    const transaction = new ServerTransaction(this, request, source);
+    this.#servers.add(transaction);
     this.counters.uas_transactions++;
     if (method === "CANCEL") this.#receiveCancel(transaction);
-    else if (this.#isMerged(transaction)) transaction.reply(482, "Request Merged");
+    else if (this.#isMerged(transaction, request)) transaction.reply(482, "Request Merged");
     else this.#handOver(transaction);
   }
 
@@ -230,12 +236,11 @@ export class TransactionLayer {
 
   /** Then it is taken also when there is no room: it makes some, and there is at most one for each INVITE. */
   #cancelsSomething(request: SipRequest): boolean {
-    return request.method === "CANCEL" && this.#servers.has(serverKey(request, "INVITE"));
+    return request.method === "CANCEL" && this.#servers.find(request, "INVITE") !== undefined;
   }
 
   #receiveAck(request: SipRequest, source: Endpoint): void {
-    const transaction = this.#servers.get(serverKey(request, "INVITE"));
-    if (transaction?.receiveAck()) return;
+    if (this.#servers.find(request, "INVITE")?.receiveAck()) return;
     // Nobody waits for it (RFC 3261 §8.2.7).
     if (this.#isOfStatelessRefusal(request)) {
       this.counters.absorbed_requests++;
@@ -251,7 +256,7 @@ export class TransactionLayer {
 
   /** RFC 3261 §9.2: the CANCEL is answered whatever becomes of the INVITE. */
   #receiveCancel(cancel: ServerTransaction): void {
-    const invite = this.#servers.get(serverKey(cancel.request, "INVITE"));
+    const invite = this.#servers.find(cancel.request, "INVITE");
     if (invite === undefined) {
       if (this.user.strayCancel?.(cancel) !== true) cancel.reply(481, "Call/Transaction Does Not Exist");
       return;
@@ -263,58 +268,21 @@ export class TransactionLayer {
   }
 
   /** RFC 3261 §8.2.2.2. A request that comes back to us with another Request-URI is a spiral, which is legal (§16.3). */
-  #isMerged(transaction: ServerTransaction): boolean {
-    const request = transaction.request;
+  #isMerged(transaction: ServerTransaction, request: SipRequest): boolean {
     if (request.toTag !== "") return false;
-    const key = mergeKeyOf(request);
-    const other = this.#merged.get(key);
+    const other = this.#servers.findMergeable(request);
     // After a negative answer the same request on another branch is a new try of a peer that has several of our addresses.
     const failed = request.method === "INVITE" && (other?.state === State.Completed || other?.state === State.Confirmed);
-    if (other !== undefined && other.key !== transaction.key && !failed) {
+    if (other !== undefined && !failed) {
       this.counters.merged_requests++;
       return true;
     }
-    this.#merged.set(key, transaction);
-    transaction.mergeKey = key;
+    this.#servers.setMergeable(transaction, other);
     return false;
   }
-}
-
-/** By what the transactions are known that a request may belong to: its own, that of the INVITE for ACK and CANCEL, and that of a copy by another way. */
-export function requestKeys(request: SipRequest): readonly string[] {
-  const { method, toTag } = request;
-  if (method === "ACK") return [serverKey(request, "INVITE")];
-  const own = serverKey(request, method);
-  if (method === "CANCEL") return [own, serverKey(request, "INVITE")];
-  return toTag === "" ? [own, mergeKeyOf(request)] : [own];
 }
 
 function clientKey(method: string, branch: string): string {
   // A CANCEL has the branch of the INVITE that it cancels (RFC 3261 §9.1).
   return method === "CANCEL" ? `CANCEL ${branch}` : branch;
-}
-
-/** @param method that of the transaction: INVITE for its ACK and CANCEL */
-function serverKey(request: SipRequest, method: string): string {
-  const via = request.topVia;
-  // The Call-ID is not in the RFC's rule; it keeps a peer that repeats its branches from getting another call's answer.
-  // The cookie alone says nothing: such a branch is as one of RFC 2543 (RFC 4475 §3.2.1).
-  const isUnique = via.branch.startsWith(MAGIC_COOKIE) && via.branch.length > MAGIC_COOKIE.length;
-  const prefix = method === "INVITE" ? "" : method;
-  return isUnique ? inOnePiece(prefix, via.branch, via.sentBy, request.callId) : oldKey(prefix, request);
-}
-
-/** Peers of RFC 2543 have no unique branch (RFC 3261 §17.2.3). Without the To tag: the ACK has one that its INVITE had not. */
-function oldKey(prefix: string, request: SipRequest): string {
-  const via = request.topVia;
-  return inOnePiece(prefix, request.fromTag, request.callId, String(request.cseqNumber), request.uri, via.sentBy, via.branch);
-}
-
-function mergeKeyOf(request: SipRequest): string {
-  return inOnePiece(request.callId, request.fromTag, String(request.cseqNumber), request.method, request.uri);
-}
-
-/** A key out of parts of a message. A template would keep the parts, and with them the whole message, for as long as the key. */
-function inOnePiece(...parts: string[]): string {
-  return parts.join(" ");
 }

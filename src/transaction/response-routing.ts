@@ -1,4 +1,4 @@
-import { H, type SipRequest, type Via, withParams } from "../sip/index.ts";
+import { endOfRport, H, NO_RPORT, type SipRequest, UNUSUAL_VIA, type Via, withParams } from "../sip/index.ts";
 import type { Endpoint } from "./ports.ts";
 
 const DEFAULT_PORT = 5060;
@@ -29,6 +29,20 @@ export function stampVia(via: Via, source: Endpoint): string {
 
 /** The top Via value as it goes back in a response of ours, with these parameters; undefined when it goes back as it came. */
 export function stampedVia(request: SipRequest, source: Endpoint): string | undefined {
+  const via = request.topVia;
+  if (!via.hasRport && via.host === source.address && via.received === undefined) return undefined;
+  const { raw } = request;
+  const i = request.indexOf(H.Via);
+  const start = request.valueStartAt(i);
+  const end = request.valueEndAt(i);
+  const rportEnd = endOfRport(raw, start, end);
+  if (rportEnd === UNUSUAL_VIA || (rportEnd === NO_RPORT && via.hasRport)) return readAndStamp(request, source);
+  if (rportEnd === NO_RPORT) return `${raw.slice(start, end)};received=${source.address}`;
+  return `${raw.slice(start, rportEnd)}=${source.port}${raw.slice(rportEnd, end)};received=${source.address}`;
+}
+
+/** {@link stampedVia} of any Via. */
+export function readAndStamp(request: SipRequest, source: Endpoint): string | undefined {
   const params = stampVia(request.topVia, source);
   if (params === "") return undefined;
   const value = request.list(H.Via)[0] ?? "";

@@ -12,6 +12,11 @@ export interface Place {
 export interface DatagramHandler {
   /** A datagram: the bytes from `start` to before `end`. They are others after this call. It must not throw. */
   received(bytes: Buffer, start: number, end: number, source: Endpoint): void;
+  /**
+   * How full the queue of the socket is, which the system keeps: from 0 to 1 and a little above. Told where more than a handful was read at once and more was left, and
+   * with 0 when all is read again. Absent, or never told where the system does not say: nobody wants to know.
+   */
+  backlog?(share: number): void;
   /** Reading told of an error: on a connected socket that of an ICMP message. */
   receiveFailed(error: NodeJS.ErrnoException): void;
   /**

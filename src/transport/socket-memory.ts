@@ -6,6 +6,7 @@ import {
   IOVEC,
   MMSGHDR,
   type Pointer,
+  SO_MEMINFO,
   SO_TYPE,
   SOCK_DGRAM,
   SOL_SOCKET,
@@ -160,6 +161,16 @@ export class SocketMemory {
     this.words[(VALUE >>> 2) + 1] = 4;
     const result = this.#calls.getsockopt(fd, SOL_SOCKET, SO_TYPE, this.#base + VALUE, this.#base + VALUE + 4);
     return result === 0 && this.words[VALUE >>> 2] === SOCK_DGRAM;
+  }
+
+  /** Share of the room for what waits to be read in a socket that is taken, from 0 to 1 and a little above; 0 where the system does not say. */
+  backlogOf(fd: number): number {
+    const { words } = this;
+    words[VALUE >>> 2] = TEXT_BYTES;
+    if (this.#calls.getsockopt(fd, SOL_SOCKET, SO_MEMINFO, this.#base + TEXT, this.#base + VALUE) !== 0) return 0;
+    const at = TEXT >>> 2;
+    const room = words[at + 1]!;
+    return room === 0 ? 0 : words[at]! / room;
   }
 
   /** Sets an option of a socket that is a number. @throws NodeJS.ErrnoException */

@@ -63,6 +63,8 @@ export const MSG_NOSIGNAL = 0x4000;
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
 export const SO_TYPE = 3;
+/** Linux 4.12: nine numbers of 32 bits, of which the first is what waits to be read, the second the room for it, in bytes of memory. */
+export const SO_MEMINFO = 55;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_REUSEPORT = 15;

@@ -7,8 +7,8 @@ import { BATCH, MAX_TEXT_BYTES, noAddress, type SocketMemory } from "./socket-me
 import type { SourceTable } from "./source-table.ts";
 import * as os from "./system-calls.ts";
 
-/** Batches that are read from one socket before others, and the rest of the program, have their turn. What is left wakes it again. */
-const MAX_ROUNDS = 4;
+/** Attempts to read at a time. One batch, as Node.js has it, then others and the rest of the program have their turn: what is left wakes it again. Errors come before. */
+const MAX_ATTEMPTS = 4;
 /**
  * Datagrams that wait in one socket for room in its send buffer. A burst can fill that for some milliseconds where a network card is slower than this program: to
  * lose them would cost a repetition half a second later, and an ACK for a refusal is repeated by nobody. A second's worth of a link that is too slow is lost.
@@ -39,6 +39,8 @@ export class SystemSocket implements DatagramSocket {
   #waiting: Waiting[] = [];
   #sentUpTo = 0;
   #handle: NodeSocket | undefined;
+  /** When it was read last, more was left. */
+  #hasBacklog = false;
 
   /** @param fd a UDP socket of the family that does not block; it belongs to this object from now on */
   constructor(calls: os.SystemCalls, memory: SocketMemory, family: number, fd: number) {
@@ -171,7 +173,7 @@ export class SystemSocket implements DatagramSocket {
   /** Called by native code, which must get no exception. */
   readonly #woken = (status: number): void => {
     try {
-      this.#read();
+      this.#tellBacklog(this.#read());
       if (this.#waiting.length > 0) this.#sendWaiting();
       // An error that waited, which reading has taken away: libuv has ended the polling.
       if (status < 0) this.#poll?.start(this.#waiting.length > 0 ? READABLE_OR_WRITABLE : READABLE, this.#woken);
@@ -182,14 +184,15 @@ export class SystemSocket implements DatagramSocket {
     setImmediate(nothing);
   };
 
-  #read(): void {
+  /** @returns whether there may be more */
+  #read(): boolean {
     const calls = this.#calls;
     const memory = this.#memory;
-    for (let round = 0; round < MAX_ROUNDS && this.#poll !== undefined; round++) {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS && this.#poll !== undefined; attempt++) {
       const count = calls.recvmmsg(this.#fd, memory.headers, BATCH, os.MSG_DONTWAIT, 0);
       if (count < 0) {
         const errno = calls.errno();
-        if (errno === os.EAGAIN || errno === os.EINTR) return;
+        if (errno === os.EAGAIN || errno === os.EINTR) return false;
         this.#handler?.receiveFailed(os.systemError(errno, "recvmsg"));
         continue;
       }
@@ -202,12 +205,22 @@ export class SystemSocket implements DatagramSocket {
           handler.received(memory.bytes, start, start + memory.lengthOf(i), this.#sources!.find(memory.words, at, memory.read));
       }
       for (let i = 0; i < count; i++) memory.rearm(i);
-      if (count < BATCH) return;
+      return count === BATCH;
     }
+    return true;
+  }
+
+  #tellBacklog(isMoreLeft: boolean): void {
+    if (!isMoreLeft && !this.#hasBacklog) return;
+    this.#hasBacklog = isMoreLeft;
+    if (this.#poll !== undefined) this.#handler?.backlog?.(isMoreLeft ? this.#memory.backlogOf(this.#fd) : 0);
   }
 }
 
-/** UDP sockets on direct system calls: half of the time that those of node:dgram take. One for each thread. */
+/**
+ * UDP sockets on direct system calls: half of the time that those of node:dgram take. One for each thread, which closes its sockets before it ends: koffi 3.3
+ * ends the whole process when `Worker.terminate()` comes while a socket calls back.
+ */
 export class SystemSockets implements DatagramSockets {
   readonly #calls: os.SystemCalls;
   readonly #memory: SocketMemory;

@@ -39,6 +39,8 @@ export interface UdpListenerOptions {
   readonly sockets?: DatagramSockets;
   /** Says of each datagram, which stands from `start` to before `end`, whether it is worth a look; it must be quick. Absent: all are. */
   readonly admit?: (bytes: Uint8Array, address: string, start: number, end: number) => boolean;
+  /** Is told how full the queue of its socket is, see {@link DatagramHandler.backlog}. Absent: nobody is. */
+  readonly backlog?: (share: number) => void;
   /** Which peers get a socket of their own, which tells when nobody listens there. Absent: none. */
   readonly peers?: PeerSocketPorts;
   readonly receive: (text: string, source: Endpoint) => void;
@@ -205,6 +207,10 @@ export class UdpListener implements Listener, DatagramHandler {
       counters.receive_faults++;
       fault(error, "process received message");
     }
+  }
+
+  backlog(share: number): void {
+    this.#options.backlog?.(share);
   }
 
   receiveFailed(error: NodeJS.ErrnoException): void {

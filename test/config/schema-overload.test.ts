@@ -15,6 +15,7 @@ describe("the section overload of the configuration", () => {
       new_calls_per_second: 0,
       max_lag: 0.5,
       max_utilization: 0.98,
+      max_backlog: 0.5,
       retry_after: 10,
       scanner_answer: "silence",
     });

@@ -27,6 +27,25 @@ describe("headroom start", () => {
     }
   });
 
+  it("says once that UDP goes through Node.js where it was told so, and nothing where system calls do it, as a system like this can", async () => {
+    const sentence = "UDP is read and written by Node.js, not by direct system calls";
+    for (const [key, count] of [
+      ["udp_system_calls: auto", 0],
+      ["udp_system_calls: off", 1],
+    ] as const) {
+      const caller = await UdpPeer.open(CALLER);
+      const headroom = await startHeadroom(`sip: { ${key} }`);
+      try {
+        caller.send(request({ method: "OPTIONS", uri: `sip:${headroom.address}:${headroom.port}`, sentBy: caller.sentBy }), headroom);
+        await caller.nextFinal("OPTIONS");
+        assert.equal(headroom.log().split(sentence).length - 1, process.platform === "linux" ? count : 1);
+      } finally {
+        await headroom.stop();
+        await caller.close();
+      }
+    }
+  });
+
   it("runs with its memory settings however it is started, as the same process", async () => {
     const headroom = await startHeadroom("", [], undefined, ["--no-deprecation"]);
     try {

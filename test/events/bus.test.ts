@@ -36,7 +36,7 @@ describe("the bus of events", () => {
   it("makes what an event tells once, and not before somebody wants to know", () => {
     const bus = busOf(10);
     let made = 0;
-    bus.publish("E_DLG_STATE_CHANGED", () => ({ made: ++made }));
+    bus.publish("E_DLG_STATE_CHANGED", { toParams: () => ({ made: ++made }) });
     assert.equal(made, 0);
     for (let i = 0; i < 2; i++) assert.deepEqual(bus.since("abc-0", ALL).take(1)[0]?.params, { made: 1 });
   });

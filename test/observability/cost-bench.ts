@@ -56,7 +56,16 @@ for (const rows of [10, 1_000, 10_000]) {
   for (let group = 0; group < 20; group++) balancer.start(new CallLoad(), group, "pstn");
   let nowMs = 0;
   const metrics = new Metrics({
-    ...{ version: "1.2.3", startedAtMs: 0, balancer, calls: new CallMeasures(), lag: delays, received: () => tally.read(), sent: () => [] },
+    ...{
+      version: "1.2.3",
+      startedAtMs: 0,
+      balancer,
+      calls: new CallMeasures(),
+      lag: delays,
+      loopDelays: () => undefined,
+      received: () => tally.read(),
+      sent: () => [],
+    },
     ...{ statistics: () => ({}), isGauge: () => false, probes: () => [], freeswitches: () => [] },
     ...{ breakers: () => [], drainOf: () => undefined, sets: () => [], lists: () => [] },
     ...{ nowMs: () => nowMs, fault: (error: unknown) => process.stderr.write(`${error}\n`) },

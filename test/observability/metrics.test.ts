@@ -22,6 +22,7 @@ function farm(overrides: Partial<MetricsSources> = {}, rows = [row(1, 1, "pstn=2
   balancer.replaceTable(rows);
   const sources = {
     ...{ version: "1.2.3", startedAtMs: 1_700_000_000_000, balancer, calls: new CallMeasures(), lag: new DelayTally([10, 100]) },
+    loopDelays: () => undefined,
     ...{ received: () => [], sent: () => [], statistics: () => ({}), isGauge: isCurrentValue, probes: () => [], freeswitches: () => [] },
     ...{ breakers: () => [], drainOf: () => undefined, sets: () => [], lists: () => [] },
     ...{ nowMs: () => 0, fault: assert.ifError },
@@ -165,6 +166,16 @@ describe("the metrics of calls", () => {
         "headroom_event_loop_lag_seconds_count 3",
       ],
     );
+  });
+
+  it("tell the delays of the event loop once there was an interval, in seconds", async () => {
+    assert.deepEqual(linesOf(await farm().text(), "headroom_event_loop_delay_seconds"), []);
+    const { text } = farm({ loopDelays: () => ({ p50Ms: 0.5, p99Ms: 12, maxMs: 20 }) });
+    assert.deepEqual(linesOf(await text(), "headroom_event_loop_delay_seconds"), [
+      'headroom_event_loop_delay_seconds{stat="p50"} 0.0005',
+      'headroom_event_loop_delay_seconds{stat="p99"} 0.012',
+      'headroom_event_loop_delay_seconds{stat="max"} 0.02',
+    ]);
   });
 
   it("tell messages by transport, and by method or code", async () => {

@@ -69,6 +69,10 @@ describe("the kind of a datagram", () => {
         (text) => {
           const latin1 = bytesOf(text).toString("latin1");
           const kind = datagramKind(bytesOf(text));
+          for (const around of ["SIP/2.0\r\n", "\r\n\r\n"]) {
+            const start = around.length;
+            assert.equal(datagramKind(bytesOf(around + text + around), start, start + bytesOf(text).length), kind, "as it is among others");
+          }
           const message = parseMessage(latin1);
           if (kind > Response) assert.ok(message.kind === "malformed" && message.answerable === undefined);
           if (message.kind !== "malformed") assert.equal(kind, message.kind === "request" ? Request : Response);

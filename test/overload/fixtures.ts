@@ -9,6 +9,7 @@ import { type RequestParts, request } from "../support/sip-messages.ts";
 export const SETTINGS: OverloadSettings = {
   rate: { unitMs: 2_000, density: 10, banMs: 60_000 },
   load: { maxLagMs: 200, maxUtilization: 0.98 },
+  maxBacklog: 0.5,
   newCallsPerSecond: 0,
   retryAfterS: 7,
   scanners: ["friendly-scanner", "sipvicious"],

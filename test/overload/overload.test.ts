@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { DialogState } from "../../src/dialog/index.ts";
 import type { PeerCall } from "../../src/overload/index.ts";
 import { CEILING_QUIET_MS, MAX_REFUSED_CALLS } from "../../src/overload/limits.ts";
+import { STANDING_MS } from "../../src/overload/queue-watch.ts";
 import { RefusedCalls } from "../../src/overload/refused-calls.ts";
 import { limits, parsed, SETTINGS } from "./fixtures.ts";
 
@@ -51,6 +52,45 @@ describe("the ceiling of new calls", () => {
     assert.equal(overload.refusalS(parsed(parts)), SETTINGS.retryAfterS);
     assert.equal(overload.refusalS(parsed({ ...parts, branch: "z9hG4bKb", cseq: 2 })), 0);
     assert.equal(overload.counts.calls_refused_copies, 1);
+  });
+});
+
+describe("the queue of a socket", () => {
+  it("has new calls refused while it stands, and tells of it once", () => {
+    const { overload, clock, changes } = limits();
+    const queue = overload.watchQueue();
+    overload.watchQueue().look(0.1);
+    for (let n = 0; n < 3; n++) {
+      queue.look(0.6);
+      assert.equal(overload.refusalS(parsed({ callId: `early ${n}` })), 0);
+      clock.advance(STANDING_MS);
+      queue.look(0.6);
+      assert.equal(overload.refusalS(parsed({ callId: `call ${n}` })), SETTINGS.retryAfterS);
+      assert.equal(overload.counters["overloaded"], 1);
+      queue.look(0);
+      overload.sweep();
+      assert.equal(overload.refusalS(parsed({ callId: `late ${n}` })), 0);
+    }
+    clock.advance(CEILING_QUIET_MS);
+    overload.sweep();
+    assert.deepEqual(
+      changes.map(({ kind, cause, refused }) => [kind, cause, refused]),
+      [
+        ["began", "backlog", 0],
+        ["ended", "backlog", 3],
+      ],
+    );
+    assert.deepEqual([overload.counts.calls_refused_backlog, overload.counters["overloaded"]], [3, 0]);
+  });
+
+  it("is not looked at any more when the limit is taken away", () => {
+    const { overload, clock } = limits();
+    const queue = overload.watchQueue();
+    queue.look(1);
+    clock.advance(STANDING_MS);
+    queue.look(1);
+    overload.use({ ...SETTINGS, maxBacklog: 0 });
+    assert.equal(overload.refusalS(parsed()), 0);
   });
 });
 

@@ -128,7 +128,6 @@ function compare(texts: fc.Arbitrary<string>): number {
     }),
     RUNS,
   );
-  console.log(quick / all);
   return quick / all;
 }
 

@@ -66,7 +66,7 @@ const NAMES: Record<string, string> = {
     state_write_failures states_lost state_writer_crashes states_pending states_unwritable`,
   overload: `junk_empty junk_binary junk_text junk_endless banned_requests banned_in_calls banned_new_requests over_rate_requests bans bans_begun
     bans_lifted bans_spared bans_refused sources sources_evicted scanners_silenced scanners_forbidden calls_refused_rate calls_refused_lag
-    calls_refused_utilization calls_refused_copies overloads overloaded lag_ms utilization_percent`,
+    calls_refused_utilization calls_refused_backlog calls_refused_copies overloads overloaded lag_ms utilization_percent`,
   management: "requests unauthorized forbidden too_many changes_done changes_failed changes_forbidden",
   probing: `sent good bad neutral timeouts transport_errors enabled disabled skipped_busy skipped_unreachable overtaken ignored_source
     ignored_branch ignored_stale ignored_malformed ignored_requests`,

@@ -3,11 +3,14 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { parseMessage } from "../../src/sip/index.ts";
 import type { MalformedMessage, SipMessage, SipRequest, SipResponse } from "../../src/sip/message.ts";
+import { type NameAddr, parseNameAddrGenerally } from "../../src/sip/name-addr.ts";
 import { parseGenerally } from "../../src/sip/parse.ts";
 import { parseQuickly } from "../../src/sip/quick-parse.ts";
+import { parseNameAddrQuickly, parseUriQuickly } from "../../src/sip/quick-uri.ts";
+import { parseUriGenerally } from "../../src/sip/uri.ts";
 import { messagesOf } from "../torture/fixtures.ts";
 import { attack, mutated } from "../torture/mutations.ts";
-import { requestModel, textOf } from "./arbitrary.ts";
+import { nameAddr, requestModel, textOf, uriText } from "./arbitrary.ts";
 import { INVITE, message } from "./messages.ts";
 
 const SEED = 20_261_123;
@@ -95,7 +98,6 @@ function fieldsOf(message: SipMessage): unknown[] {
   ];
   for (let i = 0; i < message.headerCount; i++) {
     fields.push(message.headerIdAt(i), message.lineStartAt(i), message.valueStartAt(i), message.valueEndAt(i));
-    fields.push(message.headerNameAt(i), message.headerValueAt(i));
   }
   fields.push(
     message.hasBareLf,
@@ -150,8 +152,7 @@ describe("the quick parser", () => {
       for (let at = 0; at < text.length; at++) {
         for (const length of [1, 2]) if (agrees(text.slice(0, at) + text.slice(at + length))) taken++;
         for (const piece of PIECES) {
-          if (agrees(text.slice(0, at) + piece + text.slice(at))) taken++;
-          if (agrees(text.slice(0, at) + piece + text.slice(at + 1))) taken++;
+          if (agrees(text.slice(0, at) + piece + text.slice(piece.length > 1 ? at : at + 1))) taken++;
         }
         assert.ok(!agrees(text.slice(0, at)) || at > text.indexOf("\r\n\r\n"));
       }
@@ -207,5 +208,62 @@ describe("the quick parser", () => {
     const folded = INVITE.replace("Max-Forwards: 70", "Max-Forwards:\r\n 70");
     assert.equal(parseQuickly(folded), undefined);
     assert.deepEqual(told(parseMessage(folded)), told(parseGenerally(folded)));
+  });
+});
+
+describe("the quick parsers of a URI and an address", () => {
+  const URIS = [
+    "sip:alice@198.51.100.7:5061;transport=udp",
+    "sip:192.0.2.1:5060;lr;did=3f2.9a",
+    "sip:a.example.com",
+    "sip:+15550001;x=1:pw@a-b",
+  ];
+  const PIECES_OF_URIS = [...PIECES, "\u0161", "\u0131", "\u{1f600}", "65535", "65536", "<sip:", ">"];
+
+  function general(text: string): NameAddr | undefined {
+    try {
+      return parseNameAddrGenerally(text);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** @returns how many of the two took it */
+  function bothAgree(text: string): number {
+    const [uri, addr] = [parseUriQuickly(text), parseNameAddrQuickly(text)];
+    if (uri !== undefined) assert.deepEqual(uri, parseUriGenerally(text), JSON.stringify(text));
+    if (addr !== undefined) assert.deepEqual(addr, general(text), JSON.stringify(text));
+    return Number(uri !== undefined) + Number(addr !== undefined);
+  }
+
+  it("take ordinary ones", () => {
+    for (const uri of URIS) {
+      assert.ok(parseUriQuickly(uri) !== undefined, uri);
+      assert.ok(parseNameAddrQuickly(`<${uri}>`) !== undefined, uri);
+    }
+  });
+
+  it("agree with the general ones about those with a change at any place", () => {
+    let taken = 0;
+    for (const text of [...URIS, ...URIS.map((uri) => `<${uri}>`)]) {
+      for (let at = 0; at <= text.length; at++) {
+        taken += bothAgree(text.slice(0, at)) + bothAgree(text.slice(0, at) + text.slice(at + 1));
+        for (const piece of PIECES_OF_URIS) {
+          taken += bothAgree(text.slice(0, at) + piece + text.slice(at)) + bothAgree(text.slice(0, at) + piece + text.slice(at + 1));
+        }
+      }
+    }
+    assert.ok(taken > 5_000, `want many that both take, got ${taken}`);
+    for (const bytes of [254, 255, 256, 65_600]) bothAgree(`sip:${"a".repeat(bytes)}`);
+  });
+
+  it("agree with the general ones about those of any spelling", () => {
+    fc.assert(
+      fc.property(uriText, nameAddr, (uri, addr) => {
+        bothAgree(uri);
+        bothAgree(addr);
+      }),
+      { seed: SEED, numRuns: 2_000 },
+    );
   });
 });

@@ -81,21 +81,21 @@ describe("writing calls down", () => {
       isDamaged = false;
       throw new StoreError("DAMAGED", "Cannot use it: the file is damaged");
     });
-    await writer.write({ saved: [["1.a", MB.repeat(2)]], removed: [] });
+    for (let i = 0; i < 8; i++) await writer.write({ saved: [["1.a", MB.repeat(2)]], removed: [] });
     await assert.rejects(writer.write({ saved: [], removed: ["1.a"] }), { code: "DAMAGED" });
     await writer.write({ saved: [], removed: ["1.a"] });
   });
 
-  it("puts long logs into the file, and removes them", async () => {
+  it("puts long logs into the file, eight at a time, and removes them", async () => {
     const store = await start();
-    for (let i = 0; i < 9; i++) await store.write({ saved: [[`${i}.a`, MB]], removed: [] });
+    for (let i = 0; i < 17; i++) await store.write({ saved: [[`${i}.a`, MB]], removed: [] });
     await waitFor(
-      "two logs are in the file",
+      "eight logs are in the file",
       10_000,
-      () => logs().length === 1 && statSync(file).size + statSync(`${file}-wal`).size > 8e6,
+      () => logs().length === 1 && statSync(file).size + statSync(`${file}-wal`).size > 16e6,
     );
     await store.close();
-    assert.equal((await start()).found.length, 9);
+    assert.equal((await start()).found.length, 17);
   });
 
   it("goes on in the next log after a start, and gives logs the rights of the file", async () => {

@@ -68,10 +68,10 @@ describe("a file of calls", () => {
   });
 
   it("of a newer version is refused, with --force-empty too", async () => {
-    sql((database) => database.pragma("user_version = 2"));
+    sql((database) => database.pragma("user_version = 3"));
     for (const forceEmpty of [false, true]) {
       await assert.rejects(() => start(forceEmpty), {
-        message: /they are of version 2, which a newer Headroom has written, want version 1/,
+        message: /they are of version 3, which a newer Headroom has written, want version 2/,
       });
     }
   });

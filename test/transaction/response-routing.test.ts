@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { parseVia } from "../../src/sip/index.ts";
+import fc from "fast-check";
+import { parseMessage, parseVia, type SipRequest } from "../../src/sip/index.ts";
 import { responseTarget, stampedVia, stampVia } from "../../src/transaction/index.ts";
+import { readAndStamp } from "../../src/transaction/response-routing.ts";
 import { headersOf, request } from "../support/sip-messages.ts";
 import { asRequest, endpoint, TransactionBench, type Transport } from "../support/transaction-bench.ts";
 
@@ -89,6 +91,46 @@ describe("RFC 3581 §4: rport", () => {
     const bench = new TransactionBench();
     bench.accept(withVias(via)).reply(200, "OK");
     assert.deepEqual(headersOf(bench.lastSent.text, "Via"), [via]);
+  });
+});
+
+describe("the quick form of a marked Via", () => {
+  const piece = fc.constantFrom(
+    ...[
+      ";rport",
+      ";rport",
+      ";branch=z9hG4bK1",
+      ";branch=z9hG4bK1",
+      ";received=192.0.2.9",
+      ";rport=9",
+      ";RPORT",
+      " ;rport",
+      "; rport",
+      "\r\n ;rport",
+    ],
+    ...[";r", ";x", ";;", ";x=y", ';x=";rport"', ", SIP/2.0/UDP b.example;rport", ",", ";ttl=1", ";Received", ";rport\t"],
+  );
+  const via = fc
+    .tuple(
+      fc.constantFrom("SIP/2.0/UDP a.example", "SIP/2.0/UDP 192.0.2.9:5060", "sip / 2.0/UDP\r\n a.example"),
+      fc.array(piece, { maxLength: 4 }),
+    )
+    .map(([head, params]) => head + params.join(""));
+
+  it("is what reading all of it says", () => {
+    let marked = 0;
+    fc.assert(
+      fc.property(via, (value) => {
+        const message = parseMessage(withVias(value));
+        const read = message.kind === "malformed" ? message.answerable : (message as SipRequest);
+        if (read === undefined) return;
+        const quick = stampedVia(read, endpoint());
+        assert.equal(quick, readAndStamp(read, endpoint()));
+        if (quick !== undefined) marked++;
+      }),
+      { numRuns: 3_000, seed: 5 },
+    );
+    assert.ok(marked > 1_000);
   });
 });
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { startLoopMonitor } from "../../src/transport/loop-monitor.ts";
+import { type LoopDelays, startDelayMonitor, startLoopMonitor } from "../../src/transport/loop-monitor.ts";
 import { waitFor } from "../support/net.ts";
 
 function block(ms: number): void {
@@ -47,5 +47,24 @@ describe("the monitor of the event loop", () => {
     } finally {
       stop();
     }
+  });
+
+  it("tells the delays of each interval apart, without what lies between two looks anyhow", async () => {
+    const told: LoopDelays[] = [];
+    const stop = startDelayMonitor((delays) => told.push(delays), 200);
+    try {
+      await waitFor("an interval", 2_000, () => told.length >= 1);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      told.length = 0;
+      block(300);
+      await waitFor("the one that shows it", 2_000, () => told.some(({ maxMs }) => maxMs >= 250));
+      await waitFor("one without it", 5_000, () => told.at(-1)!.maxMs < 250);
+      for (const { p50Ms, p99Ms, maxMs } of told) assert.ok(p50Ms >= 0 && p50Ms <= p99Ms && p99Ms <= maxMs);
+    } finally {
+      stop();
+    }
+    const { length } = told;
+    await new Promise((resolve) => setTimeout(resolve, 450));
+    assert.equal(told.length, length, "it tells nothing once it is stopped");
   });
 });

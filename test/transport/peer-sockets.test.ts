@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { afterEach, before, describe, it } from "node:test";
-import type { Endpoint, Listener } from "../../src/transaction/index.ts";
+import type { Endpoint } from "../../src/transaction/index.ts";
 import type { DatagramSockets } from "../../src/transport/datagram-socket.ts";
 import { LocalAddresses } from "../../src/transport/local-address.ts";
 import { createUdpSocket } from "../../src/transport/node-socket.ts";
@@ -14,12 +14,11 @@ import { openListeningSocket } from "../../src/transport/udp-socket.ts";
 import { allSockets } from "../support/datagram-sockets.ts";
 import { hasIpv6Loopback, loopbacks } from "../support/loopback.ts";
 import { waitFor } from "../support/net.ts";
+import { silentListener } from "../support/silent-listener.ts";
 import { UdpPeer } from "../support/udp-peer.ts";
 
 const TIMEOUT_MS = 2_000;
 let sockets: DatagramSockets;
-/** A listener of whom nobody asks anything but its family. */
-const SILENT = { transport: "udp", address: "127.0.0.1", port: 0, family: 4, sentByFor: () => "127.0.0.1" } as Listener;
 const toClose: { close(): unknown }[] = [];
 
 afterEach(async () => {
@@ -262,7 +261,7 @@ for (const form of await allSockets()) {
         const peers = new PeerSockets({
           local: socket.address(),
           sockets,
-          sources: new SourceTable(SILENT),
+          sources: new SourceTable(silentListener(address)),
           isLasting: () => wanted.lasting,
           nowMs: () => clock.nowMs,
           counters,

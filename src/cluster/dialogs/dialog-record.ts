@@ -7,7 +7,7 @@ import type { Wire } from "../wire.ts";
 /** Longest text of a record: a header line is no longer (sip/limits.ts). */
 const MAX_TEXT_CHARS = 8_192;
 /** Leases of one call that are told: a pick with all resources that a row can have, and what countCall has added. */
-const MAX_HELD = 256;
+export const MAX_HELD = 256;
 /** A call keeps its record this much longer than it lasts: whoever ends it has to find it. */
 const GRACE_MS = 60_000;
 /** Life of the record of a call that is not up: each 1xx writes it again. */
@@ -17,9 +17,9 @@ const MAX_LIFE_MS = 2 ** 32 * 10;
 /** A text that stands inside another one is told as place times this, plus length. */
 const PLACE = 10_000;
 
-const LEG_STATES = ["early", "confirmed", "ended"] as const;
-const EARLY_BYES = [undefined, "downstream", "upstream"] as const;
-const TRANSPORTS = ["udp", "tcp", "tls", "ws", "wss"] as const;
+export const LEG_STATES = ["early", "confirmed", "ended"] as const;
+export const EARLY_BYES = [undefined, "downstream", "upstream"] as const;
+export const TRANSPORTS = ["udp", "tcp", "tls", "ws", "wss"] as const;
 
 /** Names of dialogs, as DialogTable makes them: they are part of keys. */
 export const DidSchema = Type.String({ pattern: "^[A-Za-z0-9._~-]{1,64}$" });

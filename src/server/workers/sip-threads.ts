@@ -324,7 +324,7 @@ export class SipThreads {
     if ("endReason" in note) this.#owners.delete(note.did);
     else this.#owners.set(note.did, thread);
     this.#calls?.apply(note);
-    for (const [before, state] of states) announcer.dialogChanged({ ...names, state }, before);
+    for (const [before, state] of states) announcer.dialogChanged({ ...names, state, textChars: 0 }, before);
   }
 
   /** The thread to whose port the Record-Route of the call leads; else the one that its Call-ID names. */

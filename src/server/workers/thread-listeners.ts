@@ -16,7 +16,7 @@ export interface ThreadListenersPorts {
   readonly places: readonly ThreadPlace[];
   readonly descriptors: SharedArrayBuffer;
   readonly network: SipNetwork;
-  readonly overload: Pick<Overload, "admitDatagram">;
+  readonly overload: Pick<Overload, "admitDatagram" | "watchQueue">;
   readonly locals: LocalAddresses;
   readonly balancer: Pick<Balancer, "isDestination">;
   readonly nowMs: () => number;
@@ -79,10 +79,12 @@ export class ThreadListeners {
 
   #options(address: string, port: number): UdpListenerOptions {
     const { config, locals, overload, receive, log } = this.#ports;
+    const queue = overload.watchQueue();
     return {
       ...{ address, port, locals, receive, counters: this.counters },
       advertised: advertisedFor(config.sip.advertised_address),
       admit: (bytes, source, start, end) => overload.admitDatagram(bytes, source, start, end),
+      backlog: (share) => queue.look(share),
       fault: (error, action) => log.error({ err: error }, `cannot ${action}`),
     };
   }
