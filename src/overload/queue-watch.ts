@@ -25,6 +25,8 @@ export class QueueWatch {
       return;
     }
     const now = this.#nowMs();
+    // Nobody has looked for a while: whether it was empty meanwhile cannot be known.
+    if (now - this.#lookedMs > STANDING_MS) this.#sinceMs = now;
     this.#lookedMs = now;
     this.#sinceMs ??= now;
     if (this.#isCrowded) this.#isCrowded = share >= CALM_SHARE * this.maxShare;

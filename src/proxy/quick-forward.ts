@@ -128,7 +128,7 @@ export function quickForward(request: SipRequest, source: Endpoint, plan: Forwar
 function recordRouteLine(there: ListenerTexts, source: Endpoint, target: Endpoint, did: string): string {
   const { insteadOf } = target;
   const inside = insteadOf === undefined ? there : textsFor(insteadOf.listener, insteadOf.address);
-  const outside = textsFor(source.listener, source.address);
+  const outside = textsFor(source.listener.outgoing ?? source.listener, source.address);
   if (inside === outside || inside.routeUri === outside.routeUri) return `${inside.recordRouteLine}${did}>\r\n`;
   return `${inside.recordRouteLine}${did};r2=on>, ${outside.route}${did};r2=on>\r\n`;
 }

@@ -94,7 +94,7 @@ export class ClientTransaction extends Timer implements TimerOwner, SendOwner {
     const nowMs = this.#layer.nowMs();
     if (nowMs >= this.#retransmitAtMs) this.#apply(On.Retransmit);
     if (nowMs >= this.#timeoutAtMs) this.#apply(On.Timeout);
-    else if (!this.isPending) this.#await();
+    else if (!this.isPending && this.state < State.Accepted) this.#await();
   }
 
   /** Gives up at once, without a word to the user: what waited for a cancelled branch is over (RFC 3261 §9.1). */
@@ -110,6 +110,7 @@ export class ClientTransaction extends Timer implements TimerOwner, SendOwner {
     if (step & Act.StopTimeout) this.#timeoutAtMs = NEVER;
     if (step & (Act.StopRetransmit | Act.StopTimeout)) this.#await();
     if (step & Act.Resend) this.#resend();
+    if (this.state !== stateOf(step)) return; // what was sent was answered within the call: the timers are those of the later state
     if (step & Act.DoubleRetransmit) this.#startRetransmit(this.#retransmitMs * 2);
     if (step & Act.RetransmitAtT2) this.#startRetransmit(T2_MS);
     if (step & Act.SendAck && response !== undefined) this.#sendAck(response);

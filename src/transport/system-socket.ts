@@ -175,10 +175,11 @@ export class SystemSocket implements DatagramSocket {
     try {
       this.#tellBacklog(this.#read());
       if (this.#waiting.length > 0) this.#sendWaiting();
-      // An error that waited, which reading has taken away: libuv has ended the polling.
-      if (status < 0) this.#poll?.start(this.#waiting.length > 0 ? READABLE_OR_WRITABLE : READABLE, this.#woken);
     } catch (error) {
       setImmediate(rethrow, error);
+    } finally {
+      // An error that waited, which reading has taken away: libuv has ended the polling.
+      if (status < 0) this.#poll?.start(this.#waiting.length > 0 ? READABLE_OR_WRITABLE : READABLE, this.#woken);
     }
     // What messages left to promises and to the next tick is done behind a callback of Node.js, which this is none of.
     setImmediate(nothing);

@@ -199,8 +199,8 @@ export class UdpListener implements Listener, DatagramHandler {
       counters.keepalives++;
       return;
     }
-    if (admit !== undefined && !admit(bytes, source.address, start, end)) return;
     try {
+      if (admit !== undefined && !admit(bytes, source.address, start, end)) return;
       receive(bytes.toString("latin1", start, end), source);
     } catch (error) {
       // A fault of ours in one message must not cost any other call.

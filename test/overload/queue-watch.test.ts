@@ -35,6 +35,17 @@ describe("the watch over a queue", () => {
       [false, false, false, false],
     );
   });
+  it("does not take a queue for one that has stood all the time when nobody has looked", () => {
+    assert.deepEqual(
+      looked([
+        [0, 0.1],
+        [STANDING_MS + 20, 0.9],
+        [STANDING_MS + 30, 0.6],
+        [STANDING_MS + 40, 0],
+      ]),
+      [false, false, false, false],
+    );
+  });
   it("lets a queue stand that is not full: all is answered in time", () => {
     assert.deepEqual(
       looked([
@@ -48,13 +59,14 @@ describe("the watch over a queue", () => {
     assert.deepEqual(
       looked([
         [0, 0.9],
+        [30, 0.9],
         [60, 0.9],
         [61, 0.31],
         [62, 0.29],
         [63, 0.4],
         [64, 0.5],
       ]),
-      [false, true, true, false, false, true],
+      [false, false, true, true, false, false, true],
     );
   });
   it("looks at nothing with 0", () => {
@@ -72,11 +84,9 @@ describe("the watch over a queue", () => {
   it("forgets a socket that tells nothing any more", () => {
     let now = 0;
     const queue = new QueueWatch(0.5, () => now);
-    queue.look(1);
-    now = 60;
-    queue.look(1);
+    for (now = 0; now <= 60; now += 30) queue.look(1);
     assert.equal(queue.isCrowded, true);
-    now = 1_060;
+    now = 1_090;
     assert.equal(queue.isCrowded, false);
   });
 });

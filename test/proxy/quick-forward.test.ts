@@ -18,6 +18,7 @@ const LISTENERS = [
   UDP,
   UDP,
   UDP,
+  { ...listener("udp", "192.0.2.1:5060"), outgoing: listener("udp", "192.0.2.1:5061") },
   listener("udp", "198.51.100.1:5060"),
   listener("tcp", "192.0.2.1:5060"),
   listener("wss", "192.0.2.1:443"),

@@ -25,6 +25,8 @@ export class Mailboxes {
   connect(thread: number, port: MessagePort): void {
     this.#ports[thread]?.close();
     this.#ports[thread] = port;
+    const lost = this.#batches[thread]?.length ?? 0;
+    if (lost > 0) Atomics.sub(this.#waiting, thread, lost);
     this.#batches[thread] = [];
     port.on("message", (messages: readonly HandedMessage[]) => {
       Atomics.sub(this.#waiting, this.#self, messages.length);

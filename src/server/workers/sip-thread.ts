@@ -105,7 +105,9 @@ export async function startSipThread(
       onBreaker: () => undefined, // the configuration has none
       onRest: ({ key }, ms) => tell({ kind: "rest", key, ms }),
     });
+  let isOpen = false;
   const mail = new Mailboxes(new Int32Array(setup.waiting), self, ({ text, place, address, port }) => {
+    if (!isOpen) return; // there are no table and no calls yet, and a refusal would be remembered: it comes again
     const listener = listeners.common(place);
     if (listener !== undefined) proxy.receive(text, { transport: "udp", address, port, listener }, true);
   });
@@ -198,6 +200,7 @@ export async function startSipThread(
       leave(1);
       return;
     }
+    isOpen = true;
     guard.begin();
     restoredPings.begin();
     tell({ kind: "open" });

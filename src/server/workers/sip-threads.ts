@@ -1,4 +1,3 @@
-import { closeSync } from "node:fs";
 import { extname } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { MessageChannel, Worker } from "node:worker_threads";
@@ -14,6 +13,7 @@ import type { SipListener } from "../../transport/connection-listener.ts";
 import type { Announcer } from "../announcer.ts";
 import { LentConnections } from "../handover/lent-connections.ts";
 import { TakenCalls } from "../handover/taken-calls.ts";
+import { closeLeft } from "./left-descriptors.ts";
 import type { FromThread, StateNote, ThreadNote, ThreadPlace, ToThread, Values } from "./messages.ts";
 import { PostedListener } from "./posted-listener.ts";
 import { SummedValues } from "./summed-values.ts";
@@ -245,11 +245,13 @@ export class SipThreads {
       case "status": {
         const destination = balancer.destinationOfKey(message.key);
         if (destination !== undefined) balancer.setStatus(destination.id, message.enabled, message.cause);
+        this.#states.delete(message.key); // what the thread has set for itself is told again, whatever becomes of it here
         return;
       }
       case "rest": {
         const destination = balancer.destinationOfKey(message.key);
         if (destination !== undefined) balancer.restUntil(destination.id, performance.now() + message.ms);
+        this.#states.delete(message.key);
         return;
       }
       case "ban":
@@ -288,6 +290,7 @@ export class SipThreads {
   }
 
   #opened(thread: Thread): void {
+    Atomics.store(new Int32Array(this.#memory.waiting), thread.number, 0); // what others handed to the one before it was never taken
     const inherited = this.#inherited[thread.number];
     this.#inherited[thread.number] = undefined;
     if (inherited !== undefined) {
@@ -323,7 +326,11 @@ export class SipThreads {
     const { announcer } = this.#ports!;
     if ("endReason" in note) this.#owners.delete(note.did);
     else this.#owners.set(note.did, thread);
-    this.#calls?.apply(note);
+    try {
+      this.#calls?.apply(note);
+    } catch (error) {
+      this.#log.error({ err: error, did: note.did }, "cannot follow a call of a SIP thread: internal error"); // it must not cost the others
+    }
     for (const [before, state] of states) announcer.dialogChanged({ ...names, state, textChars: 0 }, before);
   }
 
@@ -388,13 +395,4 @@ function tell({ worker }: Thread, message: ToThread, transfer: MessageChannel["p
 /** What can be copied to another thread. */
 function plain(config: Config): Config {
   return JSON.parse(JSON.stringify(config)) as Config;
-}
-
-/** Closes what a thread has opened by system calls, of which Node.js does not know. */
-function closeLeft(bits: Int32Array): void {
-  for (let word = 0; word < bits.length; word++) {
-    for (let left = Atomics.exchange(bits, word, 0), bit = 0; left !== 0; left >>>= 1, bit++) {
-      if ((left & 1) === 1) closeSync(word * 32 + bit);
-    }
-  }
 }

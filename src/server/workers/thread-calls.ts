@@ -37,12 +37,12 @@ export class ThreadCalls {
     this.#timer = undefined;
     let notes: ThreadNote[] = [];
     for (const [did, { names, states }] of this.#changed) {
+      this.#changed.delete(did); // before it is told of: what fails once must not fail for ever
       notes.push({ note: this.#noteOf(did, names.endReason), names, states });
       if (notes.length < CHUNK) continue;
       this.#tell(notes);
       notes = [];
     }
-    this.#changed.clear();
     if (notes.length > 0) this.#tell(notes);
   }
 

@@ -17,7 +17,14 @@ process.on("uncaughtException", (error) => log.error({ err: error }, "unexpected
 process.on("unhandledRejection", (error) => log.error({ err: error }, "unexpected rejection: going on"));
 
 const exit = process.exit.bind(process);
-const close = await startSipThread(setup, parentPort!, log, leave);
+let close = (): void => undefined;
+try {
+  close = await startSipThread(setup, parentPort!, log, leave);
+} catch (error) {
+  // A thread that cannot start must end, so that another one is tried.
+  parentPort!.postMessage({ kind: "failed", reason: error instanceof Error ? error.message : String(error) });
+  exit(1);
+}
 // What waits for sockets by system calls must be told of nothing in a thread that is no more, and a thread must not end while it is being told: either would
 // end the whole program. So whoever ends the thread, a route module say, closes the sockets first, and it ends a moment later.
 process.exit = (code) => {
